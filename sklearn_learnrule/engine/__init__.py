@@ -1,0 +1,56 @@
+"""Unrolling: from a learning rule and a sequence of trials to the weights before each choice.
+
+Every engine has the signature of :func:`~sklearn_learnrule.engine._loop.unroll_loop`, whose
+readable loop is the truth that the others are tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ..rules import LearningRule, Trial
+from ._loop import unroll_loop
+
+ENGINES: dict[str, Callable[..., Tensor]] = {"loop": unroll_loop}
+
+
+def unroll(
+    rule: LearningRule,
+    initial_weights: Tensor,
+    trials: Trial,
+    observed: Tensor,
+    *,
+    truncation: int | None = None,
+    engine: str = "auto",
+) -> Tensor:
+    """Return the policy weights in force before each choice.
+
+    w_0 = initial_weights, w_{t+1} = w_t + update_t where the outcome of trial t was
+    observed, else w_{t+1} = w_t, and the memory likewise.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    initial_weights : Tensor of shape (N, K)
+    trials : Trial
+        Features (N, T, K), the other fields (N, T).
+    observed : bool Tensor of shape (N, T)
+        Whether choice and reward of a trial are known. Per subject: a run of True, then
+        False on the last trial and in the padding.
+    truncation : int or None
+        Gradients stop at every ``truncation``-th trial; None: they are exact.
+    engine : "auto" or a key of ``ENGINES``
+
+    Returns
+    -------
+    Tensor of shape (N, T, K)
+    """
+    if engine not in ("auto", *ENGINES):
+        raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")
+    unroll_with = ENGINES["loop" if engine == "auto" else engine]
+    return unroll_with(rule, initial_weights, trials, observed, truncation)
+
+
+__all__ = ["ENGINES", "unroll"]

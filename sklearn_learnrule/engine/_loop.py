@@ -1,0 +1,35 @@
+"""The reference engine: one Python step a trial. What it computes is what is true."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..rules import LearningRule, Trial
+
+
+def unroll_loop(
+    rule: LearningRule,
+    initial_weights: Tensor,
+    trials: Trial,
+    observed: Tensor,
+    truncation: int | None = None,
+) -> Tensor:
+    """Unroll a rule trial by trial; see :func:`sklearn_learnrule.engine.unroll`."""
+    n_trials = observed.shape[1]
+    n_steps = int(observed.any(0).sum())  # outcomes are known from the first trial on
+    weights = initial_weights  # (N, K)
+    memory = rule.initial_memory(len(weights), like=weights)  # (N, M)
+    trajectory = [weights]
+    steps = zip(observed.unbind(1), *(field.unbind(1) for field in trials), strict=True)
+    for t, (seen, *fields) in enumerate(steps):
+        if t == n_steps:
+            break
+        if truncation and t and t % truncation == 0:
+            weights, memory = weights.detach(), memory.detach()
+        update, new_memory = rule(weights, Trial(*fields), memory)
+        weights = torch.where(seen[:, None], weights + update, weights)
+        memory = torch.where(seen[:, None], new_memory, memory)
+        trajectory.append(weights)
+    trajectory += [weights] * (n_trials - len(trajectory))
+    return torch.stack(trajectory[:n_trials], 1)  # (N, T, K)

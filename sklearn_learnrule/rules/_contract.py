@@ -1,0 +1,68 @@
+"""What every learning rule is: a map from one trial to one weight change."""
+
+from __future__ import annotations
+
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Trial(NamedTuple):
+    """One trial of N subjects, as the learning rule sees it after the choice.
+
+    The same tuple with a time axis, (N, T, K) and (N, T), holds whole sequences.
+    """
+
+    features: Tensor
+    """x_t = [s_t, 1], the policy's inputs, (N, K)."""
+    choice: Tensor
+    """y_t, 0 or 1, (N,)."""
+    reward: Tensor
+    """r_t, (N,)."""
+    answer: Tensor
+    """z_t, the correct choice, 0 or 1, (N,)."""
+    session_start: Tensor
+    """1 where the *next* trial opens a new session, else 0, (N,)."""
+
+
+class LearningRule(nn.Module):
+    """A learning rule: ``rule(weights, trial, memory) -> (update, memory)``.
+
+    Subclasses implement :meth:`forward` for N subjects at once and keep no state
+    of their own between trials: what a rule remembers travels in ``memory``.
+
+    Parameters
+    ----------
+    n_weights : int
+        K, the number of policy weights: one a stimulus feature, then the bias.
+
+    Attributes
+    ----------
+    memory_size : int
+        M, the numbers that the rule carries from trial to trial (0: none).
+    uses_answer : bool
+        Whether the rule reads ``trial.answer``.
+    """
+
+    uses_answer: bool = False
+    textbook_names: ClassVar[tuple[str, ...]] = ()
+    """Attributes that hold the rule's fitted parameters, under their textbook names."""
+
+    def __init__(self, n_weights: int, memory_size: int = 0) -> None:
+        super().__init__()
+        self.n_weights = n_weights
+        self.memory_size = memory_size
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the weight change (N, K) and the new memory (N, M)."""
+        raise NotImplementedError
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        """Return the memory before the first trial, (N, M), of ``like``'s type and device."""
+        return like.new_zeros(n_subjects, self.memory_size)
+
+
+def choice_probability(weights: Tensor, features: Tensor) -> Tensor:
+    """P(y = 1) = sigmoid(w . x) for weights and features of shape (..., K)."""
+    return torch.sigmoid((weights * features).sum(-1))

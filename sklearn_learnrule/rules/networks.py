@@ -1,0 +1,93 @@
+"""Flexible rules: a network maps the trial to the weight change (Liu, Geadah & Pillow 2025)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ._contract import LearningRule, Trial
+
+INITIAL_SCALE = 1e-3
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "softplus": nn.Softplus,
+}
+
+
+def make_mlp(n_in: int, hidden_sizes: Sequence[int], n_out: int, activation: str) -> nn.Sequential:
+    """Linear layers of the given sizes with an activation between each two."""
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}.")
+    layers: list[nn.Module] = []
+    for size_in, size_out in pairwise((n_in, *hidden_sizes, n_out)):
+        layers += [nn.Linear(size_in, size_out), ACTIVATIONS[activation]()]
+    return nn.Sequential(*layers[:-1])
+
+
+class _NetworkRule(LearningRule):
+    """The inputs and the output scale that the network rules share."""
+
+    def __init__(
+        self, n_weights: int, memory_size: int, session_input: bool, answer_input: bool
+    ) -> None:
+        super().__init__(n_weights, memory_size)
+        self.session_input = session_input
+        self.answer_input = answer_input
+        self.uses_answer = answer_input
+        self.n_inputs = 2 * n_weights + 2 + session_input + answer_input
+        self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
+
+    def inputs(self, weights: Tensor, trial: Trial) -> Tensor:
+        """[w, x, y, r] and, unless switched off, session start and correct choice, (N, D)."""
+        outcome = [trial.choice, trial.reward]
+        if self.session_input:
+            outcome.append(trial.session_start)
+        if self.answer_input:
+            outcome.append(trial.answer)
+        return torch.cat([weights, trial.features, torch.stack(outcome, -1)], -1)
+
+
+class DNNRule(_NetworkRule):
+    """DNNGLM: update = scale * MLP(w, x, y, r, session start, correct choice)."""
+
+    def __init__(
+        self,
+        n_weights: int,
+        hidden_sizes: Sequence[int] = (32, 32),
+        activation: str = "relu",
+        session_input: bool = True,
+        answer_input: bool = True,
+    ) -> None:
+        super().__init__(n_weights, 0, session_input, answer_input)
+        self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return self.scale * self.mlp(self.inputs(weights, trial)), memory
+
+
+class RNNRule(_NetworkRule):
+    """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h')."""
+
+    def __init__(
+        self,
+        n_weights: int,
+        memory_size: int = 32,
+        hidden_sizes: Sequence[int] = (32, 32),
+        activation: str = "relu",
+        session_input: bool = True,
+        answer_input: bool = True,
+    ) -> None:
+        super().__init__(n_weights, memory_size, session_input, answer_input)
+        self.gru = nn.GRUCell(self.n_inputs, memory_size)
+        self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)
+        return self.scale * self.mlp(memory), memory

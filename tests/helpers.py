@@ -1,0 +1,62 @@
+"""What several test files share: every rule, and small ragged cohorts of random trials."""
+
+from __future__ import annotations
+
+import torch
+
+from sklearn_learnrule.rules import (
+    ConstantRule,
+    DNNRule,
+    LearningRule,
+    PredictMaxRule,
+    ReinforceRule,
+    RewardMaxRule,
+    RNNRule,
+    Trial,
+)
+
+RULE_MAKERS = {
+    "constant": ConstantRule,
+    "reinforce": ReinforceRule,
+    "reinforce, free baseline": lambda k: ReinforceRule(k, "free"),
+    "reinforce, nonnegative baseline": lambda k: ReinforceRule(k, "nonnegative"),
+    "reward max": RewardMaxRule,
+    "predict max": PredictMaxRule,
+    "dnn": DNNRule,
+    "dnn, linear": lambda k: DNNRule(k, hidden_sizes=()),
+    "dnn, tanh, no extra inputs": lambda k: DNNRule(
+        k, (8, 4, 6), "tanh", session_input=False, answer_input=False
+    ),
+    "rnn": RNNRule,
+    "rnn, small": lambda k: RNNRule(k, 5, (7,), "elu", session_input=False),
+}
+
+
+def make_rule(name: str, n_weights: int, *, seed: int = 0, dtype=torch.float64) -> LearningRule:
+    """Return a rule whose every parameter is random, so that no gradient is 0 by chance."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        rule = RULE_MAKERS[name](n_weights)
+        for parameter in rule.parameters():
+            parameter.data += 0.05 * torch.randn(parameter.shape)
+    return rule.to(dtype)
+
+
+def make_trials(
+    lengths: list[int], n_weights: int = 2, *, seed: int = 0, dtype=torch.float64
+) -> tuple[Trial, torch.Tensor]:
+    """Return random trials of subjects with these lengths, padded, and ``observed``."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (len(lengths), max(lengths))
+    padding = torch.arange(shape[1]) >= torch.tensor(lengths)[:, None]  # (N, T)
+
+    def coin(p: float) -> torch.Tensor:
+        return (torch.rand(shape, generator=generator) < p).to(dtype)
+
+    stimulus = torch.rand(*shape, n_weights - 1, generator=generator).to(dtype) * 2 - 1
+    features = torch.cat([stimulus, torch.ones(*shape, 1, dtype=dtype)], -1)
+    trials = Trial(features, coin(0.5), coin(0.6), coin(0.5), coin(0.05))
+    for field in trials:
+        field[padding] = 0
+    observed = torch.arange(shape[1]) < torch.tensor(lengths)[:, None] - 1
+    return trials, observed
