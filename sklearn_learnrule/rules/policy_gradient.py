@@ -6,13 +6,18 @@ reward, p = P(y = 1), and a learning rate alpha scales the step of each weight.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule, Trial, choice_probability
 
-INITIAL_ROOT = 0.1  # a learning rate, or nonnegative baseline, of 0.01
 BASELINES = (None, "free", "nonnegative")
+
+
+def _one_a_weight(value: float | Sequence[float], n_weights: int) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(n_weights).clone()
 
 
 class ConstantRule(LearningRule):
@@ -28,9 +33,9 @@ class _RatedRule(LearningRule):
 
     textbook_names = ("learning_rate",)
 
-    def __init__(self, n_weights: int) -> None:
+    def __init__(self, n_weights: int, *, learning_rate: float | Sequence[float] = 0.01) -> None:
         super().__init__(n_weights)
-        self.root_learning_rate = nn.Parameter(torch.full((n_weights,), INITIAL_ROOT))
+        self.root_learning_rate = nn.Parameter(_one_a_weight(learning_rate, n_weights).sqrt())
 
     @property
     def learning_rate(self) -> Tensor:
@@ -49,15 +54,23 @@ class ReinforceRule(_RatedRule):
 
     textbook_names = ("learning_rate", "baseline")
 
-    def __init__(self, n_weights: int, baseline: str | None = None) -> None:
-        super().__init__(n_weights)
+    def __init__(
+        self,
+        n_weights: int,
+        baseline: str | None = None,
+        *,
+        learning_rate: float | Sequence[float] = 0.01,
+        initial_baseline: float | Sequence[float] = 0.01,
+    ) -> None:
+        super().__init__(n_weights, learning_rate=learning_rate)
         if baseline not in BASELINES:
             raise ValueError(f"baseline must be one of {BASELINES}, got {baseline!r}.")
         self.baseline_kind = baseline
+        start = _one_a_weight(initial_baseline, n_weights)
         if baseline == "free":
-            self.rate_times_baseline = nn.Parameter(torch.zeros(n_weights))
+            self.rate_times_baseline = nn.Parameter(self.learning_rate.detach() * start)
         elif baseline == "nonnegative":
-            self.root_baseline = nn.Parameter(torch.full((n_weights,), INITIAL_ROOT))
+            self.root_baseline = nn.Parameter(start.sqrt())
 
     @property
     def baseline(self) -> Tensor:

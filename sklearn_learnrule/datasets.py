@@ -1,0 +1,268 @@
+"""Trial tables: a simulated cohort with a known rule, and the IBL's training data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any, Literal, overload
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from ._design import IDENTITY
+from .preprocessing import tanh_contrast
+from .rules import LearningRule, ReinforceRule
+from .simulation import UpdateFunction, simulate_learning
+
+CURRICULUM = (
+    (1.0, 0.5),
+    (1.0, 0.5, 0.25),
+    (1.0, 0.5, 0.25, 0.125),
+    (1.0, 0.5, 0.25, 0.125, 0.0625),
+    (1.0, 0.5, 0.25, 0.125, 0.0625, 0.0),
+    (1.0, 0.25, 0.125, 0.0625, 0.0),
+)
+"""Contrasts by training stage, easy first, as in the International Brain Laboratory's task."""
+
+IBL_COLUMNS = (
+    "subject",
+    "date",
+    "session",
+    "contrastLeft",
+    "contrastRight",
+    "choice",
+    "feedbackType",
+    "answer",
+)
+
+
+class ContrastTask:
+    """Two-choice contrast discrimination: an animal that does well moves up a stage at a
+    session's start.
+
+    Parameters
+    ----------
+    session_start : bool ndarray of shape (N, T)
+    curriculum : sequence of sequences of contrasts
+    criterion : float
+        The share of correct choices in a session that earns the next stage.
+    """
+
+    def __init__(
+        self,
+        session_start: NDArray[np.bool_],
+        curriculum: Sequence[Sequence[float]],
+        criterion: float,
+        random_state: np.random.RandomState,
+    ) -> None:
+        self.session_start = session_start
+        self.criterion = criterion
+        self.random_state = random_state
+        self.n_contrasts = np.array([len(stage) for stage in curriculum])
+        self.contrasts = np.zeros((len(curriculum), self.n_contrasts.max()))
+        for row, stage in zip(self.contrasts, curriculum, strict=True):
+            row[: len(stage)] = stage
+        n_subjects, n_trials = session_start.shape
+        self.contrast = np.zeros((n_subjects, n_trials))  # signed, as shown
+        self.stage = np.zeros(n_subjects, dtype=int)
+        self.n_correct = np.zeros(n_subjects)
+        self.n_seen = np.zeros(n_subjects)
+
+    def show(self, trial: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Draw a contrast of the animal's stage and a side."""
+        self._promote(self.session_start[:, trial])
+        draw = self.random_state.random_sample((2, len(self.stage)))
+        right = draw[0] < 0.5
+        which = (draw[1] * self.n_contrasts[self.stage]).astype(int)
+        self.contrast[:, trial] = self.contrasts[self.stage, which] * np.where(right, 1, -1)
+        return tanh_contrast(self.contrast[:, trial])[:, None], right
+
+    def reward(self, trial: int, correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Pay 1 for a correct choice, else 0."""
+        del trial
+        self.n_correct += correct
+        self.n_seen += 1
+        return correct.astype(float)
+
+    def _promote(self, opens: NDArray[np.bool_]) -> None:
+        earned = opens & (self.n_correct >= self.criterion * np.maximum(self.n_seen, 1))
+        self.stage = np.minimum(self.stage + earned, len(self.n_contrasts) - 1)
+        self.n_correct[opens] = 0
+        self.n_seen[opens] = 0
+
+
+@overload
+def make_learning_cohort(
+    n_subjects: int = ..., n_trials: int = ..., *, return_weights: Literal[False] = ..., **kw: Any
+) -> pd.DataFrame: ...
+@overload
+def make_learning_cohort(
+    n_subjects: int = ..., n_trials: int = ..., *, return_weights: Literal[True], **kw: Any
+) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+def make_learning_cohort(
+    n_subjects: int = 12,
+    n_trials: int = 1000,
+    *,
+    rule: LearningRule | UpdateFunction | None = None,
+    initial_weights: ArrayLike = (0.0, 0.0),
+    curriculum: Sequence[Sequence[float]] = CURRICULUM,
+    criterion: float = 0.8,
+    session_length: int = 150,
+    length_spread: float = 0.2,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: bool = False,
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
+    """Simulate animals that learn contrast discrimination by a known rule.
+
+    Parameters
+    ----------
+    n_subjects, n_trials : int
+        Animals, and trials of an animal on average.
+    rule : LearningRule, function or None, default=None
+        Any rule of the package, or a function of numpy arrays ``(weights (N, 2), trial)`` that
+        returns the update (N, 2), where ``trial`` is a :class:`~sklearn_learnrule.rules.Trial`.
+        None: REINFORCE with learning rates (.06, .03) and baselines (-.2, .1).
+    initial_weights : array of shape (2,) or (n_subjects, 2), default=(0, 0)
+        Weights of stimulus and bias before the first trial.
+    curriculum : sequence of sequences of contrasts
+        The contrasts of each stage; by default ``CURRICULUM``.
+    criterion : float, default=0.8
+        The share of correct choices in a session that earns the next stage.
+    session_length : int, default=150
+        Trials of a session on average.
+    length_spread : float, default=0.2
+        Numbers of trials, of subjects and sessions, vary uniformly by this share around their
+        average; 0: all alike.
+    random_state : int, RandomState or None, default=None
+    return_weights : bool, default=False
+        Whether to return the true weights too.
+
+    Returns
+    -------
+    trials : DataFrame
+        ``subject``, ``session``, ``contrast`` (signed, right is positive), ``stimulus`` (the
+        contrast through ``tanh``), ``choice`` and ``answer`` ("left" or "right"), ``reward``.
+    weights : DataFrame, only if ``return_weights``
+        The weights before each choice, columns ``stimulus`` and ``bias``, with the index of
+        :func:`~sklearn_learnrule.make_design`'s X.
+
+    Examples
+    --------
+    >>> trials = make_learning_cohort(n_subjects=3, n_trials=100, random_state=0)
+    >>> trials.head(3)
+        subject  session  contrast  stimulus choice answer  reward
+    0  mouse_01        1       0.5  0.986704  right  right     1.0
+    1  mouse_01        1       0.5  0.986704   left  right     0.0
+    2  mouse_01        1      -0.5 -0.986704  right   left     0.0
+    """
+    rng = check_random_state(random_state)
+    lengths = _around(n_trials, length_spread, n_subjects, rng)
+    session = _sessions(n_subjects, lengths.max(), session_length, length_spread, rng)
+    opens = np.diff(session, axis=1, prepend=0) > 0
+    task = ContrastTask(opens, curriculum, criterion, rng)
+    if rule is None:
+        rule = ReinforceRule(
+            2, "free", learning_rate=(0.06, 0.03), initial_baseline=(-0.2, 0.1)
+        )
+    start = np.broadcast_to(np.asarray(initial_weights, dtype=float), (n_subjects, 2))
+    simulation = simulate_learning(rule, task, start, opens, rng)
+
+    happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
+    subject, trial = np.nonzero(happened)
+    sides = np.array(["left", "right"])
+    names = np.array([f"mouse_{i + 1:02d}" for i in range(n_subjects)])
+    trials = pd.DataFrame(
+        {
+            "subject": names[subject],
+            "session": session[happened],
+            "contrast": task.contrast[happened],
+            "stimulus": simulation.stimulus[happened][:, 0],
+            "choice": sides[simulation.choice[happened].astype(int)],
+            "answer": sides[simulation.answer[happened].astype(int)],
+            "reward": simulation.reward[happened],
+        }
+    )
+    if not return_weights:
+        return trials
+    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
+    weights = pd.DataFrame(
+        simulation.weights[happened], columns=["stimulus", "bias"], index=index
+    )
+    return trials, weights
+
+
+def _around(
+    mean: int, spread: float, size: Any, rng: np.random.RandomState
+) -> NDArray[np.int64]:
+    low, high = round(mean * (1 - spread)), round(mean * (1 + spread))
+    return rng.randint(max(low, 1), max(high, 1) + 1, size)
+
+
+def _sessions(
+    n_subjects: int, n_trials: int, length: int, spread: float, rng: np.random.RandomState
+) -> NDArray[np.int64]:
+    """Number each trial's session 1, 2, ..., (N, T)."""
+    session = np.ones((n_subjects, n_trials), dtype=np.int64)
+    for row in session:
+        ends = np.cumsum(_around(length, spread, 2 + 2 * n_trials // max(length, 1), rng))
+        row += np.searchsorted(ends, np.arange(n_trials), side="right")
+    return session
+
+
+def load_ibl_trials(
+    path: str | PathLike[str],
+    *,
+    subjects: Sequence[str] | None = None,
+    max_trials: int | None = None,
+) -> pd.DataFrame:
+    """Load training data of the International Brain Laboratory.
+
+    Parameters
+    ----------
+    path : path of a CSV file, plain or compressed
+        One row a trial, with the columns ``IBL_COLUMNS``: contrasts of each side (0 or NaN where
+        nothing was shown), choice, feedbackType and answer coded 0 or 1 (1: right, rewarded).
+    subjects : list of str or None, default=None
+        Keep these subjects only.
+    max_trials : int or None, default=None
+        Keep each subject's first trials only.
+
+    Returns
+    -------
+    DataFrame with the columns of :func:`make_learning_cohort`'s
+        ``session`` is "date/number"; ``stimulus`` is tanh(5 c) / tanh(5), right minus left.
+
+    Raises
+    ------
+    ValueError
+        If a column or a subject is not in the file.
+    """
+    raw = pd.read_csv(path, dtype={"subject": str, "date": str, "session": str})
+    missing = [name for name in IBL_COLUMNS if name not in raw]
+    if missing:
+        raise ValueError(
+            f"{path} is not a table of IBL trials: it has no column {missing[0]!r}, only "
+            f"{', '.join(map(repr, raw.columns))}."
+        )
+    if subjects is not None:
+        unknown = sorted(set(subjects) - set(raw["subject"]))
+        if unknown:
+            known = ", ".join(sorted(raw["subject"].unique()))
+            raise ValueError(f"Subject {unknown[0]!r} is not in {path}, which has {known}.")
+        raw = raw[raw["subject"].isin(subjects)]
+    if max_trials is not None:
+        raw = raw.groupby("subject", sort=False).head(max_trials)
+    left, right = raw["contrastLeft"].fillna(0.0), raw["contrastRight"].fillna(0.0)
+    return pd.DataFrame(
+        {
+            "subject": raw["subject"],
+            "session": raw["date"] + "/" + raw["session"],
+            "contrast": right - left,
+            "stimulus": tanh_contrast(right) - tanh_contrast(left),
+            "choice": raw["choice"],
+            "answer": raw["answer"],
+            "reward": raw["feedbackType"].astype(float),
+        }
+    ).reset_index(drop=True)

@@ -1,0 +1,254 @@
+"""Vectors of 64 bytes in numba: what the kernels' inner loops are written in.
+
+LLVM does not turn a loop over ``array[start + j]`` into good vector code by itself: it must
+allow for negative indices and for arrays that overlap. A :class:`Vector` says plainly what
+is meant: 16 float32 or 8 float64 numbers that live in registers. On processors with
+shorter registers LLVM splits it. ``load`` and ``store`` check no bounds; the kernels pad
+every buffer to a multiple of ``LANES``.
+
+numba's disk cache watches the file of a cached kernel only: after a change here, touch the
+files that import it.
+"""
+
+from __future__ import annotations
+
+import operator
+
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic, models, overload, register_model
+
+VECTOR_BITS = 512
+LANES = 16  # a multiple of every Vector's length
+INT32 = ir.IntType(32)
+
+
+class Vector(types.Type):
+    """The numba type of a vector of float32 or float64 numbers."""
+
+    def __init__(self, dtype: types.Float) -> None:
+        self.dtype = dtype
+        super().__init__(name=f"Vector({dtype})")
+
+
+def _llvm(dtype: types.Float) -> ir.VectorType:
+    number = ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
+    return ir.VectorType(number, VECTOR_BITS // dtype.bitwidth)
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector_type):
+        super().__init__(manager, vector_type, _llvm(vector_type.dtype))
+
+
+@intrinsic
+def length(typing_context, array):
+    """Return how many of the array's numbers fill a Vector."""
+    n_numbers = VECTOR_BITS // array.dtype.bitwidth
+
+    def codegen(context, builder, signature, args):
+        return ir.Constant(ir.IntType(64), n_numbers)
+
+    return types.intp(array), codegen
+
+
+def _address(context, builder, array_type, array, index):
+    data = context.make_array(array_type)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), _llvm(array_type.dtype).as_pointer())
+
+
+@intrinsic
+def load(typing_context, array, index):
+    """Return the numbers of a flat array from ``index`` on."""
+
+    def codegen(context, builder, signature, args):
+        address = _address(context, builder, signature.args[0], *args)
+        return builder.load(address, align=array.dtype.bitwidth // 8)
+
+    return Vector(array.dtype)(array, types.intp), codegen
+
+
+@intrinsic
+def store(typing_context, array, index, vector):
+    """Write a Vector into a flat array from ``index`` on."""
+
+    def codegen(context, builder, signature, args):
+        address = _address(context, builder, signature.args[0], *args[:2])
+        builder.store(args[2], address, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), codegen
+
+
+def _splat(builder, vector_type, number):
+    one = builder.insert_element(ir.Constant(vector_type, ir.Undefined), number, INT32(0))
+    first_lane = ir.Constant(ir.VectorType(INT32, vector_type.count), None)
+    return builder.shuffle_vector(one, one, first_lane)
+
+
+@intrinsic
+def full(typing_context, array, number):
+    """Return a Vector of the array's type with ``number`` in every place."""
+    vector = Vector(array.dtype)
+
+    def codegen(context, builder, signature, args):
+        cast = context.cast(builder, args[1], number, vector.dtype)
+        return _splat(builder, _llvm(vector.dtype), cast)
+
+    return vector(array, number), codegen
+
+
+@intrinsic
+def like(typing_context, vector, number):
+    """Return a Vector of the same type with ``number`` in every place."""
+
+    def codegen(context, builder, signature, args):
+        cast = context.cast(builder, args[1], number, vector.dtype)
+        return _splat(builder, args[0].type, cast)
+
+    return vector(vector, number), codegen
+
+
+@intrinsic
+def multiply_add(typing_context, number, vector, total):
+    """Return ``number * vector + total``, rounded once where the processor can."""
+
+    def codegen(context, builder, signature, args):
+        factor = _splat(builder, args[1].type, args[0])
+        product = builder.fmul(factor, args[1], flags=["contract"])
+        return builder.fadd(product, args[2], flags=["contract"])
+
+    return vector(vector.dtype, vector, total), codegen
+
+
+@intrinsic
+def where_at_most(typing_context, x, bound, then, otherwise):
+    """Return ``then`` where x <= bound, ``otherwise`` elsewhere and where x is NaN."""
+
+    def codegen(context, builder, signature, args):
+        holds = builder.fcmp_ordered("<=", args[0], args[1])
+        return builder.select(holds, args[2], args[3])
+
+    return x(x, x, x, x), codegen
+
+
+@intrinsic
+def _round(typing_context, x):
+    def codegen(context, builder, signature, args):
+        kind = args[0].type
+        name = f"llvm.rint.v{kind.count}f{x.dtype.bitwidth}"
+        function = builder.module.declare_intrinsic(name, fnty=ir.FunctionType(kind, [kind]))
+        return builder.call(function, args)
+
+    return x(x), codegen
+
+
+@intrinsic
+def _power_of_two(typing_context, exponent):
+    """2 ** exponent for whole numbers in the range of normal floats, made from bits."""
+    bits, mantissa, bias = (32, 23, 127) if exponent.dtype.bitwidth == 32 else (64, 52, 1023)
+
+    def codegen(context, builder, signature, args):
+        integers = ir.VectorType(ir.IntType(bits), args[0].type.count)
+
+        def constant(value):
+            return ir.Constant(integers, [value] * integers.count)
+
+        whole = builder.add(builder.fptosi(args[0], integers), constant(bias))
+        return builder.bitcast(builder.shl(whole, constant(mantissa)), args[0].type)
+
+    return exponent(exponent), codegen
+
+
+def _arithmetic(operation, instruction):
+    """Let ``operation`` take two Vectors, or a Vector and a number."""
+
+    @intrinsic
+    def apply(typing_context, a, b):
+        def codegen(context, builder, signature, args):
+            return getattr(builder, instruction)(*args, flags=["contract"])
+
+        return a(a, b), codegen
+
+    @overload(operation)
+    def implement(a, b):
+        if isinstance(a, Vector) and isinstance(b, Vector):
+            return lambda a, b: apply(a, b)
+        if isinstance(a, Vector) and isinstance(b, types.Number):
+            return lambda a, b: apply(a, like(a, b))
+        if isinstance(a, types.Number) and isinstance(b, Vector):
+            return lambda a, b: apply(like(b, a), b)
+        return None
+
+
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
+_arithmetic(operator.truediv, "fdiv")
+
+LOG2_E = 1.4426950408889634
+LN2_HIGH = 0.693359375  # few bits, so that its product with a small integer is exact
+LN2_LOW = -2.1219444005469058e-4
+
+
+@njit
+def _taylor(r):
+    """The first terms of exp(r), |r| < 0.35: enough for float32."""
+    y = r * (1 / 5040) + 1 / 720
+    y = y * r + 1 / 120
+    y = y * r + 1 / 24
+    y = y * r + 1 / 6
+    y = y * r + 1 / 2
+    y = y * r + 1.0
+    return y * r + 1.0
+
+
+@njit
+def _taylor_long(r):
+    """More terms of exp(r): enough for float64."""
+    y = r * (1 / 6227020800) + 1 / 479001600
+    y = y * r + 1 / 39916800
+    y = y * r + 1 / 3628800
+    y = y * r + 1 / 362880
+    y = y * r + 1 / 40320
+    y = y * r + 1 / 5040
+    y = y * r + 1 / 720
+    y = y * r + 1 / 120
+    y = y * r + 1 / 24
+    y = y * r + 1 / 6
+    y = y * r + 1 / 2
+    y = y * r + 1.0
+    return y * r + 1.0
+
+
+def exp(x):
+    """Return exp(x) for x within the floats' range, its limits beyond; NaN stays NaN."""
+    raise NotImplementedError("for numba only")
+
+
+@overload(exp)
+def _exp(x):
+    series, limit = (_taylor, 87.0) if x.dtype.bitwidth == 32 else (_taylor_long, 708.0)
+
+    def implement(x):
+        low, high = like(x, -limit), like(x, limit)
+        x = where_at_most(x, low, low, x)
+        x = where_at_most(0.0 - x, low, high, x)
+        n = _round(x * LOG2_E)
+        r = x - n * LN2_HIGH - n * LN2_LOW
+        # NaN has no integer: it stays in r, and n becomes a number.
+        n = where_at_most(n, high * 2.0, n, low)
+        return series(r) * _power_of_two(n)
+
+    return implement
+
+
+@njit
+def sigmoid(x):
+    return 1.0 / (1.0 + exp(0.0 - x))
+
+
+@njit
+def tanh(x):
+    return 1.0 - 2.0 / (1.0 + exp(x * 2.0))

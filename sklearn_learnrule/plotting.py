@@ -1,0 +1,79 @@
+"""Displays, by scikit-learn's conventions; matplotlib is imported only when they draw."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .model_selection import compare_rules, relative_to
+
+BLUE, GREY = "#0072B2", "#999999"  # of the Okabe-Ito palette, told apart by the colour-blind
+
+
+class ComparisonDisplay:
+    """Held-out log-likelihood of rules relative to a reference, a point an animal.
+
+    Bars are means over animals, whiskers their standard error.
+
+    Parameters
+    ----------
+    differences : DataFrame of shape (n_subjects, n_rules)
+        Log-likelihood minus the reference's, in nats per trial.
+    reference : str
+
+    Attributes
+    ----------
+    ax_, figure_ : the matplotlib axes and figure, after :meth:`plot`
+    """
+
+    def __init__(self, differences: pd.DataFrame, reference: str) -> None:
+        self.differences = differences
+        self.reference = reference
+
+    @classmethod
+    def from_scores(
+        cls, scores: pd.DataFrame, *, reference: str = "REINFORCE", ax: Any = None
+    ) -> ComparisonDisplay:
+        """Draw the scores of :func:`~sklearn_learnrule.compare_rules`."""
+        return cls(relative_to(scores, reference), reference).plot(ax=ax)
+
+    @classmethod
+    def from_estimators(
+        cls,
+        estimators: Mapping[str, Any],
+        X: pd.DataFrame,
+        y: pd.Series,
+        *,
+        reference: str = "REINFORCE",
+        cv: Any = None,
+        n_jobs: int | None = None,
+        ax: Any = None,
+    ) -> ComparisonDisplay:
+        """Compare the estimators on held-out animals, and draw."""
+        scores = compare_rules(estimators, X, y, cv=cv, n_jobs=n_jobs)
+        return cls.from_scores(scores, reference=reference, ax=ax)
+
+    def plot(self, ax: Any = None) -> ComparisonDisplay:
+        """Draw on ``ax``, or on a new figure."""
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            height = 1.0 + 0.4 * self.differences.shape[1]
+            _, ax = plt.subplots(figsize=(5.0, height), layout="constrained")
+        ordered = self.differences[self.differences.mean().sort_values().index]
+        y = np.arange(ordered.shape[1])
+        mean, error = ordered.mean(), ordered.sem()
+        ax.barh(y, mean, xerr=error, height=0.6, color=BLUE, alpha=0.35, ecolor=BLUE, capsize=3)
+        for row, rule in enumerate(ordered):
+            values = ordered[rule].to_numpy()
+            spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else 0.0
+            ax.plot(values, row + spread, "o", color="black", markersize=2.5, alpha=0.6)
+        ax.axvline(0.0, color=GREY, linewidth=1)
+        ax.set_yticks(y, list(ordered))
+        ax.set_xlabel(f"held-out log-likelihood − {self.reference} (nats / trial)")
+        ax.spines[["top", "right"]].set_visible(False)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,97 @@
+"""Animals that learn by a known rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .rules import LearningRule, Trial, choice_probability
+
+UpdateFunction = Callable[[NDArray[np.float64], Trial], Any]
+
+
+class Task(Protocol):
+    """What an experiment shows and pays; it may watch the animals to set the next trial."""
+
+    def show(self, trial: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Return the stimulus (N, S) and whether the second choice is correct (N,)."""
+
+    def reward(self, trial: int, correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return the rewards (N,) for choices that were or were not correct."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What happened, each (N, T) or, for stimulus and weights, (N, T, S) and (N, T, K)."""
+
+    stimulus: NDArray[np.float64]
+    choice: NDArray[np.bool_]
+    reward: NDArray[np.float64]
+    answer: NDArray[np.bool_]
+    weights: NDArray[np.float64]
+
+
+class FunctionRule(LearningRule):
+    """A plain function ``update = function(weights, trial)`` of numpy arrays as a rule."""
+
+    def __init__(self, n_weights: int, function: UpdateFunction) -> None:
+        super().__init__(n_weights)
+        self.function = function
+
+    def forward(
+        self, weights: torch.Tensor, trial: Trial, memory: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        arrays: Any = Trial(*(field.numpy() for field in trial))
+        return torch.as_tensor(self.function(weights.numpy(), arrays)).to(weights), memory
+
+
+def simulate_learning(
+    rule: LearningRule | UpdateFunction,
+    task: Task,
+    initial_weights: NDArray[np.float64],
+    session_start: NDArray[np.bool_],
+    random_state: np.random.RandomState,
+) -> Simulation:
+    """Let N animals do a task while a rule moves their policy's weights.
+
+    Parameters
+    ----------
+    rule : LearningRule or function of (weights (N, K), Trial) returning the update (N, K)
+    task : Task
+    initial_weights : ndarray of shape (N, K)
+    session_start : bool ndarray of shape (N, T)
+        Whether a trial opens a session.
+    random_state : RandomState
+    """
+    n_subjects, n_trials = session_start.shape
+    weights = torch.tensor(initial_weights, dtype=torch.float64)
+    if not isinstance(rule, LearningRule):
+        rule = FunctionRule(weights.shape[1], rule)
+    rule = _in_double_precision(rule)
+    memory = rule.initial_memory(n_subjects, like=weights)
+    opens_next = np.roll(session_start, -1, axis=1).astype(float)
+    seen = []
+    with torch.no_grad():
+        for t in range(n_trials):
+            stimulus, answer = task.show(t)
+            features = torch.as_tensor(np.column_stack([stimulus, np.ones(n_subjects)]))
+            p = choice_probability(weights, features).numpy()
+            choice = random_state.random_sample(n_subjects) < p
+            reward = task.reward(t, choice == answer)
+            seen.append((stimulus, choice, reward, answer, weights.numpy()))
+            outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
+            trial = Trial(features, *(torch.as_tensor(field) for field in outcome))
+            update, memory = rule(weights, trial, memory)
+            weights = weights + update
+    return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
+
+
+def _in_double_precision(rule: LearningRule) -> LearningRule:
+    """Return a copy of the rule in float64 on the CPU; the caller's stays as it is."""
+    return deepcopy(rule).to("cpu", torch.float64)
