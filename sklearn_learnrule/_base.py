@@ -368,7 +368,9 @@ def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
     check_classification_targets(labels)
     kind = type_of_target(labels, input_name="y")
     if kind != "binary":
-        raise ValueError(f"Only binary classification is supported. The type of the target is {kind}.")
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is {kind}."
+        )
     return two_labels(labels, "y")
 
 

@@ -105,7 +105,7 @@ def make_design(
     return pd.DataFrame(columns, index=index), y, groups.rename("subject")
 
 
-def count_within(codes: NDArray[Any]) -> NDArray[np.int64]:
+def count_within(codes: NDArray[Any]) -> NDArray[Any]:
     """Number each row among the rows of its code: 0, 1, ..."""
     return pd.Series(codes).groupby(codes).cumcount().to_numpy()
 
@@ -124,8 +124,8 @@ def two_labels(values: NDArray[Any], where: str) -> NDArray[Any]:
         shown = ", ".join(repr(label) for label in labels[:4].tolist())
         raise ValueError(
             f"Choices need exactly two classes, but {where} has {len(labels)} "
-            f"class{'es' * (len(labels) != 1)}: {shown}{', ...' * (len(labels) > 4)}. Drop the rows "
-            "of missed trials, or recode."
+            f"class{'es' * (len(labels) != 1)}: {shown}{', ...' * (len(labels) > 4)}. "
+            "Drop the rows of missed trials, or recode."
         )
     return labels
 

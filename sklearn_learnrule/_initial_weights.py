@@ -36,9 +36,7 @@ def initial_weights(
     return given
 
 
-def psychometric_weights(
-    sequences: Sequences, is_second: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def psychometric_weights(sequences: Sequences, is_second: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Fit a psychometric line to all subjects' first 100 trials (Liu, Geadah & Pillow 2025).
 
     The logit of the share of second choices at each stimulus value, clipped to [.01, .99],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -77,8 +77,8 @@ class Sequences:
         if contradicts.any():
             subject, trial = np.argwhere(contradicts)[0]
             raise ValueError(
-                f"previous_choice should be the choice before, but at subject "
-                f"{self.subjects[subject]!r}, trial {trial + 1}, it contradicts y at trial {trial}. "
+                "previous_choice should be the choice before, but contradicts y: subject "
+                f"{self.subjects[subject]!r}, y at trial {trial} and X at trial {trial + 1}. "
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
@@ -89,7 +89,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         return _plain_sequence(X)
     identity = {name: _find(X, name) for name in IDENTITY}
     _check_identity(X, identity)
-    codes, subjects = pd.factorize(identity["subject"])
+    codes, subjects = pd.factorize(subjects_of(X))
     trial = _trial_numbers(codes, subjects, identity["trial"])
     values = {name: _numeric(X, name, subjects[codes]) for name in X if name not in IDENTITY}
     _check_history(values, subjects[codes], trial)
@@ -128,7 +128,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     )
 
 
-def has_identity(X: Any) -> bool:
+def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     """Whether X is a table that names its subjects, sessions or trials, or their history."""
     return isinstance(X, pd.DataFrame) and any(
         _find(X, name) is not None for name in (*IDENTITY, *HISTORY)
@@ -264,7 +264,7 @@ def _session_starts(
         row = int(order[back])
         raise ValueError(
             f"Session {session[row]!r} of subject {subjects[codes[row]]!r} comes back after "
-            f"another session (trial {trial[row]}, row {row}): the trials are not in temporal order."
+            f"another session (trial {trial[row]}, row {row}): trials should be in temporal order."
         )
     starts = np.empty(len(codes), dtype=bool)
     starts[order] = np.diff(in_order, prepend=-1) != 0

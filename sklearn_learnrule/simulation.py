@@ -47,8 +47,9 @@ class FunctionRule(LearningRule):
     def forward(
         self, weights: torch.Tensor, trial: Trial, memory: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        arrays: Any = Trial(*(field.numpy() for field in trial))
-        return torch.as_tensor(self.function(weights.numpy(), arrays)).to(weights), memory
+        arrays: list[Any] = [field.numpy() for field in trial]
+        update = self.function(weights.numpy(), Trial(*arrays))
+        return torch.as_tensor(update).to(weights), memory
 
 
 def simulate_learning(

@@ -7,6 +7,7 @@ reward, p = P(y = 1), and a learning rate alpha scales the step of each weight.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -31,7 +32,7 @@ class ConstantRule(LearningRule):
 class _RatedRule(LearningRule):
     """A rule with a positive learning rate for each weight, held as its root."""
 
-    textbook_names = ("learning_rate",)
+    textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate",)
 
     def __init__(self, n_weights: int, *, learning_rate: float | Sequence[float] = 0.01) -> None:
         super().__init__(n_weights)
