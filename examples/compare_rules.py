@@ -48,7 +48,7 @@ def read_arguments() -> argparse.Namespace:
 def read_trials(arguments: argparse.Namespace) -> pd.DataFrame:
     """Return the table of trials, its columns named as make_design expects."""
     if arguments.trials is None:
-        return make_learning_cohort(n_subjects=10, n_trials=400, random_state=1)
+        return make_learning_cohort(n_subjects=15, n_trials=1000, random_state=1)
     header = pd.read_csv(arguments.trials, nrows=0).columns
     if set(IBL_COLUMNS) <= set(header):
         return load_ibl_trials(arguments.trials, max_trials=arguments.max_trials)

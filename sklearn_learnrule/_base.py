@@ -30,15 +30,16 @@ from skorch.callbacks import EarlyStopping
 from skorch.helper import predefined_split
 from skorch.utils import noop
 
-from ._design import two_labels
+from ._design import show, two_labels
 from ._initial_weights import initial_weights
 from ._net import DivergenceGuard, EpochProgress, LearningModel, RuleNet, SequenceDataset
 from ._sequences import Sequences, has_identity, read_sequences
+from .engine import choose_engine
 from .metrics import log_likelihood
 from .rules import LearningRule
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, 5e-3, {}),
+    "adam": (torch.optim.Adam, 3e-3, {}),
     "lbfgs": (
         torch.optim.LBFGS,
         1.0,
@@ -52,13 +53,13 @@ initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros
     first 100 trials of all subjects.
 train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
-truncation : int or None, default=None
-    Stop gradients every so many trials; None computes them exactly.
+truncation : int or None
+    Stop gradients every so many trials; None: they are exact.
 engine : str, default="auto"
     How the rule is unrolled; every engine gives the same numbers.
 optimizer : "adam" or "lbfgs"
 lr : float or None, default=None
-    Learning rate of the optimizer; None: .005 for "adam", 1 for "lbfgs".
+    Learning rate of the optimizer; None: .003 for "adam", 1 for "lbfgs".
 max_epochs : int
     Passes over all subjects. An "lbfgs" epoch is up to 20 iterations.
 tol : float
@@ -95,7 +96,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
     engine: str = "auto"
     optimizer: str = "lbfgs"
     lr: float | None = None
-    max_epochs: int = 100
+    max_epochs: int = 50
     tol: float = 1e-8
     batch_size: int = -1
     early_stopping: bool = False
@@ -159,6 +160,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
                 device=device,
             )
             self._train(model, dataset, device, seed)
+        self.weight_names_ = sequences.feature_names
         self._publish()
         return self
 
@@ -195,7 +197,11 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
             stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
             callbacks.append(("converged", EarlyStopping(**stop, threshold=self.tol, sink=noop)))
         if self.verbose:
-            callbacks.append(("progress", EpochProgress(type(self).__name__)))
+            engine = self.engine
+            if engine == "auto":
+                engine = choose_engine(model.rule, torch.device(device))
+            name = f"{type(self).__name__} ({engine} engine, {device})"
+            callbacks.append(("progress", EpochProgress(name)))
         optimizer, default_lr, options = OPTIMIZERS[self.optimizer]
         self.net_ = RuleNet(
             model,
@@ -229,10 +235,11 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         self.initial_weights_ = _to_numpy(model.initial_weights)
         for name in model.rule.textbook_names:
             setattr(self, f"{name}_", _to_numpy(getattr(model.rule, name)))
-        if self.optimizer == "lbfgs" and self.n_iter_ >= self.max_epochs:
+        converged = dict(self.net_.callbacks_).get("converged")
+        if converged is not None and not converged.misses_:
             warnings.warn(
                 f"{type(self).__name__} has not converged after {self.max_epochs} epochs: raise "
-                "max_epochs, or tol.",
+                "max_epochs, or give fewer parameters to so little data.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -290,6 +297,11 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         """Read X and return the weights before each choice, (N, T, K)."""
         check_is_fitted(self)
         sequences = self._read(X, reset=False)
+        if len(sequences.feature_names) != len(self.weight_names_):
+            raise ValueError(
+                f"{type(self).__name__} was fitted with the stimulus columns "
+                f"{self.weight_names_[:-1]}, but X has {sequences.feature_names[:-1]}."
+            )
         self._check_answer(self.net_.module_.rule, sequences)
         dataset = SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device)
         return sequences, _to_numpy(self.net_.predict_weights(dataset))
@@ -319,7 +331,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         if unknown.any():
             raise ValueError(
                 f"y should hold the classes {self.classes_.tolist()}, but has "
-                f"{labels[unknown][0]!r}."
+                f"{show(labels[unknown][0])}."
             )
         return np.where(labels == self.classes_[1], 1.0, -1.0)
 

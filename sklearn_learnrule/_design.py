@@ -6,12 +6,13 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
 IDENTITY = ("subject", "session", "trial")
 PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY = (
@@ -81,9 +82,11 @@ def make_design(
                     1           1.0             -1.0              1.0
             2       2           0.2              1.0              1.0
     """
-    stimuli = [stimulus] if isinstance(stimulus, str) else list(stimulus)
+    stimuli = list(stimulus) if isinstance(stimulus, Iterable) else [stimulus]
+    stimuli = [stimulus] if isinstance(stimulus, str) else stimuli
     used = [*stimuli, choice, reward, subject, session] + ([answer] if answer is not None else [])
-    _check_columns(trials, used, stimuli)
+    _check_columns(trials, used)
+    _check_stimuli(stimuli, used[len(stimuli) :])
     _check_complete(trials, used, subject)
     codes = pd.factorize(trials[subject])[0]
     _check_order(trials, codes, subject, session)
@@ -105,6 +108,11 @@ def make_design(
     return pd.DataFrame(columns, index=index), y, groups.rename("subject")
 
 
+def show(value: Any) -> str:
+    """Write a value for a message, a numpy scalar as the Python number that it is."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def count_within(codes: NDArray[Any]) -> NDArray[Any]:
     """Number each row among the rows of its code: 0, 1, ..."""
     return pd.Series(codes).groupby(codes).cumcount().to_numpy()
@@ -119,7 +127,13 @@ def first_return(codes: NDArray[Any]) -> int | None:
 
 def two_labels(values: NDArray[Any], where: str) -> NDArray[Any]:
     """Return the two labels of the choices, sorted; raise if they are not two."""
-    labels = np.unique(values)
+    try:
+        labels = np.unique(values)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise ValueError(
+            f"The choices in {where} should be labels of one type, but are {' and '.join(kinds)}."
+        ) from None
     if len(labels) != 2:
         shown = ", ".join(repr(label) for label in labels[:4].tolist())
         raise ValueError(
@@ -144,18 +158,17 @@ def _signed(
         row = int(np.argmin(known))
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            f"{values[row]!r} ({_place(trials, subject, row)})."
+            f"{show(values[row])} ({_place(trials, subject, row)})."
         )
     return np.where(values == labels[1], 1.0, -1.0)
 
 
 def _as_numbers(trials: pd.DataFrame, name: str, subject: str) -> NDArray[np.float64]:
-    try:
-        numbers = trials[name].to_numpy(dtype=float)
-    except (TypeError, ValueError):
+    if not is_numeric_dtype(trials[name]):
         raise ValueError(
             f"Column {name!r} should be numeric, but has the type {trials[name].dtype}."
-        ) from None
+        )
+    numbers = trials[name].to_numpy(dtype=float)
     infinite = ~np.isfinite(numbers)
     if infinite.any():
         row = int(np.argmax(infinite))
@@ -166,7 +179,7 @@ def _as_numbers(trials: pd.DataFrame, name: str, subject: str) -> NDArray[np.flo
     return numbers
 
 
-def _check_columns(trials: Any, used: list[Any], stimuli: list[Any]) -> None:
+def _check_columns(trials: Any, used: list[Any]) -> None:
     if not isinstance(trials, pd.DataFrame):
         raise TypeError(f"trials should be a pandas DataFrame, got {type(trials).__name__}.")
     for name in used:
@@ -175,14 +188,17 @@ def _check_columns(trials: Any, used: list[Any], stimuli: list[Any]) -> None:
             raise ValueError(_unknown_column(name, list(trials.columns)))
         if n_found > 1:
             raise ValueError(f"The table has {n_found} columns named {name!r}; rename all but one.")
-    reserved = [name for name in stimuli if name in (*HISTORY, *IDENTITY)]
-    if reserved or not stimuli:
-        raise ValueError(
-            "stimulus should name columns seen before the choice, and not "
-            f"{' or '.join(map(repr, (*IDENTITY, *HISTORY)))}; got {stimuli}."
-        )
     if len(trials) == 0:
         raise ValueError("The table has no trials (0 rows).")
+
+
+def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
+    forbidden = list(dict.fromkeys([*others, *IDENTITY, *HISTORY, "bias"]))
+    if not stimuli or len(set(stimuli)) < len(stimuli) or set(stimuli) & set(forbidden):
+        raise ValueError(
+            "stimulus should name columns seen before the choice, each once, and none of "
+            f"{', '.join(map(repr, forbidden))}; got {stimuli}."
+        )
 
 
 def _unknown_column(name: Hashable, columns: list[Any]) -> str:
@@ -216,11 +232,11 @@ def _check_order(
     row = first_return(trials.groupby([subject, session], observed=True).ngroup().to_numpy())
     if row is not None:
         raise ValueError(
-            f"Trials should be in temporal order, but session {trials[session].iloc[row]!r} "
+            f"Trials should be in temporal order, but session {show(trials[session].iloc[row])} "
             f"comes back after another session ({_place(trials, subject, row)}). Sort each "
             "subject's trials by time, or give sessions names that are unique within a subject."
         )
 
 
 def _place(trials: pd.DataFrame, subject: str, row: int) -> str:
-    return f"subject {trials[subject].iloc[row]!r}, row {row}"
+    return f"subject {show(trials[subject].iloc[row])}, row {row}"

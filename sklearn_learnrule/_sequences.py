@@ -21,6 +21,7 @@ from ._design import (
     PREVIOUS_REWARD,
     count_within,
     first_return,
+    show,
 )
 
 Floats = NDArray[np.float64]
@@ -78,7 +79,7 @@ class Sequences:
             subject, trial = np.argwhere(contradicts)[0]
             raise ValueError(
                 "previous_choice should be the choice before, but contradicts y: subject "
-                f"{self.subjects[subject]!r}, y at trial {trial} and X at trial {trial + 1}. "
+                f"{show(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
@@ -87,6 +88,8 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     """Read, check and pad the sequences in X; see :func:`sklearn_learnrule.make_design`."""
     if not has_identity(X):
         return _plain_sequence(X)
+    if len(X) == 0:
+        raise ValueError("X has no trials (0 rows).")
     identity = {name: _find(X, name) for name in IDENTITY}
     _check_identity(X, identity)
     codes, subjects = pd.factorize(subjects_of(X))
@@ -184,9 +187,11 @@ def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> No
     present = [name for name in (*IDENTITY, *HISTORY) if _find(X, name) is not None]
     for name in ("subject", PREVIOUS_CHOICE, PREVIOUS_REWARD):
         if name not in present:
+            prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
+            hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
             raise ValueError(
-                f"X has {', '.join(map(repr, present))} but no {name!r}. Build X with make_design, "
-                "and keep its index and its history columns."
+                f"X has {', '.join(map(repr, present))} but no {name!r}{hint}. Build X with "
+                "make_design, and keep its index and its history columns."
             )
     for name, values in identity.items():
         if values is not None and values.hasnans:
@@ -201,7 +206,7 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
         row = first_return(codes)
         if row is not None:
             raise ValueError(
-                f"The rows of subject {subjects[codes[row]]!r} are interleaved with another's "
+                f"The rows of subject {show(subjects[codes[row]])} are interleaved with another's "
                 f"(row {row}) and X has no 'trial' to tell their order. Keep make_design's index."
             )
         return counted
@@ -209,9 +214,9 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
     if wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
-            f"Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
-            f"{subjects[codes[row]]!r} has trial {given[row]} where {counted[row]} was expected "
-            f"(row {row}). {GIVE_WHOLE}"
+            "Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
+            f"{show(subjects[codes[row]])} has trial {show(given[row])} where {counted[row]} was "
+            f"expected (row {row}). {GIVE_WHOLE}"
         )
     return counted
 
@@ -228,7 +233,7 @@ def _numeric(X: pd.DataFrame, name: Any, row_subject: pd.Index) -> Floats:
         row = int(np.argmax(bad))
         raise ValueError(
             f"X should be finite, but column {name!r} is {values[row]} "
-            f"(subject {row_subject[row]!r}, row {row}); NaN and inf are not accepted."
+            f"(subject {show(row_subject[row])}, row {row}); NaN and inf are not accepted."
         )
     return values
 
@@ -244,16 +249,17 @@ def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints
         if wrong.any():
             row = int(np.argmax(wrong))
             expected = "-1 or +1" if not first[row] else "0 on a subject's first trial"
+            cure = GIVE_WHOLE if first[row] and abs(values[name][row]) == 1 else SCALE_STIMULI
             raise ValueError(
                 f"{name} should be {expected}, but is {values[name][row]:.4g} "
-                f"(subject {row_subject[row]!r}, trial {trial[row]}, row {row}). {SCALE_STIMULI}"
+                f"(subject {show(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
             )
 
 
 def _session_starts(
     session: pd.Index | None, codes: Ints, subjects: pd.Index, trial: Ints
 ) -> NDArray[np.bool_]:
-    """Whether each row opens a session that is not its subject's first."""
+    """Whether each row opens a session."""
     if session is None:
         return np.zeros(len(codes), dtype=bool)
     order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
@@ -263,12 +269,13 @@ def _session_starts(
     if back is not None:
         row = int(order[back])
         raise ValueError(
-            f"Session {session[row]!r} of subject {subjects[codes[row]]!r} comes back after "
-            f"another session (trial {trial[row]}, row {row}): trials should be in temporal order."
+            f"Session {show(session[row])} of subject {show(subjects[codes[row]])} comes back "
+            f"after another session (trial {trial[row]}, row {row}): trials should be in temporal "
+            "order."
         )
     starts = np.empty(len(codes), dtype=bool)
     starts[order] = np.diff(in_order, prepend=-1) != 0
-    return starts & (trial > 0)
+    return starts
 
 
 def _marks_correct(reward: Floats) -> bool:

@@ -146,9 +146,9 @@ def make_learning_cohort(
     >>> trials = make_learning_cohort(n_subjects=3, n_trials=100, random_state=0)
     >>> trials.head(3)
         subject  session  contrast  stimulus choice answer  reward
-    0  mouse_01        1       0.5  0.986704  right  right     1.0
-    1  mouse_01        1       0.5  0.986704   left  right     0.0
-    2  mouse_01        1      -0.5 -0.986704  right   left     0.0
+    0  mouse_01        1      -0.5 -0.986704  right   left     0.0
+    1  mouse_01        1      -0.5 -0.986704   left   left     1.0
+    2  mouse_01        1       1.0  1.000000  right  right     1.0
     """
     rng = check_random_state(random_state)
     lengths = _around(n_trials, length_spread, n_subjects, rng)
@@ -201,7 +201,7 @@ def _sessions(
 def load_ibl_trials(
     path: str | PathLike[str],
     *,
-    subjects: Sequence[str] | None = None,
+    subjects: str | Sequence[str] | None = None,
     max_trials: int | None = None,
 ) -> pd.DataFrame:
     """Load training data of the International Brain Laboratory.
@@ -211,7 +211,7 @@ def load_ibl_trials(
     path : path of a CSV file, plain or compressed
         One row a trial, with the columns ``IBL_COLUMNS``: contrasts of each side (0 or NaN where
         nothing was shown), choice, feedbackType and answer coded 0 or 1 (1: right, rewarded).
-    subjects : list of str or None, default=None
+    subjects : str, list of str or None, default=None
         Keep these subjects only.
     max_trials : int or None, default=None
         Keep each subject's first trials only.
@@ -234,6 +234,7 @@ def load_ibl_trials(
             f"{', '.join(map(repr, raw.columns))}."
         )
     if subjects is not None:
+        subjects = [subjects] if isinstance(subjects, str) else subjects
         unknown = sorted(set(subjects) - set(raw["subject"]))
         if unknown:
             known = ", ".join(sorted(raw["subject"].unique()))

@@ -49,6 +49,7 @@ class ReinforceRuleEstimator(BaseRuleEstimator):
     Attributes
     ----------
     learning_rate_, baseline_ : ndarray of shape (K,)
+        Where a learning rate goes to 0, alpha b is still determined, but b is huge.
 
     References
     ----------
@@ -58,10 +59,10 @@ class ReinforceRuleEstimator(BaseRuleEstimator):
     --------
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
-    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> X, y, groups = make_design(make_learning_cohort(20, 400, random_state=0))
     >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
-    >>> rule.learning_rate_.round(2)
-    array([0.06, 0.05])
+    >>> rule.learning_rate_.round(3)
+    array([0.019, 0.008])
     """
 
     baseline: str | None = "free"
@@ -116,10 +117,16 @@ class PredictMaxRuleEstimator(BaseRuleEstimator):
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class _NetworkRuleEstimator(BaseRuleEstimator):
-    """What the network rules share: Adam, single precision, and their inputs."""
+    """What the network rules share: Adam, single precision, and their inputs.
+
+    The defaults are chosen on simulated cohorts and on training animals of the IBL data: with
+    gradients cut every 500 trials, as in the paper, 10,000 trials are learned in 200 epochs at
+    lr=.003; exact gradients through so many trials are steep and took five times as many.
+    """
 
     optimizer: str = "adam"
     max_epochs: int = 300
+    truncation: int | None = 500
     hidden_sizes: Sequence[int] = (32, 32)
     activation: str = "relu"
     session_input: bool = True

@@ -39,8 +39,8 @@ class SubjectKFold(GroupKFold):
     >>> X, y, groups = make_design(make_learning_cohort(4, 50, random_state=0))
     >>> for train, test in SubjectKFold(n_splits=2).split(X):
     ...     print(sorted(X.index[test].unique("subject")))
-    ['mouse_01', 'mouse_04']
     ['mouse_02', 'mouse_03']
+    ['mouse_01', 'mouse_04']
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SubjectKFold(GroupKFold):
                 f"SubjectKFold cannot split {n_subjects} subjects into {self.n_splits} folds: "
                 "lower n_splits."
             )
-        return super().split(X, y, groups=pd.factorize(subjects)[0])
+        return super().split(X, y, groups=pd.factorize(subjects, sort=True)[0])
 
 
 def compare_rules(
@@ -97,7 +97,8 @@ def compare_rules(
     --------
     rank_rules : The ranked table of these scores.
     """
-    folds = list(_splitter(cv).split(X, y))
+    y = pd.Series(y, index=X.index) if not isinstance(y, pd.Series) else y
+    folds = list(_splitter(cv).split(X, y, groups=np.asarray(subjects_of(X))))
     tasks = [
         joblib.delayed(_score_fold)(name, estimator, X, y, number, *fold)
         for name, estimator in estimators.items()
@@ -153,7 +154,6 @@ def rank_rules(scores: pd.DataFrame, reference: str = "REINFORCE") -> pd.DataFra
             "seconds": scores.drop_duplicates(["rule", "fold"]).groupby("rule")["seconds"].sum(),
         }
     ).rename_axis("rule")
-    table.loc[reference, "p_value"] = np.nan
     return table.sort_values("log_likelihood", ascending=False)
 
 
@@ -166,12 +166,14 @@ def relative_to(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def _by_subject(scores: pd.DataFrame) -> pd.DataFrame:
-    return scores.pivot(index="subject", columns="rule", values="log_likelihood")
+    """Lay the log-likelihoods out as (n_subjects, n_rules), NaN where a fold failed."""
+    by_pair = scores.groupby(["subject", "rule"], observed=True)["log_likelihood"]
+    return by_pair.agg(lambda folds: folds.mean(skipna=False)).unstack()
 
 
 def _splitter(cv: Any) -> Any:
-    if cv is None or isinstance(cv, int):
-        return SubjectKFold(5 if cv is None else cv)
+    if cv is None or isinstance(cv, int | np.integer):
+        return SubjectKFold(5 if cv is None else int(cv))
     return check_cv(cv)
 
 
@@ -186,16 +188,18 @@ def _score_fold(
 ) -> tuple[pd.DataFrame, str | None]:
     """Score one estimator on one fold, a row a subject, with the error if it failed."""
     start, error = time.perf_counter(), None
-    made = np.full(len(test), np.nan)
+    made = correct = np.full(len(test), np.nan)
     try:
         fitted: Any = clone(estimator).fit(X.iloc[train], y.iloc[train])
         probability = fitted.predict_proba(X.iloc[test])
         chosen = np.searchsorted(fitted.classes_, y.iloc[test])
         made = np.clip(probability[np.arange(len(test)), chosen], np.finfo(float).tiny, None)
+        correct = (probability.argmax(1) == chosen).astype(float)
     except Exception as failure:  # one bad rule must not lose the others' hours
         error = f"{type(failure).__name__}: {failure}"
-    trials = pd.DataFrame({"subject": subjects_of(X)[test], "log_likelihood": np.log(made)})
-    trials["accuracy"] = np.where(np.isnan(made), np.nan, made > 0.5)
+    trials = pd.DataFrame(
+        {"subject": subjects_of(X)[test], "log_likelihood": np.log(made), "accuracy": correct}
+    )
     by_subject = trials.groupby("subject", sort=False, observed=True)
     score = by_subject.mean().reset_index()
     score.insert(0, "rule", name)

@@ -50,10 +50,11 @@ class ComparisonDisplay:
         reference: str = "REINFORCE",
         cv: Any = None,
         n_jobs: int | None = None,
+        verbose: int = 1,
         ax: Any = None,
     ) -> ComparisonDisplay:
         """Compare the estimators on held-out animals, and draw."""
-        scores = compare_rules(estimators, X, y, cv=cv, n_jobs=n_jobs)
+        scores = compare_rules(estimators, X, y, cv=cv, n_jobs=n_jobs, verbose=verbose)
         return cls.from_scores(scores, reference=reference, ax=ax)
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:
@@ -65,9 +66,11 @@ class ComparisonDisplay:
             _, ax = plt.subplots(figsize=(5.0, height), layout="constrained")
         ordered = self.differences[self.differences.mean().sort_values().index]
         y = np.arange(ordered.shape[1])
-        mean, error = ordered.mean(), ordered.sem()
+        mean, error = ordered.mean(skipna=False), ordered.sem(skipna=False)
         ax.barh(y, mean, xerr=error, height=0.6, color=BLUE, alpha=0.35, ecolor=BLUE, capsize=3)
         for row, rule in enumerate(ordered):
+            if rule == self.reference:
+                continue  # by definition, all its points lie at 0
             values = ordered[rule].to_numpy()
             spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else 0.0
             ax.plot(values, row + spread, "o", color="black", markersize=2.5, alpha=0.6)

@@ -28,7 +28,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     slope : float, default=5.0
-    columns : list of str or None, default=None
+    columns : str, list of str or None, default=None
         The columns to bend; None: all but identity and history.
 
     Examples
@@ -41,7 +41,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     1     0.303              1.0
     """
 
-    def __init__(self, slope: float = 5.0, columns: Sequence[str] | None = None) -> None:
+    def __init__(self, slope: float = 5.0, columns: str | Sequence[str] | None = None) -> None:
         self.slope = slope
         self.columns = columns
 
@@ -50,9 +50,11 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         del y
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=True)
-            unknown = [name for name in self.columns or [] if name not in X.columns]
+            unknown = [name for name in self._columns() or [] if name not in X.columns]
             if unknown:
                 raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
+        elif self.columns is not None:
+            raise ValueError("TanhContrast(columns=...) needs a DataFrame with column names.")
         else:
             validate_data(self, X, dtype=np.float64, reset=True)
         return self
@@ -63,7 +65,13 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         if not isinstance(X, pd.DataFrame):
             return tanh_contrast(validate_data(self, X, dtype=np.float64, reset=False), self.slope)
         validate_data(self, X, skip_check_array=True, reset=False)
-        names = self.columns
+        names = self._columns()
         if names is None:
             names = [name for name in X.columns if name not in (*HISTORY, *IDENTITY)]
-        return X.assign(**{name: tanh_contrast(X[name], self.slope) for name in names})
+        bent = X.copy()
+        for name in names:
+            bent[name] = tanh_contrast(X[name], self.slope)
+        return bent
+
+    def _columns(self) -> Sequence[str] | None:
+        return [self.columns] if isinstance(self.columns, str) else self.columns

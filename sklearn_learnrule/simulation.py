@@ -47,8 +47,8 @@ class FunctionRule(LearningRule):
     def forward(
         self, weights: torch.Tensor, trial: Trial, memory: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        arrays: list[Any] = [field.numpy() for field in trial]
-        update = self.function(weights.numpy(), Trial(*arrays))
+        own, *fields = (tensor.numpy().copy() for tensor in (weights, *trial))  # to write in
+        update = self.function(own, Trial(*fields))  # type: ignore[arg-type]
         return torch.as_tensor(update).to(weights), memory
 
 
@@ -76,7 +76,7 @@ def simulate_learning(
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
     memory = rule.initial_memory(n_subjects, like=weights)
-    opens_next = np.roll(session_start, -1, axis=1).astype(float)
+    opens_next = np.pad(session_start[:, 1:], [(0, 0), (0, 1)]).astype(float)
     seen = []
     with torch.no_grad():
         for t in range(n_trials):

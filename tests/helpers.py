@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+import sklearn_learnrule as lr
 from sklearn_learnrule.rules import (
     ConstantRule,
     DNNRule,
@@ -60,3 +61,24 @@ def make_trials(
         field[padding] = 0
     observed = torch.arange(shape[1]) < torch.tensor(lengths)[:, None] - 1
     return trials, observed
+
+
+def all_estimators(**parameters) -> list:
+    """Return one of every public estimator; networks are small and quick."""
+    network = {"max_epochs": 15, "hidden_sizes": (8,), "random_state": 0, **parameters}
+    return [
+        lr.ConstantRuleEstimator(**parameters),
+        lr.ReinforceRuleEstimator(**parameters),
+        lr.ReinforceRuleEstimator(baseline=None, **parameters),
+        lr.ReinforceRuleEstimator(baseline="nonnegative", **parameters),
+        lr.RewardMaxRuleEstimator(**parameters),
+        lr.PredictMaxRuleEstimator(**parameters),
+        lr.DNNRuleEstimator(**network),
+        lr.RNNRuleEstimator(memory_size=6, **network),
+    ]
+
+
+def estimator_name(estimator) -> str:
+    """Name an estimator in the id of a test."""
+    name = type(estimator).__name__.removesuffix("RuleEstimator")
+    return f"{name}-{estimator.baseline}" if hasattr(estimator, "baseline") else name

@@ -7,13 +7,32 @@ readable loop is the truth that the others are tested against.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..rules import LearningRule, Trial
 from ._loop import unroll_loop
 
-ENGINES: dict[str, Callable[..., Tensor]] = {"loop": unroll_loop}
+
+def _unroll_fused(*arguments: Any) -> Tensor:
+    from ._fused import unroll_fused  # imports numba: only where it is used
+
+    return unroll_fused(*arguments)
+
+
+ENGINES: dict[str, Callable[..., Tensor]] = {
+    "loop": unroll_loop,
+    "fused": _unroll_fused,
+}
+
+
+def choose_engine(rule: LearningRule, device: torch.device) -> str:
+    """Return the name of the fastest engine that serves this rule on this device."""
+    from ._fused import supports_fused
+
+    return "fused" if supports_fused(rule, device) else "loop"
 
 
 def unroll(
@@ -49,8 +68,9 @@ def unroll(
     """
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")
-    unroll_with = ENGINES["loop" if engine == "auto" else engine]
-    return unroll_with(rule, initial_weights, trials, observed, truncation)
+    if engine == "auto":
+        engine = choose_engine(rule, initial_weights.device)
+    return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 
-__all__ = ["ENGINES", "unroll"]
+__all__ = ["ENGINES", "choose_engine", "unroll"]

@@ -1,23 +1,17 @@
 """The fused engine: compiled CPU kernels for the built-in rules, forward and backward.
 
-The kernels (``_kernels_*.py``) know arrays only. Here the rules' parameters are packed for
-them, by torch operations, so that autograd carries the gradients on to each parameter, and
-subjects are spread over threads. numba is imported, and kernels compiled or fetched from
-its disk cache, at the first call.
+The kernels (``_kernels_*.py``) know arrays only. A rule's parameters are packed for them by
+torch operations (``_fused_*.py``), so that autograd carries the gradients on to each
+parameter. numba is imported, and kernels compiled or read from its disk cache, at the
+first call.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
-from torch.nn.functional import pad
 
 from ..rules import (
     ConstantRule,
@@ -29,3 +23,140 @@ from ..rules import (
     RNNRule,
     Trial,
 )
+from ._fused_cohort import Array, Cohort, make_cohort
+
+PARAMETRIC = (ReinforceRule, RewardMaxRule, PredictMaxRule)
+NETWORKS = (DNNRule, RNNRule)
+# By torch's description, settings included; the place is the kernels' code.
+ACTIVATIONS = tuple(
+    map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
+)
+
+
+def unroll_fused(
+    rule: LearningRule,
+    initial_weights: Tensor,
+    trials: Trial,
+    observed: Tensor,
+    truncation: int | None = None,
+) -> Tensor:
+    """Unroll a built-in rule by compiled kernels; see :func:`sklearn_learnrule.engine.unroll`.
+
+    Gradients, of first order only, reach the rule's parameters and ``initial_weights``.
+    Each subject's ``observed`` must be a run of True, then False.
+
+    Raises
+    ------
+    ValueError
+        If the rule, the device, the type of numbers or a gradient asked for has no kernel.
+    """
+    _check(rule, initial_weights, trials, observed)
+    if type(rule) is ConstantRule:
+        return _unroll_constant(initial_weights, observed, truncation)
+    kernels = _kernels_for(rule)
+    cohort = make_cohort(trials, observed, truncation, initial_weights.dtype)
+    parameters = kernels.pack(rule).to(initial_weights.dtype)
+    return _Unroll.apply(parameters, initial_weights, kernels, cohort)
+
+
+def supports_fused(rule: LearningRule, device: torch.device | str = "cpu") -> bool:
+    """Whether the fused engine can unroll this rule on this device."""
+    return _why_unsupported(rule, torch.device(device)) is None
+
+
+def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
+    if device.type != "cpu":
+        return f"runs on the CPU, not on {device.type!r}"
+    # A subclass may override anything, so only the very classes are known.
+    if type(rule) not in (ConstantRule, *PARAMETRIC, *NETWORKS):
+        return f"has no kernel for {type(rule).__name__}"
+    if isinstance(rule, NETWORKS):
+        for module in list(rule.mlp)[1::2]:
+            if repr(module) not in ACTIVATIONS:
+                return f"has no kernel for the activation {module}"
+    return None
+
+
+def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
+    """Raise ValueError for what the kernels cannot do, or would read beyond its end."""
+    reason = _why_unsupported(rule, initial_weights.device)
+    if initial_weights.dtype not in (torch.float32, torch.float64):
+        reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
+    if any(field.requires_grad for field in trials):
+        reason = "gives no gradient with respect to trials"
+    if reason:
+        raise ValueError(
+            f"engine='fused' {reason}: use engine='parallel' or engine='loop' instead."
+        )
+    n_subjects, n_trials = observed.shape
+    sequences = (n_subjects, n_trials)
+    expected = [(n_subjects, rule.n_weights), (*sequences, rule.n_weights), *4 * [sequences]]
+    shapes = [tuple(array.shape) for array in (initial_weights, *trials)]
+    if shapes != expected:
+        raise ValueError(
+            f"Initial weights and trials should have the shapes {expected}, got {shapes}."
+        )
+
+
+def _unroll_constant(weights: Tensor, observed: Tensor, truncation: int | None) -> Tensor:
+    n_subjects, n_trials = observed.shape
+    n_attached = n_trials
+    if truncation and truncation < observed.any(0).sum():
+        n_attached = truncation + 1  # the weights are detached after being recorded
+    trajectory = weights[:, None].expand(-1, n_trials, -1)
+    return torch.cat([trajectory[:, :n_attached], trajectory[:, n_attached:].detach()], 1)
+
+
+class _Kernels(Protocol):
+    """One rule's kernels, and how its parameters are packed for them."""
+
+    def pack(self, rule: Any) -> Tensor: ...
+
+    def unroll(
+        self, parameters: Array, cohort: Cohort, trajectory: Array, differentiable: bool
+    ) -> Array: ...
+
+    def unroll_back(
+        self, parameters: Array, cohort: Cohort, trajectory: Array, kept: Array, upstream: Array
+    ) -> tuple[Array, Array]: ...
+
+
+def _kernels_for(rule: Any) -> _Kernels:
+    if isinstance(rule, (DNNRule, RNNRule)):
+        from ._fused_network import NetworkKernels
+
+        activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
+        return NetworkKernels(rule, activation)
+    from ._fused_policy_gradient import PolicyGradientKernels
+
+    return PolicyGradientKernels(rule)
+
+
+class _Unroll(torch.autograd.Function):
+    """Trajectory (N, T, K) of packed parameters and initial weights (N, K)."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, parameters: Tensor, initial_weights: Tensor, kernels: _Kernels, cohort: Cohort
+    ) -> Tensor:
+        trajectory = initial_weights.new_empty(cohort.trials[0].shape)
+        trajectory[:, 0] = initial_weights
+        ctx.kernels, ctx.cohort = kernels, cohort
+        ctx.kept = kernels.unroll(
+            parameters.numpy(), cohort, trajectory.numpy(), any(ctx.needs_input_grad)
+        )
+        ctx.save_for_backward(parameters, trajectory)
+        return trajectory
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # by create_graph=True
+            raise RuntimeError(
+                "engine='fused' gives first derivatives only, so create_graph=True has no"
+                " meaning: use engine='loop' instead."
+            )
+        parameters, trajectory = (saved.detach().numpy() for saved in ctx.saved_tensors)
+        gradients = ctx.kernels.unroll_back(
+            parameters, ctx.cohort, trajectory, ctx.kept, upstream.contiguous().numpy()
+        )
+        return *map(torch.from_numpy, gradients), None, None

@@ -1,10 +1,13 @@
-"""Vectors of 64 bytes in numba: what the kernels' inner loops are written in.
+"""Vectors of 64 bytes in numba, and pointers: what the kernels' inner loops are written in.
 
 LLVM does not turn a loop over ``array[start + j]`` into good vector code by itself: it must
-allow for negative indices and for arrays that overlap. A :class:`Vector` says plainly what
-is meant: 16 float32 or 8 float64 numbers that live in registers. On processors with
-shorter registers LLVM splits it. ``load`` and ``store`` check no bounds; the kernels pad
-every buffer to a multiple of ``LANES``.
+allow for negative indices and for arrays that overlap; and numba counts the references to
+every array and slice. A :class:`Vector` says plainly what is meant: 16 float32 or 8 float64
+numbers that live in registers (several registers each, where the processor's are short).
+``pointer(array)`` is numba's ``CPointer`` to an array's numbers: ``p[i]`` reads and writes.
+
+Neither checks bounds, nor keeps its array alive. So only the functions that Python calls
+make pointers, from arrays that they hold, and all buffers are padded to whole ``LANES``.
 
 numba's disk cache watches the file of a cached kernel only: after a change here, touch the
 files that import it.
@@ -43,42 +46,62 @@ class _VectorModel(models.PrimitiveModel):
 
 
 @intrinsic
-def length(typing_context, array):
-    """Return how many of the array's numbers fill a Vector."""
-    n_numbers = VECTOR_BITS // array.dtype.bitwidth
+def pointer(typing_context, array):
+    """Return a pointer to the first number of a contiguous array."""
+
+    def codegen(context, builder, signature, args):
+        return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+    return types.CPointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def shift(typing_context, start, n):
+    """Return the pointer to ``start[n]``."""
+
+    def codegen(context, builder, signature, args):
+        return builder.gep(args[0], [args[1]])
+
+    return start(start, types.intp), codegen
+
+
+@intrinsic
+def length(typing_context, start):
+    """Return how many of the numbers pointed to fill a Vector."""
+    n_numbers = VECTOR_BITS // start.dtype.bitwidth
 
     def codegen(context, builder, signature, args):
         return ir.Constant(ir.IntType(64), n_numbers)
 
-    return types.intp(array), codegen
+    return types.intp(start), codegen
 
 
-def _address(context, builder, array_type, array, index):
-    data = context.make_array(array_type)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), _llvm(array_type.dtype).as_pointer())
-
-
-@intrinsic
-def load(typing_context, array, index):
-    """Return the numbers of a flat array from ``index`` on."""
-
-    def codegen(context, builder, signature, args):
-        address = _address(context, builder, signature.args[0], *args)
-        return builder.load(address, align=array.dtype.bitwidth // 8)
-
-    return Vector(array.dtype)(array, types.intp), codegen
+def _vector_address(builder, args, dtype):
+    start, index = args[:2]
+    return builder.bitcast(builder.gep(start, [index]), _llvm(dtype).as_pointer())
 
 
 @intrinsic
-def store(typing_context, array, index, vector):
-    """Write a Vector into a flat array from ``index`` on."""
+def load(typing_context, start, index):
+    """Return the numbers from ``start[index]`` on."""
 
     def codegen(context, builder, signature, args):
-        address = _address(context, builder, signature.args[0], *args[:2])
-        builder.store(args[2], address, align=array.dtype.bitwidth // 8)
+        address = _vector_address(builder, args, start.dtype)
+        return builder.load(address, align=start.dtype.bitwidth // 8)
+
+    return Vector(start.dtype)(start, types.intp), codegen
+
+
+@intrinsic
+def store(typing_context, start, index, vector):
+    """Write a Vector from ``start[index]`` on."""
+
+    def codegen(context, builder, signature, args):
+        address = _vector_address(builder, args, start.dtype)
+        builder.store(args[2], address, align=start.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, vector), codegen
+    return types.void(start, types.intp, vector), codegen
 
 
 def _splat(builder, vector_type, number):
@@ -88,15 +111,13 @@ def _splat(builder, vector_type, number):
 
 
 @intrinsic
-def full(typing_context, array, number):
-    """Return a Vector of the array's type with ``number`` in every place."""
-    vector = Vector(array.dtype)
+def zeros(typing_context, start):
+    """Return a Vector of zeros, of the type pointed to."""
 
     def codegen(context, builder, signature, args):
-        cast = context.cast(builder, args[1], number, vector.dtype)
-        return _splat(builder, _llvm(vector.dtype), cast)
+        return ir.Constant(_llvm(start.dtype), None)
 
-    return vector(array, number), codegen
+    return Vector(start.dtype)(start), codegen
 
 
 @intrinsic

@@ -1,0 +1,76 @@
+"""Subjects and their trials as the compiled kernels read them, and their way over threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..rules import Trial
+
+Array: TypeAlias = np.ndarray
+CACHE_LINE = 64  # bytes
+MAX_CHUNKS = 64  # few enough to hold a gradient for each, enough to keep threads busy
+
+
+class Cohort(NamedTuple):
+    """N subjects' trials, as arrays of one type."""
+
+    trials: tuple[Array, ...]
+    """The fields of Trial, (N, T, K) and (N, T)."""
+    n_observed: Array
+    """How many of its trials move each subject's weights, (N,)."""
+    n_steps: int
+    """How many trials the loop would take: the most that any subject has observed."""
+    truncation: int
+    """0: none."""
+
+    @property
+    def n_chunks(self) -> int:
+        return min(len(self.n_observed), MAX_CHUNKS)
+
+
+def make_cohort(
+    trials: Trial, observed: Tensor, truncation: int | None, dtype: torch.dtype
+) -> Cohort:
+    """Return the cohort, without a copy where the trials are contiguous and of this type."""
+    arrays = tuple(field.detach().to(dtype).contiguous().numpy() for field in trials)
+    n_observed = np.count_nonzero(observed.numpy(), axis=1)
+    n_steps = int(n_observed.max(initial=0))
+    last = observed.shape[1] - 1  # what is learnt from the last trial is never used
+    return Cohort(arrays, np.minimum(n_observed, last), n_steps, truncation or 0)
+
+
+def empty_aligned(size: int, dtype: np.dtype) -> Array:
+    """Return an empty flat array that starts a cache line, so that no vector crosses one."""
+    buffer = np.empty(size + CACHE_LINE // dtype.itemsize, dtype)
+    start = -buffer.ctypes.data % CACHE_LINE // dtype.itemsize
+    return buffer[start : start + size]
+
+
+def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None:
+    """Call ``task(chunk, first, last)`` for chunks of subjects, on as many threads as torch's.
+
+    The chunks depend on the number of subjects alone, so that sums over them do not
+    depend on the threads. Threads start and end with the call: nothing is left to
+    break in a fork, and calls from several threads do not meet.
+    """
+    bounds = np.linspace(0, len(cohort.n_observed), cohort.n_chunks + 1).astype(int).tolist()
+    n_trials = [int(cohort.n_observed[i:j].sum()) for i, j in pairwise(bounds)]
+    longest_first = sorted(range(cohort.n_chunks), key=lambda chunk: -n_trials[chunk])
+
+    def run(chunk: int) -> None:
+        task(chunk, bounds[chunk], bounds[chunk + 1])
+
+    n_threads = min(torch.get_num_threads(), cohort.n_chunks)
+    if n_threads <= 1:
+        for chunk in longest_first:
+            run(chunk)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        list(pool.map(run, longest_first))  # which raises what a task raised

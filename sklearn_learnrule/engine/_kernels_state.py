@@ -1,0 +1,47 @@
+"""What the kernels have in common: their compiling, and the state that trials hand on.
+
+numba's disk cache watches the file of a cached kernel only: after a change here, touch the
+files that import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from numba import njit
+
+
+def kernel(function: Callable) -> Callable:
+    """Compile a function that Python calls: free of the GIL, and cached on disk if possible."""
+    try:
+        return njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba finds no folder that it may write to
+        return njit(nogil=True)(function)
+
+
+@njit
+def is_cut(t, truncation):
+    """Whether no gradient passes from trial t to the trials before."""
+    return truncation > 0 and t > 0 and t % truncation == 0
+
+
+@njit
+def hold(trajectory, n, t):
+    """Keep subject n's weights of trial t to the end."""
+    for later in range(t + 1, trajectory.shape[1]):
+        trajectory[n, later] = trajectory[n, t]
+
+
+@njit
+def adjoint_of_held(gradient_trajectory, n, t, truncation, n_steps, adjoint):
+    """Fill the adjoint of the weights that subject n holds from trial t on.
+
+    The adjoint of a state is the loss's gradient with respect to it, by way of all that
+    follows; before each ``truncation``-th of the ``n_steps`` trials it is cut.
+    """
+    adjoint[:] = 0
+    for later in range(gradient_trajectory.shape[1] - 1, t - 1, -1):
+        if later < n_steps and is_cut(later, truncation):
+            adjoint[:] = 0
+        for k in range(len(adjoint)):
+            adjoint[k] += gradient_trajectory[n, later, k]

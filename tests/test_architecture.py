@@ -1,0 +1,79 @@
+"""The house has floors: imports run downward only, and the two ground floors are strangers."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sklearn_learnrule
+
+ROOT = Path(sklearn_learnrule.__file__).parent
+
+FLOORS = {
+    "rules": 0,
+    "engine": 1,  # unrolls rules
+    "_design": 0,
+    "metrics": 0,
+    "_sequences": 1,  # reads what _design writes
+    "preprocessing": 1,
+    "_initial_weights": 2,
+    "_net": 2,
+    "_base": 3,
+    "estimators": 4,
+    "model_selection": 5,
+    "simulation": 5,
+    "datasets": 6,
+    "plotting": 6,
+}
+TABLES = {"_design", "_sequences", "preprocessing", "_initial_weights", "metrics"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Return the rooms and the packages that a file imports."""
+    found = set()
+    depth = len(path.relative_to(ROOT).parts)
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            found.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level == depth:  # a room beside this one
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found |= {name.split(".")[0] for name in names}
+    return found
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_downward_only(path):
+    here = room(path)
+    above = {name for name in imports(path) - {here} if FLOORS.get(name, -1) >= FLOORS[here]}
+    assert not above, f"{here} imports {above}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_rules_know_torch_and_tables_know_pandas_and_never_the_other(path):
+    if room(path) in ("rules", "engine"):
+        assert not imports(path) & ({"pandas", "sklearn", "skorch"} | TABLES)
+    elif room(path) in TABLES:
+        assert not imports(path) & {"torch", "skorch", "rules", "engine"}
+
+
+def test_every_room_has_a_floor():
+    assert {room(path) for path in FILES} == set(FLOORS)
+
+
+def test_importing_the_package_compiles_and_draws_nothing():
+    heavy = "import sys, sklearn_learnrule; print({'numba', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

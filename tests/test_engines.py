@@ -1,0 +1,91 @@
+"""The contract of every engine: the loop's weights, likelihood and gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from helpers import RULE_MAKERS, make_rule, make_trials
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sklearn_learnrule.engine import ENGINES
+
+FAST_ENGINES = sorted(set(ENGINES) - {"loop"})
+MAY_REFUSE: dict[str, set[str]] = {"fused": set()}  # rules that an engine need not know
+TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-4}
+COHORTS = ([1, 7, 40], [30], [2, 2, 5])
+
+
+def log_likelihood(weights, trials, observed):
+    """Of the choices made: the first, and each that follows an observed outcome."""
+    made = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
+    logits = (weights * trials.features).sum(-1)
+    sign = 2 * trials.choice - 1
+    return torch.nn.functional.logsigmoid(sign * logits)[made].sum()
+
+
+def weights_and_gradients(engine, rule, trials, observed, truncation):
+    """Return the weights, their log-likelihood, and its gradient to all that can be fitted."""
+    n_weights = rule.n_weights
+    start = torch.linspace(-0.5, 0.5, len(observed) * n_weights, dtype=trials.reward.dtype)
+    start = start.view(-1, n_weights).requires_grad_()
+    weights = ENGINES[engine](rule, start, trials, observed, truncation)
+    likelihood = log_likelihood(weights, trials, observed)
+    gradients = torch.autograd.grad(
+        likelihood, [start, *rule.parameters()], allow_unused=True, materialize_grads=True
+    )
+    return weights.detach(), likelihood.detach(), *gradients
+
+
+def assert_equals_loop(engine, name, rule, trials, observed, truncation):
+    case = rule, trials, observed, truncation
+    if name in MAY_REFUSE.get(engine, ()):
+        with pytest.raises(ValueError, match="use engine="):
+            weights_and_gradients(engine, *case)
+        return
+    tolerance = TOLERANCES[trials.reward.dtype]
+    expected, found = weights_and_gradients("loop", *case), weights_and_gradients(engine, *case)
+    for truth, value in zip(expected, found, strict=True):
+        assert value.shape == truth.shape and value.dtype == truth.dtype
+        assert (value - truth).norm() <= tolerance * truth.norm()
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+@pytest.mark.parametrize("name", RULE_MAKERS)
+@pytest.mark.parametrize("engine", FAST_ENGINES)
+def test_weights_likelihood_and_gradients_equal_the_loops(engine, name, dtype):
+    rule = make_rule(name, 2, dtype=dtype)
+    for lengths in COHORTS:
+        trials, observed = make_trials(lengths, dtype=dtype)
+        for truncation in (None, 6):
+            assert_equals_loop(engine, name, rule, trials, observed, truncation)
+
+
+@pytest.mark.parametrize("engine", FAST_ENGINES)
+@settings(max_examples=30, deadline=None)
+@given(
+    name=st.sampled_from(list(RULE_MAKERS)),
+    lengths=st.lists(st.integers(1, 15), min_size=1, max_size=5),
+    n_weights=st.integers(2, 4),
+    truncation=st.none() | st.integers(1, 8),
+    seed=st.integers(0, 2**16),
+)
+def test_any_cohort_gives_the_loops_gradients(engine, name, lengths, n_weights, truncation, seed):
+    rule = make_rule(name, n_weights, seed=seed)
+    trials, observed = make_trials(lengths, n_weights, seed=seed)
+    assert_equals_loop(engine, name, rule, trials, observed, truncation)
+
+
+@pytest.mark.parametrize("name", RULE_MAKERS)
+@pytest.mark.parametrize("engine", FAST_ENGINES)
+def test_each_subject_is_unrolled_as_if_alone(engine, name):
+    if name in MAY_REFUSE.get(engine, ()):
+        pytest.skip("the engine need not know this rule")
+    rule = make_rule(name, 3)
+    trials, observed = make_trials([9, 4, 20], 3)
+    start = torch.zeros(3, 3, dtype=torch.float64)
+    together = ENGINES[engine](rule, start, trials, observed)
+    for i, length in enumerate([9, 4, 20]):
+        one = type(trials)(*(field[i : i + 1, :length] for field in trials))
+        alone = ENGINES[engine](rule, start[:1], one, observed[i : i + 1, :length])
+        torch.testing.assert_close(together[i, :length], alone[0], rtol=1e-9, atol=1e-12)

@@ -1,0 +1,355 @@
+"""Folds of whole animals, and the comparison of rules on animals never seen."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+from scipy.stats import sem, ttest_rel
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    GroupShuffleSplit,
+    cross_val_score,
+)
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+
+RULES = {
+    "constant": lr.ConstantRuleEstimator(),
+    "REINFORCE": lr.ReinforceRuleEstimator(baseline=None),
+    "logistic": LogisticRegression(),
+    "coin": DummyClassifier(strategy="prior"),
+}
+FOLDS = lr.SubjectKFold(3)
+
+
+def rows_of(lengths, order=None):
+    """An X of subjects with these lengths, which may stand in any order."""
+    subjects = pd.Index([f"mouse {i}" for i in order or range(len(lengths))]).repeat(lengths)
+    index = pd.MultiIndex.from_arrays([subjects, np.arange(sum(lengths))])
+    return pd.DataFrame({"stimulus": 0.0}, index=index.set_names(["subject", "trial"]))
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return lr.make_design(make_learning_cohort(5, 80, random_state=0))[:2]
+
+
+@pytest.fixture(scope="module")
+def scores(cohort):
+    return lr.compare_rules(RULES, *cohort, cv=FOLDS, verbose=0)
+
+
+@pytest.fixture(scope="module")
+def by_subject(scores):
+    return {name: rows.set_index("subject") for name, rows in scores.groupby("rule")}
+
+
+# --------------------------------------------------------------------- SubjectKFold
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 9), min_size=3, max_size=8),
+    n_splits=st.integers(2, 3),
+    shuffle=st.booleans(),
+)
+def test_each_subject_is_held_out_whole_and_once(lengths, n_splits, shuffle):
+    X = rows_of(lengths)
+    cv = lr.SubjectKFold(n_splits, shuffle=shuffle, random_state=0 if shuffle else None)
+    held_out = []
+    for train, test in cv.split(X):
+        subjects = set(X.index[test].get_level_values("subject"))
+        assert subjects.isdisjoint(X.index[train].get_level_values("subject"))
+        assert sorted([*train, *test]) == list(range(len(X)))
+        held_out += subjects
+    assert len(held_out) == len(lengths)
+    assert cv.get_n_splits() == n_splits
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        [0, 1, 2, 3, 4],
+        [3, 0, 4, 2, 1],
+    ],
+    ids=["sorted", "unsorted"],
+)
+@pytest.mark.parametrize("options", [{}, {"shuffle": True, "random_state": 3}])
+def test_folds_are_those_of_group_k_fold_with_groups(order, options):
+    X = rows_of([4, 4, 4, 4, 4], order)
+    groups = X.index.get_level_values("subject")
+    own = lr.SubjectKFold(2, **options).split(X)
+    for folds in zip(own, GroupKFold(2, **options).split(X, groups=groups), strict=True):
+        np.testing.assert_array_equal(*(test for _, test in folds))
+
+
+def test_subjects_may_be_a_column_and_groups_are_not_read(cohort):
+    X, y = cohort
+    expected = [test.tolist() for _, test in FOLDS.split(X)]
+    assert [test.tolist() for _, test in FOLDS.split(X.reset_index())] == expected
+    others = np.arange(len(X)) % 3
+    assert [test.tolist() for _, test in FOLDS.split(X, y, others)] == expected
+
+
+def test_the_same_seed_shuffles_alike_and_another_otherwise(cohort):
+    first, same, other = (
+        [
+            test.tolist()
+            for _, test in lr.SubjectKFold(2, shuffle=True, random_state=s).split(cohort[0])
+        ]
+        for s in (0, 0, 1)
+    )
+    assert first == same != other
+
+
+def test_more_folds_than_subjects_are_refused():
+    message = "SubjectKFold cannot split 2 subjects into 3 folds: lower n_splits."
+    with pytest.raises(ValueError, match=message):
+        lr.SubjectKFold(3).split(rows_of([4, 4]))
+
+
+@pytest.mark.parametrize("X", [np.zeros((6, 2)), pd.DataFrame({"stimulus": [0.0, 1.0]})])
+def test_x_without_subjects_cannot_be_split(X):
+    message = "X has no index level or column 'subject' to split by: build it with make_design."
+    with pytest.raises(ValueError, match=message):
+        lr.SubjectKFold(2).split(X)
+
+
+FITTED_ON = []
+
+
+class WatchedRuleEstimator(lr.ConstantRuleEstimator):
+    """Notes down whom it was fitted on."""
+
+    def fit(self, X, y):
+        FITTED_ON.append(set(X.index.get_level_values("subject")))
+        return super().fit(X, y)
+
+
+def test_a_nested_search_never_sees_the_outer_folds_animals(cohort):
+    X, y = cohort
+    FITTED_ON.clear()
+    starts = {"initial_weights": ["zeros", "psychometric"]}
+    search = GridSearchCV(WatchedRuleEstimator(), starts, cv=lr.SubjectKFold(2))
+    assert np.isfinite(cross_val_score(search, X, y, cv=FOLDS)).all()
+    n_fits = 2 * 2 + 1  # two candidates on two inner folds, then the best on both
+    for number, (train, _) in enumerate(FOLDS.split(X)):
+        outer = set(X.index[train].get_level_values("subject"))
+        *inner, refit = FITTED_ON[number * n_fits : (number + 1) * n_fits]
+        assert all(subjects < outer for subjects in inner)
+        assert refit == outer
+    assert len(FITTED_ON) == 3 * n_fits
+
+
+# -------------------------------------------------------------------- compare_rules
+
+
+def test_scores_are_a_row_a_rule_and_held_out_animal(scores, cohort):
+    X, _ = cohort
+    assert list(scores) == [
+        *("rule", "subject", "fold", "n_trials", "log_likelihood", "accuracy", "seconds")
+    ]
+    assert scores["rule"].tolist() == np.repeat(list(RULES), 5).tolist()
+    sizes = X.groupby("subject").size()
+    for _, rows in scores.groupby("rule"):
+        assert sorted(rows["subject"]) == list(sizes.index)
+        assert rows["n_trials"].tolist() == sizes[rows["subject"]].tolist()
+        assert rows["fold"].tolist() == sorted(rows["fold"])
+        assert rows.groupby("fold")["seconds"].nunique().eq(1).all()
+    assert scores["seconds"].gt(0).all()
+    held_out = {
+        subject: number
+        for number, (_, test) in enumerate(FOLDS.split(X))
+        for subject in X.index[test].unique("subject")
+    }
+    assert scores["fold"].tolist() == scores["subject"].map(held_out).tolist()
+
+
+@pytest.mark.parametrize("name", ["constant", "REINFORCE"])
+def test_an_animals_log_likelihood_is_the_score_of_its_held_out_trials(cohort, by_subject, name):
+    X, y = cohort
+    for train, test in FOLDS.split(X):
+        rule = RULES[name].fit(X.iloc[train], y.iloc[train])
+        for subject in X.index[test].unique("subject"):
+            own = X.index.get_level_values("subject") == subject
+            found = by_subject[name].loc[subject]
+            assert found["log_likelihood"] == pytest.approx(rule.score(X[own], y[own]), abs=1e-9)
+            assert found["accuracy"] == np.mean(rule.predict(X[own]) == y[own])
+
+
+def test_any_classifier_of_scikit_learns_is_a_rival(cohort, by_subject):
+    X, y = cohort
+    train, test = next(FOLDS.split(X))
+    rival = LogisticRegression().fit(X.iloc[train], y.iloc[train])
+    right = rival.predict_proba(X.iloc[test])[:, 1]
+    made = pd.Series(np.where(y.iloc[test] == "right", right, 1 - right), X.index[test])
+    expected = np.log(made).groupby("subject").mean()
+    found = by_subject["logistic"].loc[expected.index, "log_likelihood"]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_two_jobs_compare_as_one_does(scores, cohort):
+    two = lr.compare_rules(RULES, *cohort, cv=FOLDS, verbose=0, n_jobs=2)
+    assert_frame_equal(two.drop(columns="seconds"), scores.drop(columns="seconds"))
+
+
+@pytest.mark.parametrize("cv", [3, list(FOLDS.split(rows_of([1] * 6)))])
+def test_folds_may_be_a_number_or_a_list(cv):
+    X, y, _ = lr.make_design(make_learning_cohort(6, 1, length_spread=0, random_state=4))
+    coin = {"coin": DummyClassifier(strategy="constant", constant="left")}
+    found = lr.compare_rules(coin, X, y, cv=cv, verbose=0)
+    assert_frame_equal(
+        found.drop(columns="seconds"),
+        lr.compare_rules(coin, X, y, cv=FOLDS, verbose=0).drop(columns="seconds"),
+    )
+
+
+def test_five_folds_are_the_default(cohort):
+    coin = {"coin": DummyClassifier(strategy="prior")}
+    assert lr.compare_rules(coin, *cohort, verbose=0)["fold"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_certain_mistake_scores_low_but_finite(cohort):
+    X, y = cohort
+    sure = {"sure": DummyClassifier(strategy="constant", constant="left")}
+    scores = lr.compare_rules(sure, X, y, cv=2, verbose=0)
+    assert np.isfinite(scores["log_likelihood"]).all()
+    assert scores["log_likelihood"].max() < -100
+
+
+class FussyRuleEstimator(lr.ConstantRuleEstimator):
+    """Fails wherever it has to learn from one animal."""
+
+    def fit(self, X, y):
+        if "mouse_01" in X.index.get_level_values("subject"):
+            raise RuntimeError("mouse_01 bites")
+        return super().fit(X, y)
+
+
+def test_a_rule_that_fails_is_told_and_the_rest_survive(cohort, scores):
+    rules = {"fussy": FussyRuleEstimator(), "constant": RULES["constant"]}
+    with pytest.warns(FitFailedWarning) as warned:
+        found = lr.compare_rules(rules, *cohort, cv=FOLDS, verbose=0)
+    assert [str(warning.message) for warning in warned] == [
+        f"fussy failed on fold {number}: RuntimeError: mouse_01 bites" for number in (0, 2)
+    ]
+    fussy = found[found["rule"] == "fussy"].set_index("fold")
+    assert fussy.loc[1, ["log_likelihood", "accuracy"]].notna().all(axis=None)
+    assert fussy.loc[[0, 2], ["log_likelihood", "accuracy"]].isna().all(axis=None)
+    survivor, expected = (
+        table.loc[table["rule"] == "constant"].drop(columns="seconds").reset_index(drop=True)
+        for table in (found, scores)
+    )
+    assert_frame_equal(survivor, expected)
+
+    ranking = lr.rank_rules(found, "constant")
+    assert ranking.index.tolist() == ["constant", "fussy"]
+    assert ranking.loc["fussy", ["log_likelihood", "difference", "p_value"]].isna().all()
+
+
+def test_progress_is_shown_unless_it_is_not_wanted(cohort, capsys):
+    coin = {"coin": DummyClassifier(strategy="prior")}
+    lr.compare_rules(coin, *cohort, cv=2, verbose=0)
+    assert capsys.readouterr().err == ""
+    lr.compare_rules(coin, *cohort, cv=2)
+    shown = capsys.readouterr().err
+    assert "2/2" in shown and "coin -0." in shown
+
+
+# ----------------------------------------------------------------------- rank_rules
+
+
+def test_a_ranking_is_what_the_textbook_makes_of_the_scores(scores, by_subject):
+    ranking = lr.rank_rules(scores)
+    assert list(ranking) == [
+        *("log_likelihood", "standard_error", "bits_above_chance"),
+        *("difference", "p_value", "accuracy", "seconds"),
+    ]
+    assert ranking.index.name == "rule"
+    assert sorted(ranking.index) == sorted(RULES)
+    assert ranking["log_likelihood"].is_monotonic_decreasing
+    reference = by_subject["REINFORCE"]["log_likelihood"].sort_index()
+    for name, row in ranking.iterrows():
+        own = by_subject[name]["log_likelihood"].sort_index()
+        assert row["log_likelihood"] == pytest.approx(own.mean())
+        assert row["standard_error"] == pytest.approx(sem(own))
+        assert row["bits_above_chance"] == pytest.approx(own.mean() / np.log(2) + 1)
+        assert row["difference"] == pytest.approx((own - reference).mean())
+        assert row["accuracy"] == pytest.approx(by_subject[name]["accuracy"].mean())
+        assert row["seconds"] == pytest.approx(by_subject[name]["seconds"].unique().sum())
+        if name != "REINFORCE":
+            assert row["p_value"] == pytest.approx(ttest_rel(own, reference).pvalue)
+
+
+@pytest.mark.parametrize("reference", ["REINFORCE", "coin"])
+def test_the_reference_differs_from_itself_by_nothing(scores, reference):
+    row = lr.rank_rules(scores, reference).loc[reference]
+    assert row["difference"] == 0
+    assert np.isnan(row["p_value"])
+
+
+def test_an_unknown_reference_is_told_the_rules_there_are(scores):
+    message = "reference should be one of ['REINFORCE', 'coin', 'constant', 'logistic'], got 'DNN'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.rank_rules(scores, "DNN")
+
+
+# ----------------------------------------------- folds and scores of every kind
+
+
+def test_a_number_of_folds_may_be_numpys(cohort):
+    coin = {"coin": DummyClassifier(strategy="prior")}
+    one, other = (lr.compare_rules(coin, *cohort, cv=n, verbose=0) for n in (2, np.int64(2)))
+    assert_frame_equal(one.drop(columns="seconds"), other.drop(columns="seconds"))
+
+
+def test_scikit_learns_group_folds_work_as_well(cohort):
+    coin = {"coin": DummyClassifier(strategy="prior")}
+    assert len(lr.compare_rules(coin, *cohort, cv=GroupKFold(2), verbose=0)) == 5
+
+
+def test_animals_held_out_twice_are_ranked_by_their_means(cohort):
+    X, y = cohort
+    groups = X.index.get_level_values("subject")
+    cv = list(GroupShuffleSplit(4, test_size=2, random_state=0).split(X, groups=groups))
+    rules = {name: RULES[name] for name in ("coin", "logistic")}
+    scores = lr.compare_rules(rules, X, y, cv=cv, verbose=0)
+    assert scores.duplicated(["rule", "subject"]).any()
+    by_animal = scores.groupby(["rule", "subject"])["log_likelihood"].mean()
+    ranking = lr.rank_rules(scores, "coin")
+    for name in rules:
+        assert ranking.loc[name, "log_likelihood"] == pytest.approx(by_animal[name].mean())
+
+
+def test_one_failure_of_two_on_an_animal_is_not_averaged_away():
+    """Or a rule would gain by failing where it is worst."""
+    scores = pd.DataFrame(
+        {
+            "rule": ["coin"] * 4 + ["fussy"] * 4,
+            "subject": ["a", "a", "b", "b"] * 2,
+            "fold": [0, 1] * 4,
+            "log_likelihood": [-0.7, -0.7, -0.6, -0.7, -0.5, np.nan, -0.6, -0.5],
+            "accuracy": 0.5,
+            "seconds": 0.0,
+        }
+    )
+    ranking = lr.rank_rules(scores, "coin")
+    assert ranking.loc["coin", "log_likelihood"] == pytest.approx(-0.675)
+    assert np.isnan(ranking.loc["fussy", "log_likelihood"])
+
+
+def test_a_tie_is_predicted_as_the_first_class(cohort):
+    X, y = cohort
+    even = {"even": DummyClassifier(strategy="uniform")}
+    scores = lr.compare_rules(even, X, y, cv=2, verbose=0).set_index("subject")
+    share = (y == "left").groupby("subject").mean()
+    np.testing.assert_allclose(scores["accuracy"], share[scores.index])

@@ -1,0 +1,93 @@
+"""TanhContrast bends the stimulus and nothing else."""
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.preprocessing import TanhContrast, tanh_contrast
+
+
+@parametrize_with_checks([TanhContrast(), TanhContrast(slope=1.0)])
+def test_tanh_contrast_is_a_transformer_of_scikit_learns(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture
+def X():
+    """Two stimulus columns beside identity and history, on a named index."""
+    trials = make_learning_cohort(2, 20, random_state=0)
+    trials = trials.assign(left=trials["contrast"].clip(upper=0), right=trials["contrast"])
+    return lr.make_design(trials, stimulus=["left", "right"], answer="answer")[0]
+
+
+@pytest.mark.parametrize("slope", [5.0, 0.5])
+def test_the_contrast_is_bent_by_the_textbook_formula(slope):
+    contrast = np.array([-1.0, -0.25, 0.0, 0.0625, 1.0])
+    expected = [(1 - 2 / (np.exp(2 * slope * c) + 1)) / np.tanh(slope) for c in contrast]
+    np.testing.assert_allclose(tanh_contrast(contrast, slope), expected, atol=1e-15)
+    bent = TanhContrast(slope).fit_transform(contrast[:, None])
+    np.testing.assert_allclose(bent[:, 0], expected, atol=1e-15)
+    np.testing.assert_allclose(bent[[0, -1], 0], [-1, 1])
+
+
+def test_identity_and_history_are_left_alone(X):
+    before = X.copy()
+    bent = TanhContrast().fit_transform(X)
+    stimuli = ["left", "right"]
+    assert_frame_equal(bent.drop(columns=stimuli), X.drop(columns=stimuli))
+    np.testing.assert_allclose(bent[stimuli], tanh_contrast(X[stimuli]))
+    assert_frame_equal(X, before)
+    as_columns = TanhContrast().fit_transform(X.reset_index())
+    assert_frame_equal(as_columns, bent.reset_index())
+
+
+def test_columns_can_be_chosen(X):
+    bent = TanhContrast(columns=["right"]).fit_transform(X)
+    assert_frame_equal(bent.drop(columns="right"), X.drop(columns="right"))
+    assert (bent["right"] != X["right"]).any()
+
+
+def test_an_array_stays_an_array_unless_pandas_is_asked_for():
+    array = np.array([[0.5, -1.0], [0.25, 0.0]])
+    plain = TanhContrast().fit(array)
+    assert type(plain.transform(array)) is np.ndarray
+    assert plain.get_feature_names_out().tolist() == ["x0", "x1"]
+    framed = TanhContrast().set_output(transform="pandas").fit(array).transform(array)
+    assert list(framed) == ["x0", "x1"]
+    np.testing.assert_array_equal(framed, plain.transform(array))
+
+
+def test_column_names_come_out_as_they_went_in(X):
+    for transformer in (TanhContrast(), TanhContrast().set_output(transform="pandas")):
+        bent = transformer.fit_transform(X)
+        assert transformer.get_feature_names_out().tolist() == list(bent) == list(X)
+        assert bent.index.equals(X.index)
+
+
+def test_straight_before_an_estimator_it_is_as_if_the_stimulus_had_been_bent_at_first():
+    trials = make_learning_cohort(2, 60, random_state=0)
+    raw, y, _ = lr.make_design(trials.drop(columns="stimulus"), stimulus="contrast")
+    bent, _, _ = lr.make_design(trials)
+    pipeline = make_pipeline(TanhContrast(), lr.ConstantRuleEstimator()).fit(raw, y)
+    np.testing.assert_allclose(
+        pipeline.predict_proba(raw), lr.ConstantRuleEstimator().fit(bent, y).predict_proba(bent)
+    )
+
+
+def test_an_unknown_column_is_named(X):
+    with pytest.raises(ValueError, match="TanhContrast: X has no column 'rihgt'"):
+        TanhContrast(columns=["right", "rihgt"]).fit(X)
+
+
+def test_columns_of_an_array_cannot_be_chosen_by_name():
+    with pytest.raises(ValueError, match=r"columns=\.\.\.\) needs a DataFrame with column names"):
+        TanhContrast(columns=["right"]).fit([[0.5, 1.0], [0.0, 1.0]])
+
+
+def test_one_column_may_be_named_alone(X):
+    one, listed = TanhContrast(columns="right"), TanhContrast(columns=["right"])
+    assert_frame_equal(one.fit_transform(X), listed.fit_transform(X))

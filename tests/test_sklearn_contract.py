@@ -1,0 +1,208 @@
+"""The estimators are scikit-learn's: its own checks, and its tools around grouped sequences."""
+
+from __future__ import annotations
+
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import all_estimators, estimator_name
+from sklearn.base import clone
+from sklearn.compose import make_column_transformer
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    cross_val_predict,
+    cross_val_score,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+
+SINGLE_PRECISION = (
+    "networks are trained in float32, where a weight of 2 and a row given twice are the same "
+    "to 1e-6, not to the 1e-7 asked for"
+)
+
+
+def expected_failures(estimator):
+    if isinstance(estimator, lr.DNNRuleEstimator | lr.RNNRuleEstimator):
+        return {"check_sample_weight_equivalence_on_dense_data": SINGLE_PRECISION}
+    return {}
+
+
+# scikit-learn's checks bring plain arrays: one sequence without identity, of which we warn
+@pytest.mark.filterwarnings("ignore:X has no subject identity")
+@parametrize_with_checks(
+    [
+        lr.ConstantRuleEstimator(),
+        lr.ReinforceRuleEstimator(),
+        lr.RewardMaxRuleEstimator(),
+        lr.PredictMaxRuleEstimator(),
+        lr.DNNRuleEstimator(),
+        lr.RNNRuleEstimator(),
+    ],
+    expected_failed_checks=expected_failures,
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return lr.make_design(make_learning_cohort(6, 200, session_length=50, random_state=0))
+
+
+@pytest.fixture(scope="module", params=all_estimators(), ids=estimator_name)
+def fitted(request, cohort):
+    X, y, _ = cohort
+    return clone(request.param).fit(X, y)
+
+
+def test_the_mean_log_likelihood_is_the_score(fitted, cohort):
+    X, y, _ = cohort
+    assert fitted.score(X, y) == pytest.approx(-log_loss(y, fitted.predict_proba(X)), abs=1e-9)
+
+
+def test_probabilities_logits_labels_and_weights_tell_one_story(fitted, cohort):
+    X, y, _ = cohort
+    logits, probability = fitted.decision_function(X), fitted.predict_proba(X)
+    np.testing.assert_allclose(probability[:, 1], 1 / (1 + np.exp(-logits)))
+    np.testing.assert_allclose(probability.sum(1), 1)
+    assert (fitted.predict(X) == np.where(logits > 0, "right", "left")).all()
+
+    weights = fitted.predict_weights(X)
+    assert weights.index.equals(X.index) and list(weights) == ["stimulus", "bias"]
+    np.testing.assert_allclose(weights["stimulus"] * X["stimulus"] + weights["bias"], logits)
+    first = weights.groupby("subject").first()
+    np.testing.assert_allclose(first, np.tile(fitted.initial_weights_, (6, 1)), rtol=1e-6)
+
+
+def test_fitted_attributes_are_those_that_are_promised(fitted, cohort):
+    X, _, _ = cohort
+    assert list(fitted.classes_) == ["left", "right"]
+    assert fitted.n_features_in_ == 3 and list(fitted.feature_names_in_) == list(X)
+    assert fitted.n_iter_ == len(fitted.history_) == len(fitted.net_.history)
+    assert fitted.initial_weights_.shape == (2,)
+    for name in ("learning_rate_", "baseline_"):
+        if name.removesuffix("_") in fitted.net_.module_.rule.textbook_names:
+            assert getattr(fitted, name).shape == (2,)
+
+
+@pytest.mark.parametrize("through", ["pickle", "joblib"])
+def test_a_stored_estimator_predicts_the_same(fitted, cohort, through):
+    X, _, _ = cohort
+    if through == "pickle":
+        restored = pickle.loads(pickle.dumps(fitted))
+    else:
+        file = io.BytesIO()
+        joblib.dump(fitted, file)
+        file.seek(0)
+        restored = joblib.load(file)
+    np.testing.assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
+
+
+@pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
+def test_string_scorers_and_group_folds_work(estimator, cohort):
+    X, y, groups = cohort
+    own = cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2))
+    proper = cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="neg_log_loss")
+    grouped = cross_val_score(estimator, X, y, groups=groups, cv=GroupKFold(2))
+    np.testing.assert_allclose(own, proper, atol=1e-9)
+    np.testing.assert_allclose(own, grouped)
+
+
+def test_two_jobs_give_what_one_gives(cohort):
+    X, y, _ = cohort
+    estimator = all_estimators()[6]
+    one, two = (
+        cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
+        for n in (1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_cross_val_predict_scores_as_the_folds_do(cohort):
+    X, y, _ = cohort
+    rule, cv = lr.ReinforceRuleEstimator(baseline=None), lr.SubjectKFold(2)
+    predicted = cross_val_predict(rule, X, y, cv=cv)
+    accuracy = cross_val_score(rule, X, y, cv=cv, scoring="accuracy")
+    sizes = [len(test) for _, test in cv.split(X)]
+    assert accuracy_score(y, predicted) == pytest.approx(np.average(accuracy, weights=sizes))
+
+
+def test_a_row_wise_fold_is_refused_with_a_cure(cohort):
+    X, y, _ = cohort
+    with pytest.raises(ValueError, match="give all rows of each subject.*SubjectKFold"):
+        cross_val_score(
+            lr.ConstantRuleEstimator(),
+            X,
+            y,
+            cv=KFold(3, shuffle=True, random_state=0),
+            error_score="raise",
+        )
+
+
+def test_a_grid_searches_architectures_and_swaps_rules(cohort):
+    X, y, _ = cohort
+    pipeline = Pipeline([("contrast", lr.TanhContrast()), ("rule", lr.ConstantRuleEstimator())])
+    grid = [
+        {"rule": [lr.ConstantRuleEstimator(), lr.ReinforceRuleEstimator(baseline=None)]},
+        {
+            "rule": [lr.DNNRuleEstimator(max_epochs=3, random_state=0)],
+            "rule__hidden_sizes": [(), (4,), (4, 4)],
+        },
+    ]
+    search = GridSearchCV(pipeline, grid, cv=lr.SubjectKFold(2)).fit(X, y)
+    assert len(search.cv_results_["params"]) == 5
+    scores = search.cv_results_["mean_test_score"]
+    assert search.best_score_ == max(scores) > scores[0]  # the best is one that learns
+    assert search.best_estimator_.score(X, y) > scores[0]
+
+
+def test_a_search_nests_in_cross_validation_without_groups(cohort):
+    X, y, _ = cohort
+    rule = lr.PredictMaxRuleEstimator()
+    search = GridSearchCV(rule, {"train_initial_weights": [True, False]}, cv=lr.SubjectKFold(2))
+    assert cross_val_score(search, X, y, cv=lr.SubjectKFold(2)).shape == (2,)
+
+
+def test_stimulus_columns_alone_can_be_scaled_as_the_error_says(cohort):
+    X, y, _ = cohort
+    scale = make_column_transformer(
+        (StandardScaler(), ["stimulus"]), remainder="passthrough", verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    scaled = make_pipeline(scale, lr.ConstantRuleEstimator()).fit(X, y)
+    plain = lr.ConstantRuleEstimator().fit(X, y)
+    assert scaled.score(X, y) == pytest.approx(plain.score(X, y), abs=1e-7)
+
+    everything = make_pipeline(StandardScaler(), lr.ConstantRuleEstimator())
+    with pytest.raises(ValueError, match=r"lost its subject index.*set_output"):
+        everything.fit(X, y)
+    with pytest.raises(ValueError, match=r"previous_choice should be .*scale the stimulus columns"):
+        everything.set_output(transform="pandas").fit(X, y)
+
+
+def test_set_output_pandas_on_a_pipeline_changes_nothing(cohort):
+    X, y, _ = cohort
+    plain = make_pipeline(lr.TanhContrast(), lr.ConstantRuleEstimator())
+    framed = clone(plain).set_output(transform="pandas")
+    np.testing.assert_array_equal(
+        plain.fit(X, y).predict_proba(X), framed.fit(X, y).predict_proba(X)
+    )
+
+
+def test_an_index_of_rows_is_no_identity():
+    X = pd.DataFrame({"s": [-1.0, 1.0, -1.0, 1.0, 1.0, -1.0]})
+    with pytest.warns(UserWarning, match="X has no subject identity"):
+        rule = lr.ConstantRuleEstimator().fit(X, [0, 1, 0, 1, 0, 1])
+    with pytest.warns(UserWarning, match="X has no subject identity"):
+        assert list(rule.predict_weights(X)) == ["s", "bias"]
