@@ -1,6 +1,6 @@
 """A simulated cohort that learns by REINFORCE: the true rule against rules and classifiers.
 
-    python benchmarks/rivals.py
+python benchmarks/rivals.py
 """
 
 from __future__ import annotations

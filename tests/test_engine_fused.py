@@ -182,6 +182,13 @@ def test_arrays_that_do_not_fit_each_other_are_refused():
         unroll_fused(make_rule("reinforce", 2), torch.zeros(2, 2), trials, observed)
 
 
+def test_outcomes_that_come_and_go_are_refused():
+    trials, observed = make_trials([5])
+    observed[0, 1] = False
+    with pytest.raises(ValueError, match="a run of True, then False"):
+        unroll_fused(make_rule("reinforce", 2), torch.zeros(1, 2).double(), trials, observed)
+
+
 @pytest.mark.parametrize("name", RULE_MAKERS)
 def test_every_built_in_rule_is_supported(name):
     assert supports_fused(make_rule(name, 2))

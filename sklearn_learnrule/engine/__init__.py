@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..rules import LearningRule, Trial
 from ._loop import unroll_loop
+from ._parallel import unroll_parallel
 
 
 def _unroll_fused(*arguments: Any) -> Tensor:
@@ -24,15 +25,19 @@ def _unroll_fused(*arguments: Any) -> Tensor:
 
 ENGINES: dict[str, Callable[..., Tensor]] = {
     "loop": unroll_loop,
+    "parallel": unroll_parallel,
     "fused": _unroll_fused,
 }
 
 
 def choose_engine(rule: LearningRule, device: torch.device) -> str:
-    """Return the name of the fastest engine that serves this rule on this device."""
+    """Return the engine for this rule on this device: compiled on a CPU if it has kernels.
+
+    Everything else goes to the parallel engine, which hands on to the loop what suits it.
+    """
     from ._fused import supports_fused
 
-    return "fused" if supports_fused(rule, device) else "loop"
+    return "fused" if supports_fused(rule, device) else "parallel"
 
 
 def unroll(

@@ -43,12 +43,14 @@ def unroll_fused(
     """Unroll a built-in rule by compiled kernels; see :func:`sklearn_learnrule.engine.unroll`.
 
     Gradients, of first order only, reach the rule's parameters and ``initial_weights``.
-    Each subject's ``observed`` must be a run of True, then False.
+    Trials after a subject's last observed one cost nothing. The result is the same bit for
+    bit whatever the number of threads, which is torch's.
 
     Raises
     ------
     ValueError
-        If the rule, the device, the type of numbers or a gradient asked for has no kernel.
+        If the rule, the device, the type of numbers or a gradient asked for has no kernel;
+        if shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
     """
     _check(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
@@ -96,6 +98,9 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."
         )
+    seen = observed.numpy()
+    if (seen[:, 1:] > seen[:, :-1]).any():
+        raise ValueError("Each subject's `observed` should be a run of True, then False.")
 
 
 def _unroll_constant(weights: Tensor, observed: Tensor, truncation: int | None) -> Tensor:

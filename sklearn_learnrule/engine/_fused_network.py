@@ -46,7 +46,7 @@ def make_network(rule: DNNRule | RNNRule, activation: int) -> tuple[Network, Arr
     network = Network(
         len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input, row
     )
-    return network, np.array(layers), Sizes(weights, transposed)
+    return network, np.array(layers, np.int64), Sizes(weights, transposed)
 
 
 def pack_linear(weight: Tensor, bias: Tensor) -> Tensor:

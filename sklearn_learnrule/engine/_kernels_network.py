@@ -110,8 +110,13 @@ def new_memory(layers, row):
 
 
 @njit
+def last_layer(network, layers):
+    return shift(layers, (network.n_layers - 1) * N_COLUMNS)
+
+
+@njit
 def last_output(network, layers, row):
-    return shift(row, layers[(network.n_layers - 1) * N_COLUMNS + OUTPUT])
+    return shift(row, last_layer(network, layers)[OUTPUT])
 
 
 @njit
@@ -121,19 +126,17 @@ def copy(source, target, size):
 
 
 @njit
-def step(network, layers, parameters, row):
-    """Fill a row from its inputs and its old memory."""
+def hidden_step(network, layers, parameters, row):
+    """Fill a row from its inputs and its old memory, up to the last layer's inputs."""
     first = 0
     if network.memory_width:
         gru(network, layers, parameters, row)
         first = 2
-    for number in range(first, network.n_layers):
+    for number in range(first, network.n_layers - 1):
         layer = shift(layers, number * N_COLUMNS)
-        if number > first:
-            below = shift(layer, -N_COLUMNS)
-            x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
-            activate(network.activation, x, y, below[WIDTH])
         linear(layer, parameters, row)
+        x, y = shift(row, layer[OUTPUT]), shift(row, layer[N_COLUMNS + INPUT])
+        activate(network.activation, x, y, layer[WIDTH])
 
 
 @njit
@@ -204,7 +207,8 @@ def unroll_network(
                 copy(old_memory(layers_, row_), kept, m)
             weights = shift(trajectory_, at * n_weights)
             fill_inputs(network, trials_, weights, at, row_)
-            step(network, layers_, parameters_, row_)
+            hidden_step(network, layers_, parameters_, row_)
+            linear(last_layer(network, layers_), parameters_, row_)
             for k in range(n_weights):
                 weights[n_weights + k] = weights[k] + change[k]
             if m:
@@ -225,14 +229,14 @@ def transpose(network, layers, parameters, transposed):
 
 @njit
 def fill_rows(network, layers, parameters, trials, weights, memory, start, n_rows, rows):
-    """Compute the rows of a block again, given its trials' weights and its first memory."""
+    """Compute a block's rows again, but for the last layer's output, which no slope needs."""
     m = network.memory_width
     if m:
         copy(memory, old_memory(layers, rows), m)
     for i in range(n_rows):
         row = shift(rows, i * network.row_size)
         fill_inputs(network, trials, shift(weights, i * network.n_weights), start + i, row)
-        step(network, layers, parameters, row)
+        hidden_step(network, layers, parameters, row)
         if m and i + 1 < n_rows:
             copy(new_memory(layers, row), old_memory(layers, shift(row, network.row_size)), m)
 
