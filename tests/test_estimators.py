@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,9 +19,10 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import LRScheduler
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._base import BaseRuleEstimator
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.metrics import log_likelihood
-from sklearn_learnrule.rules import ReinforceRule
+from sklearn_learnrule.rules import LearningRule, ReinforceRule
 
 OTHER = {"left": "right", "right": "left"}
 FITTED: dict[str, lr.ReinforceRuleEstimator] = {}
@@ -317,3 +322,16 @@ def test_a_gpu_fits_as_the_cpu_does(cohort):
     X, y, _ = cohort
     on_cpu, on_gpu = (lr.ReinforceRuleEstimator(device=d).fit(X, y) for d in ("cpu", "cuda"))
     np.testing.assert_allclose(on_gpu.predict_proba(X), on_cpu.predict_proba(X), atol=1e-5)
+
+
+def test_the_rule_that_the_readme_adds_is_fitted_and_recovered():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?class DecayRule.*?)```", readme, re.DOTALL)
+    names = {"torch": torch, "nn": torch.nn, "dataclass": dataclass}
+    names |= {"LearningRule": LearningRule, "BaseRuleEstimator": BaseRuleEstimator}
+    exec(example, names)
+    truth = names["DecayRule"](2)
+    trials = make_learning_cohort(30, 200, rule=truth, initial_weights=(3.0, 1.0), random_state=0)
+    X, y, _ = lr.make_design(trials)
+    rule = names["DecayRuleEstimator"](initial_weights=[2.0, 0.5]).fit(X, y)
+    np.testing.assert_allclose(rule.decay_, 0.01, rtol=0.2)
