@@ -180,7 +180,13 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
                 f"{type(self).__name__} has nothing to fit: set train_initial_weights=True."
             )
         if self.warm_start and hasattr(self, "net_"):
-            model.load_state_dict(self.net_.module_.state_dict())
+            try:
+                model.load_state_dict(self.net_.module_.state_dict())
+            except RuntimeError:
+                raise ValueError(
+                    "warm_start goes on from the last fit, which had other layers or another "
+                    "number of stimulus columns: set warm_start=False."
+                ) from None
         return model
 
     def _train(

@@ -21,6 +21,7 @@ from skorch.callbacks import LRScheduler
 import sklearn_learnrule as lr
 from sklearn_learnrule._base import BaseRuleEstimator
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.engine import ENGINES
 from sklearn_learnrule.metrics import log_likelihood
 from sklearn_learnrule.rules import LearningRule, ReinforceRule
 
@@ -275,6 +276,8 @@ def test_a_warm_start_goes_on_from_the_last_fit(cohort):
     rule = lr.DNNRuleEstimator(max_epochs=5, warm_start=True, random_state=0).fit(X, y)
     first = rule.history_[-1, "train_loss"]
     assert rule.fit(X, y).history_[0, "train_loss"] < first
+    with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):
+        rule.set_params(hidden_sizes=(4,)).fit(X, y)
     assert rule.set_params(warm_start=False).fit(X, y).history_[0, "train_loss"] > first
 
 
@@ -285,6 +288,27 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
         lr=1e-3, truncation=20, callbacks=[("decay", decay)], max_epochs=11, random_state=0
     ).fit(X, y)
     np.testing.assert_allclose(rule.history_[:, "lr"][::5], [1e-3, 1e-3 * 0.999, 1e-3 * 0.999**2])
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        lr.ReinforceRuleEstimator(),
+        lr.DNNRuleEstimator(max_epochs=20, random_state=0),
+        lr.RNNRuleEstimator(max_epochs=20, random_state=0),
+    ],
+    ids=estimator_name,
+)
+def test_fits_by_every_engine_agree(cohort, estimator):
+    X, y, _ = cohort
+    by_engine = {
+        engine: clone(estimator).set_params(engine=engine).fit(X, y).predict_proba(X)
+        for engine in ENGINES
+    }
+    for engine in ENGINES:
+        np.testing.assert_allclose(by_engine[engine], by_engine["loop"], atol=2e-3)
+    with pytest.raises(ValueError, match="engine must be 'auto' or one of .*, got 'warp'"):
+        clone(estimator).set_params(engine="warp").fit(X, y)
 
 
 def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):

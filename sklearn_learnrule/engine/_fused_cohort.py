@@ -62,15 +62,22 @@ def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None
     """
     bounds = np.linspace(0, len(cohort.n_observed), cohort.n_chunks + 1).astype(int).tolist()
     n_trials = [int(cohort.n_observed[i:j].sum()) for i, j in pairwise(bounds)]
-    longest_first = sorted(range(cohort.n_chunks), key=lambda chunk: -n_trials[chunk])
+    waiting = sorted(range(cohort.n_chunks), key=n_trials.__getitem__)  # the longest is taken first
 
-    def run(chunk: int) -> None:
-        task(chunk, bounds[chunk], bounds[chunk + 1])
+    def work() -> None:
+        while True:
+            try:
+                chunk = waiting.pop()
+            except IndexError:
+                return
+            task(chunk, bounds[chunk], bounds[chunk + 1])
 
-    n_threads = min(torch.get_num_threads(), cohort.n_chunks)
-    if n_threads <= 1:
-        for chunk in longest_first:
-            run(chunk)
+    n_helpers = min(torch.get_num_threads(), cohort.n_chunks) - 1
+    if n_helpers < 1:
+        work()
         return
-    with ThreadPoolExecutor(n_threads) as pool:
-        list(pool.map(run, longest_first))  # which raises what a task raised
+    with ThreadPoolExecutor(n_helpers) as pool:
+        helpers = [pool.submit(work) for _ in range(n_helpers)]
+        work()
+        for helper in helpers:
+            helper.result()  # raises what it raised

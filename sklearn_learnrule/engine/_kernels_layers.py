@@ -37,23 +37,59 @@ RELU, TANH, ELU, SILU, SOFTPLUS, GELU = range(6)
 def multiply(matrix, n_rows, n_columns, bias, x, y):
     """y = x @ matrix, plus the matrix's row after the last where there is a bias.
 
-    Four partial sums, so that the processor need not wait for one addition to end.
+    Each number of x meets two Vectors of its row, which halves the loads, and sums are
+    taken in four parts, so that the processor need not wait for one addition to end.
     """
+    n = length(matrix)
     n_fours = n_rows - n_rows % 4
-    for j in range(0, n_columns, length(matrix)):
-        a = load(matrix, n_rows * n_columns + j) if bias else zeros(matrix)
-        b = c = d = zeros(matrix)
-        at = j
+    last = n_columns - n_columns % (2 * n)
+    for j in range(0, last, 2 * n):
+        a = b = c = d = zeros(matrix)
+        e = f = g = h = zeros(matrix)
+        row = shift(matrix, j)
         for i in range(0, n_fours, 4):
-            a = multiply_add(x[i], load(matrix, at), a)
-            b = multiply_add(x[i + 1], load(matrix, at + n_columns), b)
-            c = multiply_add(x[i + 2], load(matrix, at + 2 * n_columns), c)
-            d = multiply_add(x[i + 3], load(matrix, at + 3 * n_columns), d)
-            at += 4 * n_columns
+            a = multiply_add(x[i], load(row, 0), a)
+            e = multiply_add(x[i], load(row, n), e)
+            row = shift(row, n_columns)
+            b = multiply_add(x[i + 1], load(row, 0), b)
+            f = multiply_add(x[i + 1], load(row, n), f)
+            row = shift(row, n_columns)
+            c = multiply_add(x[i + 2], load(row, 0), c)
+            g = multiply_add(x[i + 2], load(row, n), g)
+            row = shift(row, n_columns)
+            d = multiply_add(x[i + 3], load(row, 0), d)
+            h = multiply_add(x[i + 3], load(row, n), h)
+            row = shift(row, n_columns)
         for i in range(n_fours, n_rows):
-            a = multiply_add(x[i], load(matrix, at), a)
-            at += n_columns
+            a = multiply_add(x[i], load(row, 0), a)
+            e = multiply_add(x[i], load(row, n), e)
+            row = shift(row, n_columns)
+        if bias:
+            b, f = b + load(row, 0), f + load(row, n)
         store(y, j, (a + b) + (c + d))
+        store(y, j + n, (e + f) + (g + h))
+    if last < n_columns:
+        multiply_last(matrix, n_rows, n_columns, bias, x, y)
+
+
+@njit
+def multiply_last(matrix, n_rows, n_columns, bias, x, y):
+    """The same for the last Vector of the columns, where their number is odd."""
+    a = b = c = d = zeros(matrix)
+    n_fours = n_rows - n_rows % 4
+    row = shift(matrix, n_columns - length(matrix))
+    for i in range(0, n_fours, 4):
+        a = multiply_add(x[i], load(row, 0), a)
+        b = multiply_add(x[i + 1], load(row, n_columns), b)
+        c = multiply_add(x[i + 2], load(row, 2 * n_columns), c)
+        d = multiply_add(x[i + 3], load(row, 3 * n_columns), d)
+        row = shift(row, 4 * n_columns)
+    for i in range(n_fours, n_rows):
+        a = multiply_add(x[i], load(row, 0), a)
+        row = shift(row, n_columns)
+    if bias:
+        b = b + load(row, 0)
+    store(y, n_columns - length(matrix), (a + b) + (c + d))
 
 
 @njit
@@ -73,38 +109,104 @@ def linear_back(layer, transposed, deltas):
 
 
 @njit
-def add_products(layer, gradient, rows, deltas, n_rows, row_size):
-    """Add each row's (inputs, 1) times deltas to the layer's gradient, four inputs at a time."""
+def linear_rows(layer, parameters, rows, n_rows, row_size):
+    """Fill the layer's output slots of many rows, faster than one by one."""
+    weights, width = shift(parameters, layer[WEIGHTS]), layer[WIDTH]
+    n_fours = n_rows - n_rows % 4
+    for number in range(0, n_fours, 4):
+        row = shift(rows, number * row_size)
+        x, y = shift(row, layer[INPUT]), shift(row, layer[OUTPUT])
+        for i in range(4):
+            copy(shift(weights, layer[N_IN] * width), shift(y, i * row_size), width)
+        add_products(layer[N_IN], x, 1, row_size, weights, width, y, row_size, width)
+    for number in range(n_fours, n_rows):
+        linear(layer, parameters, shift(rows, number * row_size))
+
+
+@njit
+def add_gradient(layer, gradient, rows, deltas, n_rows, row_size):
+    """Add each row's (inputs, 1) times deltas to the layer's part of the gradient."""
     n_in, width = layer[N_IN], layer[WIDTH]
+    x, y = shift(rows, layer[INPUT]), shift(deltas, layer[OUTPUT])
+    total = shift(gradient, layer[WEIGHTS])
     n_fours = n_in - n_in % 4
-    for j in range(0, width, length(gradient)):
-        y = shift(deltas, layer[OUTPUT] + j)
-        total = shift(gradient, layer[WEIGHTS] + j)
-        for i in range(0, n_fours, 4):
-            x = shift(rows, layer[INPUT] + i)
-            a, b = load(total, 0), load(total, width)
-            c, d = load(total, 2 * width), load(total, 3 * width)
-            for at in range(0, n_rows * row_size, row_size):
-                delta = load(y, at)
-                a = multiply_add(x[at], delta, a)
-                b = multiply_add(x[at + 1], delta, b)
-                c = multiply_add(x[at + 2], delta, c)
-                d = multiply_add(x[at + 3], delta, d)
-            store(total, 0, a)
-            store(total, width, b)
-            store(total, 2 * width, c)
-            store(total, 3 * width, d)
-            total = shift(total, 4 * width)
-        for i in range(n_fours, n_in):
-            a = load(total, 0)
-            for at in range(0, n_rows * row_size, row_size):
-                a = multiply_add(rows[layer[INPUT] + i + at], load(y, at), a)
-            store(total, 0, a)
-            total = shift(total, width)
-        bias = load(total, 0)
-        for at in range(0, n_rows * row_size, row_size):
-            bias = bias + load(y, at)
-        store(total, 0, bias)
+    for i in range(0, n_fours, 4):
+        add_products(n_rows, shift(x, i), row_size, 1, y, row_size, total, width, width)
+        total = shift(total, 4 * width)
+    for i in range(n_fours, n_in + 1):
+        for j in range(0, width, length(total)):
+            a = load(total, j)
+            for row in range(0, n_rows * row_size, row_size):
+                number = x[row + i] if i < n_in else 1
+                a = multiply_add(number, load(y, row + j), a)
+            store(total, j, a)
+        total = shift(total, width)
+
+
+@njit
+def add_products(n, x, x_step, x_four, y, y_step, total, total_four, n_columns):
+    """total[k, column] += x[i, k] * y[i, column], summed over n values of i, for k < 4.
+
+    A step of i is x_step numbers in x and y_step in y; one of k is x_four and total_four.
+    """
+    last = n_columns - n_columns % (2 * length(y))
+    for j in range(0, last, 2 * length(y)):
+        add_four_by_two(n, x, x_step, x_four, shift(y, j), y_step, shift(total, j), total_four)
+    if last < n_columns:
+        add_four_by_one(
+            n, x, x_step, x_four, shift(y, last), y_step, shift(total, last), total_four
+        )
+
+
+@njit
+def add_four_by_two(n, x, x_step, x_four, y, y_step, total, total_four):
+    """The same for two Vectors of columns."""
+    right = length(y)
+    second, third, fourth = total_four, 2 * total_four, 3 * total_four
+    a, e = load(total, 0), load(total, right)
+    b, f = load(total, second), load(total, second + right)
+    c, g = load(total, third), load(total, third + right)
+    d, h = load(total, fourth), load(total, fourth + right)
+    for _ in range(n):
+        left_y, right_y = load(y, 0), load(y, right)
+        a, e = multiply_add(x[0], left_y, a), multiply_add(x[0], right_y, e)
+        b, f = multiply_add(x[x_four], left_y, b), multiply_add(x[x_four], right_y, f)
+        c, g = multiply_add(x[2 * x_four], left_y, c), multiply_add(x[2 * x_four], right_y, g)
+        d, h = multiply_add(x[3 * x_four], left_y, d), multiply_add(x[3 * x_four], right_y, h)
+        x, y = shift(x, x_step), shift(y, y_step)
+    store(total, 0, a)
+    store(total, right, e)
+    store(total, second, b)
+    store(total, second + right, f)
+    store(total, third, c)
+    store(total, third + right, g)
+    store(total, fourth, d)
+    store(total, fourth + right, h)
+
+
+@njit
+def add_four_by_one(n, x, x_step, x_four, y, y_step, total, total_four):
+    """The same for one Vector of columns, where their number is odd."""
+    second, third, fourth = total_four, 2 * total_four, 3 * total_four
+    a, b = load(total, 0), load(total, second)
+    c, d = load(total, third), load(total, fourth)
+    for _ in range(n):
+        values = load(y, 0)
+        a = multiply_add(x[0], values, a)
+        b = multiply_add(x[x_four], values, b)
+        c = multiply_add(x[2 * x_four], values, c)
+        d = multiply_add(x[3 * x_four], values, d)
+        x, y = shift(x, x_step), shift(y, y_step)
+    store(total, 0, a)
+    store(total, second, b)
+    store(total, third, c)
+    store(total, fourth, d)
+
+
+@njit
+def copy(source, target, size):
+    for j in range(size):
+        target[j] = source[j]
 
 
 @njit

@@ -29,9 +29,11 @@ from ._kernels_layers import (
     WIDTH_BACK,
     activate,
     activate_back,
-    add_products,
+    add_gradient,
+    copy,
     linear,
     linear_back,
+    linear_rows,
 )
 from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
 from ._kernels_vector import length, load, pointer, shift, sigmoid, store, tanh
@@ -54,9 +56,8 @@ class Network(NamedTuple):
 
 @njit
 def gru(network, layers, parameters, row):
-    """Fill the new memory's slot; r, z, n take the place of the inputs' part of the gates."""
+    """Fill the new memory's slot, given the inputs' part of the gates, which r, z, n replace."""
     from_inputs, from_memory = layers, shift(layers, N_COLUMNS)
-    linear(from_inputs, parameters, row)
     linear(from_memory, parameters, row)
     gates, gates_h = shift(row, from_inputs[OUTPUT]), shift(row, from_memory[OUTPUT])
     old, new = old_memory(layers, row), new_memory(layers, row)
@@ -120,23 +121,26 @@ def last_output(network, layers, row):
 
 
 @njit
-def copy(source, target, size):
-    for j in range(size):
-        target[j] = source[j]
-
-
-@njit
-def hidden_step(network, layers, parameters, row):
-    """Fill a row from its inputs and its old memory, up to the last layer's inputs."""
+def step(network, layers, parameters, row):
+    """Fill a row from its inputs and its old memory."""
+    linear(layers, parameters, row)
     first = 0
     if network.memory_width:
         gru(network, layers, parameters, row)
         first = 2
-    for number in range(first, network.n_layers - 1):
+        linear(shift(layers, first * N_COLUMNS), parameters, row)
+    for number in range(first + 1, network.n_layers):
         layer = shift(layers, number * N_COLUMNS)
+        activate_below(network, layer, row)
         linear(layer, parameters, row)
-        x, y = shift(row, layer[OUTPUT]), shift(row, layer[N_COLUMNS + INPUT])
-        activate(network.activation, x, y, layer[WIDTH])
+
+
+@njit
+def activate_below(network, layer, row):
+    """Fill a layer's input slot from the output slot of the layer below."""
+    below = shift(layer, -N_COLUMNS)
+    x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
+    activate(network.activation, x, y, below[WIDTH])
 
 
 @njit
@@ -207,8 +211,7 @@ def unroll_network(
                 copy(old_memory(layers_, row_), kept, m)
             weights = shift(trajectory_, at * n_weights)
             fill_inputs(network, trials_, weights, at, row_)
-            hidden_step(network, layers_, parameters_, row_)
-            linear(last_layer(network, layers_), parameters_, row_)
+            step(network, layers_, parameters_, row_)
             for k in range(n_weights):
                 weights[n_weights + k] = weights[k] + change[k]
             if m:
@@ -229,16 +232,34 @@ def transpose(network, layers, parameters, transposed):
 
 @njit
 def fill_rows(network, layers, parameters, trials, weights, memory, start, n_rows, rows):
-    """Compute a block's rows again, but for the last layer's output, which no slope needs."""
-    m = network.memory_width
-    if m:
-        copy(memory, old_memory(layers, rows), m)
+    """Compute a block's rows again, but for the last layer's output, which no slope needs.
+
+    The trials' weights are known, so that only the memory needs one trial after another.
+    """
+    size = network.row_size
+    for i in range(n_rows):
+        weights_now = shift(weights, i * network.n_weights)
+        fill_inputs(network, trials, weights_now, start + i, shift(rows, i * size))
+    first = 0
+    if network.memory_width:
+        linear_rows(layers, parameters, rows, n_rows, size)
+        fill_memories(network, layers, parameters, memory, n_rows, rows)
+        first = 2
+    for number in range(first, network.n_layers - 1):
+        layer = shift(layers, number * N_COLUMNS)
+        linear_rows(layer, parameters, rows, n_rows, size)
+        for i in range(n_rows):
+            activate_below(network, shift(layer, N_COLUMNS), shift(rows, i * size))
+
+
+@njit
+def fill_memories(network, layers, parameters, memory, n_rows, rows):
+    """Fill old and new memory of a block's rows, given the inputs' part of the gates."""
     for i in range(n_rows):
         row = shift(rows, i * network.row_size)
-        fill_inputs(network, trials, shift(weights, i * network.n_weights), start + i, row)
-        hidden_step(network, layers, parameters, row)
-        if m and i + 1 < n_rows:
-            copy(new_memory(layers, row), old_memory(layers, shift(row, network.row_size)), m)
+        copy(memory, old_memory(layers, row), network.memory_width)
+        gru(network, layers, parameters, row)
+        memory = new_memory(layers, row)
 
 
 @kernel
@@ -281,4 +302,4 @@ def unroll_network_back(
                     adjoint[k] = passed + upstream_[(at + i) * n_weights + k]
             for number in range(network.n_layers):
                 layer = shift(layers_, number * N_COLUMNS)
-                add_products(layer, gradient_, rows_, deltas_, n_rows, network.row_size)
+                add_gradient(layer, gradient_, rows_, deltas_, n_rows, network.row_size)

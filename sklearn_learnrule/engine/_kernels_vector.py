@@ -1,10 +1,10 @@
-"""Vectors of 64 bytes in numba, and pointers: what the kernels' inner loops are written in.
+"""Vectors and pointers in numba: what the kernels' inner loops are written in.
 
 LLVM does not turn a loop over ``array[start + j]`` into good vector code by itself: it must
 allow for negative indices and for arrays that overlap; and numba counts the references to
-every array and slice. A :class:`Vector` says plainly what is meant: 16 float32 or 8 float64
-numbers that live in registers (several registers each, where the processor's are short).
-``pointer(array)`` is numba's ``CPointer`` to an array's numbers: ``p[i]`` reads and writes.
+every array and slice. A :class:`Vector` says plainly what is meant: as many numbers as fill
+the processor's registers (LLVM splits it where they are shorter). ``pointer(array)`` is
+numba's ``CPointer`` to an array's numbers: ``p[i]`` reads and writes.
 
 Neither checks bounds, nor keeps its array alive. So only the functions that Python calls
 make pointers, from arrays that they hold, and all buffers are padded to whole ``LANES``.
@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import operator
 
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
-VECTOR_BITS = 512
+# Other processors' registers are no longer than this, or are many.
+VECTOR_BITS = 512 if binding.get_host_cpu_features().get("avx512f") else 256
 LANES = 16  # a multiple of every Vector's length
 INT32 = ir.IntType(32)
 
