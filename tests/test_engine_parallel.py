@@ -233,3 +233,15 @@ def test_second_derivatives_are_refused():
     )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         gradient.sum().backward()
+
+
+def test_the_number_of_threads_is_left_as_it_was():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trials, observed = make_trials([20, 9])
+        start = torch.zeros(2, 2, dtype=torch.float64)
+        unroll_parallel(make_rule("dnn", 2), start, trials, observed).sum().backward()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

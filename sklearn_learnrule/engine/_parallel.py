@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -43,10 +44,24 @@ def unroll_parallel(
     n_steps = min(int(observed.any(0).sum()), n_trials - 1)
     steps = kind(rule, trials, observed).between(0, n_steps)
     parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
-    states = _solve(steps, start, parameters)
+    with _one_thread():
+        states = _solve(steps, start, parameters)
     weights = _Weights.apply(steps, truncation, states, start, *parameters)
     rest = weights[:, -1:].expand(-1, n_trials - n_steps - 1, -1)
     return torch.cat([weights, rest], 1)  # (N, T, K)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep to one CPU thread: on a busy machine, threads that meet after each of thousands of
+    small operations take ten times as long as one that does not wait.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _suits_the_loop(kind: type[RuleSteps], start: Tensor, trials: Trial) -> bool:
@@ -99,5 +114,6 @@ class _Weights(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         states, *parameters = ctx.saved_tensors
         gradient = pad(gradient, (0, states.shape[-1] - gradient.shape[-1]))  # (N, T + 1, D)
-        start, totals = pull_back(ctx.steps, states, gradient, parameters, ctx.truncation)
+        with _one_thread():
+            start, totals = pull_back(ctx.steps, states, gradient, parameters, ctx.truncation)
         return None, None, None, start, *totals
