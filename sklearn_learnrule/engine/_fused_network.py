@@ -35,11 +35,10 @@ def make_network(rule: DNNRule | RNNRule, activation: int) -> tuple[Network, Arr
     if rule.memory_size:
         shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
     layers, row, weights, transposed = [], 0, 0, 0
-    for layer, (n_in, n_out) in enumerate(shapes):
-        n_back = n_in if layer else rule.n_weights
-        width, width_back = padded(n_out), padded(n_back)
-        output = row + padded(n_in)
-        layers.append((n_in, n_out, n_back, width, width_back, weights, transposed, row, output))
+    for n_in, n_out in shapes:
+        width, width_back = padded(n_out), padded(n_in)
+        output = row + width_back
+        layers.append((n_in, n_out, width, width_back, weights, transposed, row, output))
         row = output + width
         weights += (n_in + 1) * width
         transposed += n_out * width_back

@@ -12,6 +12,7 @@ import math
 from numba import njit
 
 from ._kernels_vector import (
+    add_up,
     exp,
     length,
     like,
@@ -25,11 +26,10 @@ from ._kernels_vector import (
     zeros,
 )
 
-# A layer's sizes; those padded to LANES; its place in the flat parameters and in their
-# transposed copy, as (N_IN + 1, WIDTH), the bias last, and (N_OUT, WIDTH_BACK); and its
-# slots in a row. N_BACK of its inputs want a gradient: of the network's, the weights alone.
-N_IN, N_OUT, N_BACK, WIDTH, WIDTH_BACK, WEIGHTS, WEIGHTS_BACK, INPUT, OUTPUT = range(9)
-N_COLUMNS = 9
+# A layer's sizes; those padded to LANES; its place in the flat parameters, (N_IN + 1, WIDTH)
+# with the bias last, and in their transposed copy, (N_OUT, WIDTH_BACK); its slots in a row.
+N_IN, N_OUT, WIDTH, WIDTH_BACK, WEIGHTS, WEIGHTS_BACK, INPUT, OUTPUT = range(8)
+N_COLUMNS = 8
 RELU, TANH, ELU, SILU, SOFTPLUS, GELU = range(6)
 
 
@@ -106,6 +106,19 @@ def linear_back(layer, transposed, deltas):
     weights = shift(transposed, layer[WEIGHTS_BACK])
     x, y = shift(deltas, layer[OUTPUT]), shift(deltas, layer[INPUT])
     multiply(weights, layer[N_OUT], layer[WIDTH_BACK], False, x, y)
+
+
+@njit
+def linear_back_to(layer, n_inputs, parameters, deltas):
+    """Fill the first numbers of the layer's input slot of deltas, where no more are wanted."""
+    width = layer[WIDTH]
+    x, delta = shift(deltas, layer[INPUT]), shift(deltas, layer[OUTPUT])
+    for i in range(n_inputs):
+        weights = shift(parameters, layer[WEIGHTS] + i * width)
+        total = zeros(weights)
+        for j in range(0, width, length(weights)):
+            total = load(weights, j) * load(delta, j) + total
+        x[i] = add_up(total)
 
 
 @njit

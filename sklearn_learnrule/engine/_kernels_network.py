@@ -19,8 +19,8 @@ from numba import njit
 
 from ._kernels_layers import (
     INPUT,
-    N_BACK,
     N_COLUMNS,
+    N_IN,
     N_OUT,
     OUTPUT,
     WEIGHTS,
@@ -33,6 +33,7 @@ from ._kernels_layers import (
     copy,
     linear,
     linear_back,
+    linear_back_to,
     linear_rows,
 )
 from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
@@ -93,7 +94,6 @@ def gru_back(network, layers, transposed, row, deltas, adjoint_memory):
         store(back, 2 * m + j, delta_n)
         store(back_h, 2 * m + j, delta_n * r)
         store(adjoint_memory, j, delta * z)
-    linear_back(from_inputs, transposed, deltas)
     linear_back(from_memory, transposed, deltas)
     for j in range(0, m, length(row)):
         through_gates = load(old_memory(layers, deltas), j)
@@ -144,19 +144,20 @@ def activate_below(network, layer, row):
 
 
 @njit
-def step_back(network, layers, transposed, row, deltas, adjoint_memory):
-    """Fill a row of deltas from its last output."""
+def step_back(network, layers, parameters, transposed, row, deltas, adjoint_memory):
+    """Fill a row of deltas from its last output, down to the weights in its inputs."""
     first = 2 if network.memory_width else 0
-    for number in range(network.n_layers - 1, first - 1, -1):
+    for number in range(network.n_layers - 1, first, -1):
         layer = shift(layers, number * N_COLUMNS)
         linear_back(layer, transposed, deltas)
-        if number > first:
-            below = shift(layer, -N_COLUMNS)
-            x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
-            delta_x, delta_y = shift(deltas, below[OUTPUT]), shift(deltas, layer[INPUT])
-            activate_back(network.activation, x, y, delta_x, delta_y, below[WIDTH])
+        below = shift(layer, -N_COLUMNS)
+        x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
+        delta_x, delta_y = shift(deltas, below[OUTPUT]), shift(deltas, layer[INPUT])
+        activate_back(network.activation, x, y, delta_x, delta_y, below[WIDTH])
     if network.memory_width:
+        linear_back(shift(layers, first * N_COLUMNS), transposed, deltas)
         gru_back(network, layers, transposed, row, deltas, adjoint_memory)
+    linear_back_to(layers, network.n_weights, parameters, deltas)
 
 
 @njit
@@ -222,10 +223,10 @@ def unroll_network(
 @njit
 def transpose(network, layers, parameters, transposed):
     """Lay out each layer's weights for the way back."""
-    for number in range(network.n_layers):
+    for number in range(1, network.n_layers):  # the first has no layer below
         layer = shift(layers, number * N_COLUMNS)
         source, target = shift(parameters, layer[WEIGHTS]), shift(transposed, layer[WEIGHTS_BACK])
-        for i in range(layer[N_BACK]):
+        for i in range(layer[N_IN]):
             for j in range(layer[N_OUT]):
                 target[j * layer[WIDTH_BACK] + i] = source[i * layer[WIDTH] + j]
 
@@ -293,7 +294,7 @@ def unroll_network_back(
                 row = shift(rows_, i * network.row_size)
                 delta = shift(deltas_, i * network.row_size)
                 copy(adjoint, last_output(network, layers_, delta), n_weights)
-                step_back(network, layers_, transposed_, row, delta, memory_)
+                step_back(network, layers_, parameters_, transposed_, row, delta, memory_)
                 cut = is_cut(start + i, truncation)
                 if cut:
                     adjoint_memory[:] = 0

@@ -156,6 +156,20 @@ def where_at_most(typing_context, x, bound, then, otherwise):
 
 
 @intrinsic
+def add_up(typing_context, x):
+    """Return the sum of the Vector's numbers, in whichever order is quick."""
+
+    def codegen(context, builder, signature, args):
+        kind = args[0].type
+        name = f"llvm.vector.reduce.fadd.v{kind.count}f{x.dtype.bitwidth}"
+        function_type = ir.FunctionType(kind.element, [kind.element, kind])
+        function = builder.module.declare_intrinsic(name, fnty=function_type)
+        return builder.call(function, [kind.element(0.0), args[0]], fastmath=("reassoc",))
+
+    return x.dtype(x), codegen
+
+
+@intrinsic
 def _round(typing_context, x):
     def codegen(context, builder, signature, args):
         kind = args[0].type
