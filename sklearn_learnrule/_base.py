@@ -205,7 +205,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         if self.verbose:
             engine = self.engine
             if engine == "auto":
-                engine = choose_engine(model.rule, torch.device(device))
+                engine = choose_engine(model.rule, len(dataset), torch.device(device))
             name = f"{type(self).__name__} ({engine} engine, {device})"
             callbacks.append(("progress", EpochProgress(name)))
         optimizer, default_lr, options = OPTIMIZERS[self.optimizer]

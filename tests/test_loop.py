@@ -6,8 +6,8 @@ import pytest
 import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 
-from sklearn_learnrule.engine import unroll
-from sklearn_learnrule.rules import Trial
+from sklearn_learnrule.engine import choose_engine, unroll
+from sklearn_learnrule.rules import DNNRule, Trial
 
 
 def unroll_loop(rule, trials, observed, start=None, **options):
@@ -73,6 +73,17 @@ def test_an_unknown_engine_is_named():
     trials, observed = make_trials([3])
     with pytest.raises(ValueError, match="engine must be 'auto' or one of .*'loop'.*, got 'warp'"):
         unroll(make_rule("constant", 2), torch.zeros(1, 2), trials, observed, engine="warp")
+
+
+def test_auto_compiles_the_packages_rules_and_weighs_size_for_others():
+    class OwnRule(DNNRule):
+        pass
+
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert choose_engine(DNNRule(2), 12, cpu) == choose_engine(DNNRule(2), 10_000, cpu) == "fused"
+    assert choose_engine(OwnRule(2), 12, cpu) == choose_engine(OwnRule(2), 10_000, gpu) == "parallel"
+    assert choose_engine(OwnRule(2), 10_000, cpu) == "loop"
+    assert choose_engine(DNNRule(2), 12, gpu) == "parallel"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -30,14 +30,20 @@ ENGINES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def choose_engine(rule: LearningRule, device: torch.device) -> str:
-    """Return the engine for this rule on this device: compiled on a CPU if it has kernels.
+# Numbers of state, over all subjects, beyond which a CPU is busy enough with one trial at a
+# time, so that the parallel engine's larger work no longer pays (benchmarks/README.md).
+MAX_PARALLEL_STATES_ON_CPU = 1000
 
-    Everything else goes to the parallel engine, which hands on to the loop what suits it.
-    """
+
+def choose_engine(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
+    """Return the engine that is fastest for this rule, number of subjects and device."""
     from ._fused import supports_fused
 
-    return "fused" if supports_fused(rule, device) else "parallel"
+    if supports_fused(rule, device):
+        return "fused"
+    n_states = n_subjects * (rule.n_weights + rule.memory_size)
+    too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
+    return "loop" if too_many else "parallel"
 
 
 def unroll(
@@ -74,7 +80,7 @@ def unroll(
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")
     if engine == "auto":
-        engine = choose_engine(rule, initial_weights.device)
+        engine = choose_engine(rule, len(initial_weights), initial_weights.device)
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 
