@@ -127,6 +127,15 @@ class RuleNet(NeuralNet):
             return self.module_.weights(**dataset.inputs)
 
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is not needed any more, and would bind a pickle to a GPU.
+
+        skorch maps the fitted ``module_`` to the device that there is; ``module`` and the
+        validation set it would not.
+        """
+        return {**super().__getstate__(), "module": LearningModel, "train_split": None}
+
+
 class _Minibatches:
     """A pass over the subjects, a batch at a time, anew on each iteration."""
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
+import subprocess
+import sys
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import all_estimators, estimator_name
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -108,6 +112,35 @@ def test_a_stored_estimator_predicts_the_same(fitted, cohort, through):
         file.seek(0)
         restored = joblib.load(file)
     np.testing.assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_a_pickle_holds_tensors_only_where_skorch_maps_them_to_the_device_there_is(cohort):
+    """So that what a GPU fitted is loaded on a CPU."""
+    X, y, _ = cohort
+    rule = lr.DNNRuleEstimator(early_stopping=True, max_epochs=2, random_state=0).fit(X, y)
+    found = []
+
+    class Watch(pickle.Pickler):
+        def reducer_override(self, obj):
+            found.extend([obj] * isinstance(obj, torch.Tensor))
+            return NotImplemented
+
+    Watch(io.BytesIO()).dump(rule)
+    assert not found
+    Watch(io.BytesIO()).dump(rule.net_.module_)
+    assert found
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_what_a_gpu_fitted_is_loaded_where_there_is_none(cohort, tmp_path):
+    X, y, _ = cohort
+    rule = lr.DNNRuleEstimator(device="cuda", max_epochs=2, random_state=0).fit(X, y)
+    joblib.dump(rule, tmp_path / "rule")
+    X.to_pickle(tmp_path / "X")
+    load = "import joblib, pandas, sys; d = sys.argv[1]; joblib.load(d + '/rule').predict("
+    code = load + "pandas.read_pickle(d + '/X'))"
+    hidden = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=hidden, check=True)
 
 
 @pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
