@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,8 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import ShuffleSplit
-from sklearn.utils import Tags, assert_all_finite, check_random_state
+from sklearn.utils import Tags, assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -26,26 +24,14 @@ from sklearn.utils.validation import (
     column_or_1d,
     validate_data,
 )
-from skorch.callbacks import EarlyStopping
-from skorch.helper import predefined_split
-from skorch.utils import noop
 
 from ._design import show, two_labels
 from ._initial_weights import initial_weights
-from ._net import DivergenceGuard, EpochProgress, LearningModel, RuleNet, SequenceDataset
+from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences, has_identity, read_sequences
-from .engine import choose_engine
+from ._training import check_training, seeded, train
 from .metrics import log_likelihood
 from .rules import LearningRule
-
-OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, 3e-3, {}),
-    "lbfgs": (
-        torch.optim.LBFGS,
-        1.0,
-        {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
-    ),
-}
 
 SHARED_PARAMETERS = """\
 initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
@@ -136,7 +122,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         -------
         self
         """
-        self._check_parameters()
+        check_training(self)
         _check_identity_kept(X, y)
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
@@ -150,7 +136,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
             raise ValueError("Every sample_weight is zero: no trial is left to score.")
 
         device = self._device()
-        with _seeded(self.random_state, device) as seed:
+        with seeded(self.random_state, device) as seed:
             model = self._make_model(sequences, labels == self.classes_[1])
             dataset = SequenceDataset(
                 sequences,
@@ -159,7 +145,7 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
                 dtype=self._dtype,
                 device=device,
             )
-            self._train(model, dataset, device, seed)
+            self.net_ = train(model, dataset, self, device, seed)
         self.weight_names_ = sequences.feature_names
         self._publish()
         return self
@@ -188,50 +174,6 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
                     "number of stimulus columns: set warm_start=False."
                 ) from None
         return model
-
-    def _train(
-        self, model: LearningModel, dataset: SequenceDataset, device: str, seed: int
-    ) -> None:
-        callbacks: list[Any] = [("divergence", DivergenceGuard())]
-        train_split = None
-        if self.early_stopping:
-            dataset, held_out = self._hold_out(dataset, seed)
-            train_split = predefined_split(held_out)
-            stop = {"monitor": "valid_loss", "patience": self.n_iter_no_change, "load_best": True}
-            callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
-        if self.optimizer == "lbfgs":
-            stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
-            callbacks.append(("converged", EarlyStopping(**stop, threshold=self.tol, sink=noop)))
-        if self.verbose:
-            engine = self.engine
-            if engine == "auto":
-                engine = choose_engine(model.rule, len(dataset), torch.device(device))
-            name = f"{type(self).__name__} ({engine} engine, {device})"
-            callbacks.append(("progress", EpochProgress(name)))
-        optimizer, default_lr, options = OPTIMIZERS[self.optimizer]
-        self.net_ = RuleNet(
-            model,
-            criterion=torch.nn.BCEWithLogitsLoss,
-            optimizer=optimizer,
-            lr=default_lr if self.lr is None else self.lr,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
-            train_split=train_split,
-            callbacks=[*callbacks, *(self.callbacks or [])],
-            device=device,
-            verbose=max(0, self.verbose - 1),
-            **{f"optimizer__{name}": value for name, value in options.items()},
-        )
-        self.net_.fit(dataset, y=None)
-
-    def _hold_out(
-        self, dataset: SequenceDataset, seed: int
-    ) -> tuple[SequenceDataset, SequenceDataset]:
-        if len(dataset) < 2:
-            raise ValueError("early_stopping holds subjects out and needs at least 2, got 1.")
-        split = ShuffleSplit(n_splits=1, test_size=self.validation_fraction, random_state=seed)
-        train, held_out = next(split.split(np.arange(len(dataset))))
-        return dataset.subset(train), dataset.subset(held_out)
 
     def _publish(self) -> None:
         """Set the fitted attributes and warn if the optimizer was cut short."""
@@ -349,19 +291,6 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
                 "choices, make_design(..., answer=...)."
             )
 
-    def _check_parameters(self) -> None:
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(
-                f"optimizer should be one of {sorted(OPTIMIZERS)}, got {self.optimizer!r}."
-            )
-        if self.optimizer == "lbfgs" and self.batch_size != -1:
-            raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
-        for name in ("max_epochs", "n_iter_no_change"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} should be at least 1, got {getattr(self, name)}.")
-        if self.batch_size != -1 and self.batch_size < 1:
-            raise ValueError(f"batch_size should be -1 or at least 1, got {self.batch_size}.")
-
     def _device(self) -> str:
         if self.device != "auto":
             return str(self.device)
@@ -394,13 +323,3 @@ def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
 
 def _to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
     return tensor.detach().cpu().double().numpy()
-
-
-@contextmanager
-def _seeded(random_state: Any, device: str) -> Iterator[int]:
-    """Seed torch for a while, and leave its global generators as they were."""
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        yield seed

@@ -1,4 +1,4 @@
-"""Training: the rule and the padded sequences meet in a skorch net.
+"""The net: a rule and padded sequences meet in skorch.
 
 One sample is one subject's sequence. The loss is the negative log-likelihood per scored trial.
 """
@@ -12,10 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
-from skorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
-from tqdm import tqdm
 
 from ._sequences import Sequences
 from .engine import unroll
@@ -126,7 +124,6 @@ class RuleNet(NeuralNet):
         with torch.no_grad():
             return self.module_.weights(**dataset.inputs)
 
-
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is not needed any more, and would bind a pickle to a GPU.
 
@@ -150,33 +147,3 @@ class _Minibatches:
         for subjects in order.split(self.batch_size):
             batch = self.dataset.subset(subjects.numpy())
             yield batch.inputs, batch.target
-
-
-class EpochProgress(Callback):
-    """One line that tells the epoch, the loss in nats per trial, and the time to go."""
-
-    def __init__(self, name: str = "fit") -> None:
-        self.name = name
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.name, unit="epoch")
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        losses = {k: net.history[-1].get(k) for k in ("train_loss", "valid_loss")}
-        self.bar_.set_postfix({k: f"{v:.5f}" for k, v in losses.items() if v is not None})
-        self.bar_.update()
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        self.bar_.close()
-        del self.bar_  # a progress bar cannot be pickled
-
-
-class DivergenceGuard(Callback):
-    """Stops the training at the first loss that is not finite."""
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        if not np.isfinite(net.history[-1, "train_loss"]):
-            raise FloatingPointError(
-                f"Training diverged: the loss is {net.history[-1, 'train_loss']} at epoch "
-                f"{len(net.history)}. Lower lr (now {net.lr}), or rescale the stimulus columns."
-            )

@@ -22,12 +22,13 @@ FLOORS = {
     "preprocessing": 1,
     "_initial_weights": 2,
     "_net": 2,
-    "_base": 3,
-    "estimators": 4,
-    "model_selection": 5,
-    "simulation": 5,
-    "datasets": 6,
-    "plotting": 6,
+    "_training": 3,
+    "_base": 4,
+    "estimators": 5,
+    "model_selection": 6,
+    "simulation": 6,
+    "datasets": 7,
+    "plotting": 7,
 }
 TABLES = {"_design", "_sequences", "preprocessing", "_initial_weights", "metrics"}
 

@@ -1,0 +1,157 @@
+"""Training: which optimizer, what stops it, what it shows; skorch does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from sklearn.model_selection import ShuffleSplit
+from sklearn.utils import check_random_state
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping
+from skorch.helper import predefined_split
+from skorch.utils import noop
+from tqdm import tqdm
+
+from ._net import LearningModel, RuleNet, SequenceDataset
+from .engine import choose_engine
+
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
+    "adam": (torch.optim.Adam, 3e-3, {}),
+    "lbfgs": (
+        torch.optim.LBFGS,
+        1.0,
+        {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
+    ),
+}
+
+
+class TrainingParameters(Protocol):
+    """The parameters of an estimator that speak of training; ``_base`` documents them."""
+
+    optimizer: str
+    lr: float | None
+    max_epochs: int
+    tol: float
+    batch_size: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    callbacks: Sequence[Any] | None
+    engine: str
+    verbose: int
+
+
+def check_training(how: TrainingParameters) -> None:
+    """Raise for training parameters that make no sense."""
+    if how.optimizer not in OPTIMIZERS:
+        raise ValueError(f"optimizer should be one of {sorted(OPTIMIZERS)}, got {how.optimizer!r}.")
+    if how.optimizer == "lbfgs" and how.batch_size != -1:
+        raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
+    for name in ("max_epochs", "n_iter_no_change"):
+        if getattr(how, name) < 1:
+            raise ValueError(f"{name} should be at least 1, got {getattr(how, name)}.")
+    if how.batch_size != -1 and how.batch_size < 1:
+        raise ValueError(f"batch_size should be -1 or at least 1, got {how.batch_size}.")
+
+
+def train(
+    model: LearningModel,
+    dataset: SequenceDataset,
+    how: TrainingParameters,
+    device: str,
+    seed: int,
+) -> RuleNet:
+    """Fit the model, and return the skorch net that holds it."""
+    train_split = None
+    callbacks = [*_callbacks(model, len(dataset), how, device), *(how.callbacks or [])]
+    if how.early_stopping:
+        dataset, held_out = _hold_out(dataset, how.validation_fraction, seed)
+        train_split = predefined_split(held_out)
+    optimizer, default_lr, options = OPTIMIZERS[how.optimizer]
+    net = RuleNet(
+        model,
+        criterion=torch.nn.BCEWithLogitsLoss,
+        optimizer=optimizer,
+        lr=default_lr if how.lr is None else how.lr,
+        max_epochs=how.max_epochs,
+        batch_size=how.batch_size,
+        train_split=train_split,
+        callbacks=callbacks,
+        device=device,
+        verbose=max(0, how.verbose - 1),
+        **{f"optimizer__{name}": value for name, value in options.items()},
+    )
+    return net.fit(dataset, y=None)
+
+
+def _callbacks(
+    model: LearningModel, n_subjects: int, how: TrainingParameters, device: str
+) -> list[tuple[str, Callback]]:
+    callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard())]
+    if how.early_stopping:
+        stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change, "load_best": True}
+        callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
+    if how.optimizer == "lbfgs":
+        stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
+        callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
+    if how.verbose:
+        engine = how.engine
+        if engine == "auto":
+            engine = choose_engine(model.rule, n_subjects, torch.device(device))
+        name = f"{type(how).__name__} ({engine} engine, {device})"
+        callbacks.append(("progress", EpochProgress(name)))
+    return callbacks
+
+
+def _hold_out(
+    dataset: SequenceDataset, fraction: float, seed: int
+) -> tuple[SequenceDataset, SequenceDataset]:
+    if len(dataset) < 2:
+        raise ValueError("early_stopping holds subjects out and needs at least 2, got 1.")
+    split = ShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
+    train, held_out = next(split.split(np.arange(len(dataset))))
+    return dataset.subset(train), dataset.subset(held_out)
+
+
+@contextmanager
+def seeded(random_state: Any, device: str) -> Iterator[int]:
+    """Seed torch for a while, and leave its global generators as they were."""
+    seed = int(check_random_state(random_state).randint(2**31 - 1))
+    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield seed
+
+
+class EpochProgress(Callback):
+    """One line that tells the epoch, the loss in nats per trial, and the time to go."""
+
+    def __init__(self, name: str = "fit") -> None:
+        self.name = name
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.name, unit="epoch")
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        losses = {k: net.history[-1].get(k) for k in ("train_loss", "valid_loss")}
+        self.bar_.set_postfix({k: f"{v:.5f}" for k, v in losses.items() if v is not None})
+        self.bar_.update()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.bar_.close()
+        del self.bar_  # a progress bar cannot be pickled
+
+
+class DivergenceGuard(Callback):
+    """Stops the training at the first loss that is not finite."""
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        if not np.isfinite(net.history[-1, "train_loss"]):
+            raise FloatingPointError(
+                f"Training diverged: the loss is {net.history[-1, 'train_loss']} at epoch "
+                f"{len(net.history)}. Lower lr (now {net.lr}), or rescale the stimulus columns."
+            )
