@@ -39,16 +39,16 @@ initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros
     first 100 trials of all subjects.
 train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
-truncation : int or None
+truncation : int or None, default=None, of networks 500
     Stop gradients every so many trials; None: they are exact.
-engine : str, default="auto"
+engine : "auto", "loop", "parallel" or "fused", default="auto"
     How the rule is unrolled; every engine gives the same numbers.
-optimizer : "adam" or "lbfgs"
+optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
 lr : float or None, default=None
     Learning rate of the optimizer; None: .003 for "adam", 1 for "lbfgs".
-max_epochs : int
+max_epochs : int, default=50, of networks 300
     Passes over all subjects. An "lbfgs" epoch is up to 20 iterations.
-tol : float
+tol : float, default=1e-8
     "lbfgs" has converged when an epoch gains less than this, in nats per trial.
 batch_size : int, default=-1
     Subjects per gradient step; -1: all.
