@@ -37,7 +37,8 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--answer", help="its column of correct choices, if it has one")
     parser.add_argument("--rules", nargs="+", choices=RULES, default=DEFAULT_RULES, metavar="RULE",
                         help=f"any of: {', '.join(map(repr, RULES))}")  # fmt: skip
-    parser.add_argument("--reference", default="REINFORCE", help="the rule to compare with")
+    parser.add_argument("--reference", default="REINFORCE", choices=RULES, metavar="RULE",
+                        help="the rule to compare with")  # fmt: skip
     parser.add_argument("--folds", type=int, default=5, help="of animals (default: 5)")
     parser.add_argument("--max-trials", type=int, help="keep each animal's first trials only")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time (default: 2)")
@@ -51,17 +52,14 @@ def read_trials(arguments: argparse.Namespace) -> pd.DataFrame:
         return make_learning_cohort(n_subjects=15, n_trials=1000, random_state=1)
     header = pd.read_csv(arguments.trials, nrows=0).columns
     if set(IBL_COLUMNS) <= set(header):
-        return load_ibl_trials(arguments.trials, max_trials=arguments.max_trials)
+        return load_ibl_trials(arguments.trials)
     return pd.read_csv(arguments.trials)
 
 
-def main() -> None:
-    arguments = read_arguments()
-    trials = read_trials(arguments)
-    if arguments.max_trials:
-        trials = trials.groupby(arguments.subject, sort=False).head(arguments.max_trials)
-    X, y, groups = lr.make_design(
-        trials,
+def read_design(arguments: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series]:
+    """Return X and y, each animal's first trials only if so asked."""
+    X, y, _ = lr.make_design(
+        read_trials(arguments),
         stimulus=arguments.stimulus,
         choice=arguments.choice,
         reward=arguments.reward,
@@ -69,7 +67,20 @@ def main() -> None:
         session=arguments.session,
         answer=arguments.answer,
     )
-    print(f"{len(X)} trials of {groups.nunique()} animals, {arguments.folds} folds by animal\n")
+    if not arguments.max_trials:
+        return X, y
+    early = X.index.get_level_values("trial") < arguments.max_trials
+    return X[early], y[early]
+
+
+def main() -> None:
+    arguments = read_arguments()
+    try:
+        X, y = read_design(arguments)
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"compare_rules: {error}") from None
+    n_animals = X.index.unique("subject").size
+    print(f"{len(X)} trials of {n_animals} animals, {arguments.folds} folds by animal\n")
     rules = {name: RULES[name] for name in dict.fromkeys([*arguments.rules, arguments.reference])}
     scores = lr.compare_rules(rules, X, y, cv=arguments.folds, n_jobs=arguments.jobs)
     table = lr.rank_rules(scores, arguments.reference)

@@ -184,7 +184,8 @@ class BaseRuleEstimator(ClassifierMixin, BaseEstimator):
         for name in model.rule.textbook_names:
             setattr(self, f"{name}_", _to_numpy(getattr(model.rule, name)))
         converged = dict(self.net_.callbacks_).get("converged")
-        if converged is not None and not converged.misses_:
+        cut_short = self.n_iter_ >= self.max_epochs  # and not ended by early stopping
+        if converged is not None and cut_short and not converged.misses_:
             warnings.warn(
                 f"{type(self).__name__} has not converged after {self.max_epochs} epochs: raise "
                 "max_epochs, or give fewer parameters to so little data.",

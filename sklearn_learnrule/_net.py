@@ -6,6 +6,7 @@ One sample is one subject's sequence. The loss is the negative log-likelihood pe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from skorch import NeuralNet
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from ._sequences import Sequences
 from .engine import unroll
@@ -88,7 +88,7 @@ class SequenceDataset(torch.utils.data.Dataset):
 
     def subset(self, subjects: NDArray[np.int64]) -> SequenceDataset:
         """Return some subjects, with no more padding than they need."""
-        chosen = object.__new__(SequenceDataset)
+        chosen = copy(self)
         chosen.lengths = self.lengths[subjects]
         n_trials = chosen.lengths.max()
         index = torch.as_tensor(subjects)
@@ -115,7 +115,7 @@ class RuleNet(NeuralNet):
     ) -> Tensor:
         """Return the negative log-likelihood per scored trial, in nats."""
         del X, training
-        loss = binary_cross_entropy_with_logits(y_pred, y_true.choice, reduction="none")
+        loss = self.criterion_(y_pred, y_true.choice)  # (N, T)
         return (loss * y_true.weight).sum() / y_true.weight.sum().clamp_min(1e-12)
 
     def predict_weights(self, dataset: SequenceDataset) -> Tensor:

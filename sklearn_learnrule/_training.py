@@ -75,6 +75,7 @@ def train(
     net = RuleNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
+        criterion__reduction="none",
         optimizer=optimizer,
         lr=default_lr if how.lr is None else how.lr,
         max_epochs=how.max_epochs,

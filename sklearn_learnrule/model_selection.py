@@ -150,7 +150,7 @@ def rank_rules(scores: pd.DataFrame, reference: str = "REINFORCE") -> pd.DataFra
             "bits_above_chance": (mean - CHANCE) / NATS_PER_BIT,
             "difference": differences.mean(skipna=False),
             "p_value": ttest_1samp(differences, 0.0).pvalue,
-            "accuracy": scores.groupby("rule")["accuracy"].mean(),
+            "accuracy": _by_subject(scores, "accuracy").mean(skipna=False),
             "seconds": scores.drop_duplicates(["rule", "fold"]).groupby("rule")["seconds"].sum(),
         }
     ).rename_axis("rule")
@@ -165,9 +165,9 @@ def relative_to(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
     return by_subject.sub(by_subject[reference], axis=0)
 
 
-def _by_subject(scores: pd.DataFrame) -> pd.DataFrame:
-    """Lay the log-likelihoods out as (n_subjects, n_rules), NaN where a fold failed."""
-    by_pair = scores.groupby(["subject", "rule"], observed=True)["log_likelihood"]
+def _by_subject(scores: pd.DataFrame, score: str = "log_likelihood") -> pd.DataFrame:
+    """Lay a score out as (n_subjects, n_rules), NaN where a fold failed."""
+    by_pair = scores.groupby(["subject", "rule"], observed=True)[score]
     return by_pair.agg(lambda folds: folds.mean(skipna=False)).unstack()
 
 

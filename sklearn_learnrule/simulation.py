@@ -47,8 +47,8 @@ class FunctionRule(LearningRule):
     def forward(
         self, weights: torch.Tensor, trial: Trial, memory: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        own, *fields = (tensor.numpy().copy() for tensor in (weights, *trial))  # to write in
-        update = self.function(own, Trial(*fields))  # type: ignore[arg-type]
+        fields: list[Any] = [field.numpy().copy() for field in trial]  # the function's to write in
+        update = self.function(weights.numpy().copy(), Trial(*fields))
         return torch.as_tensor(update).to(weights), memory
 
 

@@ -83,6 +83,12 @@ def test_the_layout_of_the_ibl_is_recognised(run, tmp_path):
     assert (tmp_path / "compare_rules.png").exists()
 
 
+def test_a_column_that_is_not_there_is_one_clear_sentence_whatever_else_is_asked(run, tmp_path):
+    make_learning_cohort(2, 20, random_state=0).to_csv(tmp_path / "mice.csv")
+    with pytest.raises(SystemExit, match="compare_rules: Column 'mose' is not in the table"):
+        run("--trials", "mice.csv", "--subject", "mose", "--max-trials", 10)
+
+
 def test_a_rule_that_is_not_there_is_told_the_rules_there_are(run, capsys):
     with pytest.raises(SystemExit):
         run("--rules", "REINFORCED")

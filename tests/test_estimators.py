@@ -262,6 +262,12 @@ def test_early_stopping_holds_subjects_out_and_keeps_the_best_epoch(cohort):
         rule.fit(X_one, y_one)
 
 
+def test_early_stopping_is_no_failure_to_converge(cohort):
+    X, y, _ = cohort
+    rule = lr.ReinforceRuleEstimator(early_stopping=True, n_iter_no_change=1, tol=0, random_state=0)
+    assert rule.fit(X, y).n_iter_ < rule.max_epochs  # warnings are errors
+
+
 def test_batches_are_of_subjects(cohort):
     X, y, _ = cohort
     rule = lr.DNNRuleEstimator(batch_size=4, max_epochs=2, random_state=0).fit(X, y)

@@ -338,13 +338,14 @@ def test_one_failure_of_two_on_an_animal_is_not_averaged_away():
             "subject": ["a", "a", "b", "b"] * 2,
             "fold": [0, 1] * 4,
             "log_likelihood": [-0.7, -0.7, -0.6, -0.7, -0.5, np.nan, -0.6, -0.5],
-            "accuracy": 0.5,
+            "accuracy": [0.5] * 5 + [np.nan] + [0.5] * 2,
             "seconds": 0.0,
         }
     )
     ranking = lr.rank_rules(scores, "coin")
     assert ranking.loc["coin", "log_likelihood"] == pytest.approx(-0.675)
-    assert np.isnan(ranking.loc["fussy", "log_likelihood"])
+    assert ranking.loc["coin", "accuracy"] == 0.5
+    assert ranking.loc["fussy", ["log_likelihood", "accuracy"]].isna().all()
 
 
 def test_a_tie_is_predicted_as_the_first_class(cohort):

@@ -163,3 +163,9 @@ def test_session_start_and_answer_are_inputs_that_can_be_switched_off(rule_class
 def test_an_unknown_baseline_is_named():
     with pytest.raises(ValueError, match=r"baseline must be one of .*'free'.*, got 'fixed'"):
         ReinforceRule(2, "fixed")
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "initial_baseline"])
+def test_what_is_held_as_a_root_may_not_be_negative(name):
+    with pytest.raises(ValueError, match=rf"{name} should be at least 0, got \(0.1, -0.2\)"):
+        ReinforceRule(2, "nonnegative", **{name: (0.1, -0.2)})

@@ -21,6 +21,14 @@ def _one_a_weight(value: float | Sequence[float], n_weights: int) -> Tensor:
     return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(n_weights).clone()
 
 
+def _root(value: float | Sequence[float], n_weights: int, name: str) -> Tensor:
+    """Return the root that holds a value of at least 0."""
+    values = _one_a_weight(value, n_weights)
+    if not (values >= 0).all():
+        raise ValueError(f"{name} should be at least 0, got {value}.")
+    return values.sqrt()
+
+
 class ConstantRule(LearningRule):
     """No learning: the update is 0 and the policy a static GLM."""
 
@@ -36,7 +44,7 @@ class _RatedRule(LearningRule):
 
     def __init__(self, n_weights: int, *, learning_rate: float | Sequence[float] = 0.01) -> None:
         super().__init__(n_weights)
-        self.root_learning_rate = nn.Parameter(_one_a_weight(learning_rate, n_weights).sqrt())
+        self.root_learning_rate = nn.Parameter(_root(learning_rate, n_weights, "learning_rate"))
 
     @property
     def learning_rate(self) -> Tensor:
@@ -67,11 +75,12 @@ class ReinforceRule(_RatedRule):
         if baseline not in BASELINES:
             raise ValueError(f"baseline must be one of {BASELINES}, got {baseline!r}.")
         self.baseline_kind = baseline
-        start = _one_a_weight(initial_baseline, n_weights)
         if baseline == "free":
+            start = _one_a_weight(initial_baseline, n_weights)
             self.rate_times_baseline = nn.Parameter(self.learning_rate.detach() * start)
         elif baseline == "nonnegative":
-            self.root_baseline = nn.Parameter(start.sqrt())
+            start = _root(initial_baseline, n_weights, "initial_baseline")
+            self.root_baseline = nn.Parameter(start)
 
     @property
     def baseline(self) -> Tensor:
