@@ -1,100 +1,221 @@
-"""Held-out log-likelihood of twelve IBL mice, as in Table 1 of Liu, Geadah & Pillow (2025).
+"""Held-out likelihood of twelve IBL mice, as in Tables 1 and 2 of Liu, Geadah & Pillow (2025).
 
-    python benchmarks/reproduce_ibl.py FILE --rules REINFORCE "REINFORCE, nonnegative" --seeds 99
+    python benchmarks/reproduce_ibl.py FILE        # all, or what an earlier run left undone
+    python benchmarks/reproduce_ibl.py FILE --seeds 99 --models REINFORCE DNN
+    python benchmarks/reproduce_ibl.py --render    # the tables of what has been run
 
-FILE holds the first 10,001 trials of CSHL_001 to 008, 010, 012, 014 and 015. Five folds by
-animal; the first trial of each animal is not scored; a total is the mean log-likelihood per trial
-of held-out animals times 120,000.
+FILE holds the first 10,001 trials of CSHL_001 to 008, 010, 012, 014 and 015. "animals" (Table 1):
+five folds by animal; "future" (Table 2): trained on every animal's first 5,500 scored trials,
+scored on its next 500. The first trial of an animal is not scored. Every finished fit is a few
+rows in the CSV beside this script; a killed run loses the fit it was in.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import joblib
 import numpy as np
 import pandas as pd
+from scipy.stats import ttest_1samp
 from skorch.callbacks import LRScheduler
+from tqdm import tqdm
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials
 from sklearn_learnrule.metrics import trial_log_likelihood
 
-PUBLISHED = {
-    "REINFORCE, nonnegative": -68532,
-    "REINFORCE": -60576,
-    "REINFORCE, previous stimulus": -60504,
-    "DNN": -60360,
-    "DNN, previous stimulus": -60168,
-    "RNN": -59892,
-}
-N_SCORED = 120_000
+RESULTS = Path(__file__).with_suffix(".csv")
+KEYS = ["table", "model", "seed", "fold"]
+COLUMNS = [*KEYS, "subject", "n_trials", "log_likelihood", "seconds"]
+SEEDS = (99, 41, 42, 43)
+N_TRAINED, N_FUTURE = 5500, 500
+REFERENCE = "REINFORCE"
 FIXED_START: dict[str, Any] = {"initial_weights": "zeros", "train_initial_weights": False}
 
 
-def paper_training() -> dict[str, Any]:
-    """Return the paper's settings for networks: Adam, 1,000 epochs, gradients of 500 trials."""
+class Model(NamedTuple):
+    """A row of the tables: published totals, and an estimator for a seed."""
+
+    animals: float | None
+    future: float | None
+    make: Callable[[int], Any]
+    previous_stimulus: bool = False
+
+
+def reinforce(baseline: str, seed: int) -> Any:
+    del seed  # nothing is random
+    return lr.ReinforceRuleEstimator(baseline=baseline, **FIXED_START)
+
+
+def network(estimator: Any, seed: int) -> Any:
+    """The paper's training: Adam, 1,000 epochs, gradients of 500 trials, no regulariser."""
     decay = LRScheduler("StepLR", step_size=5, gamma=0.999)
-    return {
-        "lr": 1e-3,
-        "max_epochs": 1000,
-        "truncation": 500,
-        "callbacks": [("decay", decay)],
-        "random_state": 0,
-        **FIXED_START,
-    }
+    how = {"lr": 1e-3, "max_epochs": 1000, "truncation": 500, "callbacks": [("decay", decay)]}
+    plain = {"n_ensemble": 1, "weight_decay": 0.0, "decay_lr": False}
+    start = {} if estimator is lr.ChoiceRNNClassifier else FIXED_START
+    return estimator(random_state=seed, **how, **plain, **start)
 
 
-def make_estimator(name: str) -> Any:
-    rule = name.split(",")[0]
-    if rule == "REINFORCE":
-        baseline = "nonnegative" if "nonnegative" in name else "free"
-        return lr.ReinforceRuleEstimator(baseline=baseline, **FIXED_START)
-    network = {"DNN": lr.DNNRuleEstimator, "RNN": lr.RNNRuleEstimator}[rule]
-    return network(**paper_training())
+def with_defaults(estimator: Any, seed: int, **parameters: Any) -> Any:
+    return estimator(random_state=seed, **parameters)
 
 
-def folds(groups: pd.Series, seed: int) -> Iterator[tuple[Any, Any]]:
-    """Yield the paper's five folds: a seeded permutation of the mice, split in order."""
-    mice = np.array(sorted(groups.unique()))
+DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
+MODELS = {
+    "REINFORCE, nonnegative": Model(-68532, -3272.4, partial(reinforce, "nonnegative")),
+    "REINFORCE": Model(-60576, -2924.4, partial(reinforce, "free")),
+    "tinyRNN": Model(-60564, -2893.8, partial(network, TINY)),
+    "REINFORCE, previous stimulus": Model(-60504, -2914.8, partial(reinforce, "free"), True),
+    "DNN": Model(-60360, -2905.8, partial(network, DNN)),
+    "DNN, previous stimulus": Model(-60168, -2890.2, partial(network, DNN), True),
+    "RNN": Model(-59892, -2881.2, partial(network, RNN)),
+    "DNN, our defaults": Model(None, None, partial(with_defaults, DNN)),
+    "RNN, our defaults": Model(None, None, partial(with_defaults, RNN)),
+    "RNN, our defaults, mirror": Model(None, None, partial(with_defaults, RNN, mirror=True)),
+    "tinyRNN, our defaults": Model(None, None, partial(with_defaults, TINY)),
+}
+
+
+class Fold(NamedTuple):
+    """Rows to fit, rows to predict from, and which of all rows are scored."""
+
+    number: int
+    fitted: pd.Series
+    given: pd.Series
+    scored: pd.Series
+
+
+def animal_folds(X: pd.DataFrame, seed: int) -> Iterator[Fold]:
+    """The paper's five folds: a seeded permutation of the mice, split in order."""
+    subject, trial = (X.index.to_frame()[name] for name in ("subject", "trial"))
+    mice = np.array(sorted(subject.unique()))
     shuffled = np.random.RandomState(seed).permutation(len(mice))
-    for held_out in np.array_split(shuffled, 5):
-        test = groups.isin(mice[held_out]).to_numpy()
-        yield np.flatnonzero(~test), np.flatnonzero(test)
+    for number, held_out in enumerate(np.array_split(shuffled, 5)):
+        given = subject.isin(mice[held_out])
+        yield Fold(number, ~given, given, given & (trial > 0))
 
 
-def held_out_total(name: str, X: pd.DataFrame, y: pd.Series, groups: pd.Series, seed: int) -> float:
-    scored = (X.index.get_level_values("trial") > 0).astype(float)
-    if "previous stimulus" in name:
+def future_folds(X: pd.DataFrame, seed: int) -> Iterator[Fold]:
+    del seed
+    trial = X.index.to_frame()["trial"]
+    given = trial <= N_TRAINED + N_FUTURE
+    yield Fold(0, trial <= N_TRAINED, given, given & (trial > N_TRAINED))
+
+
+FOLDS = {"animals": animal_folds, "future": future_folds}
+
+
+def held_out(model: Model, seed: int, fold: Fold, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
+    """Fit, and return each held-out subject's mean log-likelihood, in nats per trial."""
+    start = time.perf_counter()
+    if model.previous_stimulus:
         X = X.assign(previous_stimulus=X.groupby("subject")["stimulus"].shift(fill_value=0.0))
-    total = []
-    for train, test in folds(groups, seed):
-        rule = make_estimator(name).fit(X.iloc[train], y.iloc[train], sample_weight=scored[train])
-        likelihood = trial_log_likelihood(
-            y.iloc[test] == rule.classes_[1], rule.decision_function(X.iloc[test])
-        )
-        total.append(likelihood[scored[test] > 0])
-    return float(np.concatenate(total).mean() * N_SCORED)
+    after_first = (X.index.get_level_values("trial") > 0)[fold.fitted].astype(float)
+    estimator = model.make(seed)
+    estimator.fit(X[fold.fitted], y[fold.fitted], sample_weight=after_first)
+    logits = estimator.decision_function(X[fold.given])
+    is_second = y[fold.given] == estimator.classes_[1]
+    scores = pd.Series(trial_log_likelihood(is_second, logits), is_second.index)
+    by_subject = scores[fold.scored[fold.given]].groupby("subject")
+    return pd.DataFrame(
+        {
+            "n_trials": by_subject.size(),
+            "log_likelihood": by_subject.mean(),
+            "seconds": round(time.perf_counter() - start, 1),
+        }
+    ).reset_index()
+
+
+def finished() -> pd.DataFrame:
+    return pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=COLUMNS)
+
+
+def run(
+    tables: list[str], models: list[str], seeds: list[int], X: pd.DataFrame, y: pd.Series, jobs: int
+) -> None:
+    """Fit what the CSV lacks, and append it."""
+    done = set(finished()[KEYS].itertuples(index=False, name=None))
+    todo = [
+        joblib.delayed(fit_and_score)((table, name, seed, fold.number), fold, X, y)
+        for seed in seeds
+        for table in tables
+        for name in models
+        for fold in FOLDS[table](X, seed)
+        if (table, name, seed, fold.number) not in done
+    ]
+    results = joblib.Parallel(jobs, return_as="generator_unordered")(todo)
+    for rows in tqdm(results, total=len(todo), unit="fit"):
+        rows.to_csv(RESULTS, mode="a", header=not RESULTS.exists(), index=False)
+
+
+def fit_and_score(key: tuple[Any, ...], fold: Fold, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
+    """Return the rows of one fit, as they stand in the CSV."""
+    _, name, seed, _ = key
+    rows = held_out(MODELS[name], seed, fold, X, y)
+    rows[KEYS] = key
+    return rows[COLUMNS]
+
+
+def render(table: str, results: pd.DataFrame) -> str:
+    """Return the Markdown table: totals over all subjects' scored trials, mean of the seeds."""
+    results = results[results["table"] == table]
+    n_subjects = results["subject"].nunique()
+    results = results.groupby(["model", "seed"]).filter(lambda rows: len(rows) == n_subjects)
+    n_scored = results.drop_duplicates("subject")["n_trials"].sum()
+    by_seed = results.pivot_table("log_likelihood", "model", "seed") * n_scored
+    by_subject = results.pivot_table("log_likelihood", ["subject", "seed"], "model") * n_scored
+    difference = by_subject.sub(by_subject[REFERENCE], axis=0).groupby("subject").mean()
+    fits = results.drop_duplicates(["model", "seed", "fold"])
+    seconds = fits.groupby("model")["seconds"].sum() / fits.groupby("model")["seed"].nunique()
+    lines = [
+        f"| model | published | ours | {' | '.join(f'seed {s}' for s in by_seed)} "
+        f"| − {REFERENCE} ± s.e. | p | s / seed |",
+        "|" + "---|" * (6 + by_seed.shape[1]),
+    ]
+    digits = 0 if table == "animals" else 1
+    for name, model in MODELS.items():
+        if name not in by_seed.index:
+            continue
+        published = getattr(model, table)
+        gain = difference[name]
+        p = ttest_1samp(gain, 0).pvalue if name != REFERENCE else np.nan
+        cells = [
+            name,
+            "" if published is None else f"{published:.{digits}f}",
+            f"**{by_seed.loc[name].mean():.{digits}f}**",
+            *(f"{total:.{digits}f}" for total in by_seed.loc[name]),
+            "" if name == REFERENCE else f"{gain.mean():+.{digits}f} ± {gain.sem():.{digits}f}",
+            "" if name == REFERENCE else f"{p:.2g}",
+            f"{seconds[name]:.0f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file")
-    parser.add_argument("--rules", nargs="+", choices=PUBLISHED, default=list(PUBLISHED))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[99])
+    parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
+    parser.add_argument("--tables", nargs="+", choices=FOLDS, default=list(FOLDS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    parser.add_argument("--jobs", type=int, default=2, help="fits at a time, default 2")
+    parser.add_argument("--render", action="store_true", help="fit nothing")
     arguments = parser.parse_args()
-    X, y, groups = lr.make_design(load_ibl_trials(arguments.file), answer="answer")
-    print("| rule | seed | held-out total | published (four seeds) | seconds |")
-    print("|---|---|---|---|---|")
-    for name in arguments.rules:
-        for seed in arguments.seeds:
-            start = time.perf_counter()
-            total = held_out_total(name, X, y, groups, seed)
-            seconds = time.perf_counter() - start
-            row = (name, seed, f"{total:.0f}", PUBLISHED[name], f"{seconds:.0f}")
-            print("|", " | ".join(map(str, row)), "|", flush=True)
+    if not arguments.render:
+        if arguments.file is None:
+            parser.error("name the file of trials, or --render")
+        trials = load_ibl_trials(arguments.file, processing="published")
+        X, y, _ = lr.make_design(trials, answer="answer")
+        run(arguments.tables, arguments.models, arguments.seeds, X, y, arguments.jobs)
+    results = finished()
+    for table in results["table"].unique():
+        print(f"\n{table}\n\n{render(table, results)}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
 """Infer how animals learn: learning rules from trial-by-trial choices, the scikit-learn way."""
 
+from ._base import BaseRuleEstimator
 from ._design import make_design
+from .choice_rnn import ChoiceRNNClassifier
 from .estimators import (
+    ActorCriticRuleEstimator,
     ConstantRuleEstimator,
     DNNRuleEstimator,
+    EligibilityRuleEstimator,
     PredictMaxRuleEstimator,
+    QLearningRuleEstimator,
     ReinforceRuleEstimator,
     RewardMaxRuleEstimator,
     RNNRuleEstimator,
@@ -15,9 +20,14 @@ from .preprocessing import TanhContrast
 __version__ = "0.1.0"
 
 __all__ = [
+    "ActorCriticRuleEstimator",
+    "BaseRuleEstimator",
+    "ChoiceRNNClassifier",
     "ConstantRuleEstimator",
     "DNNRuleEstimator",
+    "EligibilityRuleEstimator",
     "PredictMaxRuleEstimator",
+    "QLearningRuleEstimator",
     "RNNRuleEstimator",
     "ReinforceRuleEstimator",
     "RewardMaxRuleEstimator",

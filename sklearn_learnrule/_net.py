@@ -1,11 +1,11 @@
-"""The net: a rule and padded sequences meet in skorch.
+"""The net: a model of choices and padded sequences meet in skorch.
 
 One sample is one subject's sequence. The loss is the negative log-likelihood per scored trial.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -16,8 +16,8 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 
 from ._sequences import Sequences
-from .engine import unroll
-from .rules import LearningRule, Trial
+from .engine import choose_engine, unroll
+from .rules import BoundedRule, LearningRule, Trial
 
 
 class Target(NamedTuple):
@@ -27,8 +27,21 @@ class Target(NamedTuple):
     weight: Tensor
 
 
-class LearningModel(nn.Module):
+class SequenceModel(nn.Module):
+    """Maps padded sequences, by name, to the logit of P(y = 1) on each trial, (N, T)."""
+
+    engine: str
+
+    def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
+        """Return the engine that computes, also where the parameter says "auto"."""
+        raise NotImplementedError
+
+
+class LearningModel(SequenceModel):
     """A Bernoulli GLM policy whose weights a learning rule moves."""
+
+    bounds: Tensor
+    """The lowest and the highest weights that predictions may reach, (2, K)."""
 
     def __init__(
         self,
@@ -42,6 +55,9 @@ class LearningModel(nn.Module):
         super().__init__()
         self.rule = rule
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
+        unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
+        unbounded[0].neg_()
+        self.register_buffer("bounds", unbounded, persistent=False)
         self.truncation = truncation
         self.engine = engine
 
@@ -56,9 +72,34 @@ class LearningModel(nn.Module):
             engine=self.engine,
         )
 
+    def bounded_weights(self, observed: Tensor, **trials: Tensor) -> tuple[Tensor, Tensor]:
+        """Return weights that are held at the bounds, (N, T, K), and whose were, (N,)."""
+        weights = self.weights(observed, **trials)
+        within = (self.bounds[0] <= weights) & (weights <= self.bounds[1])  # of NaN: False
+        held = ~within.all(-1).all(-1) & self.bounds.isfinite().all()
+        if held.any():
+            weights[held] = unroll(
+                self.bounded_rule,
+                self.initial_weights.expand(int(held.sum()), -1),
+                Trial(**{name: field[held] for name, field in trials.items()}),
+                observed[held],
+                engine="loop",
+            )
+        return weights, held
+
+    @property
+    def bounded_rule(self) -> LearningRule:
+        """The rule as predictions have it: it carries no weight beyond the bounds."""
+        return BoundedRule(self.rule, *self.bounds) if self.bounds.isfinite().all() else self.rule
+
     def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
         return (self.weights(features=features, **trials) * features).sum(-1)
+
+    def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
+        if self.engine != "auto":
+            return self.engine
+        return choose_engine(self.rule, n_subjects, device)
 
 
 class SequenceDataset(torch.utils.data.Dataset):
@@ -100,8 +141,32 @@ class SequenceDataset(torch.utils.data.Dataset):
         )
         return chosen
 
+    def with_mirror_images(self) -> SequenceDataset:
+        """Return these subjects and, after them, the same with left and right swapped.
 
-class RuleNet(NeuralNet):
+        The sides of stimuli, choices and correct choices change; the bias feature stays.
+        """
+        assert self.target is not None
+        inputs, target = self.inputs, self.target
+        exists = inputs["features"][..., -1]  # 1, and 0 in the padding
+        observed = inputs["observed"].to(exists.dtype)
+        bias = torch.zeros_like(inputs["features"])
+        bias[..., -1] = exists
+        image = inputs | {
+            "features": 2 * bias - inputs["features"],
+            "choice": observed - inputs["choice"],
+            "answer": observed - inputs["answer"],
+        }
+        both = copy(self)
+        both.lengths = np.tile(self.lengths, 2)
+        both.inputs = {name: torch.cat([inputs[name], image[name]]) for name in inputs}
+        both.target = Target(
+            torch.cat([target.choice, exists - target.choice]), torch.cat([target.weight] * 2)
+        )
+        return both
+
+
+class SequenceNet(NeuralNet):
     """A skorch net over sequences: minibatches are sets of subjects, the loss counts trials."""
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
@@ -118,11 +183,18 @@ class RuleNet(NeuralNet):
         loss = self.criterion_(y_pred, y_true.choice)  # (N, T)
         return (loss * y_true.weight).sum() / y_true.weight.sum().clamp_min(1e-12)
 
-    def predict_weights(self, dataset: SequenceDataset) -> Tensor:
-        """Return the policy weights before each choice, (N, T, K)."""
+    def predict_logits(self, dataset: SequenceDataset) -> Tensor:
+        """Return the logit of P(y = 1) before each choice, (N, T)."""
+        return self._compute(self.module_, dataset)
+
+    def predict_weights(self, dataset: SequenceDataset) -> tuple[Tensor, Tensor]:
+        """Return the policy weights before each choice, (N, T, K), and whose were held, (N,)."""
+        return self._compute(self.module_.bounded_weights, dataset)
+
+    def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> Any:
         self._set_training(False)
         with torch.no_grad():
-            return self.module_.weights(**dataset.inputs)
+            return function(**dataset.inputs)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is not needed any more, and would bind a pickle to a GPU.
@@ -130,7 +202,7 @@ class RuleNet(NeuralNet):
         skorch maps the fitted ``module_`` to the device that there is; ``module`` and the
         validation set it would not.
         """
-        return {**super().__getstate__(), "module": LearningModel, "train_split": None}
+        return {**super().__getstate__(), "module": type(self.module_), "train_split": None}
 
 
 class _Minibatches:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,22 +12,23 @@ import torch
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_random_state
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from skorch.utils import noop
 from tqdm import tqdm
 
-from ._net import LearningModel, RuleNet, SequenceDataset
-from .engine import choose_engine
+from ._net import SequenceDataset, SequenceModel, SequenceNet
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
-    "adam": (torch.optim.Adam, 3e-3, {}),
+    "adam": (torch.optim.AdamW, 1e-3, {}),
     "lbfgs": (
         torch.optim.LBFGS,
         1.0,
         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
     ),
 }
+# Of a network's parameters, by name: weight decay is for its layers.
+UNDECAYED = [(name, {"weight_decay": 0.0}) for name in ("*bias*", "*scale", "initial_weights")]
 
 
 class TrainingParameters(Protocol):
@@ -41,8 +43,11 @@ class TrainingParameters(Protocol):
     validation_fraction: float
     n_iter_no_change: int
     callbacks: Sequence[Any] | None
-    engine: str
     verbose: int
+    n_ensemble: int
+    weight_decay: float
+    decay_lr: bool
+    mirror: bool
 
 
 def check_training(how: TrainingParameters) -> None:
@@ -51,7 +56,7 @@ def check_training(how: TrainingParameters) -> None:
         raise ValueError(f"optimizer should be one of {sorted(OPTIMIZERS)}, got {how.optimizer!r}.")
     if how.optimizer == "lbfgs" and how.batch_size != -1:
         raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
-    for name in ("max_epochs", "n_iter_no_change"):
+    for name in ("max_epochs", "n_iter_no_change", "n_ensemble"):
         if getattr(how, name) < 1:
             raise ValueError(f"{name} should be at least 1, got {getattr(how, name)}.")
     if how.batch_size != -1 and how.batch_size < 1:
@@ -59,20 +64,24 @@ def check_training(how: TrainingParameters) -> None:
 
 
 def train(
-    model: LearningModel,
+    model: SequenceModel,
     dataset: SequenceDataset,
     how: TrainingParameters,
     device: str,
     seed: int,
-) -> RuleNet:
+) -> SequenceNet:
     """Fit the model, and return the skorch net that holds it."""
     train_split = None
-    callbacks = [*_callbacks(model, len(dataset), how, device), *(how.callbacks or [])]
+    callbacks = [*_callbacks(model, len(dataset), how, device), *deepcopy(how.callbacks or [])]
     if how.early_stopping:
         dataset, held_out = _hold_out(dataset, how.validation_fraction, seed)
         train_split = predefined_split(held_out)
+    if how.mirror:
+        dataset = dataset.with_mirror_images()
     optimizer, default_lr, options = OPTIMIZERS[how.optimizer]
-    net = RuleNet(
+    if how.optimizer == "adam":
+        options = {"weight_decay": how.weight_decay, "param_groups": UNDECAYED}
+    net = SequenceNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
         criterion__reduction="none",
@@ -86,23 +95,26 @@ def train(
         verbose=max(0, how.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    return net.fit(dataset, y=None)
+    net.fit(dataset, y=None)
+    for _, callback in net.callbacks_:
+        vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
+    return net
 
 
 def _callbacks(
-    model: LearningModel, n_subjects: int, how: TrainingParameters, device: str
+    model: SequenceModel, n_subjects: int, how: TrainingParameters, device: str
 ) -> list[tuple[str, Callback]]:
     callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard())]
     if how.early_stopping:
         stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change, "load_best": True}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
+    if how.decay_lr:
+        callbacks.append(("decay_lr", LRScheduler("CosineAnnealingLR", T_max=how.max_epochs)))
     if how.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
     if how.verbose:
-        engine = how.engine
-        if engine == "auto":
-            engine = choose_engine(model.rule, n_subjects, torch.device(device))
+        engine = model.chosen_engine(n_subjects, torch.device(device))
         name = f"{type(how).__name__} ({engine} engine, {device})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
-
-import torch
+from typing import Any, ClassVar
 
 from ._base import BaseRuleEstimator
+from ._networks import NETWORK_PARAMETERS, NetworkTraining
 from .rules import (
+    ActorCriticRule,
     ConstantRule,
     DNNRule,
+    EligibilityRule,
     LearningRule,
     PredictMaxRule,
+    QLearningRule,
     ReinforceRule,
     RewardMaxRule,
     RNNRule,
 )
+
+TEXTBOOK_PARAMETERS = """\
+side_specific : bool, default=False
+    Separate learning rates after a choice of the first class and of the second.
+forgetting : bool, default=False
+    Whether weights also decay: the update gets - lambda w, 0 <= lambda < 1 for each weight.
+"""
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -34,7 +43,20 @@ class ConstantRuleEstimator(BaseRuleEstimator):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class ReinforceRuleEstimator(BaseRuleEstimator):
+class _TextbookRuleEstimator(BaseRuleEstimator):
+    """What the textbook rules share: two options."""
+
+    side_specific: bool = False
+    forgetting: bool = False
+
+    _shared_parameters: ClassVar[str] = TEXTBOOK_PARAMETERS + BaseRuleEstimator._shared_parameters
+
+    def _options(self) -> dict[str, Any]:
+        return {"side_specific": self.side_specific, "forgetting": self.forgetting}
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ReinforceRuleEstimator(_TextbookRuleEstimator):
     """REINFORCE: after each trial, update = alpha (r - b) (y - p) x.
 
     With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1), r the reward; alpha, a learning
@@ -43,13 +65,15 @@ class ReinforceRuleEstimator(BaseRuleEstimator):
     Parameters
     ----------
     baseline : None, "free" or "nonnegative", default="free"
-        No baseline; any baseline; a baseline of at least 0.
+        No baseline; any baseline; a baseline of at least 0. It is the same for both sides.
     {shared}
 
     Attributes
     ----------
-    learning_rate_, baseline_ : ndarray of shape (K,)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    baseline_ : ndarray of shape (K,)
         Where a learning rate goes to 0, alpha b is still determined, but b is huge.
+    forgetting_ : ndarray of shape (K,)
 
     References
     ----------
@@ -68,11 +92,11 @@ class ReinforceRuleEstimator(BaseRuleEstimator):
     baseline: str | None = "free"
 
     def make_rule(self, n_weights: int) -> LearningRule:
-        return ReinforceRule(n_weights, self.baseline)
+        return ReinforceRule(n_weights, self.baseline, **self._options())
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class RewardMaxRuleEstimator(BaseRuleEstimator):
+class RewardMaxRuleEstimator(_TextbookRuleEstimator):
     """RewardMax: after each trial, update = alpha (2z - 1) p (1 - p) x / 0.5.
 
     The gradient of the expected reward, where z is the correct choice (0 or 1), told by
@@ -84,7 +108,8 @@ class RewardMaxRuleEstimator(BaseRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    forgetting_ : ndarray of shape (K,)
 
     References
     ----------
@@ -92,11 +117,11 @@ class RewardMaxRuleEstimator(BaseRuleEstimator):
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
-        return RewardMaxRule(n_weights)
+        return RewardMaxRule(n_weights, **self._options())
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class PredictMaxRuleEstimator(BaseRuleEstimator):
+class PredictMaxRuleEstimator(_TextbookRuleEstimator):
     """PredictMax (maximum likelihood): after each trial, update = alpha (z - p) x.
 
     The animal learns to predict z, the correct choice (0 or 1), told by ``previous_answer`` or
@@ -108,31 +133,118 @@ class PredictMaxRuleEstimator(BaseRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    forgetting_ : ndarray of shape (K,)
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
-        return PredictMaxRule(n_weights)
+        return PredictMaxRule(n_weights, **self._options())
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class _NetworkRuleEstimator(BaseRuleEstimator):
-    """What the network rules share: Adam, single precision, and their inputs.
+class EligibilityRuleEstimator(_TextbookRuleEstimator):
+    """Eligibility: recent choices are strengthened together when rewards have been frequent.
 
-    The defaults are chosen on simulated cohorts and on training animals of the IBL data: with
-    gradients cut every 500 trials, as in the paper, 10,000 trials are learned in 200 epochs at
-    lr=.003; exact gradients through so many trials are steep and took five times as many.
+    After trial t, update = R_t sum_{s=0..S} alpha (y_{t-s} - p_{t-s}) x_{t-s}, where R_t = 1 if
+    at least half of the last S trials were rewarded (r > 0), trial t among them, else 0. Of
+    an animal's first trials, half of as many as there have been is enough. With
+    x = [stimulus, 1], y the choice (0 or 1), and p = P(y = 1) as it was on its trial.
+
+    Parameters
+    ----------
+    window : int, default=10
+        S, in trials. With 0, the latest choice is always strengthened.
+    {shared}
+
+    Attributes
+    ----------
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    forgetting_ : ndarray of shape (K,)
+
+    References
+    ----------
+    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
     """
 
-    optimizer: str = "adam"
-    max_epochs: int = 300
-    truncation: int | None = 500
+    window: int = 10
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return EligibilityRule(n_weights, self.window, **self._options())
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ActorCriticRuleEstimator(_TextbookRuleEstimator):
+    """Actor-critic: REINFORCE with a learned value of the stimulus as its baseline.
+
+    After each trial, update = alpha delta (y - p) x, where delta = r - v . |x|, and
+    v += alpha_critic delta |x|. With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
+    r the reward. The value is of the stimulus's size, as reward is expected of an easy stimulus
+    on either side.
+
+    Parameters
+    ----------
+    initial_value : float or array of shape (K,), default=0.0
+        v before the first trial; it is not fitted. (A baseline that is: REINFORCE's.)
+    {shared}
+
+    Attributes
+    ----------
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+        The actor's.
+    critic_learning_rate_ : ndarray of shape (K,)
+        Below 1. The critic forgets nothing and is the same for both sides.
+    forgetting_ : ndarray of shape (K,)
+
+    References
+    ----------
+    Barto, Sutton & Anderson (1983), IEEE Transactions on Systems, Man, and Cybernetics 13.
+    """
+
+    initial_value: float | Sequence[float] = 0.0
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class QLearningRuleEstimator(_TextbookRuleEstimator):
+    """Q-learning: the animal learns what each choice is worth, and chooses by the difference.
+
+    Q_a = q_a . x, P(y = 1) = sigmoid(beta (Q_1 - Q_0)); after each trial, of the choice made,
+    q_y += alpha (r - Q_y) x. With x = [stimulus, 1], y the choice (0 or 1), r the reward. The
+    policy's weights are beta (q_1 - q_0); q_0 + q_1 starts at 0. With ``forgetting`` both
+    q_a fade.
+
+    Parameters
+    ----------
+    {shared}
+
+    Attributes
+    ----------
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    inverse_temperature_ : ndarray of shape ()
+        beta. Where alpha goes to 0, alpha beta is still determined, but beta is huge.
+    forgetting_ : ndarray of shape (K,)
+
+    References
+    ----------
+    Watkins & Dayan (1992), Machine Learning 8.
+    """
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return QLearningRule(n_weights, **self._options())
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
+    """What the network rules share: their training, and their inputs."""
+
     hidden_sizes: Sequence[int] = (32, 32)
     activation: str = "relu"
     session_input: bool = True
     answer_input: bool = True
 
-    _dtype: ClassVar[torch.dtype] = torch.float32
+    _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + BaseRuleEstimator._shared_parameters
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

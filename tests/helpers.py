@@ -6,16 +6,20 @@ import torch
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.rules import (
+    ActorCriticRule,
     ConstantRule,
     DNNRule,
+    EligibilityRule,
     LearningRule,
     PredictMaxRule,
+    QLearningRule,
     ReinforceRule,
     RewardMaxRule,
     RNNRule,
     Trial,
 )
 
+OPTIONS = {"forgetting": True, "side_specific": True}
 RULE_MAKERS = {
     "constant": ConstantRule,
     "reinforce": ReinforceRule,
@@ -23,6 +27,17 @@ RULE_MAKERS = {
     "reinforce, nonnegative baseline": lambda k: ReinforceRule(k, "nonnegative"),
     "reward max": RewardMaxRule,
     "predict max": PredictMaxRule,
+    "eligibility": EligibilityRule,
+    "eligibility, no window": lambda k: EligibilityRule(k, window=0),
+    "actor-critic": ActorCriticRule,
+    "q-learning": QLearningRule,
+    "reinforce, free baseline, options": lambda k: ReinforceRule(k, "free", **OPTIONS),
+    "reward max, options": lambda k: RewardMaxRule(k, **OPTIONS),
+    "predict max, forgetting": lambda k: PredictMaxRule(k, forgetting=True),
+    "predict max, side-specific": lambda k: PredictMaxRule(k, side_specific=True),
+    "eligibility, options": lambda k: EligibilityRule(k, window=3, **OPTIONS),
+    "actor-critic, options": lambda k: ActorCriticRule(k, **OPTIONS),
+    "q-learning, options": lambda k: QLearningRule(k, **OPTIONS),
     "dnn": DNNRule,
     "dnn, linear": lambda k: DNNRule(k, hidden_sizes=()),
     "dnn, tanh, no extra inputs": lambda k: DNNRule(
@@ -75,10 +90,16 @@ def all_estimators(**parameters) -> list:
         lr.PredictMaxRuleEstimator(**parameters),
         lr.DNNRuleEstimator(**network),
         lr.RNNRuleEstimator(memory_size=6, **network),
+        lr.EligibilityRuleEstimator(window=3, **parameters),
+        lr.ActorCriticRuleEstimator(**parameters),
+        lr.QLearningRuleEstimator(**parameters),
+        lr.ReinforceRuleEstimator(**OPTIONS, **parameters),
     ]
 
 
 def estimator_name(estimator) -> str:
     """Name an estimator in the id of a test."""
     name = type(estimator).__name__.removesuffix("RuleEstimator")
+    if getattr(estimator, "side_specific", False):
+        name += "-options"
     return f"{name}-{estimator.baseline}" if hasattr(estimator, "baseline") else name

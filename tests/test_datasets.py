@@ -1,8 +1,4 @@
-"""The simulated cohort and the loader of the International Brain Laboratory's data."""
-
-import gzip
-import re
-from io import StringIO
+"""The simulated cohort: a known rule, seeded."""
 
 import numpy as np
 import pandas as pd
@@ -12,16 +8,9 @@ from pandas.testing import assert_frame_equal
 from scipy.special import expit
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.datasets import (
-    CURRICULUM,
-    IBL_COLUMNS,
-    load_ibl_trials,
-    make_learning_cohort,
-)
+from sklearn_learnrule.datasets import CURRICULUM, make_learning_cohort
 from sklearn_learnrule.preprocessing import tanh_contrast
 from sklearn_learnrule.rules import DNNRule
-
-# ------------------------------------------------------------ make_learning_cohort
 
 
 def test_a_cohort_is_a_trial_table_ready_for_a_design():
@@ -150,95 +139,3 @@ def test_both_sides_and_all_contrasts_come_up_alike():
     share = trials.groupby(["contrast", "answer"]).size() / len(trials)
     assert share.index.tolist() == [(-1, "left"), (0, "left"), (0, "right"), (1, "right")]
     np.testing.assert_allclose(share, 0.25, atol=4 * np.sqrt(0.25 * 0.75 / len(trials)))
-
-
-# ----------------------------------------------------------------- load_ibl_trials
-
-IBL_CSV = """\
-lab,subject,date,session,contrastLeft,contrastRight,probabilityLeft,choice,feedbackType,answer
-x,007,2019-02-25,001,1.0,0.0,0.5,1,0,0
-x,007,2019-02-25,001,,0.25,0.5,1,1,1
-x,007,2019-02-26,002,0.5,,0.5,0,1,0
-x,8,2019-02-25,001,0.0,0.0,0.5,0,0,1
-x,8,2019-02-25,001,0.0,0.125,0.5,1,1,1
-"""
-EXPECTED = pd.DataFrame(
-    {
-        "subject": ["007", "007", "007", "8", "8"],
-        "session": [f"2019-02-2{end}" for end in ("5/001", "5/001", "6/002", "5/001", "5/001")],
-        "contrast": [-1.0, 0.25, -0.5, 0.0, 0.125],
-        "stimulus": tanh_contrast([-1.0, 0.25, -0.5, 0.0, 0.125]),
-        "choice": [1, 1, 0, 0, 1],
-        "answer": [0, 1, 0, 1, 1],
-        "reward": [0.0, 1.0, 1.0, 0.0, 1.0],
-    }
-)
-
-
-@pytest.fixture
-def ibl_csv(tmp_path):
-    path = tmp_path / "trials.csv"
-    path.write_text(IBL_CSV)
-    return path
-
-
-def test_ibl_trials_become_a_trial_table(ibl_csv):
-    assert_frame_equal(load_ibl_trials(ibl_csv), EXPECTED)
-    assert_frame_equal(load_ibl_trials(str(ibl_csv)), EXPECTED)
-    X, _, _ = lr.make_design(load_ibl_trials(ibl_csv), answer="answer")
-    assert X["previous_answer"].tolist() == [0.0, -1.0, 1.0, 0.0, 1.0]
-
-
-def test_a_compressed_file_reads_the_same(tmp_path):
-    path = tmp_path / "trials.csv.gz"
-    path.write_bytes(gzip.compress(IBL_CSV.encode()))
-    assert_frame_equal(load_ibl_trials(path), EXPECTED)
-
-
-@pytest.mark.parametrize(
-    ("options", "rows"),
-    [
-        ({"subjects": ["8"]}, [3, 4]),
-        ({"subjects": ["8", "007"]}, [0, 1, 2, 3, 4]),
-        ({"max_trials": 2}, [0, 1, 3, 4]),
-        ({"max_trials": 1, "subjects": ["007"]}, [0]),
-    ],
-)
-def test_some_subjects_or_their_first_trials_can_be_kept(ibl_csv, options, rows):
-    expected = EXPECTED.iloc[rows].reset_index(drop=True)
-    assert_frame_equal(load_ibl_trials(ibl_csv, **options), expected)
-
-
-@pytest.mark.parametrize("column", IBL_COLUMNS)
-def test_a_column_that_is_not_there_is_named(tmp_path, column):
-    path = tmp_path / "mice.csv"
-    pd.read_csv(StringIO(IBL_CSV)).drop(columns=column).to_csv(path, index=False)
-    message = f"{path} is not a table of IBL trials: it has no column '{column}', only 'lab', "
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load_ibl_trials(path)
-
-
-def test_a_subject_that_is_not_there_is_named(ibl_csv):
-    message = f"Subject 'C' is not in {ibl_csv}, which has 007, 8."
-    with pytest.raises(ValueError, match=re.escape(message)):
-        load_ibl_trials(ibl_csv, subjects=["8", "C"])
-
-
-def test_one_subject_may_be_named_alone(ibl_csv):
-    assert load_ibl_trials(ibl_csv, subjects="007")["subject"].unique().tolist() == ["007"]
-
-
-def test_the_real_mice_are_read_as_the_paper_counts_them(ibl_data):
-    trials = load_ibl_trials(ibl_data / "ibl_cshl12_trials.csv.gz")
-    lengths = trials.groupby("subject").size()
-    numbers = [*range(1, 9), 10, 12, 14, 15]
-    assert lengths.to_dict() == {f"CSHL_{number:03d}": 10_001 for number in numbers}
-    assert (trials["reward"] == (trials["choice"] == trials["answer"])).all()
-
-    side = trials["contrast"] > 0
-    disagree = trials[(trials["contrast"] != 0) & (side != (trials["answer"] == 1))]
-    assert len(disagree) == 81
-    assert disagree["subject"].unique().tolist() == ["CSHL_002"]
-    assert disagree["session"].str.partition("/")[0].unique().tolist() == ["2019-03-05"]
-    X, _, groups = lr.make_design(trials, answer="answer")
-    assert len(X) == 120_012 and groups.nunique() == 12

@@ -88,7 +88,7 @@ def start_of(trials, n_weights):
 def weights_and_gradients(unroll, rule, trials, observed, truncation=None):
     start = start_of(trials, rule.n_weights)
     weights = unroll(rule, start, trials, observed, truncation)
-    loss = (weights * torch.linspace(-1, 1, weights.numel()).view_as(weights).to(weights)).sum()
+    loss = (weights * torch.linspace(-1, 2, weights.numel()).view_as(weights).to(weights)).sum()
     leaves = [start, *rule.parameters()]
     return weights.detach(), *torch.autograd.grad(loss, leaves, materialize_grads=True)
 

@@ -291,7 +291,12 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
     X, y, _ = cohort
     decay = LRScheduler("StepLR", step_size=5, gamma=0.999, event_name="lr")
     rule = lr.DNNRuleEstimator(
-        lr=1e-3, truncation=20, callbacks=[("decay", decay)], max_epochs=11, random_state=0
+        lr=1e-3,
+        truncation=20,
+        decay_lr=False,
+        callbacks=[("decay", decay)],
+        max_epochs=11,
+        random_state=0,
     ).fit(X, y)
     np.testing.assert_allclose(rule.history_[:, "lr"][::5], [1e-3, 1e-3 * 0.999, 1e-3 * 0.999**2])
 

@@ -34,11 +34,11 @@ class Coins:
         return np.where(correct, 2.0, -0.5)
 
 
-def simulate(rule, *, start=(0.5, -1.0, 0.25), seed=0, n_subjects=N, n_trials=T):
+def simulate(rule, *, start=(0.5, -1.0, 0.25), seed=0, n_subjects=N, n_trials=T, **parameters):
     opens = np.random.RandomState(9).random_sample((n_subjects, n_trials)) < 0.2
     start = np.tile(start, (n_subjects, 1))
     simulation = simulate_learning(
-        rule, Coins(n_subjects, seed), start, opens, np.random.RandomState(seed)
+        rule, Coins(n_subjects, seed), start, opens, np.random.RandomState(seed), **parameters
     )
     return simulation, opens
 
@@ -158,3 +158,21 @@ def test_a_function_that_writes_into_its_arguments_does_no_harm():
         return clumsy(weights.copy(), trial)
 
     np.testing.assert_array_equal(simulate(clumsy)[0].weights, simulate(careful)[0].weights)
+
+
+def test_process_noise_moves_each_weight_by_its_own_standard_deviation_beside_the_rule():
+    sigma = np.array([0.1, 0.0, 0.4])
+    rule = ReinforceRule(3, learning_rate=0.05)
+    simulation, _ = simulate(rule, n_subjects=50, n_trials=400, process_noise=sigma)
+    x = np.concatenate([simulation.stimulus, np.ones((50, 400, 1))], -1)
+    p = expit((simulation.weights * x).sum(-1))
+    update = 0.05 * (simulation.reward * (simulation.choice - p))[:, :, None] * x
+    noise = np.diff(simulation.weights, axis=1) - update[:, :-1]
+    np.testing.assert_allclose(noise.mean((0, 1)), 0.0, atol=4 * 0.4 / np.sqrt(50 * 399))
+    np.testing.assert_allclose(noise.std((0, 1)), sigma, rtol=0.03, atol=1e-8)
+
+
+def test_without_process_noise_nothing_more_is_drawn():
+    plain, _ = simulate(ReinforceRule(3))
+    silent, _ = simulate(ReinforceRule(3), process_noise=np.zeros(3))
+    np.testing.assert_array_equal(plain.choice, silent.choice)

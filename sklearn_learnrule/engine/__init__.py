@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..rules import LearningRule, Trial
+from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
 
@@ -84,4 +85,11 @@ def unroll(
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 
-__all__ = ["ENGINES", "choose_engine", "unroll"]
+__all__ = [
+    "CHOICE_ENGINES",
+    "ENGINES",
+    "choice_logits",
+    "choose_choice_engine",
+    "choose_engine",
+    "unroll",
+]

@@ -14,18 +14,28 @@ import torch
 from torch import Tensor, nn
 
 from ..rules import (
+    ActorCriticRule,
     ConstantRule,
     DNNRule,
+    EligibilityRule,
     LearningRule,
     PredictMaxRule,
+    QLearningRule,
     ReinforceRule,
     RewardMaxRule,
     RNNRule,
     Trial,
 )
-from ._fused_cohort import Array, Cohort, make_cohort
+from ._fused_cohort import Array, Cohort, make_cohort, refuse_second_derivatives
 
-PARAMETRIC = (ReinforceRule, RewardMaxRule, PredictMaxRule)
+TEXTBOOK = (
+    ReinforceRule,
+    RewardMaxRule,
+    PredictMaxRule,
+    EligibilityRule,
+    ActorCriticRule,
+    QLearningRule,
+)
 NETWORKS = (DNNRule, RNNRule)
 # By torch's description, settings included; the place is the kernels' code.
 ACTIVATIONS = tuple(
@@ -70,7 +80,7 @@ def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
     if device.type != "cpu":
         return f"runs on the CPU, not on {device.type!r}"
     # A subclass may override anything, so only the very classes are known.
-    if type(rule) not in (ConstantRule, *PARAMETRIC, *NETWORKS):
+    if type(rule) not in (ConstantRule, *TEXTBOOK, *NETWORKS):
         return f"has no kernel for {type(rule).__name__}"
     if isinstance(rule, NETWORKS):
         for module in list(rule.mlp)[1::2]:
@@ -132,9 +142,9 @@ def _kernels_for(rule: Any) -> _Kernels:
 
         activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         return NetworkKernels(rule, activation)
-    from ._fused_policy_gradient import PolicyGradientKernels
+    from ._fused_textbook import TextbookKernels
 
-    return PolicyGradientKernels(rule)
+    return TextbookKernels(rule)
 
 
 class _Unroll(torch.autograd.Function):
@@ -155,11 +165,7 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # by create_graph=True
-            raise RuntimeError(
-                "engine='fused' gives first derivatives only, so create_graph=True has no"
-                " meaning: use engine='loop' instead."
-            )
+        refuse_second_derivatives()
         parameters, trajectory = (saved.detach().numpy() for saved in ctx.saved_tensors)
         gradients = ctx.kernels.unroll_back(
             parameters, ctx.cohort, trajectory, ctx.kept, upstream.contiguous().numpy()

@@ -22,9 +22,9 @@ class Cohort(NamedTuple):
     """N subjects' trials, as arrays of one type."""
 
     trials: tuple[Array, ...]
-    """The fields of Trial, (N, T, K) and (N, T)."""
+    """Arrays of shape (N, T, ...): of a rule, the fields of Trial."""
     n_observed: Array
-    """How many of its trials move each subject's weights, (N,)."""
+    """How many of each subject's trials are gone through: of a rule, those that teach, (N,)."""
     n_steps: int
     """How many trials the loop would take: the most that any subject has observed."""
     truncation: int
@@ -81,3 +81,12 @@ def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None
         work()
         for helper in helpers:
             helper.result()  # raises what it raised
+
+
+def refuse_second_derivatives() -> None:
+    """Raise in a backward pass that is itself to be differentiated: the kernels' is not."""
+    if torch.is_grad_enabled():  # by create_graph=True
+        raise RuntimeError(
+            "engine='fused' gives first derivatives only, so create_graph=True has no"
+            " meaning: use engine='loop' instead."
+        )

@@ -11,7 +11,8 @@ from torch.nn.functional import pad
 
 from ..rules import DNNRule, RNNRule
 from ._fused_cohort import Array, Cohort, empty_aligned, over_subjects
-from ._kernels_network import BLOCK, Network, unroll_network, unroll_network_back
+from ._kernels_network import Network, unroll_network, unroll_network_back
+from ._kernels_state import BLOCK
 from ._kernels_vector import LANES
 
 
@@ -27,13 +28,8 @@ def padded(size: int) -> int:
     return -(-size // LANES) * LANES
 
 
-def make_network(rule: DNNRule | RNNRule, activation: int) -> tuple[Network, Array, Sizes]:
-    """Lay out a rule's layers in a row and in the flat parameters."""
-    m = padded(rule.memory_size)
-    linears = [layer for layer in rule.mlp if isinstance(layer, nn.Linear)]
-    shapes = [(layer.in_features, layer.out_features) for layer in linears]
-    if rule.memory_size:
-        shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
+def lay_out(shapes: list[tuple[int, int]]) -> tuple[Array, int, Sizes]:
+    """Return the table of layers of (n_in, n_out), a row's size, and the parameters'."""
     layers, row, weights, transposed = [], 0, 0, 0
     for n_in, n_out in shapes:
         width, width_back = padded(n_out), padded(n_in)
@@ -42,10 +38,21 @@ def make_network(rule: DNNRule | RNNRule, activation: int) -> tuple[Network, Arr
         row = output + width
         weights += (n_in + 1) * width
         transposed += n_out * width_back
+    return np.array(layers, np.int64), row, Sizes(weights, transposed)
+
+
+def make_network(rule: DNNRule | RNNRule, activation: int) -> tuple[Network, Array, Sizes]:
+    """Return a rule's shape, its layers, and the numbers that they take."""
+    m = padded(rule.memory_size)
+    linears = [layer for layer in rule.mlp if isinstance(layer, nn.Linear)]
+    shapes = [(layer.in_features, layer.out_features) for layer in linears]
+    if rule.memory_size:
+        shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
+    layers, row_size, sizes = lay_out(shapes)
     network = Network(
-        len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input, row
+        len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input, row_size
     )
-    return network, np.array(layers, np.int64), Sizes(weights, transposed)
+    return network, layers, sizes
 
 
 def pack_linear(weight: Tensor, bias: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 A layer is a pointer to its row in the table of layers, whose columns are N_IN, ..., OUTPUT.
 See ``_kernels_network`` for rows, slots and deltas. numba's disk cache watches the file of
-a cached kernel only: after a change here, touch that file.
+a cached kernel only: after a change here, touch the files that import it.
 """
 
 from __future__ import annotations
@@ -119,6 +119,17 @@ def linear_back_to(layer, n_inputs, parameters, deltas):
         for j in range(0, width, length(weights)):
             total = load(weights, j) * load(delta, j) + total
         x[i] = add_up(total)
+
+
+@njit
+def transpose(n_layers, layers, parameters, transposed):
+    """Lay out each layer's weights for the way back."""
+    for number in range(1, n_layers):  # the first has no layer below
+        layer = shift(layers, number * N_COLUMNS)
+        source, target = shift(parameters, layer[WEIGHTS]), shift(transposed, layer[WEIGHTS_BACK])
+        for i in range(layer[N_IN]):
+            for j in range(layer[N_OUT]):
+                target[j * layer[WIDTH_BACK] + i] = source[i * layer[WIDTH] + j]
 
 
 @njit

@@ -17,16 +17,12 @@ from typing import NamedTuple
 
 from numba import njit
 
+from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
     N_COLUMNS,
-    N_IN,
-    N_OUT,
     OUTPUT,
-    WEIGHTS,
-    WEIGHTS_BACK,
     WIDTH,
-    WIDTH_BACK,
     activate,
     activate_back,
     add_gradient,
@@ -35,11 +31,10 @@ from ._kernels_layers import (
     linear_back,
     linear_back_to,
     linear_rows,
+    transpose,
 )
-from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
-from ._kernels_vector import length, load, pointer, shift, sigmoid, store, tanh
-
-BLOCK = 64  # trials whose rows are held at a time
+from ._kernels_state import BLOCK, adjoint_of_held, hold, is_cut, kernel
+from ._kernels_vector import pointer, shift
 
 
 class Network(NamedTuple):
@@ -53,61 +48,6 @@ class Network(NamedTuple):
     session_input: bool
     answer_input: bool
     row_size: int
-
-
-@njit
-def gru(network, layers, parameters, row):
-    """Fill the new memory's slot, given the inputs' part of the gates, which r, z, n replace."""
-    from_inputs, from_memory = layers, shift(layers, N_COLUMNS)
-    linear(from_memory, parameters, row)
-    gates, gates_h = shift(row, from_inputs[OUTPUT]), shift(row, from_memory[OUTPUT])
-    old, new = old_memory(layers, row), new_memory(layers, row)
-    m = network.memory_width
-    for j in range(0, m, length(row)):
-        r = sigmoid(load(gates, j) + load(gates_h, j))
-        z = sigmoid(load(gates, m + j) + load(gates_h, m + j))
-        n = tanh(load(gates, 2 * m + j) + r * load(gates_h, 2 * m + j))
-        store(gates, j, r)
-        store(gates, m + j, z)
-        store(gates, 2 * m + j, n)
-        store(new, j, n + z * (load(old, j) - n))
-
-
-@njit
-def gru_back(network, layers, transposed, row, deltas, adjoint_memory):
-    """Take the adjoint of the memory one trial back, with what the MLP adds to it."""
-    from_inputs, from_memory = layers, shift(layers, N_COLUMNS)
-    gates, gates_h = shift(row, from_inputs[OUTPUT]), shift(row, from_memory[OUTPUT])
-    back, back_h = shift(deltas, from_inputs[OUTPUT]), shift(deltas, from_memory[OUTPUT])
-    old = old_memory(layers, row)
-    m = network.memory_width
-    for j in range(0, m, length(row)):
-        r, z, n = load(gates, j), load(gates, m + j), load(gates, 2 * m + j)
-        delta = load(new_memory(layers, deltas), j) + load(adjoint_memory, j)
-        delta_n = delta * (1.0 - z) * (1.0 - n * n)
-        delta_z = delta * (load(old, j) - n) * z * (1.0 - z)
-        delta_r = delta_n * load(gates_h, 2 * m + j) * r * (1.0 - r)
-        store(back, j, delta_r)
-        store(back_h, j, delta_r)
-        store(back, m + j, delta_z)
-        store(back_h, m + j, delta_z)
-        store(back, 2 * m + j, delta_n)
-        store(back_h, 2 * m + j, delta_n * r)
-        store(adjoint_memory, j, delta * z)
-    linear_back(from_memory, transposed, deltas)
-    for j in range(0, m, length(row)):
-        through_gates = load(old_memory(layers, deltas), j)
-        store(adjoint_memory, j, load(adjoint_memory, j) + through_gates)
-
-
-@njit
-def old_memory(layers, row):
-    return shift(row, layers[N_COLUMNS + INPUT])
-
-
-@njit
-def new_memory(layers, row):
-    return shift(row, layers[2 * N_COLUMNS + INPUT])
 
 
 @njit
@@ -221,17 +161,6 @@ def unroll_network(
 
 
 @njit
-def transpose(network, layers, parameters, transposed):
-    """Lay out each layer's weights for the way back."""
-    for number in range(1, network.n_layers):  # the first has no layer below
-        layer = shift(layers, number * N_COLUMNS)
-        source, target = shift(parameters, layer[WEIGHTS]), shift(transposed, layer[WEIGHTS_BACK])
-        for i in range(layer[N_IN]):
-            for j in range(layer[N_OUT]):
-                target[j * layer[WIDTH_BACK] + i] = source[i * layer[WIDTH] + j]
-
-
-@njit
 def fill_rows(network, layers, parameters, trials, weights, memory, start, n_rows, rows):
     """Compute a block's rows again, but for the last layer's output, which no slope needs.
 
@@ -253,16 +182,6 @@ def fill_rows(network, layers, parameters, trials, weights, memory, start, n_row
             activate_below(network, shift(layer, N_COLUMNS), shift(rows, i * size))
 
 
-@njit
-def fill_memories(network, layers, parameters, memory, n_rows, rows):
-    """Fill old and new memory of a block's rows, given the inputs' part of the gates."""
-    for i in range(n_rows):
-        row = shift(rows, i * network.row_size)
-        copy(memory, old_memory(layers, row), network.memory_width)
-        gru(network, layers, parameters, row)
-        memory = new_memory(layers, row)
-
-
 @kernel
 def unroll_network_back(
     network, layers, parameters, trials, n_observed, first, last, trajectory, memories,
@@ -277,7 +196,7 @@ def unroll_network_back(
     memory_, gradient_ = pointer(adjoint_memory), pointer(gradient)
     trajectory_, memories_ = pointer(trajectory), pointer(memories)
     upstream_ = pointer(gradient_trajectory)
-    transpose(network, layers_, parameters_, transposed_)
+    transpose(network.n_layers, layers_, parameters_, transposed_)
     for n in range(first, last):
         adjoint_of_held(
             gradient_trajectory, n, n_observed[n], truncation, n_steps, gradient_initial[n]

@@ -1,18 +1,26 @@
-"""Compiled unrolling of the parametric rules: each a step along a gradient of the policy.
+"""Compiled unrolling of the textbook rules that have no memory; see ``_kernels_textbook``.
 
-All of them are update = (rate * signal - offset) * slope * x, with a rate and an offset for
-each weight; signal and slope are numbers that the trial and the policy's p = P(y = 1) give.
+All of them are update = (rate * signal - offset) * slope * x - forgetting * w; signal and slope
+are numbers that the trial and the policy's p = P(y = 1) give, the setting is the kind of rule.
 """
 
 from __future__ import annotations
 
-import math
-
 from numba import njit
 
 from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
+from ._kernels_textbook import (
+    FORGETTING,
+    N_COMMON_ROWS,
+    RATE,
+    choice_probability,
+    move,
+    move_back,
+    side_of,
+)
 
 REINFORCE, REWARD_MAX, PREDICT_MAX = range(3)
+OFFSET = N_COMMON_ROWS  # + side
 
 
 @njit
@@ -25,52 +33,46 @@ def learn_from(kind, choice, reward, answer, p):
     return 2 * (2 * answer - 1), p * (1 - p), 1 - 2 * p
 
 
-@njit
-def choice_probability(trajectory, features, n, t):
-    """p = sigmoid(w . x)."""
-    logit = 0.0
-    for k in range(features.shape[2]):
-        logit += trajectory[n, t, k] * features[n, t, k]
-    return 1 / (1 + math.exp(-logit))
-
-
 @kernel
-def unroll_policy_gradient(kind, rate, offset, trials, n_observed, first, last, trajectory):
-    """Fill ``trajectory`` (N, T, K), whose first trial is given, of some subjects."""
+def unroll_policy_gradient(kind, parameters, trials, n_observed, first, last, trajectory, memory):
     x, choice, reward, answer, _ = trials
     for n in range(first, last):
         for t in range(n_observed[n]):
             p = choice_probability(trajectory, x, n, t)
             signal, slope, _ = learn_from(kind, choice[n, t], reward[n, t], answer[n, t], p)
-            for k in range(len(rate)):
-                update = (rate[k] * signal - offset[k]) * slope * x[n, t, k]
-                trajectory[n, t + 1, k] = trajectory[n, t, k] + update
+            side = side_of(choice[n, t])
+            for k in range(x.shape[2]):
+                size = parameters[RATE + side, k] * signal - parameters[OFFSET + side, k]
+                move(trajectory, n, t, k, size * slope * x[n, t, k], parameters[FORGETTING, k])
         hold(trajectory, n, n_observed[n])
 
 
 @kernel
 def unroll_policy_gradient_back(
-    kind, rate, offset, trials, n_observed, first, last, trajectory, truncation, n_steps,
-    gradient_trajectory, gradient_rate, gradient_offset, gradient_initial,
+    kind, parameters, trials, n_observed, first, last, trajectory, memory,
+    truncation, n_steps, upstream, gradient, gradient_initial,
 ):  # fmt: skip
-    """Fill ``gradient_initial`` (N, K) of some subjects; add theirs to rate's and offset's."""
     x, choice, reward, answer, _ = trials
     for n in range(first, last):
         adjoint = gradient_initial[n]  # of the weights, (K,)
-        adjoint_of_held(gradient_trajectory, n, n_observed[n], truncation, n_steps, adjoint)
+        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, adjoint)
         for t in range(n_observed[n] - 1, -1, -1):
             p = choice_probability(trajectory, x, n, t)
             signal, slope, slope_by_p = learn_from(
                 kind, choice[n, t], reward[n, t], answer[n, t], p
             )
+            side = side_of(choice[n, t])
             adjoint_slope = 0.0
-            for k in range(len(rate)):
-                adjoint_size = adjoint[k] * x[n, t, k]  # of this weight's signed step size
-                gradient_rate[k] += adjoint_size * slope * signal
-                gradient_offset[k] -= adjoint_size * slope
-                adjoint_slope += adjoint_size * (rate[k] * signal - offset[k])
+            for k in range(x.shape[2]):
+                size = parameters[RATE + side, k] * signal - parameters[OFFSET + side, k]
+                moved = adjoint[k] * x[n, t, k]
+                gradient[RATE + side, k] += moved * slope * signal
+                gradient[OFFSET + side, k] -= moved * slope
+                adjoint_slope += moved * size
             adjoint_logit = adjoint_slope * slope_by_p * p * (1 - p)
             cut = is_cut(t, truncation)
-            for k in range(len(rate)):
-                passed = 0.0 if cut else adjoint[k] + adjoint_logit * x[n, t, k]
-                adjoint[k] = passed + gradient_trajectory[n, t, k]
+            for k in range(x.shape[2]):
+                forgetting = parameters[FORGETTING, k]
+                kept = move_back(trajectory, n, t, k, adjoint[k], forgetting, gradient)
+                passed = 0.0 if cut else kept + adjoint_logit * x[n, t, k]
+                adjoint[k] = passed + upstream[n, t, k]

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from numba import njit
 
+BLOCK = 64  # trials whose rows are held at a time
+
 
 def kernel(function: Callable) -> Callable:
     """Compile a function that Python calls: free of the GIL, and cached on disk if possible."""

@@ -1,20 +1,40 @@
 """Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
 
 from ._contract import LearningRule, Trial, choice_probability
+from ._textbook import TextbookRule
+from .actor_critic import ActorCriticRule
+from .bounded import BoundedRule
+from .eligibility import EligibilityRule
 from .networks import DNNRule, RNNRule
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
+from .q_learning import QLearningRule
 
-RULES = (ConstantRule, ReinforceRule, RewardMaxRule, PredictMaxRule, DNNRule, RNNRule)
+RULES = (
+    ConstantRule,
+    ReinforceRule,
+    RewardMaxRule,
+    PredictMaxRule,
+    EligibilityRule,
+    ActorCriticRule,
+    QLearningRule,
+    DNNRule,
+    RNNRule,
+)
 
 __all__ = [
     "RULES",
+    "ActorCriticRule",
+    "BoundedRule",
     "ConstantRule",
     "DNNRule",
+    "EligibilityRule",
     "LearningRule",
     "PredictMaxRule",
+    "QLearningRule",
     "RNNRule",
     "ReinforceRule",
     "RewardMaxRule",
+    "TextbookRule",
     "Trial",
     "choice_probability",
 ]

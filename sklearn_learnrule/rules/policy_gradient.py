@@ -1,32 +1,21 @@
 """Textbook rules: each moves the weights along a gradient of the policy.
 
 Throughout, x = [s, 1] are the policy's inputs, y the choice, z the correct choice, r the
-reward, p = P(y = 1), and a learning rate alpha scales the step of each weight.
+reward, p = P(y = 1), and a learning rate alpha scales the step of each weight. All of them
+may forget, and learn at another rate after each choice; see :class:`TextbookRule`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule, Trial, choice_probability
+from ._textbook import Numbers, TextbookRule, nonnegative, spread
 
 BASELINES = (None, "free", "nonnegative")
-
-
-def _one_a_weight(value: float | Sequence[float], n_weights: int) -> Tensor:
-    return torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(n_weights).clone()
-
-
-def _root(value: float | Sequence[float], n_weights: int, name: str) -> Tensor:
-    """Return the root that holds a value of at least 0."""
-    values = _one_a_weight(value, n_weights)
-    if not (values >= 0).all():
-        raise ValueError(f"{name} should be at least 0, got {value}.")
-    return values.sqrt()
 
 
 class ConstantRule(LearningRule):
@@ -37,74 +26,70 @@ class ConstantRule(LearningRule):
         return torch.zeros_like(weights), memory
 
 
-class _RatedRule(LearningRule):
-    """A rule with a positive learning rate for each weight, held as its root."""
-
-    textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate",)
-
-    def __init__(self, n_weights: int, *, learning_rate: float | Sequence[float] = 0.01) -> None:
-        super().__init__(n_weights)
-        self.root_learning_rate = nn.Parameter(_root(learning_rate, n_weights, "learning_rate"))
-
-    @property
-    def learning_rate(self) -> Tensor:
-        """alpha, one a weight, (K,)."""
-        return self.root_learning_rate.square()
-
-
-class ReinforceRule(_RatedRule):
+class ReinforceRule(TextbookRule):
     """REINFORCE: update = alpha (r - b) (y - p) x (Williams 1992).
 
-    (y - p) x is the gradient of log P(y). The baseline b, one a weight, is absent (``None``),
-    any number (``"free"``) or at least 0 (``"nonnegative"``). A free one is held as the
-    product alpha b, so that the likelihood stays well conditioned where b is large and
-    alpha small; a nonnegative one as its root.
+    (y - p) x is the gradient of log P(y). The baseline b, one a weight and the same for both
+    sides, is absent (``None``), any number (``"free"``) or at least 0 (``"nonnegative"``). A
+    free one is held as the product alpha b (alpha's mean, if there is one for each side), so that
+    the likelihood stays well conditioned where b is large and alpha small; a nonnegative one as
+    its root.
     """
 
-    textbook_names = ("learning_rate", "baseline")
+    textbook_names = ("learning_rate", "baseline", "forgetting")
 
     def __init__(
         self,
         n_weights: int,
         baseline: str | None = None,
         *,
-        learning_rate: float | Sequence[float] = 0.01,
-        initial_baseline: float | Sequence[float] = 0.01,
+        initial_baseline: Numbers = 0.01,
+        **options: Any,
     ) -> None:
-        super().__init__(n_weights, learning_rate=learning_rate)
+        super().__init__(n_weights, **options)
         if baseline not in BASELINES:
             raise ValueError(f"baseline must be one of {BASELINES}, got {baseline!r}.")
         self.baseline_kind = baseline
         if baseline == "free":
-            start = _one_a_weight(initial_baseline, n_weights)
-            self.rate_times_baseline = nn.Parameter(self.learning_rate.detach() * start)
+            start = spread(initial_baseline, "initial_baseline", n_weights)
+            self.rate_times_baseline = nn.Parameter(self.mean_rate.detach() * start)
         elif baseline == "nonnegative":
-            start = _root(initial_baseline, n_weights, "initial_baseline")
-            self.root_baseline = nn.Parameter(start)
+            start = nonnegative(initial_baseline, "initial_baseline", n_weights)
+            self.root_baseline = nn.Parameter(start.sqrt())
+
+    @property
+    def mean_rate(self) -> Tensor:
+        """alpha, averaged over both sides, (K,)."""
+        return self.rates.mean(0) if self.side_specific else self.learning_rate
 
     @property
     def baseline(self) -> Tensor:
         """b, one a weight, (K,)."""
         if self.baseline_kind == "free":
-            return self.rate_times_baseline / self.learning_rate
+            return self.rate_times_baseline / self.mean_rate
         if self.baseline_kind == "nonnegative":
             return self.root_baseline.square()
-        return torch.zeros_like(self.root_learning_rate)
+        return self.root_learning_rate.new_zeros(self.n_weights)
 
-    def step_size(self, reward: Tensor) -> Tensor:
-        """alpha (r - b), (N, K)."""
-        reward = reward[:, None]
-        if self.baseline_kind == "free":
-            return self.learning_rate * reward - self.rate_times_baseline
-        return self.learning_rate * (reward - self.baseline)
+    @property
+    def offsets(self) -> Tensor:
+        """alpha b after a choice of the first and of the second class, (2, K)."""
+        if self.baseline_kind != "free":
+            return self.rates * self.baseline
+        if not self.side_specific:
+            return self.rate_times_baseline.expand(2, -1)
+        tiny = torch.finfo(self.rates.dtype).tiny  # 0 / 0 is to be 0
+        return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         p = choice_probability(weights, trial.features)  # (N,)
         gradient = (trial.choice - p)[:, None] * trial.features  # (N, K)
-        return self.step_size(trial.reward) * gradient, memory
+        rate, offset = (self.of_side(a, trial.choice) for a in (self.rates, self.offsets))
+        step = (rate * trial.reward[:, None] - offset) * gradient  # alpha (r - b) (y - p) x
+        return self.forget(weights, step), memory
 
 
-class RewardMaxRule(_RatedRule):
+class RewardMaxRule(TextbookRule):
     """RewardMax: update = alpha (2z - 1) p (1 - p) x / 0.5 (Ashwood et al., NeurIPS 2020).
 
     The gradient of the expected reward, over its largest value at p = 1/2 per unit input.
@@ -115,10 +100,11 @@ class RewardMaxRule(_RatedRule):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         p = choice_probability(weights, trial.features)  # (N,)
         slope = (2 * trial.answer - 1) * p * (1 - p) / 0.5  # (N,)
-        return self.learning_rate * slope[:, None] * trial.features, memory
+        step = self.of_side(self.rates, trial.choice) * slope[:, None] * trial.features
+        return self.forget(weights, step), memory
 
 
-class PredictMaxRule(_RatedRule):
+class PredictMaxRule(TextbookRule):
     """PredictMax, or maximum likelihood: update = alpha (z - p) x.
 
     The gradient of the log probability of the correct choice.
@@ -128,4 +114,5 @@ class PredictMaxRule(_RatedRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         p = choice_probability(weights, trial.features)  # (N,)
-        return self.learning_rate * (trial.answer - p)[:, None] * trial.features, memory
+        step = self.of_side(self.rates, trial.choice) * (trial.answer - p)[:, None] * trial.features
+        return self.forget(weights, step), memory

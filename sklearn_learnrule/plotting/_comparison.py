@@ -1,4 +1,4 @@
-"""Displays, by scikit-learn's conventions; matplotlib is imported only when they draw."""
+"""Held-out log-likelihood of rules, animal by animal."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .model_selection import compare_rules, relative_to
-
-BLUE, GREY = "#0072B2", "#999999"  # of the Okabe-Ito palette, told apart by the colour-blind
+from ..model_selection import compare_rules, relative_to
+from ._style import BLACK, BLUE, GREY, panels
 
 
 class ComparisonDisplay:
@@ -59,24 +58,22 @@ class ComparisonDisplay:
 
     def plot(self, ax: Any = None) -> ComparisonDisplay:
         """Draw on ``ax``, or on a new figure."""
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            height = 1.0 + 0.4 * self.differences.shape[1]
-            _, ax = plt.subplots(figsize=(5.0, height), layout="constrained")
         ordered = self.differences[self.differences.mean().sort_values().index]
-        y = np.arange(ordered.shape[1])
+        rows = np.arange(ordered.shape[1])
         mean, error = ordered.mean(skipna=False), ordered.sem(skipna=False)
-        ax.barh(y, mean, xerr=error, height=0.6, color=BLUE, alpha=0.35, ecolor=BLUE, capsize=3)
-        for row, rule in enumerate(ordered):
-            if rule == self.reference:
-                continue  # by definition, all its points lie at 0
-            values = ordered[rule].to_numpy()
-            spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else 0.0
-            ax.plot(values, row + spread, "o", color="black", markersize=2.5, alpha=0.6)
-        ax.axvline(0.0, color=GREY, linewidth=1)
-        ax.set_yticks(y, list(ordered))
-        ax.set_xlabel(f"held-out log-likelihood − {self.reference} (nats / trial)")
-        ax.spines[["top", "right"]].set_visible(False)
-        self.ax_, self.figure_ = ax, ax.figure
+        with panels(ax, height=0.3 * len(rows)) as axes:
+            panel = axes[0, 0]
+            style = {"height": 0.6, "color": BLUE, "alpha": 0.35, "ecolor": BLUE, "capsize": 2}
+            panel.barh(rows, mean, xerr=error, **style)
+            for row, rule in zip(rows, ordered, strict=True):
+                if rule == self.reference:
+                    continue  # by definition, all its points lie at 0
+                values = ordered[rule].to_numpy()
+                spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else 0.0
+                panel.plot(values, row + spread, "o", color=BLACK, markersize=2, alpha=0.6)
+            panel.axvline(0.0, color=GREY, linewidth=0.6)
+            panel.set_yticks(rows, list(ordered))
+            panel.locator_params("x", nbins=6)
+            panel.set_xlabel(f"held-out log-likelihood − {self.reference} (nats / trial)")
+        self.ax_, self.figure_ = panel, panel.figure
         return self

@@ -1,9 +1,8 @@
-"""Trial tables: a simulated cohort with a known rule, and the IBL's training data."""
+"""A simulated cohort of animals that learn by a known rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -11,10 +10,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
-from ._design import IDENTITY
-from .preprocessing import tanh_contrast
-from .rules import LearningRule, ReinforceRule
-from .simulation import UpdateFunction, simulate_learning
+from .._design import IDENTITY
+from ..preprocessing import tanh_contrast
+from ..rules import LearningRule, ReinforceRule
+from ..simulation import UpdateFunction, simulate_learning
 
 CURRICULUM = (
     (1.0, 0.5),
@@ -26,17 +25,6 @@ CURRICULUM = (
 )
 """Contrasts by training stage, easy first, as in the International Brain Laboratory's task."""
 
-IBL_COLUMNS = (
-    "subject",
-    "date",
-    "session",
-    "contrastLeft",
-    "contrastRight",
-    "choice",
-    "feedbackType",
-    "answer",
-)
-
 
 class ContrastTask:
     """Two-choice contrast discrimination: an animal that does well moves up a stage at a
@@ -45,21 +33,22 @@ class ContrastTask:
     Parameters
     ----------
     session_start : bool ndarray of shape (N, T)
-    curriculum : sequence of sequences of contrasts
-    criterion : float
+    curriculum : sequence of sequences of contrasts, default=CURRICULUM
+    criterion : float, default=0.8
         The share of correct choices in a session that earns the next stage.
+    random_state : int, RandomState or None, default=None
     """
 
     def __init__(
         self,
         session_start: NDArray[np.bool_],
-        curriculum: Sequence[Sequence[float]],
-        criterion: float,
-        random_state: np.random.RandomState,
+        curriculum: Sequence[Sequence[float]] = CURRICULUM,
+        criterion: float = 0.8,
+        random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.session_start = session_start
         self.criterion = criterion
-        self.random_state = random_state
+        self.random_state = check_random_state(random_state)
         self.n_contrasts = np.array([len(stage) for stage in curriculum])
         self.contrasts = np.zeros((len(curriculum), self.n_contrasts.max()))
         for row, stage in zip(self.contrasts, curriculum, strict=True):
@@ -196,61 +185,3 @@ def _sessions(
         ends = np.cumsum(_around(length, spread, 2 + 2 * n_trials // max(length, 1), rng))
         row += np.searchsorted(ends, np.arange(n_trials), side="right")
     return session
-
-
-def load_ibl_trials(
-    path: str | PathLike[str],
-    *,
-    subjects: str | Sequence[str] | None = None,
-    max_trials: int | None = None,
-) -> pd.DataFrame:
-    """Load training data of the International Brain Laboratory.
-
-    Parameters
-    ----------
-    path : path of a CSV file, plain or compressed
-        One row a trial, with the columns ``IBL_COLUMNS``: contrasts of each side (0 or NaN where
-        nothing was shown), choice, feedbackType and answer coded 0 or 1 (1: right, rewarded).
-    subjects : str, list of str or None, default=None
-        Keep these subjects only.
-    max_trials : int or None, default=None
-        Keep each subject's first trials only.
-
-    Returns
-    -------
-    DataFrame with the columns of :func:`make_learning_cohort`'s
-        ``session`` is "date/number"; ``stimulus`` is tanh(5 c) / tanh(5), right minus left.
-
-    Raises
-    ------
-    ValueError
-        If a column or a subject is not in the file.
-    """
-    raw = pd.read_csv(path, dtype={"subject": str, "date": str, "session": str})
-    missing = [name for name in IBL_COLUMNS if name not in raw]
-    if missing:
-        raise ValueError(
-            f"{path} is not a table of IBL trials: it has no column {missing[0]!r}, only "
-            f"{', '.join(map(repr, raw.columns))}."
-        )
-    if subjects is not None:
-        subjects = [subjects] if isinstance(subjects, str) else subjects
-        unknown = sorted(set(subjects) - set(raw["subject"]))
-        if unknown:
-            known = ", ".join(sorted(raw["subject"].unique()))
-            raise ValueError(f"Subject {unknown[0]!r} is not in {path}, which has {known}.")
-        raw = raw[raw["subject"].isin(subjects)]
-    if max_trials is not None:
-        raw = raw.groupby("subject", sort=False).head(max_trials)
-    left, right = raw["contrastLeft"].fillna(0.0), raw["contrastRight"].fillna(0.0)
-    return pd.DataFrame(
-        {
-            "subject": raw["subject"],
-            "session": raw["date"] + "/" + raw["session"],
-            "contrast": right - left,
-            "stimulus": tanh_contrast(right) - tanh_contrast(left),
-            "choice": raw["choice"],
-            "answer": raw["answer"],
-            "reward": raw["feedbackType"].astype(float),
-        }
-    ).reset_index(drop=True)

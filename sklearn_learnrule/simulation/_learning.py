@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from .rules import LearningRule, Trial, choice_probability
+from ..rules import LearningRule, Trial, choice_probability
 
 UpdateFunction = Callable[[NDArray[np.float64], Trial], Any]
 
@@ -58,6 +58,8 @@ def simulate_learning(
     initial_weights: NDArray[np.float64],
     session_start: NDArray[np.bool_],
     random_state: np.random.RandomState,
+    *,
+    process_noise: ArrayLike = 0.0,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -69,9 +71,13 @@ def simulate_learning(
     session_start : bool ndarray of shape (N, T)
         Whether a trial opens a session.
     random_state : RandomState
+    process_noise : float or array of shape (K,), default=0
+        Standard deviation of the Gaussian noise that moves each weight after each trial, beside
+        the rule.
     """
     n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
+    noise = np.broadcast_to(np.asarray(process_noise, dtype=float), weights.shape)  # (N, K)
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
@@ -90,6 +96,8 @@ def simulate_learning(
             trial = Trial(features, *(torch.as_tensor(field) for field in outcome))
             update, memory = rule(weights, trial, memory)
             weights = weights + update
+            if noise.any():  # else nothing is drawn, so that seeds keep their animals
+                weights = weights + torch.as_tensor(random_state.normal(0.0, noise))
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
 
 

@@ -1,0 +1,116 @@
+"""What each means against overfitting is worth: how the networks' defaults were chosen.
+
+    python benchmarks/choose_defaults.py mice FILE
+    python benchmarks/choose_defaults.py simulated
+
+"mice": held-out log-likelihood by three folds among the ten training mice of one of the paper's
+folds (seed 99); the two mice that this fold holds out are never touched. "simulated": 12 animals
+x 2,000 trials of four rules, scored on 20 further animals, relative to the true weights' own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import expit
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import load_ibl_trials, make_learning_cohort
+from sklearn_learnrule.metrics import log_likelihood
+from sklearn_learnrule.rules import EligibilityRule, PredictMaxRule, Trial
+
+N_TRAINED, N_SCORED, N_TRIALS = 12, 20, 2000
+PLAIN = {"n_ensemble": 1, "weight_decay": 0.0}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": PLAIN,
+    "lr=.003, 300 epochs": {**PLAIN, "lr": 3e-3, "max_epochs": 300},
+    "decay_lr": {**PLAIN, "decay_lr": True},
+    "weight_decay=.3": {**PLAIN, "weight_decay": 0.3},
+    "n_ensemble=3": {**PLAIN, "n_ensemble": 3},
+    "the defaults": {},
+    "defaults, early_stopping": {"early_stopping": True},
+    "defaults, mirror": {"mirror": True},
+}
+NETWORKS = {
+    "DNN": lr.DNNRuleEstimator(random_state=0),
+    "RNN": lr.RNNRuleEstimator(random_state=0),
+}
+
+
+def asymmetric(weights: np.ndarray, trial: Trial) -> np.ndarray:
+    """Errors move the weights away, by less than rewards do; the right side learns faster."""
+    p = expit((weights * trial.features).sum(-1))
+    size = np.where(trial.reward > 0, 0.03, -0.008) * np.where(trial.choice > 0, 1.4, 0.6)
+    return (size * (trial.choice - p))[:, None] * np.asarray(trial.features)
+
+
+RULES = {
+    "REINFORCE": None,  # the cohort's own
+    "asymmetric": asymmetric,
+    "PredictMax": PredictMaxRule(2, learning_rate=0.01),
+    "eligibility": EligibilityRule(2, learning_rate=0.002),
+}
+
+
+def on_mice(file: str) -> None:
+    X, y, _ = lr.make_design(load_ibl_trials(file, processing="published"), answer="answer")
+    subject = X.index.get_level_values("subject")
+    mice = np.array(sorted(subject.unique()))
+    held_out = np.array_split(np.random.RandomState(99).permutation(len(mice)), 5)[2]
+    training = ~subject.isin(mice[held_out])
+    X, y = X[training], y[training]
+    for name, network in NETWORKS.items():
+        for variant, parameters in VARIANTS.items():
+            start = time.perf_counter()
+            folds = lr.SubjectKFold(3, shuffle=True, random_state=0)
+            estimator = clone(network).set_params(**parameters)
+            score = cross_val_score(estimator, X, y, cv=folds).mean()
+            seconds = time.perf_counter() - start
+            print(f"| {name} | {variant} | {score:.4f} | {seconds:.0f} |", flush=True)
+
+
+def on_simulated() -> None:
+    for rule in RULES:
+        (X, y), truth = cohort(rule, N_TRAINED, 0)[0], cohort(rule, N_SCORED, 1)
+        for name, network in NETWORKS.items():
+            cells = []
+            for parameters in VARIANTS.values():
+                fitted = clone(network).set_params(**parameters).fit(X, y)
+                (X_new, y_new), own = truth
+                cells.append(f"{fitted.score(X_new, y_new) - own:+.4f}")
+            print(f"| {rule} ({truth[1]:.4f}) | {name} | {' | '.join(cells)} |", flush=True)
+
+
+def cohort(rule: str, n_subjects: int, seed: int) -> tuple[Any, float]:
+    """Return X and y of animals that learn by the rule, and the true weights' likelihood."""
+    trials, weights = make_learning_cohort(
+        n_subjects, N_TRIALS, rule=RULES[rule], random_state=seed, return_weights=True
+    )
+    X, y, _ = lr.make_design(trials, answer="answer")
+    logits = weights["stimulus"].to_numpy() * X["stimulus"] + weights["bias"].to_numpy()
+    return (X, y), log_likelihood(y == "right", logits)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("part", choices=["mice", "simulated"])
+    parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
+    arguments = parser.parse_args()
+    torch.set_num_threads(2)
+    if arguments.part == "mice":
+        print("| network | training | nats per trial | seconds |\n|---|---|---|---|")
+        on_mice(arguments.file)
+    else:
+        print(f"| true rule | network | {' | '.join(VARIANTS)} |")
+        print("|---|---|" + "---|" * len(VARIANTS))
+        on_simulated()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,320 @@
+"""The scikit-learn shell: a classifier over subjects' sequences, whose model is left open."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from ._design import show, two_labels
+from ._net import SequenceDataset, SequenceModel, SequenceNet
+from ._sequences import Sequences, has_identity, read_sequences
+from ._training import check_training, seeded, train
+from .metrics import log_likelihood
+
+TRAINING_PARAMETERS = """\
+optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
+lr : float or None, default=None
+    Learning rate of the optimizer; None: .001 for "adam", 1 for "lbfgs".
+max_epochs : int, default=50, of networks 1000
+    Passes over all subjects. An "lbfgs" epoch is up to 20 iterations.
+tol : float, default=1e-8
+    "lbfgs" has converged when an epoch gains less than this, in nats per trial.
+batch_size : int, default=-1
+    Subjects per gradient step; -1: all.
+early_stopping : bool, default=False
+    Hold subjects out, stop when their loss no longer falls, keep the best epoch.
+validation_fraction : float, default=0.2
+    Share of subjects held out for early stopping, at least one.
+n_iter_no_change : int, default=20
+    Epochs without improvement after which early stopping stops.
+device : str, default="auto"
+    A torch device; "auto" takes a GPU if torch sees one.
+callbacks : list of skorch callbacks or None, default=None
+warm_start : bool, default=False
+    Start from the last fit's parameters.
+random_state : int, RandomState or None, default=None
+    Seeds the network's start and the order of minibatches; global seeds stay as they are.
+verbose : int, default=0
+    1 shows progress, 2 also skorch's log of epochs."""
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class SequenceClassifier(ClassifierMixin, BaseEstimator):
+    """A model of subjects' choices, trained by their likelihood.
+
+    A subclass is a dataclass whose fields are its parameters, with :meth:`_make_model` and
+    :meth:`_predict_logits`; in its docstring, ``{shared}`` becomes ``_shared_parameters``.
+    """
+
+    optimizer: str = "lbfgs"
+    lr: float | None = None
+    max_epochs: int = 50
+    tol: float = 1e-8
+    batch_size: int = -1
+    early_stopping: bool = False
+    validation_fraction: float = 0.2
+    n_iter_no_change: int = 20
+    device: str = "auto"
+    callbacks: Sequence[Any] | None = None
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    verbose: int = 0
+
+    _dtype: ClassVar[torch.dtype] = torch.float64
+    _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
+
+    # Parameters of networks alone, see _networks; without annotation, so that they are no fields.
+    n_ensemble = 1
+    weight_decay = 0.0
+    decay_lr = False
+    mirror = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__doc__:
+            cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{shared}", cls._shared_parameters)
+
+    def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> SequenceModel:
+        """Return the model to be fitted, for these sequences and choices of the second class."""
+        raise NotImplementedError
+
+    def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
+        """Return the logit of P(second class) before each choice, (N, T)."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit by the likelihood of the choices.
+
+        Parameters
+        ----------
+        X : DataFrame from :func:`~sklearn_learnrule.make_design`, shape (n_rows, n_columns)
+        y : array-like of shape (n_rows,)
+            Choices, two labels of any type.
+        sample_weight : array-like of shape (n_rows,) or None
+            How much each trial counts; one of weight 0 is unrolled through, not scored.
+
+        Returns
+        -------
+        self
+        """
+        check_training(self)
+        _check_identity_kept(X, y)
+        sequences = self._read(X, reset=True)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        self.classes_ = _two_classes(labels)
+        sequences.check_choices(self._signed(labels))
+        weight = _check_sample_weight(
+            sample_weight, np.empty(len(labels)), dtype=np.float64, ensure_non_negative=True
+        )
+        if not weight.any():
+            raise ValueError("Every sample_weight is zero: no trial is left to score.")
+
+        if self.mirror:
+            _check_signed_by_side(sequences)
+        device = self._device()
+        is_second = labels == self.classes_[1]
+        dataset = SequenceDataset(
+            sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
+        )
+        with seeded(self.random_state, device) as seed:
+            self.nets_ = [
+                self._fit_member(member, sequences, dataset, is_second, device, seed)
+                for member in range(self.n_ensemble)
+            ]
+        self.net_ = self.nets_[0]
+        self._stimulus_names = sequences.feature_names[:-1]
+        self._publish(dataset)
+        self._warn_if_cut_short()
+        return self
+
+    def _fit_member(
+        self,
+        member: int,
+        sequences: Sequences,
+        dataset: SequenceDataset,
+        is_second: NDArray[np.bool_],
+        device: str,
+        seed: int,
+    ) -> SequenceNet:
+        model = self._make_model(sequences, is_second).to(self._dtype)
+        self._go_on(model, member)
+        return train(model, dataset, self, device, seed + member)
+
+    def _go_on(self, model: SequenceModel, member: int) -> None:
+        """Let a warm start begin with the last fit's parameters."""
+        if not (self.warm_start and hasattr(self, "nets_")):
+            return
+        try:
+            model.load_state_dict(self.nets_[member].module_.state_dict())
+        except (RuntimeError, IndexError):
+            raise ValueError(
+                "warm_start goes on from the last fit, which had other layers, another number of "
+                "stimulus columns or a smaller ensemble: set warm_start=False."
+            ) from None
+
+    def _publish(self, dataset: SequenceDataset) -> None:
+        """Set the fitted attributes, after a fit to this dataset."""
+        del dataset
+        self.history_ = self.net_.history
+        self.n_iter_ = len(self.history_)
+
+    def _warn_if_cut_short(self) -> None:
+        converged = dict(self.net_.callbacks_).get("converged")
+        cut_short = self.n_iter_ >= self.max_epochs  # and not ended by early stopping
+        if converged is not None and cut_short and not converged.misses_:
+            warnings.warn(
+                f"{type(self).__name__} has not converged after {self.max_epochs} epochs: raise "
+                "max_epochs, or give fewer parameters to so little data.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+
+    # --------------------------------------------------------------- prediction
+
+    def decision_function(self, X: Any) -> NDArray[np.float64]:
+        """Return the logit of P(second class) before each choice, (n_rows,)."""
+        return self._logits(X)[1]
+
+    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+        """Return the probability of each class before each choice, (n_rows, 2)."""
+        second = expit(self.decision_function(X))
+        return np.column_stack([1 - second, second])
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """Return the likelier choice on each trial, (n_rows,)."""
+        is_second = self.decision_function(X) > 0
+        return self.classes_[is_second.astype(int)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the mean log-likelihood of the choices, in nats per trial (chance: -0.6931).
+
+        Higher is better. It is a proper score, so that model comparison and search are right
+        by default; for accuracy use ``scoring="accuracy"``.
+        """
+        sequences, logits = self._logits(X)
+        labels = self._labels(y)
+        check_consistent_length(logits, labels, sample_weight)
+        sequences.check_choices(self._signed(labels))
+        return log_likelihood(self.classes_[1] == labels, logits, sample_weight=sample_weight)
+
+    def _logits(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
+        sequences = self._read_as_fitted(X)
+        return sequences, sequences.rows(self._predict_logits(sequences))
+
+    def _dataset(self, sequences: Sequences) -> SequenceDataset:
+        return SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device)
+
+    # ------------------------------------------------------------------- checks
+
+    def _read_as_fitted(self, X: Any) -> Sequences:
+        check_is_fitted(self)
+        sequences = self._read(X, reset=False)
+        stimuli = sequences.feature_names[:-1]
+        if len(stimuli) != len(self._stimulus_names):
+            raise ValueError(
+                f"{type(self).__name__} was fitted with the stimulus columns "
+                f"{self._stimulus_names}, but X has {stimuli}."
+            )
+        return sequences
+
+    def _read(self, X: Any, *, reset: bool) -> Sequences:
+        if has_identity(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return read_sequences(X)
+        names = list(X.columns) if isinstance(X, pd.DataFrame) else None
+        values = validate_data(self, X, dtype=np.float64, reset=reset)
+        return read_sequences(values if names is None else pd.DataFrame(values, columns=names))
+
+    def _labels(self, y: Any) -> NDArray[Any]:
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        labels = column_or_1d(y, warn=True)
+        assert_all_finite(labels, input_name="y")
+        return labels
+
+    def _signed(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+        unknown = ~np.isin(labels, self.classes_)
+        if unknown.any():
+            raise ValueError(
+                f"y should hold the classes {self.classes_.tolist()}, but has "
+                f"{show(labels[unknown][0])}."
+            )
+        return np.where(labels == self.classes_[1], 1.0, -1.0)
+
+    def _check_answer_known(self, sequences: Sequences) -> None:
+        if not sequences.answer_known:
+            raise ValueError(
+                f"{type(self).__name__} reads the correct choice, which these rewards do not tell "
+                "(more than one value stands for an error, or none): name the column of correct "
+                "choices, make_design(..., answer=...)."
+            )
+
+    def _device(self) -> str:
+        if self.device != "auto":
+            return str(self.device)
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+
+def _check_identity_kept(X: Any, y: Any) -> None:
+    """Raise if y still names its subjects and X, after some transformer, does not."""
+    if not has_identity(X) and isinstance(y, pd.Series) and "subject" in y.index.names:
+        raise ValueError(
+            "X lost its subject index on the way here, though y still has it: call "
+            "set_output(transform='pandas') on the pipeline or on its transformers."
+        )
+
+
+def _check_signed_by_side(sequences: Sequences) -> None:
+    stimuli = sequences.features[..., :-1]  # 0 in the padding
+    one_sided = (stimuli.min((0, 1)) >= 0) | (stimuli.max((0, 1)) <= 0)
+    if one_sided.any():
+        raise ValueError(
+            "mirror=True swaps left and right by the sign of every stimulus column, but "
+            f"{sequences.feature_names[int(one_sided.argmax())]!r} has one sign only: give it as "
+            "right minus left, or set mirror=False."
+        )
+
+
+def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
+    check_classification_targets(labels)
+    kind = type_of_target(labels, input_name="y")
+    if kind != "binary":
+        raise ValueError(
+            f"Only binary classification is supported. The type of the target is {kind}."
+        )
+    return two_labels(labels, "y")
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
+    return tensor.detach().cpu().double().numpy()

@@ -1,0 +1,41 @@
+"""How networks are trained, which holds for all of them: Adam, single precision, ensembles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+NETWORK_PARAMETERS = """\
+n_ensemble : int, default=3
+    How many networks are fitted, from different seeds; their logits, and so their policies'
+    weights, are averaged.
+weight_decay : float, default=0.3
+    Decoupled weight decay of the layers (AdamW), against overfitting.
+decay_lr : bool, default=False
+    Whether the learning rate falls to 0 over ``max_epochs``, along half a cosine.
+mirror : bool, default=False
+    Whether every animal's mirror image, with left and right swapped, is fitted too. It is worth
+    twice the animals where both sides are learned alike, and hides that they are not. Stimulus
+    columns should be signed by side: they change their sign, as choices do.
+"""
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class NetworkTraining:
+    """The parameters of networks' training.
+
+    Chosen on training animals of the IBL data and simulated cohorts (benchmarks/README.md): small
+    steps for long predict other animals better than large ones that fit the same animals alike.
+    """
+
+    optimizer: str = "adam"
+    max_epochs: int = 1000
+    truncation: int | None = 500
+    n_ensemble: int = 3
+    weight_decay: float = 0.3
+    decay_lr: bool = False
+    mirror: bool = False
+
+    _dtype: ClassVar[torch.dtype] = torch.float32

@@ -1,0 +1,240 @@
+"""How sure a fit is of its parameters: standard errors from the curvature of the likelihood.
+
+N subjects, K policy weights, P numbers that were fitted, Q that are published. The engines give
+first derivatives only, so the second ones are central differences of exact gradients, which yield
+each subject's own first derivatives, its score, at no further cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from scipy.special import ndtri
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
+
+from ._net import LearningModel, SequenceDataset
+
+Floats = NDArray[np.float64]
+
+# Steps of the differences, in standard errors (of a parameter, were the others known): so small
+# that the log-likelihood is a parabola, so large that rounding does not show.
+MIN_STEP, GOOD_STEP, MAX_STEP = 1e-4, 1e-3, 1e-2
+MAX_TRIES = 5
+SINGULAR = 1e-4  # the least eigenvalue of the information, scaled to a diagonal of 1
+MAX_ERROR = 1e3  # a parameter's standard error, over its size, from which on it is not identified
+SHARE_UNKNOWN = 1e-4  # of a value's gradient along directions that are not identified
+MAX_BEND = 5.0  # how often a value's change within one standard error may be what its slope says
+MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
+
+NOT_MAXIMAL = "not at the maximum of the likelihood"
+NOT_IDENTIFIED = "not identified by these trials"
+AT_BOUND = "too close to a bound"
+
+
+def is_parametric(model: LearningModel) -> bool:
+    """Whether what is fitted has names: textbook parameters, or initial weights alone."""
+    return bool(model.rule.textbook_names) or not any(True for _ in model.rule.parameters())
+
+
+def summarize(
+    model: LearningModel,
+    dataset: SequenceDataset,
+    weight_names: Sequence[str],
+    sides: NDArray[Any],
+) -> pd.DataFrame:
+    """Return a fit's parameters and their standard errors, one row a number.
+
+    Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that) and
+    ``weight`` say what it is, ``estimate`` how much.
+
+    ``standard_error`` is the observed information's: of the curvature of the log-likelihood at
+    its maximum. It holds if the rule is true and all subjects share its parameters.
+    ``robust_standard_error``, by the sandwich of subjects' scores with the factor N / (N - 1),
+    does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
+    and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
+
+    Where there is no standard error it is NaN, and ``note`` says why: too close to a bound (a
+    learning rate of 0, and the baseline that it multiplies), not identified by these trials, or
+    not at the maximum of the likelihood (too few epochs, early stopping, truncated gradients).
+
+    It takes 2 gradients a parameter, or 4 where the first step does not suit.
+    """
+    likelihood = LogLikelihood(model, dataset)
+    estimate = likelihood.values(likelihood.fitted)
+    error, robust, note = standard_errors(likelihood)
+    half = ndtri(0.975) * error
+    labels = _labels(likelihood.published(), list(weight_names), sides.tolist())
+    table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
+        estimate=estimate,
+        standard_error=error,
+        robust_standard_error=robust,
+        lower=estimate - half,
+        upper=estimate + half,
+        note=note,
+    )
+    return table if (table["side"] != "").any() else table.drop(columns="side")
+
+
+def _labels(
+    values: dict[str, Tensor], weight_names: list[str], sides: list[Any]
+) -> list[tuple[str, Any, str]]:
+    """Name each number: its parameter, and the side and the policy weight that it belongs to."""
+    places: dict[tuple[int, ...], list[tuple[Any, str]]] = {
+        (): [("", "")],
+        (len(weight_names),): [("", weight) for weight in weight_names],
+        (2, len(weight_names)): list(product(sides, weight_names)),
+    }
+    return [
+        (name, *place)
+        for name, value in values.items()
+        for place in places.get(value.shape, [("", str(i)) for i in range(value.numel())])
+    ]
+
+
+class LogLikelihood:
+    """The log-likelihood of the scored trials as a function of what was fitted, (P,)."""
+
+    def __init__(self, model: LearningModel, dataset: SequenceDataset) -> None:
+        self.model = deepcopy(model)
+        self.model.truncation = None  # gradients are to be exact
+        assert dataset.target is not None
+        self.inputs, (self.choice, self.weight) = dataset.inputs, dataset.target
+        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        self.fitted = parameters_to_vector(self.parameters).detach()
+
+    @property
+    def n_subjects(self) -> int:
+        """N, of subjects of which a trial is scored."""
+        return int((self.weight > 0).any(1).sum())
+
+    def at(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
+        """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
+        vector_to_parameters(parameters, self.parameters)
+        logits = self.model(**self.inputs)  # (N, T)
+        loss = binary_cross_entropy_with_logits(logits, self.choice, reduction="none")
+        subjects = -(loss * self.weight).sum(1)
+        return subjects.detach(), self._gradient(subjects.sum())
+
+    def published(self) -> dict[str, Tensor]:
+        """Return the values that were fitted, under their textbook names."""
+        rule = self.model.rule
+        values = {name: getattr(rule, name) for name in rule.textbook_names}
+        values["initial_weights"] = self.model.initial_weights
+        return {name: value for name, value in values.items() if value.requires_grad}
+
+    def values(self, parameters: Tensor) -> Floats:
+        """Return the published values, (Q,)."""
+        return _to_numpy(self._values(parameters))
+
+    def jacobian(self) -> Floats:
+        """Return the derivatives of the published values at the fit, (Q, P)."""
+        return np.stack([_to_numpy(self._gradient(v)) for v in self._values(self.fitted)])
+
+    def _values(self, parameters: Tensor) -> Tensor:
+        vector_to_parameters(parameters, self.parameters)
+        return torch.cat([value.flatten() for value in self.published().values()])
+
+    def _gradient(self, value: Tensor) -> Tensor:
+        gradients = torch.autograd.grad(
+            value, self.parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        return torch.cat([gradient.flatten() for gradient in gradients])
+
+
+def derivatives(likelihood: LogLikelihood) -> tuple[Floats, Floats]:
+    """Return the subjects' scores (N, P) and the observed information (P, P) at the fit."""
+    along = [_derivatives_along(likelihood, p) for p in range(len(likelihood.fitted))]
+    scores, columns = zip(*along, strict=True)
+    return np.stack(scores, 1), np.stack(columns, 1)
+
+
+def _derivatives_along(likelihood: LogLikelihood, p: int) -> tuple[Floats, Floats]:
+    """Return scores (N,) and a column of the information (P,), by steps of a good length."""
+    size = abs(likelihood.fitted[p].item())
+    step, longest = 1e-6 + 1e-4 * size, 0.1 * max(1.0, size)
+    for _ in range(MAX_TRIES):
+        move = torch.zeros_like(likelihood.fitted)
+        move[p] = step
+        up, gradient_up = likelihood.at(likelihood.fitted + move)
+        down, gradient_down = likelihood.at(likelihood.fitted - move)
+        score, column = (up - down) / (2 * step), (gradient_down - gradient_up) / (2 * step)
+        precision = column[p].abs().sqrt().item()  # 1 / the standard error
+        good = MIN_STEP < step * precision < MAX_STEP
+        if good or step == longest or not np.isfinite(precision):
+            break
+        step = min(GOOD_STEP / max(precision, 1e-300), longest)
+    return _to_numpy(score), _to_numpy(column)
+
+
+def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str]]:
+    """Return the published values' standard errors, robust ones, and notes, each (Q,)."""
+    jacobian = likelihood.jacobian()  # (Q, P)
+    scores, information = derivatives(likelihood)
+    directions, curvature = _diagonalize(information, scores.sum(0), _to_numpy(likelihood.fitted))
+    known = curvature > 0
+    root = directions[:, known] / np.sqrt(curvature[known])  # of the covariance, (P, R)
+    changes = jacobian @ root  # (Q, R): one standard error along each direction
+    error = np.linalg.norm(changes, axis=1)
+    robust = np.linalg.norm(changes @ (scores @ root).T, axis=1)
+    n_subjects = likelihood.n_subjects
+    robust *= np.sqrt(n_subjects / (n_subjects - 1)) if n_subjects > 1 else np.nan
+
+    length = np.linalg.norm(jacobian @ directions, axis=1)
+    unknown = np.linalg.norm(jacobian @ directions[:, curvature == 0], axis=1)
+    moves = root @ changes.T / np.where(error > 0, error, 1)  # (P, Q)
+    reasons = {
+        NOT_MAXIMAL: np.full(len(error), (curvature < 0).any()),
+        NOT_IDENTIFIED: unknown > SHARE_UNKNOWN * length,
+        AT_BOUND: _is_bent(likelihood, moves, error),
+    }
+    note = np.select(list(reasons.values()), list(reasons), "")
+    error[note != ""] = robust[note != ""] = np.nan
+    return error, robust, note.tolist()
+
+
+def _diagonalize(information: Floats, score: Floats, fitted: Floats) -> tuple[Floats, Floats]:
+    """Return directions (P, P), as columns, along each of which alone the information bends.
+
+    And the curvature along each, (P,): 0 where it cannot be told from 0, negative where there
+    is no maximum. Lengths are such that it is about 1 where parameters are independent.
+    """
+    least = 1 / (MAX_ERROR * np.sqrt(SINGULAR) * np.abs(fitted).clip(1))
+    precision = np.sqrt(np.abs(information.diagonal())).clip(least)
+    if not (np.isfinite(information).all() and np.linalg.norm(score / precision) < MAX_SLOPE):
+        return np.eye(len(fitted)), np.full(len(fitted), -1.0)
+    scaled = information / (precision * precision[:, None])
+    # Differences have their error, which asymmetry tells; and a ridge that is level but curved
+    # bends along itself by as much as it still rises across.
+    asymmetry, slope = np.abs(scaled - scaled.T).max(), np.linalg.norm(score / precision)
+    tolerance = max(SINGULAR, 10 * asymmetry, slope)
+    curvature, directions = np.linalg.eigh((scaled + scaled.T) / 2)
+    return directions / precision[:, None], np.where(np.abs(curvature) > tolerance, curvature, 0)
+
+
+def _is_bent(likelihood: LogLikelihood, moves: Floats, error: Floats) -> NDArray[np.bool_]:
+    """Tell where the slope at the fit says nothing of how a value changes around it, (Q,).
+
+    Each of ``moves`` (P, Q) is one standard error of a value. Where a root goes to 0, its square
+    changes by far more than its slope says, and what is divided by the square by far less.
+    """
+    here = likelihood.values(likelihood.fitted)
+    change = np.zeros(len(here))  # to expect by the slope: 1
+    for q in np.flatnonzero(error > 0):
+        move = torch.as_tensor(moves[:, q]).to(likelihood.fitted)
+        for part in (-1, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1):
+            there = likelihood.values(likelihood.fitted + part * move)
+            change[q] = np.fmax(change[q], abs((there - here)[q] / part) / error[q])
+    return ~((change > 1 / MAX_BEND) & (change < MAX_BEND))
+
+
+def _to_numpy(tensor: Tensor) -> Floats:
+    return tensor.detach().cpu().numpy()

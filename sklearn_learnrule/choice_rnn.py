@@ -1,0 +1,151 @@
+"""The rival without a policy: a small recurrent network straight to the choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
+from ._net import SequenceModel
+from ._networks import NETWORK_PARAMETERS, NetworkTraining
+from ._sequences import Sequences
+from .engine import choice_logits, choose_choice_engine
+
+
+class ChoiceRNN(SequenceModel):
+    """A GRU over what is known before each choice, read out as the logit of P(y = 1)."""
+
+    def __init__(
+        self,
+        n_stimuli: int,
+        memory_size: int = 8,
+        session_input: bool = True,
+        answer_input: bool = True,
+        *,
+        truncation: int | None = None,
+        engine: str = "auto",
+    ) -> None:
+        super().__init__()
+        n_inputs = n_stimuli + 2 + session_input + answer_input
+        self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
+        self.readout = nn.Linear(memory_size, 1)
+        self.session_input = session_input
+        self.answer_input = answer_input
+        self.truncation = truncation
+        self.engine = engine
+
+    def inputs(
+        self,
+        features: Tensor,
+        choice: Tensor,
+        reward: Tensor,
+        answer: Tensor,
+        session_start: Tensor,
+        observed: Tensor,
+    ) -> Tensor:
+        """Return the stimulus and the outcome of the trial before, (N, T, D).
+
+        Choice and answer are -1 or +1, 0 where unknown. A sequence's first trial opens a session.
+        """
+        known = _previous(observed.to(features.dtype))
+        outcome = [known * (2 * _previous(choice) - 1), _previous(reward)]
+        if self.session_input:
+            outcome.append(_previous(session_start, on_first=1))
+        if self.answer_input:
+            outcome.append(known * (2 * _previous(answer) - 1))
+        stimuli = features[..., :-1]  # without the bias, which the network has
+        return torch.cat([stimuli, torch.stack(outcome, -1)], -1)
+
+    def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
+        """Return the logit of P(y = 1) on each trial, (N, T)."""
+        lengths = features[..., -1].count_nonzero(1)  # the bias is 1, but in the padding 0
+        return choice_logits(
+            self.gru,
+            self.readout,
+            self.inputs(features, **trials),
+            lengths,
+            truncation=self.truncation,
+            engine=self.engine,
+        )
+
+    def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
+        del n_subjects
+        return choose_choice_engine(device) if self.engine == "auto" else self.engine
+
+
+def _previous(values: Tensor, on_first: float = 0) -> Tensor:
+    """Shift (N, T) values by one trial."""
+    return nn.functional.pad(values, (1, -1), value=on_first)
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
+    """A recurrent network straight to the choice: neither a policy with weights nor a rule.
+
+    h' = GRU(stimulus, previous choice, previous reward, session start, previous correct choice;
+    h), logit of P(y = 1) = c + readout . h'. It learns from the same X as the rules, so that it
+    tells what their assumption, a policy that is linear in the stimulus, costs or gains.
+
+    Parameters
+    ----------
+    memory_size : int, default=8
+        Units of the GRU.
+    session_input, answer_input : bool, default=True
+        Whether the network sees that a trial opens a session, and the correct choice before.
+    truncation : int or None, default=500
+        Stop gradients every so many trials; None: they are exact.
+    engine : "auto", "loop" or "fused", default="auto"
+        torch's own GRU, or kernels compiled for CPUs; the numbers are the same.
+    {shared}
+
+    References
+    ----------
+    Ji-An, Benna & Mattar (2025), Nature 644. Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ChoiceRNNClassifier, SubjectKFold, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> from sklearn.model_selection import cross_val_score
+    >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
+    >>> rival = ChoiceRNNClassifier(memory_size=4, max_epochs=100, random_state=0)
+    >>> (cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all()
+    np.True_
+    """
+
+    memory_size: int = 8
+    session_input: bool = True
+    answer_input: bool = True
+    engine: str = "auto"
+    lr: float | None = 0.01  # at .003 it has hardly begun to learn after 300 epochs
+    max_epochs: int = 300
+
+    _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + TRAINING_PARAMETERS.replace(
+        "lr : float or None, default=None", "lr : float or None, default=0.01"
+    )
+
+    def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> ChoiceRNN:
+        del is_second
+        if self.memory_size < 1:
+            raise ValueError(f"memory_size should be at least 1, got {self.memory_size}.")
+        if self.answer_input:
+            self._check_answer_known(sequences)
+        return ChoiceRNN(
+            len(sequences.feature_names) - 1,
+            self.memory_size,
+            self.session_input,
+            self.answer_input,
+            truncation=self.truncation,
+            engine=self.engine,
+        )
+
+    def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
+        if self.net_.module_.answer_input:
+            self._check_answer_known(sequences)
+        dataset = self._dataset(sequences)
+        return np.mean([to_numpy(net.predict_logits(dataset)) for net in self.nets_], 0)

@@ -1,0 +1,169 @@
+"""Sessions in the folders of the International Brain Laboratory's release.
+
+A session is a folder ``<lab>/Subjects/<subject>/<date>/<number>``; its trials are the arrays
+``alf/_ibl_trials.<name>.npy``, of equal length. There choice is -1 (right), 0 (none) or 1 (left),
+feedbackType is -1 (error), 0 (none) or 1 (reward), and contrasts are NaN on the side without a
+stimulus.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+CODED = ("choice", "feedbackType")
+GRADED = ("contrastLeft", "contrastRight", "probabilityLeft")
+DATE_AND_NUMBER = re.compile(r"\d{4}-\d\d-\d\d/\d+")
+
+
+class Session(NamedTuple):
+    """Where a session lies. Sessions sort by subject, then as they happened."""
+
+    subject: str
+    date: str
+    number: int
+    lab: str
+    folder: Path
+
+    @classmethod
+    def at(cls, folder: Path) -> Session:
+        """Read a session's names from its place; a subject outside a lab has lab ""."""
+        date, subject, subjects = folder.parent, folder.parents[1], folder.parents[2]
+        lab = subjects.parent.name if subjects.name == "Subjects" else ""
+        return cls(subject.name, date.name, int(folder.name), lab, folder)
+
+    @property
+    def label(self) -> str:
+        return f"{self.date}/{self.folder.name}"
+
+
+def find_sessions(path: str | os.PathLike[str]) -> list[Session]:
+    """Find the sessions at or below a folder, in order."""
+    top = Path(os.path.abspath(path))  # the names of a session's parents tell whose it is
+    top = top.parent if top.name == "alf" else top
+    sessions = []
+    for name, subfolders, _ in os.walk(top, onerror=_warn_of_folder, followlinks=True):
+        folder = Path(name)
+        if DATE_AND_NUMBER.fullmatch(f"{folder.parent.name}/{folder.name}"):
+            sessions.append(Session.at(folder))
+            subfolders.clear()  # a session holds no other
+    if not sessions:
+        raise ValueError(
+            f"{path} holds no session of the IBL's release: expected the release's root, a lab, "
+            "a subject or a session, in folders <lab>/Subjects/<subject>/<date>/<number>/alf."
+        )
+    return sorted(sessions)
+
+
+def _warn_of_folder(error: OSError) -> None:
+    warnings.warn(f"{error.filename} is left out: {error.strerror}.", stacklevel=6)
+
+
+def read_sessions(
+    sessions: Sequence[Session], max_trials: int | None = None, verbose: bool = False
+) -> tuple[list[pd.DataFrame], pd.DataFrame]:
+    """Read sessions in order, of each subject until it has ``max_trials``.
+
+    Returns
+    -------
+    tables : list of DataFrame
+        The trials of each session that can be read, in the field's usual columns.
+    report : DataFrame
+        How many trials were read and dropped, one row a session; ``problem`` says why a session
+        was left out.
+    """
+    tables, rows = [], []
+    n_kept: Counter[str] = Counter()
+    read: set[tuple[Any, ...]] = set()
+    for session in tqdm(sessions, unit=" sessions", disable=not verbose):
+        if max_trials is not None and n_kept[session.subject] >= max_trials:
+            continue
+        names = {"subject": session.subject, "session": session.label}
+        try:
+            if session[:3] in read:
+                raise ValueError(f"it was read already; {session.folder} holds it again")
+            arrays = _read_arrays(session.folder / "alf")
+        except ValueError as error:
+            rows.append({**names, "problem": str(error)})
+            continue
+        read.add(session[:3])
+        columns, counts = _decode(arrays)
+        rows.append({**names, **counts, "problem": ""})
+        tables.append(pd.DataFrame({"lab": session.lab, **names, **columns}))
+        n_kept[session.subject] += len(tables[-1])
+    report = pd.DataFrame(rows).set_index(["subject", "session"])
+    return tables, report
+
+
+def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
+    arrays = {name: _read(folder / f"_ibl_trials.{name}.npy") for name in (*CODED, *GRADED)}
+    lengths = {name: len(array) for name, array in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise ValueError(f"the arrays in {folder} differ in length ({listed})")
+    for name, array in arrays.items():
+        good = np.isin(array, (-1, 0, 1)) if name in CODED else ~(np.abs(array) > 1)
+        if not good.all():
+            expected = "-1, 0 or 1" if name in CODED else "NaN or numbers from -1 to 1"
+            file = folder / f"_ibl_trials.{name}.npy"
+            raise ValueError(f"{file} must hold {expected}, but holds {array[~good][0]}")
+    return arrays
+
+
+def _read(file: Path) -> NDArray[Any]:
+    try:
+        with file.open("rb") as stream:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError:
+        raise ValueError(f"{file} is missing") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(f"{file} cannot be read ({error})") from error
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]  # (T, 1) -> (T,)
+    if array.ndim != 1 or array.dtype.kind not in "iuf":
+        raise ValueError(
+            f"{file} must hold one number a trial, but holds {array.dtype} of shape {array.shape}"
+        )
+    return array
+
+
+def _decode(raw: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+    """Drop the trials without a choice, an outcome or a stimulus, and code the rest as is usual.
+
+    A trial without feedback timed out: the choice beside it was not made.
+    """
+    missed = raw["choice"] == 0
+    no_feedback = ~missed & (raw["feedbackType"] == 0)
+    no_contrast = np.isnan(raw["contrastLeft"]) & np.isnan(raw["contrastRight"])
+    no_contrast &= ~missed & ~no_feedback
+    kept = ~(missed | no_feedback | no_contrast)
+    counts = {
+        "read": len(kept),
+        "misses": int(missed.sum()),
+        "rewarded_misses": int((missed & (raw["feedbackType"] == 1)).sum()),
+        "no_feedback": int(no_feedback.sum()),
+        "no_contrast": int(no_contrast.sum()),
+    }
+    choice, feedback = raw["choice"][kept], raw["feedbackType"][kept]
+    left, right = np.nan_to_num([raw[f"contrast{side}"][kept] for side in ("Left", "Right")])
+    counts["negative_contrasts"] = int(((left < 0) | (right < 0)).sum())
+    signed = right - left  # as is usual: so a negative contrast lands on the other side
+    columns = {
+        "contrastLeft": np.where(signed < 0, -signed, 0.0),
+        "contrastRight": np.where(signed > 0, signed, 0.0),
+        "probabilityLeft": raw["probabilityLeft"][kept],
+        "choice": (choice == -1).astype(np.int64),
+        "feedbackType": (feedback == 1).astype(np.int64),
+        "answer": (feedback * choice == -1).astype(np.int64),
+    }
+    return columns, counts

@@ -1,0 +1,78 @@
+"""A GRU's step, forward and backward, in the rows of the network kernels.
+
+Of the layers, the first maps the inputs to the gates, the second the memory; the third's
+input is the new memory. numba's disk cache watches the file of a cached kernel only: after
+a change here, touch the files that import it.
+"""
+
+from __future__ import annotations
+
+from numba import njit
+
+from ._kernels_layers import INPUT, N_COLUMNS, OUTPUT, copy, linear, linear_back
+from ._kernels_vector import length, load, shift, sigmoid, store, tanh
+
+
+@njit
+def gru(network, layers, parameters, row):
+    """Fill the new memory's slot, given the inputs' part of the gates, which r, z, n replace."""
+    from_inputs, from_memory = layers, shift(layers, N_COLUMNS)
+    linear(from_memory, parameters, row)
+    gates, gates_h = shift(row, from_inputs[OUTPUT]), shift(row, from_memory[OUTPUT])
+    old, new = old_memory(layers, row), new_memory(layers, row)
+    m = network.memory_width
+    for j in range(0, m, length(row)):
+        r = sigmoid(load(gates, j) + load(gates_h, j))
+        z = sigmoid(load(gates, m + j) + load(gates_h, m + j))
+        n = tanh(load(gates, 2 * m + j) + r * load(gates_h, 2 * m + j))
+        store(gates, j, r)
+        store(gates, m + j, z)
+        store(gates, 2 * m + j, n)
+        store(new, j, n + z * (load(old, j) - n))
+
+
+@njit
+def gru_back(network, layers, transposed, row, deltas, adjoint_memory):
+    """Take the adjoint of the memory one trial back, with what the layer above adds to it."""
+    from_inputs, from_memory = layers, shift(layers, N_COLUMNS)
+    gates, gates_h = shift(row, from_inputs[OUTPUT]), shift(row, from_memory[OUTPUT])
+    back, back_h = shift(deltas, from_inputs[OUTPUT]), shift(deltas, from_memory[OUTPUT])
+    old = old_memory(layers, row)
+    m = network.memory_width
+    for j in range(0, m, length(row)):
+        r, z, n = load(gates, j), load(gates, m + j), load(gates, 2 * m + j)
+        delta = load(new_memory(layers, deltas), j) + load(adjoint_memory, j)
+        delta_n = delta * (1.0 - z) * (1.0 - n * n)
+        delta_z = delta * (load(old, j) - n) * z * (1.0 - z)
+        delta_r = delta_n * load(gates_h, 2 * m + j) * r * (1.0 - r)
+        store(back, j, delta_r)
+        store(back_h, j, delta_r)
+        store(back, m + j, delta_z)
+        store(back_h, m + j, delta_z)
+        store(back, 2 * m + j, delta_n)
+        store(back_h, 2 * m + j, delta_n * r)
+        store(adjoint_memory, j, delta * z)
+    linear_back(from_memory, transposed, deltas)
+    for j in range(0, m, length(row)):
+        through_gates = load(old_memory(layers, deltas), j)
+        store(adjoint_memory, j, load(adjoint_memory, j) + through_gates)
+
+
+@njit
+def old_memory(layers, row):
+    return shift(row, layers[N_COLUMNS + INPUT])
+
+
+@njit
+def new_memory(layers, row):
+    return shift(row, layers[2 * N_COLUMNS + INPUT])
+
+
+@njit
+def fill_memories(network, layers, parameters, memory, n_rows, rows):
+    """Fill old and new memory of a block's rows, given the inputs' part of the gates."""
+    for i in range(n_rows):
+        row = shift(rows, i * network.row_size)
+        copy(memory, old_memory(layers, row), network.memory_width)
+        gru(network, layers, parameters, row)
+        memory = new_memory(layers, row)

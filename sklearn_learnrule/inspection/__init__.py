@@ -1,0 +1,33 @@
+"""See the rule: what fitted estimators do after a trial, as tidy tables without matplotlib.
+
+Every function takes one fitted estimator (a pipeline that ends in one, a search), a list or a
+dict of them (seeds, or refits of :func:`bootstrap_fits`), or the result of scikit-learn's
+``cross_validate(..., return_estimator=True, return_indices=True)``. The column ``fit`` tells
+them apart, and :func:`band` makes means with intervals of them.
+"""
+
+from ._asymmetry import asymmetry_table
+from ._bands import band, bootstrap_fits
+from ._curves import (
+    psychometric_table,
+    relative_log_likelihood,
+    session_table,
+    weight_trajectories,
+)
+from ._histories import history_table
+from ._nearest import TEXTBOOK_RULES, nearest_rules
+from ._updates import update_table
+
+__all__ = [
+    "TEXTBOOK_RULES",
+    "asymmetry_table",
+    "band",
+    "bootstrap_fits",
+    "history_table",
+    "nearest_rules",
+    "psychometric_table",
+    "relative_log_likelihood",
+    "session_table",
+    "update_table",
+    "weight_trajectories",
+]

@@ -1,0 +1,198 @@
+"""Asymmetries in numbers: correct and error, left and right, after reward and after none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from .._sequences import Floats, Ints
+from ..rules import choice_probability
+from ._fits import RuleFit, read_rule_fits
+from ._lived import Lived, draw_windows, read_lived
+from ._probes import take, update_after
+
+N_BACK = 20  # lived trials that a memory takes in before a run
+
+
+def asymmetry_table(
+    estimators: Any,
+    X: pd.DataFrame,
+    *,
+    run_length: int = 4,
+    n_states: int = 100,
+    n_bootstraps: int = 1000,
+    level: float = 0.95,
+    random_state: int | np.random.RandomState | None = 0,
+) -> pd.DataFrame:
+    """Compare the updates after correct choices and errors, on each side, and after runs.
+
+    Everything is an average over the states (weights, stimulus, choice, outcome) that the
+    animals in X went through, every trial alike, in two measures for each weight:
+
+    - "update", its mean change per trial. That of the stimulus weight after errors is below 0
+      with a negative baseline, which strengthens whatever was chosen.
+    - "learning_rate", the slope of its change on (y - p) x, the policy's gradient, by which
+      states of more and of less certain choices compare. It is above 0 where the change is
+      towards the choice made, below where it is away from it. REINFORCE with rewards of 1 and 0
+      has alpha (1 - b) after correct choices and -alpha b after errors.
+
+    Runs are not looked for in the data, where they come with other states: at ``n_states``
+    states of each animal, the memory takes in 20 trials in a row that some animal lived through,
+    then ``run_length`` rewarded or unrewarded ones drawn from X, with the weights held. Without
+    a memory there is no difference.
+
+    Parameters
+    ----------
+    estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
+    X : DataFrame from :func:`~sklearn_learnrule.make_design`
+    run_length : int, default=4
+    n_states : int, default=100
+    n_bootstraps : int, default=1000
+        How often animals are drawn with replacement for the interval, while the rule stays as
+        it is. What it would be, were it fitted to other animals, a list of
+        :func:`bootstrap_fits` tells: take the :func:`band` of ``estimate`` over its fits.
+    level : float, default=0.95
+        The interval lies between percentiles of the bootstrap.
+    random_state : int, RandomState or None, default=0
+
+    Returns
+    -------
+    DataFrame, one row a fit, group, measure and weight
+        ``fit``; ``contrast`` ("outcome", "side" or "run"); ``group``: "correct" and "error";
+        the class that was correct; "rewarded" and "unrewarded"; and the difference of the two,
+        as in "correct - error"; ``measure``; ``weight``; ``estimate``, ``lower`` and ``upper``
+        (weight change per trial); ``n_trials``.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(20, 500, random_state=0))
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
+    >>> table = asymmetry_table(rule, X).query("contrast == 'outcome' and weight == 'stimulus'")
+    >>> table[["group", "measure", "estimate", "lower", "upper"]].round(3)
+                  group        measure  estimate  lower  upper
+    0           correct         update     0.008  0.007  0.008
+    2           correct  learning_rate     0.032  0.032  0.032
+    4             error         update    -0.007 -0.007 -0.007
+    6             error  learning_rate     0.011  0.011  0.011
+    8   correct - error         update     0.015  0.015  0.015
+    10  correct - error  learning_rate     0.021  0.021  0.021
+    """
+    fits = read_rule_fits(estimators)
+    lived = read_lived(X)
+    rng = check_random_state(random_state)
+    n_subjects = lived.subject.max() + 1
+    state = _draw_states(lived, n_states, rng)  # (n,)
+    runs = _draw_runs(lived, len(state), run_length, rng)  # each (n, L)
+    drawn = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
+    times_drawn = np.vstack([np.ones(n_subjects), drawn])  # (1 + B, N), first all alike
+    rows = []
+    for fit in fits:
+        contrasts = _contrasts(fit, X, lived, state, runs)
+        for contrast, groups in contrasts.items():
+            for row in _compare(groups, times_drawn, level, fit.weight_names):
+                rows.append({"fit": fit.name, "contrast": contrast, **row})
+    return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """Updates and policy gradients, both (n, K), and whose they are, (n,)."""
+
+    update: Floats
+    gradient: Floats
+    subject: Ints
+
+    def __getitem__(self, rows: NDArray[Any]) -> _Steps:
+        return _Steps(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def measure(self, times_drawn: Floats) -> dict[str, Floats]:
+        """Return each measure where animals (N,) count so many times (B, N), (B, K)."""
+
+        def total(values: Floats) -> Floats:
+            by_subject = np.zeros((times_drawn.shape[1], values.shape[1]))  # (N, K)
+            np.add.at(by_subject, self.subject, values)
+            return times_drawn @ by_subject
+
+        with np.errstate(invalid="ignore"):  # NaN where no drawn animal has such a trial
+            return {
+                "update": total(self.update) / total(np.ones_like(self.update)),
+                "learning_rate": total(self.update * self.gradient) / total(self.gradient**2),
+            }
+
+
+def _contrasts(
+    fit: RuleFit, X: pd.DataFrame, lived: Lived, state: Ints, runs: Mapping[str, Ints]
+) -> dict[str, dict[str, _Steps]]:
+    """Return the two groups of steps of each contrast."""
+    weights, update, trials = fit.visit(X).rows()
+    p = choice_probability(weights, trials.features)  # (n,)
+    gradient = (trials.choice - p)[:, None] * trials.features  # (n, K)
+    steps = _Steps(update.numpy(), gradient.numpy(), lived.subject)
+
+    probes = take(trials, state[:, None])  # (n_states, 1)
+    after = {}
+    for name, run in runs.items():
+        updates = update_after(fit.rules, weights[state], take(trials, run), probes)
+        after[name] = replace(steps[state], update=updates[:, 0].numpy())
+
+    first, second = map(str, fit.final.classes_)
+    return {
+        "outcome": {"correct": steps[lived.correct], "error": steps[~lived.correct]},
+        "side": {first: steps[~lived.answer], second: steps[lived.answer]},
+        "run": after,
+    }
+
+
+def _compare(
+    groups: Mapping[str, _Steps], times_drawn: Floats, level: float, weight_names: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield a row each group, measure and weight, then those of the groups' difference."""
+    (first, one), (second, other) = (
+        (name, steps.measure(times_drawn)) for name, steps in groups.items()
+    )
+    difference = {measure: one[measure] - other[measure] for measure in one}
+    sizes = [len(steps.subject) for steps in groups.values()]
+    names = (first, second, f"{first} - {second}")
+    for group, measures, size in zip(
+        names, (one, other, difference), (*sizes, sum(sizes)), strict=True
+    ):
+        for measure, values in measures.items():
+            lower, upper = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+            for k, weight in enumerate(weight_names):
+                yield {
+                    "group": group,
+                    "measure": measure,
+                    "weight": weight,
+                    "estimate": values[0, k],
+                    "lower": lower[k],
+                    "upper": upper[k],
+                    "n_trials": size,
+                }
+
+
+def _draw_states(lived: Lived, n_states: int, rng: np.random.RandomState) -> Ints:
+    """Return rows of ``lived``, up to ``n_states`` of each animal."""
+    shuffled = rng.permutation(len(lived.subject))
+    place = pd.Series(shuffled).groupby(lived.subject[shuffled]).cumcount()
+    return np.sort(shuffled[place < n_states])
+
+
+def _draw_runs(
+    lived: Lived, n_runs: int, length: int, rng: np.random.RandomState
+) -> dict[str, Ints]:
+    """Return rows of ``lived``: a stretch as it was lived, the same in both, then a run."""
+    before = draw_windows(lived, n_runs, N_BACK, rng)
+    runs = {}
+    for name, which in (("rewarded", lived.rewarded), ("unrewarded", ~lived.rewarded)):
+        if not which.any():
+            raise ValueError(f"A run is made of {name} trials, but X has none.")
+        runs[name] = np.hstack([before, rng.choice(np.flatnonzero(which), (n_runs, length))])
+    return runs

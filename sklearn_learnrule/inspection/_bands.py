@@ -1,0 +1,141 @@
+"""Uncertainty: refits on animals drawn anew, and bands over fits or animals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student_t
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_random_state
+from tqdm import tqdm
+
+from .._sequences import subjects_of
+
+INTERVALS = ("percentile", "t")
+
+
+def bootstrap_fits(
+    estimator: Any,
+    X: pd.DataFrame,
+    y: ArrayLike,
+    *,
+    n_bootstraps: int = 20,
+    sample_weight: ArrayLike | None = None,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 1,
+) -> list[Any]:
+    """Refit on animals drawn with replacement.
+
+    How often an animal was drawn is the weight of its trials in the likelihood; one that was
+    not drawn is left out. So nobody is in two places at once, in training and in an early
+    stopping's validation. What is not the likelihood, such as a transformer of a pipeline,
+    takes each drawn animal once.
+
+    Parameters
+    ----------
+    estimator : classifier that takes ``sample_weight``, or pipeline that ends in one
+        Its ``random_state``, if an int, is the same in every refit, whose spread is then of
+        the animals alone.
+    X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
+    n_bootstraps : int, default=20
+    sample_weight : array-like of shape (n_rows,) or None, default=None
+        What each trial counts beside, e.g. 0 to unroll through without scoring.
+    random_state : int, RandomState or None, default=None
+        Draws the animals.
+    n_jobs : int or None, default=None
+        Fits at a time.
+    verbose : int, default=1
+        Whether to show progress.
+
+    Returns
+    -------
+    list of fitted clones
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(10, 300, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None)
+    >>> fits = bootstrap_fits(rule, X, y, n_bootstraps=5, random_state=0, verbose=0)
+    >>> [fit.learning_rate_[0].round(3).item() for fit in fits]
+    [0.019, 0.019, 0.022, 0.018, 0.021]
+    """
+    if n_bootstraps < 1:
+        raise ValueError(f"n_bootstraps should be at least 1, got {n_bootstraps}.")
+    codes, subjects = pd.factorize(subjects_of(X))
+    n_subjects = len(subjects)
+    rng = check_random_state(random_state)
+    draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
+    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    labels = pd.Series(np.asarray(y), X.index)
+    tasks = [joblib.delayed(_refit)(estimator, X, labels, weight * draw[codes]) for draw in draws]
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    progress = tqdm(parallel(tasks), "bootstrap", n_bootstraps, unit="fit", disable=not verbose)
+    return list(progress)
+
+
+def _refit(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[np.float64]) -> Any:
+    by_subject = pd.Series(weight).groupby(np.asarray(subjects_of(X)))
+    drawn = by_subject.transform("max").to_numpy() > 0
+    name = "sample_weight"
+    if isinstance(estimator, Pipeline):
+        name = f"{estimator.steps[-1][0]}__{name}"
+    return clone(estimator).fit(X[drawn], y[drawn], **{name: weight[drawn]})
+
+
+def band(
+    table: pd.DataFrame,
+    value: str,
+    *,
+    by: str | Sequence[str],
+    over: str = "fit",
+    interval: str = "percentile",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """Reduce a table to means with an interval over fits, or over animals.
+
+    Parameters
+    ----------
+    table : DataFrame from this module
+    value : str
+        The column to reduce, e.g. "update_stimulus".
+    by : str or list of str
+        The columns to tell apart; over the others, the mean is taken within each fit or
+        animal first.
+    over : str, default="fit"
+        The column of what varies: "fit", or "subject" where the table has one.
+    interval : "percentile" or "t", default="percentile"
+        Between percentiles, for refits of :func:`bootstrap_fits`, whose spread *is* the
+        uncertainty; or Student's confidence interval of the mean, for independent animals.
+    level : float, default=0.95
+
+    Returns
+    -------
+    DataFrame, one row a combination of ``by``
+        Those columns, ``mean``, ``lower``, ``upper`` and ``n``, how many there were.
+    """
+    by = [by] if isinstance(by, str) else list(by)
+    missing = [name for name in (value, over, *by) if name not in table]
+    if missing:
+        raise ValueError(f"The table has no column {missing[0]!r}, but {list(table)}.")
+    if interval not in INTERVALS:
+        raise ValueError(f"interval should be one of {INTERVALS}, got {interval!r}.")
+    each = table.groupby([*by, over], observed=True, sort=False)[value].mean()
+    groups = each.groupby(level=by, observed=True, sort=False)
+    mean, n = groups.mean(), groups.count()
+    if interval == "percentile":
+        tail = (1 - level) / 2
+        lower, upper = groups.quantile(tail), groups.quantile(1 - tail)
+    else:
+        half = groups.sem() * student_t.ppf((1 + level) / 2, n - 1)
+        lower, upper = mean - half, mean + half
+    bands = {"mean": mean, "lower": lower, "upper": upper, "n": n}
+    return pd.DataFrame(bands).reset_index()

@@ -1,0 +1,247 @@
+"""Weights, psychometric curves and learning curves, of models and of animals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_consistent_length
+
+from .._design import HISTORY, IDENTITY, show
+from .._sequences import read_sequences, subjects_of
+from ._fits import Fit, read_fits, read_rule_fits
+from ._probes import MANY_STIMULI
+
+N_BINS = 10
+
+
+def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
+    """Tabulate the policy weights before each choice.
+
+    Parameters
+    ----------
+    estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
+        Of the result of ``cross_validate(..., return_estimator=True, return_indices=True)``,
+        each fit gives the weights of the animals that it has not seen.
+    X : DataFrame from :func:`~sklearn_learnrule.make_design`
+
+    Returns
+    -------
+    DataFrame, one row a fit and trial
+        ``fit``; ``subject``, ``session`` and ``trial`` as in X; ``weight_<name>`` of every weight.
+    """
+    tables = []
+    for fit in read_rule_fits(estimators):
+        rows = fit.held_out(X)
+        weights = fit.final.predict_weights(fit.transform(rows)).add_prefix("weight_")
+        table = rows.reset_index()  # identity may be in the index or in columns
+        identity = table[[name for name in IDENTITY if name in table]]
+        tables.append(fit.named(identity.join(weights.reset_index(drop=True))))
+    return pd.concat(tables, ignore_index=True)
+
+
+def psychometric_table(
+    estimators: Any,
+    X: pd.DataFrame,
+    y: ArrayLike,
+    *,
+    stimulus: str | None = None,
+    by: str | pd.Series | None = None,
+) -> pd.DataFrame:
+    """Tabulate how often the second class is chosen at each stimulus, by model and animal.
+
+    Parameters
+    ----------
+    estimators : fitted classifier, list, dict or cv results
+        Any classifier with ``predict_proba``. Of the result of ``cross_validate(...,
+        return_estimator=True, return_indices=True)``, each fit predicts the animals that it
+        has not seen.
+    X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
+    stimulus : str or None, default=None
+        The stimulus column; None: the first. If it has more than 25 values, they are put into
+        ten bins of as many trials, each shown by its mean.
+    by : None, "session" or Series with a value for each row of X, default=None
+        What to tell apart: nothing, the animals' first, second, ... sessions, or anything
+        else, such as stages of training.
+
+    Returns
+    -------
+    DataFrame, one row a fit, animal, part and stimulus value
+        ``fit``; ``subject``; the name of ``by`` if given; the stimulus; ``n_trials``;
+        ``animal``, the share of choices of the second class; ``model``, the mean predicted
+        probability of it.
+    """
+    stimulus = _stimulus(X, stimulus)
+    parts = pd.DataFrame({stimulus: _few_values(X[stimulus].to_numpy())})
+    if isinstance(by, pd.Series):
+        check_consistent_length(X, by)
+        parts.insert(0, by.name or "part", by.to_numpy())
+    elif by == "session":
+        parts.insert(0, "session", _session_numbers(X))
+    elif by is not None:
+        raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
+    tables = []
+    for fit in read_fits(estimators):
+        trials = _predict(fit, X, y).join(fit.held_out(parts).reset_index(drop=True))
+        curve = trials.groupby(["subject", *parts], observed=True).agg(
+            n_trials=("is_second", "size"), animal=("is_second", "mean"), model=("second", "mean")
+        )
+        tables.append(fit.named(curve.reset_index()))
+    return pd.concat(tables, ignore_index=True)
+
+
+def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+    """Tabulate learning curves: correct choices of animal and model, and fit, by session.
+
+    Parameters
+    ----------
+    estimators : fitted classifier, list, dict or cv results
+        As in :func:`psychometric_table`.
+    X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
+
+    Returns
+    -------
+    DataFrame, one row a fit, animal and session
+        ``fit``; ``subject``; ``session``, numbered from 1 within each animal; ``n_trials``;
+        ``animal``, the share of correct choices, and ``model``, the mean predicted
+        probability of a correct one, of the trials whose outcome X tells (all but an
+        animal's last); ``log_likelihood`` (mean, nats per trial).
+
+    Raises
+    ------
+    ValueError
+        If X does not tell which choice was correct.
+    """
+    answer = _answers(X)
+    session = pd.Series(_session_numbers(X))
+    tables = []
+    for fit in read_fits(estimators):
+        trials = _predict(fit, X, y)
+        trials["session"] = fit.held_out(session).to_numpy()
+        z = fit.held_out(answer).to_numpy()  # 0, 1 or NaN
+        trials["animal"] = (trials["is_second"] == z).where(np.isfinite(z)).astype(float)
+        trials["model"] = z * trials["second"] + (1 - z) * (1 - trials["second"])
+        curve = trials.groupby(["subject", "session"], observed=True).agg(
+            n_trials=("is_second", "size"),
+            animal=("animal", "mean"),
+            model=("model", "mean"),
+            log_likelihood=("log_likelihood", "mean"),
+        )
+        tables.append(fit.named(curve.reset_index()))
+    return pd.concat(tables, ignore_index=True)
+
+
+def relative_log_likelihood(
+    estimators: Any, reference: Any, X: pd.DataFrame, y: ArrayLike
+) -> pd.DataFrame:
+    """Tabulate each animal's log-likelihood relative to that of a reference.
+
+    Parameters
+    ----------
+    estimators : fitted classifier, list, dict or cv results
+        As in :func:`psychometric_table`.
+    reference : fitted classifier, or as many as there are ``estimators``
+        Of cv results, those on the same folds.
+    X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
+
+    Returns
+    -------
+    DataFrame, one row a fit and animal
+        ``fit``; ``subject``; ``n_trials``; ``log_likelihood``, ``reference`` and their
+        ``difference`` (means, nats per trial).
+
+    See Also
+    --------
+    sklearn_learnrule.compare_rules : Fits and scores rules on held-out animals.
+    """
+    fits, references = read_fits(estimators), read_fits(reference)
+    if len(references) == 1:
+        references = references * len(fits)
+    if len(references) != len(fits):
+        raise ValueError(
+            f"reference should be one fit or as many as estimators, {len(fits)}, got "
+            f"{len(references)}."
+        )
+    tables = []
+    for fit, other in zip(fits, references, strict=True):
+        if not np.array_equal(fit.held_out(_row_numbers(X)), other.held_out(_row_numbers(X))):
+            raise ValueError(
+                f"The reference of {show(fit.name)} was not held out on the same rows: give the "
+                "result of cross_validate on the same folds."
+            )
+        score = _by_subject(fit, X, y).assign(reference=_by_subject(other, X, y)["log_likelihood"])
+        score["difference"] = score["log_likelihood"] - score["reference"]
+        tables.append(fit.named(score.reset_index()))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _by_subject(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+    by_subject = _predict(fit, X, y).groupby("subject", observed=True)
+    columns = {"n_trials": ("is_second", "size"), "log_likelihood": ("log_likelihood", "mean")}
+    return by_subject.agg(**columns)
+
+
+def _predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+    """Return what was chosen and what was predicted, a row each that the fit is judged by."""
+    check_consistent_length(X, y)
+    labels = fit.held_out(pd.Series(np.asarray(y), X.index)).to_numpy()
+    rows = fit.held_out(X)
+    unknown = ~np.isin(labels, fit.estimator.classes_)
+    if unknown.any():
+        raise ValueError(
+            f"y should hold the classes {fit.estimator.classes_.tolist()}, but has "
+            f"{show(labels[unknown][0])}."
+        )
+    second = fit.estimator.predict_proba(rows)[:, 1]
+    is_second = labels == fit.estimator.classes_[1]
+    made = np.where(is_second, second, 1 - second).clip(np.finfo(float).tiny)
+    return pd.DataFrame(
+        {
+            "subject": subjects_of(rows),
+            "is_second": is_second,
+            "second": second,
+            "log_likelihood": np.log(made),
+        }
+    )
+
+
+def _row_numbers(X: pd.DataFrame) -> pd.Series:
+    return pd.Series(np.arange(len(X)))
+
+
+def _stimulus(X: pd.DataFrame, name: str | None) -> str:
+    stimuli = [str(column) for column in X if column not in (*HISTORY, *IDENTITY)]
+    if name is not None and name not in stimuli:
+        raise ValueError(f"stimulus should be one of {stimuli}, got {name!r}.")
+    return stimuli[0] if name is None else name
+
+
+def _few_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the values, or if they are many the means of the quantile bins they are in."""
+    if len(np.unique(values)) <= MANY_STIMULI:
+        return values
+    bins = pd.qcut(values, N_BINS, labels=False, duplicates="drop")
+    return pd.Series(values).groupby(bins).transform("mean").to_numpy()
+
+
+def _session_numbers(X: pd.DataFrame) -> NDArray[np.int64]:
+    """Number each animal's sessions 1, 2, ... in the order of its rows."""
+    table = X.reset_index()
+    if "session" not in table:
+        raise ValueError("X has no index level or column 'session': build it with make_design.")
+    sessions = table.groupby("subject", observed=True)["session"]
+    return sessions.transform(lambda session: pd.factorize(session)[0]).to_numpy() + 1
+
+
+def _answers(X: pd.DataFrame) -> pd.Series:
+    """Return the correct choice of each row, 0 or 1, NaN where X does not tell."""
+    sequences = read_sequences(X)
+    if not sequences.answer_known:
+        raise ValueError(
+            "The share of correct choices needs to know them, and these rewards do not tell: "
+            "name the column of correct choices, make_design(..., answer=...)."
+        )
+    answer = np.where(sequences.observed, sequences.answer, np.nan)
+    return pd.Series(sequences.rows(answer))

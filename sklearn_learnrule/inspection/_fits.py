@@ -1,0 +1,177 @@
+"""What may be looked at: one fitted estimator, several, or the folds of a cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from .._base import BaseRuleEstimator
+from .._net import LearningModel, SequenceDataset
+from ..rules import LearningRule, Trial
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One fitted classifier, and the rows of X that it has not seen where that is known."""
+
+    name: Any
+    estimator: Any
+    rows: NDArray[Any] | None = None
+
+    def held_out(self, table: Any) -> Any:
+        """Return the rows of X or y that this fit may be judged by."""
+        if self.rows is None:
+            return table
+        if self.rows.max() >= len(table):
+            raise ValueError(
+                f"Fold {self.name} holds out row {self.rows.max()}, but X has {len(table)} rows: "
+                "give the X that cross_validate was given."
+            )
+        return table.iloc[self.rows]
+
+    def named(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Put the fit's name before the columns of its table."""
+        return pd.DataFrame({"fit": [self.name] * len(table)}).join(table.reset_index(drop=True))
+
+
+@dataclass(frozen=True)
+class Visited:
+    """The states that a fit's weights went through, on the experience of N animals."""
+
+    weights: torch.Tensor  # (N, T, K) before each choice
+    update: torch.Tensor  # (N, T, K) after it
+    trials: Trial  # features (N, T, K), the other fields (N, T)
+    observed: torch.Tensor  # (N, T) whether the outcome is known
+
+    def rows(self) -> tuple[torch.Tensor, torch.Tensor, Trial]:
+        """Return weights (n, K), updates (n, K) and trials, subject after subject."""
+        trials = Trial(*(field[self.observed] for field in self.trials))
+        return self.weights[self.observed], self.update[self.observed], trials
+
+
+@dataclass(frozen=True)
+class RuleFit(Fit):
+    """A fitted rule estimator, alone or at the end of a pipeline."""
+
+    @property
+    def final(self) -> BaseRuleEstimator:
+        """The rule estimator itself."""
+        return _final_step(self.estimator)
+
+    @property
+    def weight_names(self) -> list[str]:
+        return list(self.final.weight_names_)
+
+    @cached_property
+    def models(self) -> list[LearningModel]:
+        """Copies of the models, one or an ensemble's, in double precision on the CPU."""
+        return [deepcopy(net.module_).to("cpu", torch.float64) for net in self.final.nets_]
+
+    @property
+    def rules(self) -> list[LearningRule]:
+        return [model.rule for model in self.models]
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X as the rule estimator sees it."""
+        pipeline = isinstance(self.estimator, Pipeline)
+        return self.estimator[:-1].transform(X) if pipeline and len(self.estimator) > 1 else X
+
+    def features(self, X: pd.DataFrame) -> torch.Tensor:
+        """Return the policy's inputs of any rows, whether or not they are sequences, (n, K)."""
+        stimuli = self.transform(X)[self.weight_names[:-1]].to_numpy(dtype=float)
+        return torch.nn.functional.pad(torch.tensor(stimuli), (0, 1), value=1.0)
+
+    def read(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
+        """Return X's trials, (N, T, ...), and which are observed; X is checked as in predicting."""
+        sequences = self.final._read_as_fitted(self.transform(X))
+        if any(rule.uses_answer for rule in self.rules):
+            self.final._check_answer_known(sequences)
+        inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
+        return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
+
+    def trials(self, X: pd.DataFrame) -> Trial:
+        """Return X's observed trials, subject after subject, (n, ...)."""
+        trials, observed = self.read(X)
+        return Trial(*(field[observed] for field in trials))
+
+    @torch.no_grad()
+    def visit(self, X: pd.DataFrame) -> Visited:
+        """Let the rule, an ensemble's on average, go through the experience of X's animals."""
+        trials, observed = self.read(X)
+        unrolled = [model.bounded_weights(observed, **trials._asdict())[0] for model in self.models]
+        weights = torch.stack(unrolled).mean(0)  # (N, T, K)
+        update = torch.zeros_like(weights)
+        update[:, :-1] = weights.diff(dim=1)
+        return Visited(weights, update, trials, observed)
+
+
+def read_fits(estimators: Any) -> list[Fit]:
+    """Name the fitted estimators.
+
+    Parameters
+    ----------
+    estimators : a fitted classifier, a list or dict of some, or a result of ``cross_validate``
+        A dict's keys are the names, else 0, 1, ... Of a cross-validation's result, with
+        ``return_estimator=True, return_indices=True``, each animal is left to the fit that has
+        not seen it.
+    """
+    if isinstance(estimators, Mapping) and "fit_time" in estimators:
+        return _folds(estimators)
+    if isinstance(estimators, Mapping):
+        named = list(estimators.items())
+    elif isinstance(estimators, Sequence) and not isinstance(estimators, Pipeline):
+        named = list(enumerate(estimators))
+    else:
+        named = [(0, estimators)]
+    if not named:
+        raise ValueError("There are no estimators to look at (0 given).")
+    return [Fit(name, _checked(estimator)) for name, estimator in named]
+
+
+def read_rule_fits(estimators: Any) -> list[RuleFit]:
+    """Name the fitted rule estimators; all should have the same policy weights."""
+    fits = [RuleFit(fit.name, fit.estimator, fit.rows) for fit in read_fits(estimators)]
+    for fit in fits:
+        if not isinstance(fit.final, BaseRuleEstimator):
+            raise TypeError(
+                "A learning rule can be read from a fitted rule estimator, or from a pipeline that "
+                f"ends in one, but {fit.name!r} is a {type(fit.final).__name__}."
+            )
+        if fit.weight_names != fits[0].weight_names:
+            raise ValueError(
+                "Estimators in one table should have the same policy weights, but "
+                f"{fits[0].name!r} has {fits[0].weight_names} and {fit.name!r} "
+                f"{fit.weight_names}: make a table of each."
+            )
+    return fits
+
+
+def _folds(cv_results: Mapping[str, Any]) -> list[Fit]:
+    missing = [name for name in ("estimator", "indices") if name not in cv_results]
+    if missing:
+        raise ValueError(
+            f"The result of cross_validate has no {missing[0]!r}: call it with "
+            "return_estimator=True, return_indices=True."
+        )
+    tests = cv_results["indices"]["test"]
+    folds = enumerate(zip(cv_results["estimator"], tests, strict=True))
+    return [Fit(number, _checked(estimator), rows) for number, (estimator, rows) in folds]
+
+
+def _checked(estimator: Any) -> Any:
+    """Return a fitted estimator, of a search the best one."""
+    check_is_fitted(estimator)
+    return getattr(estimator, "best_estimator_", estimator)
+
+
+def _final_step(estimator: Any) -> Any:
+    return estimator[-1] if isinstance(estimator, Pipeline) else estimator

@@ -1,0 +1,132 @@
+"""The update after runs of rewarded and of unrewarded trials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from ._fits import read_rule_fits
+from ._lived import draw_fillers, draw_sequences, read_lived
+from ._probes import (
+    Grid,
+    check_names,
+    lived_outcomes,
+    make_probes,
+    probe_trials,
+    stimulus_grid,
+    take,
+    update_after,
+)
+
+LONGEST_RUN = 6  # 4**6 = 4096 sequences
+
+
+def history_table(
+    estimators: Any,
+    X: pd.DataFrame,
+    *,
+    lengths: Sequence[int] = (1, 2, 3, 4),
+    trials_back: Sequence[int] = (1,),
+    stimuli: ArrayLike | Grid | None = None,
+    weights: Mapping[str, float] | None = None,
+    after_correct: bool = True,
+    n_warm_up: int = 0,
+    n_draws: int = 16,
+    random_state: int | np.random.RandomState | None = 0,
+) -> pd.DataFrame:
+    """Tabulate the update at a probe after runs of rewarded and of unrewarded trials.
+
+    All sequences of choices and outcomes on as many trials as the longest run has are
+    enumerated. A run of S trials fixes the outcomes of the S latest; the update is averaged
+    over all else. The weights are held at the probe's values while the memory, at first that
+    before an animal's first trial, takes the history in. The update of a rule without memory is
+    the same after every history.
+
+    Parameters
+    ----------
+    estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
+    X : DataFrame from :func:`~sklearn_learnrule.make_design`
+        Each trial of a history is drawn from those in X with its choice and outcome.
+    lengths : sequence of int, default=(1, 2, 3, 4)
+        S, the lengths of the runs, up to 6.
+    trials_back : sequence of int, default=(1,)
+        How many trials before the probe the run's latest trial is: with 7, a run of 4 is 7
+        to 10 trials back. Between are trials drawn from all in X, the same for every run.
+    stimuli : array, dict of str to array or None, default=None
+        The probe's stimuli, as in :func:`update_table`.
+    weights : dict of str to float or None, default=None
+        The policy weights, 0 where not named.
+    after_correct : bool, default=True
+        Whether the probe's choice is correct.
+    n_warm_up : int, default=0
+        Trials before the enumerated ones, drawn from all in X.
+    n_draws : int, default=16
+        How often trials are drawn for each enumerated sequence.
+    random_state : int, RandomState or None, default=0
+
+    Returns
+    -------
+    DataFrame, one row a fit, run and probe
+        ``fit``; ``trials_back``; ``length``; ``run`` ("rewarded" or "unrewarded"); the stimulus
+        columns; ``choice`` (a class), ``reward`` and ``correct`` of the probe; ``update_<name>``
+        of every weight (change per trial).
+
+    References
+    ----------
+    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+    """
+    _check_runs(lengths, trials_back)
+    fits = read_rule_fits(estimators)
+    names = fits[0].weight_names
+    check_names("weights", weights or {}, names)
+    held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
+    lived = read_lived(X)
+    outcomes = [pair for pair in lived_outcomes(lived) if pair[1] == after_correct]
+    probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes)
+
+    rng = check_random_state(random_state)
+    run, rewarded = draw_sequences(lived, max(lengths), n_draws, rng)  # (H, L)
+    n_sequences = len(run) // n_draws
+    before, after = (
+        draw_fillers(lived, n_trials, n_draws, n_sequences, rng)
+        for n_trials in (n_warm_up, max(trials_back) - 1)
+    )
+    changes = pd.Index([f"update_{name}" for name in names])
+    tables = []
+    for fit in fits:
+        trials = fit.trials(X)
+        probed = probe_trials(fit, X, lived, probes, len(run))  # (H, P)
+        shown = probes.drop(columns="answer").assign(choice=fit.final.classes_[probes["choice"]])
+        for back in trials_back:
+            history = take(trials, np.hstack([before, run, after[:, : back - 1]]))
+            updates = update_after(fit.rules, held.expand(len(run), -1), history, probed)
+            for length, kind, matches in _runs(rewarded, lengths):
+                table = pd.DataFrame(
+                    {"trials_back": back, "length": length, "run": kind}, shown.index
+                )
+                mean = pd.DataFrame(updates[matches].mean(0).numpy(), columns=changes)
+                tables.append(fit.named(table.join(shown).join(mean)))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _runs(
+    rewarded: NDArray[np.bool_], lengths: Sequence[int]
+) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
+    """Yield which of the sequences (H, L) end in each run, (H,)."""
+    for length in lengths:
+        n_rewarded = rewarded[:, -length:].sum(1)
+        yield length, "rewarded", n_rewarded == length
+        yield length, "unrewarded", n_rewarded == 0
+
+
+def _check_runs(lengths: Sequence[int], trials_back: Sequence[int]) -> None:
+    if not lengths or min(lengths) < 1 or max(lengths) > LONGEST_RUN:
+        raise ValueError(f"lengths should be from 1 to {LONGEST_RUN} trials, got {list(lengths)}.")
+    if not trials_back or min(trials_back) < 1:
+        raise ValueError(f"trials_back should be 1 or more, got {list(trials_back)}.")

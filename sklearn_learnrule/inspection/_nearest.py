@@ -1,0 +1,167 @@
+"""Which textbook rule is an inferred rule nearest to?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ..engine import unroll
+from ..rules import LearningRule, PredictMaxRule, ReinforceRule, RewardMaxRule, Trial
+from ._fits import Visited, read_rule_fits
+
+RuleMaker = Callable[[int], LearningRule]
+
+TEXTBOOK_RULES: dict[str, RuleMaker] = {
+    "REINFORCE": partial(ReinforceRule, baseline="free"),
+    "REINFORCE, no baseline": ReinforceRule,
+    "PredictMax": PredictMaxRule,
+    "RewardMax": RewardMaxRule,
+    # A learning rate of 0 stays there, for it is a square: what is left is forgetting.
+    "forgetting": partial(ReinforceRule, learning_rate=0.0, forgetting=True),
+}
+"""What :func:`nearest_rules` compares with: for each name, what makes a rule of K weights."""
+
+MAX_ITERATIONS = 200
+
+
+def nearest_rules(
+    estimators: Any,
+    X: pd.DataFrame,
+    *,
+    rules: Mapping[str, RuleMaker] | None = None,
+) -> pd.DataFrame:
+    """Project the inferred rule onto textbook rules over the states that animals visited.
+
+    The inferred rule goes through the trials of X. The parameters of each textbook rule are those
+    whose updates at the same weights and trials come nearest to its updates, in least squares
+    over all weights. A textbook rule with a memory goes through these weights and trials
+    with it; over thousands of trials that takes minutes.
+
+    Parameters
+    ----------
+    estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
+    X : DataFrame from :func:`~sklearn_learnrule.make_design`
+    rules : dict of str to rule class or function, or None, default=None
+        What makes each rule for K weights, e.g. ``{"eligibility": EligibilityRule}``;
+        None: ``TEXTBOOK_RULES``. One that contains another is never farther.
+
+    Returns
+    -------
+    DataFrame, one row a fit, rule and weight, the nearest rule first
+        ``fit``; ``rule``; ``weight``, a name or "all"; ``r2``, the share of the variance of
+        the inferred updates (about their mean) that the rule explains, below 0 where it does
+        worse than their mean; then the rule's parameters of this weight under their textbook
+        names, NaN where it has none.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(20, 500, random_state=0))
+    >>> table = nearest_rules(ReinforceRuleEstimator().fit(X, y), X)
+    >>> table.loc[table["weight"] == "all", ["rule", "r2"]].round(1)
+                          rule   r2
+    0                REINFORCE  1.0
+    3   REINFORCE, no baseline  0.7
+    6                RewardMax  0.0
+    9               PredictMax  0.0
+    12              forgetting -0.2
+    """
+    fits = read_rule_fits(estimators)
+    tables = []
+    for fit in fits:
+        visited = fit.visit(X)
+        rows = [
+            {"fit": fit.name, "rule": name, **row}
+            for name, make in (TEXTBOOK_RULES if rules is None else rules).items()
+            for row in _compare(make(len(fit.weight_names)), visited, fit.weight_names)
+        ]
+        table = pd.DataFrame(rows)
+        of_all = table["r2"].where(table["weight"] == "all").groupby(table["rule"]).transform("max")
+        tables.append(table.loc[(-of_all).sort_values(kind="stable").index])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _compare(
+    rule: LearningRule, visited: Visited, weight_names: list[str]
+) -> Iterator[dict[str, Any]]:
+    """Yield what is explained of all weights' updates and of each, with its parameters."""
+    rule = rule.to("cpu", torch.float64)
+    target = visited.rows()[1]  # (n, K)
+    unexplained = (target - _project(rule, visited)).square().sum(0)  # (K,)
+    total = (target - target.mean(0)).square().sum(0)
+    yield {"weight": "all", "r2": (1 - unexplained.sum() / total.sum()).item()}
+    for k, name in enumerate(weight_names):
+        r2 = (1 - unexplained[k] / total[k]).item()
+        yield {"weight": name, "r2": r2, **_parameters(rule, k)}
+
+
+def _parameters(rule: LearningRule, k: int) -> dict[str, float]:
+    """Return the rule's parameters of weight k, under their textbook names."""
+    found = {}
+    for name in rule.textbook_names:
+        value = getattr(rule, name).detach()
+        if value.ndim == 2:  # a row for each class of choice
+            found[f"{name}_first"], found[f"{name}_second"] = value[:, k].tolist()
+        else:
+            found[name] = value[k].item() if value.ndim else value.item()
+    return found
+
+
+def _project(rule: LearningRule, visited: Visited) -> Tensor:
+    """Fit the rule's parameters by least squares on the updates, and return its own, (n, K)."""
+    weights, target, trials = visited.rows()
+
+    def updates() -> Tensor:
+        return rule(weights, trials, _guided_memory(rule, visited))[0]
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = (updates() - target).square().sum() / scale
+        loss.backward()
+        return loss
+
+    scale = target.square().sum().clamp_min(torch.finfo(target.dtype).tiny)
+    parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
+    if parameters:
+        optimizer = torch.optim.LBFGS(
+            parameters,
+            max_iter=MAX_ITERATIONS,
+            tolerance_grad=1e-9,
+            tolerance_change=1e-12,
+            line_search_fn="strong_wolfe",
+        )
+        optimizer.step(closure)
+    with torch.no_grad():
+        return updates()
+
+
+def _guided_memory(rule: LearningRule, visited: Visited) -> Tensor:
+    """Return what the rule remembers along the visited weights, (n, M)."""
+    if not rule.memory_size:
+        return visited.weights.new_zeros(int(visited.observed.sum()), 0)
+    start = rule.initial_memory(len(visited.weights), like=visited.weights)
+    features = torch.cat([visited.trials.features, visited.weights], -1)  # (N, T, 2 K)
+    guide = visited.trials._replace(features=features)
+    return unroll(_Guided(rule), start, guide, visited.observed)[visited.observed]
+
+
+class _Guided(LearningRule):
+    """The memory of a rule while its weights are given: an engine takes the one for the other.
+
+    The features of a trial are the rule's own, then the policy weights of that trial.
+    """
+
+    def __init__(self, rule: LearningRule) -> None:
+        super().__init__(rule.memory_size)
+        self.rule = rule
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        features, given = trial.features.chunk(2, -1)  # (N, K) each
+        remembered = self.rule(given, trial._replace(features=features), weights)[1]
+        return remembered - weights, memory

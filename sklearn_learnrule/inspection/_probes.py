@@ -1,0 +1,138 @@
+"""What a rule is asked: stimuli, choices and outcomes after a history, and its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from ..rules import LearningRule, Trial
+from ._fits import RuleFit
+from ._lived import Lived
+
+Grid: TypeAlias = Mapping[str, ArrayLike]
+
+MANY_STIMULI, N_STIMULI = 25, 21
+MAX_OUTCOMES = 8
+
+
+def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
+    """Return every combination of the axes' values, a row each."""
+    values = [np.unique(np.asarray(axis, dtype=float)) for axis in axes.values()]
+    for name, axis in zip(axes, values, strict=True):
+        if not (len(axis) and np.isfinite(axis).all()):
+            raise ValueError(f"The grid of {name!r} should be finite numbers, got {axes[name]!r}.")
+    return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
+
+
+def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
+    """Raise for a name that is not one of ``names``."""
+    unknown = [name for name in given if name not in names]
+    if unknown:
+        raise ValueError(f"{what} should name some of {list(names)}, got {unknown[0]!r}.")
+
+
+def stimulus_grid(lived: Lived, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
+    """Return every combination of the stimulus values, (P, S); 0 where not given."""
+    names = lived.stimulus_names
+    if stimuli is None:
+        stimuli = _some_values(lived.stimuli[names[0]].to_numpy())
+    given: Grid = stimuli if isinstance(stimuli, Mapping) else {names[0]: stimuli}
+    check_names("stimuli", given, names)
+    return make_grid({name: given.get(name, 0.0) for name in names})
+
+
+def _some_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    distinct = np.unique(values)
+    if len(distinct) <= MANY_STIMULI:
+        return distinct
+    return np.linspace(distinct[0], distinct[-1], N_STIMULI)
+
+
+def lived_outcomes(lived: Lived) -> list[tuple[float, bool]]:
+    """Return the pairs of reward and whether the choice was correct that occur."""
+    pairs = sorted(set(zip(lived.reward.tolist(), lived.correct.tolist(), strict=True)))
+    if len(pairs) > MAX_OUTCOMES:
+        raise ValueError(
+            f"X has {len(pairs)} outcomes (pairs of reward and correct or not), too many for a "
+            "table: name some rewards, rewards=[...]."
+        )
+    return pairs
+
+
+def make_probes(
+    lived: Lived,
+    stimuli: pd.DataFrame,
+    outcomes: Sequence[tuple[float, bool]],
+    *,
+    all_outcomes: bool = False,
+) -> pd.DataFrame:
+    """Return every stimulus, choice (0 or 1) and outcome that the task allows, a row each."""
+    options = pd.DataFrame(
+        [(choice, float(reward), correct) for choice in (0, 1) for reward, correct in outcomes],
+        columns=pd.Index(["choice", "reward", "correct"]),
+    )
+    probes = stimuli.merge(options, how="cross")
+    answer = np.where(probes["correct"], probes["choice"], 1 - probes["choice"])
+    sides = lived.correct_sides(stimuli).repeat(len(options), axis=0)  # (P, 2)
+    allowed = sides[np.arange(len(probes)), answer] | all_outcomes
+    return probes.assign(answer=answer)[allowed].reset_index(drop=True)
+
+
+def probe_trials(
+    fit: RuleFit, X: pd.DataFrame, lived: Lived, probes: pd.DataFrame, n_repeats: int
+) -> Trial:
+    """Return the probes as the fit's rule sees them, the same ``n_repeats`` times, (H, P)."""
+    rows = X.iloc[np.zeros(len(probes), dtype=int)].copy()  # for a transformer to take
+    rows[lived.stimulus_names] = probes[lived.stimulus_names].to_numpy()
+    choice, reward, answer = (
+        torch.tensor(probes[name].to_numpy(dtype=float)) for name in ("choice", "reward", "answer")
+    )
+    trials = Trial(fit.features(rows), choice, reward, answer, torch.zeros_like(choice))
+    return Trial(*(field.expand(n_repeats, *field.shape) for field in trials))
+
+
+def take(trials: Trial, rows: NDArray[np.int64]) -> Trial:
+    """Return these of the trials (n, ...), in the shape of ``rows``."""
+    return Trial(*(field[torch.as_tensor(rows)] for field in trials))
+
+
+def remember(rule: LearningRule, weights: torch.Tensor, history: Trial) -> torch.Tensor:
+    """Return the memory (H, M) after histories (H, L) through which the weights are held."""
+    memory = rule.initial_memory(len(weights), like=weights)
+    for fields in zip(*(field.unbind(1) for field in history), strict=True):
+        _, memory = rule(weights, Trial(*fields), memory)
+    return memory
+
+
+@torch.no_grad()
+def update_after(
+    rules: Sequence[LearningRule], weights: torch.Tensor, histories: Trial, probes: Trial
+) -> torch.Tensor:
+    """Return the update after each history and probe, the mean of an ensemble's rules.
+
+    Parameters
+    ----------
+    rules : sequence of LearningRule
+    weights : Tensor of shape (H, K)
+        Held through the history.
+    histories : Trial of shape (H, L)
+    probes : Trial of shape (H, P)
+
+    Returns
+    -------
+    Tensor of shape (H, P, K)
+    """
+    n_histories, n_probes = probes.choice.shape
+    each = Trial(*(field.flatten(0, 1) for field in probes))  # (H P,)
+    held = weights.repeat_interleave(n_probes, 0)  # (H P, K)
+    updates = [
+        rule(held, each, remember(rule, weights, histories).repeat_interleave(n_probes, 0))[0]
+        for rule in rules
+    ]
+    return torch.stack(updates).mean(0).unflatten(0, (n_histories, n_probes))

@@ -1,0 +1,167 @@
+"""The weight update as a function of stimulus, weights, choice and reward."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from ._fits import RuleFit, Visited, read_rule_fits
+from ._lived import Lived, draw_windows, read_lived
+from ._probes import (
+    Grid,
+    check_names,
+    lived_outcomes,
+    make_grid,
+    make_probes,
+    probe_trials,
+    stimulus_grid,
+    take,
+    update_after,
+)
+
+N_STIMULUS_WEIGHTS, N_BIASES = 5, 3
+REACH = 0.5  # of a weight that is held at one value
+OUTCOME = ["choice", "reward", "correct"]
+
+
+def update_table(
+    estimators: Any,
+    X: pd.DataFrame,
+    *,
+    stimuli: ArrayLike | Grid | None = None,
+    weights: Grid | None = None,
+    rewards: Sequence[float] | None = None,
+    all_outcomes: bool = False,
+    n_back: int = 20,
+    n_histories: int = 64,
+    random_state: int | np.random.RandomState | None = 0,
+) -> pd.DataFrame:
+    """Tabulate the weight update by stimulus, weights, choice and reward.
+
+    The update of a rule that remembers is averaged over ``n_histories`` histories of
+    ``n_back`` trials as animals in X lived them, drawn at random, through which the weights are
+    held at the values asked for. The memory before them is that before an animal's first trial.
+
+    Parameters
+    ----------
+    estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
+        Several fits, as from folds or :func:`bootstrap_fits`, are told apart by ``fit``.
+    X : DataFrame from :func:`~sklearn_learnrule.make_design`
+        Gives the default grid, the histories and the support of the data.
+    stimuli : array, dict of str to array or None, default=None
+        Values of the stimulus columns in X's units, 0 where not named; an array is of the
+        first column. None: the values that the first column has in X, or 21 evenly spaced
+        ones if these are more than 25.
+    weights : dict of str to array or None, default=None
+        Values of the policy weights, named as by ``predict_weights``. Where not named: of the
+        first weight 5 and of the bias 3 values, evenly between the 5% and 95% quantiles of
+        those visited, and the median of each other weight.
+    rewards : sequence of float or None, default=None
+        None: the rewards that were paid in X, up to 8. A given one above 0 means a correct choice.
+    all_outcomes : bool, default=False
+        Whether to keep outcomes that never went with a stimulus in X: reward on the wrong side.
+    n_back, n_histories : int
+        Length and number of the histories.
+    random_state : int, RandomState or None, default=0
+        Draws the histories.
+
+    Returns
+    -------
+    DataFrame, one row a fit and point of the grid
+        ``fit``; the stimulus columns; ``weight_<name>`` of every weight; ``choice`` (a class);
+        ``reward``; ``correct``; ``update_<name>`` of every weight (change per trial);
+        ``n_trials`` and ``n_subjects``: the trials and animals in X with this choice and outcome
+        whose stimulus and weights, as the fit has them, are nearest to this point and within
+        half a step of the grid. A stimulus held at one value is not asked; a weight held at one
+        value is near within .5. Where ``n_trials`` is 0, the rule is extrapolated.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(20, 500, random_state=0))
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
+    >>> table = update_table(rule, X, stimuli=[1.0], weights={"stimulus": [0.0, 1.0], "bias": 0.0})
+    >>> table[["weight_stimulus", "choice", "correct", "update_stimulus", "n_trials"]].round(3)
+       weight_stimulus choice  correct  update_stimulus  n_trials
+    0              0.0   left    False           -0.005       408
+    1              0.0  right     True            0.016       506
+    2              1.0   left    False           -0.008       649
+    3              1.0  right     True            0.008      1911
+    """
+    fits = read_rule_fits(estimators)
+    lived = read_lived(X)
+    outcomes = lived_outcomes(lived) if rewards is None else [(r, r > 0) for r in rewards]
+    probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes, all_outcomes=all_outcomes)
+    visits = [fit.visit(X) for fit in fits]
+    grid = weight_grid(fits[0].weight_names, visits, weights)  # (W, K)
+    windows = np.zeros((1, 0), dtype=np.int64)
+    if any(rule.memory_size for fit in fits for rule in fit.rules):
+        windows = draw_windows(lived, n_histories, n_back, check_random_state(random_state))
+    tables = []
+    for fit, visited in zip(fits, visits, strict=True):
+        histories = take(visited.rows()[2], windows)  # (H, L)
+        probed = probe_trials(fit, X, lived, probes, len(windows))  # (H, P)
+        updates = [
+            update_after(fit.rules, held.expand(len(windows), -1), histories, probed).mean(0)
+            for held in torch.tensor(grid.to_numpy())
+        ]  # W of (P, K)
+        table = grid.add_prefix("weight_").merge(probes, how="cross")  # W P rows
+        table[[f"update_{name}" for name in fit.weight_names]] = torch.cat(updates).numpy()
+        table = table.merge(_support(table, fit, visited, lived), how="left")
+        tables.append(_in_order(table, fit, lived.stimulus_names))
+    return pd.concat(tables, ignore_index=True)
+
+
+def weight_grid(names: list[str], visits: list[Visited], weights: Grid | None) -> pd.DataFrame:
+    """Return every combination of the weights' values, (W, K), by default some visited ones."""
+    given = dict(weights or {})
+    check_names("weights", given, names)
+    visited = np.concatenate([visit.rows()[0].numpy() for visit in visits])
+    low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0).round(2)  # (K,)
+    axes: dict[str, Any] = dict(zip(names, middle, strict=True))
+    for k, n_values in ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)):
+        axes[names[k]] = np.linspace(low[k], high[k], n_values).round(2)
+    return make_grid(axes | given)
+
+
+def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) -> pd.DataFrame:
+    """Return the numbers of trials and animals that came near the rows of the table."""
+    weights = [f"weight_{name}" for name in fit.weight_names]
+    states = lived.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
+    for name in states:
+        axis = np.unique(table[name])
+        if name in lived.stimulus_names and len(axis) == 1:
+            states[name] = axis[0]
+        else:
+            states[name] = _nearest(axis, states[name].to_numpy())
+    cell = [*states, *OUTCOME]
+    states[OUTCOME] = np.column_stack([lived.choice, lived.reward, lived.correct])
+    states = states.assign(subject=lived.subject, correct=lived.correct).dropna()
+    by_cell = states.groupby(cell)["subject"]
+    return by_cell.agg(n_trials="size", n_subjects="nunique").reset_index()
+
+
+def _nearest(axis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the axis value nearest to each value, NaN where it is over half a step away."""
+    half = np.diff(axis) / 2 if len(axis) > 1 else np.array([REACH])
+    edges = np.r_[axis[0] - half[0], (axis[1:] + axis[:-1]) / 2, axis[-1] + half[-1]]
+    place = np.searchsorted(edges, values, side="right") - 1
+    inside = (values >= edges[0]) & (values <= edges[-1])
+    return np.where(inside, axis[place.clip(0, len(axis) - 1)], np.nan)
+
+
+def _in_order(table: pd.DataFrame, fit: RuleFit, stimuli: list[str]) -> pd.DataFrame:
+    """Name the choices and the fit, and put the columns in order."""
+    table["choice"] = fit.final.classes_[table["choice"]]
+    counts = table[["n_trials", "n_subjects"]].fillna(0).astype(int)
+    weights, updates = (
+        [f"{kind}_{name}" for name in fit.weight_names] for kind in ("weight", "update")
+    )
+    return fit.named(table[[*stimuli, *weights, *OUTCOME, *updates]].join(counts))

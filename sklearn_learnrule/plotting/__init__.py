@@ -1,0 +1,19 @@
+"""Displays, by scikit-learn's conventions; matplotlib is imported only when they draw."""
+
+from ._comparison import ComparisonDisplay
+from ._history import HistoryDisplay
+from ._psychometric import PsychometricDisplay
+from ._recovery import RecoveryDisplay
+from ._sessions import SessionCurveDisplay
+from ._trajectories import WeightTrajectoryDisplay
+from ._update import UpdateDisplay
+
+__all__ = [
+    "ComparisonDisplay",
+    "HistoryDisplay",
+    "PsychometricDisplay",
+    "RecoveryDisplay",
+    "SessionCurveDisplay",
+    "UpdateDisplay",
+    "WeightTrajectoryDisplay",
+]

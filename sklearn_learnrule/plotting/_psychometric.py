@@ -1,0 +1,152 @@
+"""Choices by stimulus, of animals and of models."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import binomtest
+
+from ..inspection import band, psychometric_table
+from ..inspection._fits import read_fits
+from ._style import BLACK, COLORS, GREY, draw_line, grid, key, label_outer
+from ._tables import split_models
+
+MEASURES = ("fit", "subject", "n_trials", "animal", "model")
+
+
+class PsychometricDisplay:
+    """How often the second class is chosen at each stimulus: animals' points, model's line.
+
+    Points are the shares of the animals' choices, all their trials alike, with their 95%
+    binomial interval (Wilson's); lines the mean predicted probability on the same trials. A
+    stimulus that only some animals met is of these alone.
+
+    Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
+    dict are models of their own. Of the folds of a cross-validation, each animal has the
+    prediction of the fit that has not seen it.
+
+    Parameters
+    ----------
+    table : DataFrame from :func:`~sklearn_learnrule.inspection.psychometric_table`
+    choice : str, default="second class"
+        What the second class is called.
+
+    Attributes
+    ----------
+    axes_, figure_ : array of matplotlib axes and the figure, after :meth:`plot`
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(4, 300, random_state=0))
+    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> display = PsychometricDisplay.from_estimator(rule, X, y, by="session")
+    >>> display.axes_[0].get_title(), display.axes_[0].get_ylabel()
+    ('session 1', 'P(right)')
+    """
+
+    def __init__(self, table: pd.DataFrame, choice: str = "second class") -> None:
+        self.table = table
+        self.choice = choice
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimators: Any,
+        X: pd.DataFrame,
+        y: ArrayLike,
+        *,
+        stimulus: str | None = None,
+        by: str | pd.Series | None = None,
+        by_subject: bool = False,
+        max_panels: int = 8,
+        ax: Any = None,
+    ) -> PsychometricDisplay:
+        """Tabulate the choices and draw them.
+
+        Parameters
+        ----------
+        estimators, X, y, stimulus, by :
+            See :func:`~sklearn_learnrule.inspection.psychometric_table`.
+        by_subject, max_panels, ax : see :meth:`plot`
+        """
+        table = psychometric_table(estimators, X, y, stimulus=stimulus, by=by)
+        second = read_fits(estimators)[0].estimator.classes_[1]
+        display = cls(table, second if isinstance(second, str) else f"choice = {second}")
+        return display.plot(ax, by_subject=by_subject, max_panels=max_panels)
+
+    def plot(
+        self, ax: Any = None, *, by_subject: bool = False, max_panels: int = 8
+    ) -> PsychometricDisplay:
+        """Draw the table.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, array of as many as there are panels, or None for a new figure
+        by_subject : bool, default=False
+            Whether each animal has a panel, of all its trials; else each part of the trials that
+            the table tells apart, such as sessions, over all animals.
+        max_panels : int, default=8
+            If there are more, so many of them are drawn, evenly from first to last.
+        """
+        *parts, x = [name for name in map(str, self.table) if name not in MEASURES]
+        panel_by = ["subject"] if by_subject else parts
+        curves = _choose(self.table, panel_by, max_panels)
+        models = dict(zip(split_models(self.table), cycle(COLORS), strict=False))
+        with grid(ax, len(curves), sharex=True, sharey=True) as axes:
+            for panel, (title, curve) in zip(axes.flat, curves, strict=False):
+                panel.set_title(title)
+                panel.axhline(0.5, color=GREY, linewidth=0.6, zorder=0)
+                _draw_animals(panel, curve, x)
+                for model, fits in split_models(curve).items():
+                    draw_line(panel, _model_bands(fits, x), x, color=models[model])
+                panel.set_ylim(-0.03, 1.03)
+            label_outer(axes, x, f"P({self.choice})", len(curves))
+            points = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
+            lines = ((model or "model", {"color": color}) for model, color in models.items())
+            key(axes, ("animals", points), *lines)
+        self.axes_ = axes.flatten()[: len(curves)]
+        self.figure_ = self.axes_[0].figure
+        return self
+
+
+def _choose(table: pd.DataFrame, by: list[str], max_panels: int) -> list[tuple[str, pd.DataFrame]]:
+    """Return the titles and rows of the panels, evenly chosen if they are too many."""
+    if not by:
+        return [("", table)]
+    (name,) = by
+    values = table[name].drop_duplicates().sort_values().to_list()
+    n_panels = min(len(values), max_panels)
+    chosen = np.linspace(0, len(values) - 1, n_panels).round().astype(int)
+    prefix = "" if name == "subject" else f"{name} "
+    return [(f"{prefix}{values[i]}", table[table[name] == values[i]]) for i in chosen]
+
+
+def _draw_animals(panel: Any, curve: pd.DataFrame, x: str) -> None:
+    animals = curve[_fit_numbers(curve) == 0]  # once, whatever the number of fits
+    n_chosen = (animals["animal"] * animals["n_trials"]).groupby(animals[x]).sum().round()
+    n_trials = animals.groupby(x)["n_trials"].sum()
+    tests = [binomtest(int(k), n) for k, n in zip(n_chosen, n_trials, strict=True)]
+    limits = np.array([test.proportion_ci(method="wilson") for test in tests]).T  # (2, n)
+    share = n_chosen / n_trials
+    style = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    panel.errorbar(share.index, share, np.abs(limits - share.to_numpy()), **style)
+
+
+def _model_bands(fits: pd.DataFrame, x: str) -> pd.DataFrame:
+    """Return the mean predictions over all trials alike, with bands over refits."""
+    fits = fits.assign(fit=_fit_numbers(fits), model=fits["model"] * fits["n_trials"])
+    total = fits.groupby(["fit", x])[["model", "n_trials"]].sum()
+    pooled = (total["model"] / total["n_trials"]).rename("model")
+    return band(pooled.reset_index(), "model", by=x)
+
+
+def _fit_numbers(curve: pd.DataFrame) -> pd.Series:
+    """Number the fits of each animal: folds are one fit of all animals, refits are several."""
+    cell = [name for name in curve if name not in ("fit", "n_trials", "animal", "model")]
+    return curve.groupby(cell, observed=True).cumcount()

@@ -1,0 +1,134 @@
+"""Learning curves of animals, of models and of their twins."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from ..inspection import band, session_table
+from ..metrics import CHANCE
+from ..simulation import predictive_check
+from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, label_outer, panels
+from ._tables import split_models
+
+QUANTITIES = {"correct": "P(correct)", "log_likelihood": "log-likelihood\n(nats / trial)"}
+TWINS = {"color": ORANGE}
+ANIMALS = {"color": BLACK, "marker": "o", "markersize": 2.5}
+
+
+class SessionCurveDisplay:
+    """Learning curves by session: mean over animals, with its 95% confidence interval.
+
+    Black is what the animals did; in colour is the model's probability of a correct choice, one
+    step ahead of the animals, or how well it predicts their choices. Lines are faint where
+    fewer than half of the animals have so many sessions. Several fits of an animal are averaged;
+    those in a dict are models of their own.
+
+    Parameters
+    ----------
+    table : DataFrame from :func:`~sklearn_learnrule.inspection.session_table`
+    check : DataFrame or None, default=None
+        From :func:`~sklearn_learnrule.simulation.predictive_check`, by session: what twins do
+        of their own accord, with the band of their cohorts' means.
+
+    Attributes
+    ----------
+    ax_, figure_ : the matplotlib axes and figure, after :meth:`plot`
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(4, 300, random_state=0))
+    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> display = SessionCurveDisplay.from_estimator(rule, X, y, n_simulations=10, random_state=0)
+    >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    ['twins', 'animals', 'model']
+    """
+
+    def __init__(self, table: pd.DataFrame, check: pd.DataFrame | None = None) -> None:
+        self.table = table
+        self.check = check
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimators: Any,
+        X: pd.DataFrame,
+        y: ArrayLike,
+        *,
+        quantity: str = "correct",
+        n_simulations: int = 0,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> SessionCurveDisplay:
+        """Tabulate the learning curves and draw them.
+
+        Parameters
+        ----------
+        estimators, X, y : see :func:`~sklearn_learnrule.inspection.session_table`
+        quantity, ax : see :meth:`plot`
+        n_simulations : int, default=0
+            Cohorts of twins to simulate for a posterior-predictive check of one estimator.
+        random_state : int, RandomState or None, default=None
+            Of the twins.
+        """
+        check = None
+        if n_simulations:
+            twins = {"n_simulations": n_simulations, "random_state": random_state}
+            check = predictive_check(estimators, X, y, **twins)
+        return cls(session_table(estimators, X, y), check).plot(ax, quantity=quantity)
+
+    def plot(self, ax: Any = None, *, quantity: str = "correct") -> SessionCurveDisplay:
+        """Draw the table.
+
+        Parameters
+        ----------
+        ax : matplotlib axes or None for a new figure
+        quantity : "correct" or "log_likelihood"
+            The share of correct choices, or the models' log-likelihood per trial.
+        """
+        if quantity not in QUANTITIES:
+            raise ValueError(f"quantity should be one of {tuple(QUANTITIES)}, got {quantity!r}.")
+        correct = quantity == "correct"
+        models = split_models(self.table)
+        entries: list[Entry] = []
+        with panels(ax, height=1.8) as axes:
+            panel = axes[0, 0]
+            panel.xaxis.get_major_locator().set_params(integer=True)
+            panel.axhline(0.5 if correct else CHANCE, color=GREY, linewidth=0.6, zorder=0)
+            if correct and self.check is not None:
+                _draw_sessions(panel, _twins(self.check), **TWINS)
+                entries.append(("twins", TWINS))
+            if correct:
+                _draw_sessions(panel, _means(self.table, "animal"), **ANIMALS)
+                entries.append(("animals", ANIMALS))
+            for color, (model, fits) in zip(cycle(COLORS), models.items(), strict=False):
+                means = _means(fits, "model" if correct else quantity)
+                opacity = BAND if len(models) == 1 else 0  # several would hide each other
+                _draw_sessions(panel, means, color=color, opacity=opacity)
+                entries.append((model or "model", {"color": color}))
+            label_outer(axes, "session", QUANTITIES[quantity])
+            key(axes, *entries)
+        self.ax_, self.figure_ = panel, panel.figure
+        return self
+
+
+def _means(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+    """Return means over animals, their intervals and how many there are, by session."""
+    return band(table, quantity, by="session", over="subject", interval="t").sort_values("session")
+
+
+def _twins(check: pd.DataFrame) -> pd.DataFrame:
+    names = {"block": "session", "simulated": "mean", "n_subjects": "n"}
+    return check[check["statistic"] == "accuracy"].rename(columns=names)
+
+
+def _draw_sessions(panel: Any, means: pd.DataFrame, **line: Any) -> None:
+    """Draw means, faint and without a band where fewer than half of the animals are left."""
+    many = means["n"] >= means["n"].max() / 2
+    limits = means[["lower", "upper"]].where(many)
+    draw_line(panel, means.assign(**limits), "session", strong=many, **line)

@@ -1,0 +1,142 @@
+"""What the displays share: colours, sizes, panels, keys, lines with bands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+# Okabe and Ito's colours, told apart by the colour-blind; their yellow is too light for lines.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, RED, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
+COLORS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)  # of weights and models, in this order
+GREY = "#999999"
+LINE_STYLES = {True: "-", False: "--"}  # after correct choices, after errors
+FAINT = 0.3  # opacity where there is no data
+BAND = 0.2  # opacity of a band
+
+COLUMN, PAGE = 3.5, 7.2  # inches: 89 and 183 mm, one and two columns of a journal
+PANEL = 1.45  # inches, of several beside each other
+STYLE: dict[Any, float] = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.title_fontsize": 7,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "lines.linewidth": 1.2,
+    "figure.dpi": 200,
+}
+
+Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
+
+
+@contextmanager
+def panels(
+    ax: Any, n_rows: int = 1, n_columns: int = 1, *, height: float = 1.6, **options: Any
+) -> Iterator[NDArray[Any]]:
+    """Yield axes (n_rows, n_columns): of a new figure in our style, or those given, in theirs.
+
+    Parameters
+    ----------
+    ax : None, matplotlib axes or array of as many as there are panels
+    height : float
+        Of a panel of a new figure, in inches.
+    **options : of ``plt.subplots``
+    """
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    with mpl.rc_context(STYLE if ax is None else None):
+        if ax is None:
+            width = COLUMN if n_columns == 1 else min(max(COLUMN, 1 + PANEL * n_columns), PAGE)
+            size = (width, 0.7 + height * n_rows)
+            options = {"figsize": size, "layout": "constrained", "squeeze": False, **options}
+            _, axes = plt.subplots(n_rows, n_columns, **options)
+            for panel in axes.flat:  # its ticks are made when drawn, out of this style
+                panel.tick_params(labelsize=STYLE["xtick.labelsize"])
+        else:
+            axes = np.atleast_1d(np.asarray(ax, dtype=object))
+            if axes.size != n_rows * n_columns:
+                raise ValueError(
+                    f"There are {n_rows * n_columns} panels to draw: ax should be an array of as "
+                    f"many axes, or None for a new figure, got {axes.size}."
+                )
+            axes = axes.reshape(n_rows, n_columns)
+        for panel in axes.flat:
+            panel.spines[["top", "right"]].set_visible(False)
+        yield axes
+
+
+@contextmanager
+def grid(ax: Any, n_panels: int, **options: Any) -> Iterator[NDArray[Any]]:
+    """Yield axes for so many panels, in rows of up to four if the figure is ours."""
+    n_columns = n_panels if ax is not None else 3 if n_panels in (5, 6, 9) else min(n_panels, 4)
+    n_rows = -(-n_panels // n_columns)
+    with panels(ax, n_rows, n_columns, **options) as axes:
+        for spare in axes.flat[n_panels:]:
+            spare.remove()
+        for lowest in axes.flat[:n_panels][-n_columns:]:
+            lowest.tick_params("x", labelbottom=True)
+        yield axes
+
+
+def label_outer(axes: NDArray[Any], x: str, y: str, n_panels: int | None = None) -> None:
+    """Label the x axis of each column's lowest panel and the y axis of each row's first."""
+    for panel in axes.flat[:n_panels][-axes.shape[1] :]:
+        panel.set_xlabel(x)
+    for panel in axes[:, 0]:
+        panel.set_ylabel(y)
+
+
+def key(axes: NDArray[Any], *entries: Entry, title: str = "") -> None:
+    """Put a legend right of the panels, or within the last where no layout makes room for it."""
+    from matplotlib.lines import Line2D
+
+    place: dict[str, Any] = {"loc": "best"}
+    if axes[0, -1].figure.get_layout_engine() is not None:
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
+    handles = [Line2D([], [], label=label, **line) for label, line in entries]
+    style = {"alignment": "left", "frameon": False, "handlelength": 1.8}
+    axes[0, -1].legend(handles=handles, title=title, **style, **place)
+
+
+def draw_line(
+    ax: Any,
+    bands: pd.DataFrame,
+    x: str,
+    *,
+    strong: Any = True,
+    opacity: float = BAND,
+    **line: Any,
+) -> None:
+    """Draw the means of :func:`~.inspection.band` and their band, faint where not ``strong``."""
+    if (bands["n"] > 1).any():
+        fill = {"color": line["color"], "alpha": opacity, "linewidth": 0}
+        ax.fill_between(bands[x], bands["lower"], bands["upper"], **fill)
+    strong = np.broadcast_to(strong, len(bands))
+    if not strong.all():
+        ax.plot(bands[x], bands["mean"], **{**line, "alpha": FAINT, "marker": ""})
+    ax.plot(bands[x], bands["mean"].where(strong), **line)
+
+
+def ordered_colors(n: int) -> list[Any]:
+    """Return colours of n ordered values, dark to light, none too light for paper."""
+    import matplotlib as mpl
+
+    return list(mpl.colormaps["viridis"](np.linspace(0, 0.88, n)))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with a true minus sign."""
+    return f"{value:.{digits}g}".replace("-", "−")

@@ -1,0 +1,81 @@
+"""Reading the tables: their models, their stimulus, their weights, their panels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+
+NOT_STIMULI = {
+    *("fit", "trials_back", "length", "run"),
+    *("choice", "reward", "correct", "n_trials", "n_subjects"),
+}
+Panel = tuple[str, pd.DataFrame]
+
+
+def names_after(prefix: str, table: pd.DataFrame) -> list[str]:
+    """Return the rest of the columns that begin so."""
+    columns = map(str, table)
+    return [name.removeprefix(prefix) for name in columns if name.startswith(prefix)]
+
+
+def update_column(table: pd.DataFrame, weight: str | None) -> str:
+    """Return the column of a weight's update, by default the first's."""
+    names = names_after("update_", table)
+    weight = names[0] if weight is None else weight
+    if weight not in names:
+        raise ValueError(f"weight should be one of {names}, got {weight!r}.")
+    return f"update_{weight}"
+
+
+def weight_label(name: str) -> str:
+    return name if name == "bias" else f"{name} weight"
+
+
+def update_label(column: str) -> str:
+    return f"change of {weight_label(column.removeprefix('update_'))}\nper trial"
+
+
+def stimulus_column(table: pd.DataFrame) -> str:
+    """Return the column of the stimulus that varies."""
+    weights = names_after("update_", table)
+    others = NOT_STIMULI | {f"{kind}_{name}" for name in weights for kind in ("weight", "update")}
+    stimuli = [name for name in map(str, table) if name not in others]
+    varying = [name for name in stimuli if table[name].nunique() > 1]
+    if len(varying) > 1:
+        raise ValueError(
+            f"One stimulus can be on the x axis, but {varying} vary: hold all but one at a single "
+            "value."
+        )
+    return (varying or stimuli)[0]
+
+
+def check_outcomes(table: pd.DataFrame) -> None:
+    """Raise where updates after a correct choice, or after an error, differ in reward."""
+    for correct, rewards in table.groupby("correct")["reward"].unique().items():
+        if len(rewards) > 1:
+            raise ValueError(
+                f"After {'a correct choice' if correct else 'an error'}, one reward can be drawn, "
+                f"but the table has {sorted(rewards.tolist())}: keep one, e.g. "
+                f"table[table['reward'] == {rewards[0]:g}]."
+            )
+
+
+def split_models(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Split a table by the names of its fits, which are models; numbered ones are refits of one."""
+    if all(isinstance(name, str) for name in table["fit"]):
+        return {str(name): fits for name, fits in table.groupby("fit", sort=False)}
+    return {"": table}
+
+
+def panels_of(
+    table: pd.DataFrame, by: list[str], title: Callable[..., str]
+) -> tuple[list[Panel], tuple[int, int]]:
+    """Split a table into titled panels, a row a model, and return how many rows and columns."""
+    models = split_models(table)
+    cells: list[Panel] = []
+    for model, fits in models.items():
+        groups: Any = fits.groupby(by) if by else [((), fits)]
+        cells += [(f"{model}\n{title(*values)}".strip(), here) for values, here in groups]
+    return cells, (len(models), len(cells) // len(models))

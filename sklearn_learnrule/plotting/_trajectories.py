@@ -1,0 +1,138 @@
+"""The policy's weights over trials, animal by animal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle, product
+from typing import Any
+
+import pandas as pd
+
+from ..inspection import band, weight_trajectories
+from ._style import BLACK, COLORS, GREY, Entry, draw_line, grid, key, label_outer
+from ._tables import names_after, split_models, weight_label
+
+TRUTH = {"color": BLACK, "linewidth": 0.6}
+
+
+class WeightTrajectoryDisplay:
+    """The policy weights before each choice, a panel an animal; ticks at its foot open sessions.
+
+    Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
+    dict are models of their own, of which one weight is drawn. Of the folds of a
+    cross-validation, each animal has the weights of the fit that has not seen it.
+
+    Parameters
+    ----------
+    table : DataFrame from :func:`~sklearn_learnrule.inspection.weight_trajectories`
+    truth : DataFrame or None, default=None
+        The true weights of simulated animals, with index and columns as of ``predict_weights``.
+
+    Attributes
+    ----------
+    axes_, figure_ : array of matplotlib axes, one an animal, and the figure, after :meth:`plot`
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> trials, weights = make_learning_cohort(3, 200, random_state=0, return_weights=True)
+    >>> X, y, _ = make_design(trials)
+    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> display = WeightTrajectoryDisplay.from_estimator(rule, X, truth=weights)
+    >>> [panel.get_title() for panel in display.axes_]
+    ['mouse_01', 'mouse_02', 'mouse_03']
+    """
+
+    def __init__(self, table: pd.DataFrame, truth: pd.DataFrame | None = None) -> None:
+        self.table = table
+        self.truth = truth
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimators: Any,
+        X: pd.DataFrame,
+        *,
+        truth: pd.DataFrame | None = None,
+        weight: str | None = None,
+        subjects: Sequence[Any] | None = None,
+        max_subjects: int = 12,
+        ax: Any = None,
+    ) -> WeightTrajectoryDisplay:
+        """Tabulate the weights and draw them.
+
+        Parameters
+        ----------
+        estimators, X : see :func:`~sklearn_learnrule.inspection.weight_trajectories`
+        truth : see :class:`WeightTrajectoryDisplay`
+        weight, subjects, max_subjects, ax : see :meth:`plot`
+        """
+        display = cls(weight_trajectories(estimators, X), truth)
+        return display.plot(ax, weight=weight, subjects=subjects, max_subjects=max_subjects)
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        weight: str | None = None,
+        subjects: Sequence[Any] | None = None,
+        max_subjects: int = 12,
+    ) -> WeightTrajectoryDisplay:
+        """Draw the table.
+
+        Parameters
+        ----------
+        ax : array of as many matplotlib axes as animals are drawn, or None for a new figure
+        weight : str or None, default=None
+            The weight to draw; None: all, or of several models the first.
+        subjects : sequence or None, default=None
+            The animals to draw; None: the first ones.
+        max_subjects : int, default=12
+            How many are drawn at most where ``subjects`` is None; the key tells of how many.
+        """
+        there = list(self.table["subject"].unique())
+        chosen = there[:max_subjects] if subjects is None else list(subjects)
+        if unknown := [subject for subject in chosen if subject not in there]:
+            raise ValueError(f"subjects should be some of {there}, got {unknown[0]!r}.")
+        models, weights = list(split_models(self.table)), self._weights(weight)
+        lines = dict(zip(product(models, weights), cycle(COLORS), strict=False))
+        label = "policy weight" if len(weights) > 1 else weight_label(weights[0])
+        entries: list[Entry] = [
+            (model if len(models) > 1 else name, {"color": color})
+            for (model, name), color in lines.items()
+        ]
+        entries += [] if self.truth is None else [("truth", TRUTH)]
+        entries.append(("session starts", {"color": GREY, "marker": "|", "linestyle": ""}))
+        note = f"{len(chosen)} of {len(there)} animals" if len(chosen) < len(there) else ""
+        with grid(ax, len(chosen), height=1.2, sharex=True, sharey=True) as axes:
+            for panel, subject in zip(axes.flat, chosen, strict=False):
+                panel.set_title(subject)
+                self._draw(panel, subject, lines)
+            label_outer(axes, "trial", label, len(chosen))
+            key(axes, *entries, title=note)
+        self.axes_ = axes.flatten()[: len(chosen)]
+        self.figure_ = self.axes_[0].figure
+        return self
+
+    def _weights(self, weight: str | None) -> list[str]:
+        names = names_after("weight_", self.table)
+        if weight is None:
+            return names if len(split_models(self.table)) == 1 else names[:1]
+        if weight not in names:
+            raise ValueError(f"weight should be one of {names}, got {weight!r}.")
+        return [weight]
+
+    def _draw(self, panel: Any, subject: Any, lines: dict[tuple[str, str], str]) -> None:
+        panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+        here = self.table[self.table["subject"] == subject]
+        models = split_models(here)
+        for (model, name), color in reversed(lines.items()):  # the first on top
+            bands = band(models[model], f"weight_{name}", by="trial")
+            draw_line(panel, bands, "trial", color=color, linewidth=0.8)
+        if self.truth is not None:
+            true = self.truth.xs(subject, level="subject")[list({name for _, name in lines})]
+            panel.plot(true.index.get_level_values("trial"), true, **TRUTH)
+        trials = here.drop_duplicates("trial")
+        opens = trials.loc[trials["session"] != trials["session"].shift(), "trial"]
+        panel.vlines(opens, 0, 0.05, GREY, linewidth=0.6, transform=panel.get_xaxis_transform())

@@ -1,0 +1,245 @@
+"""The update as a function of the stimulus and of the weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._design import HISTORY, IDENTITY
+from ..inspection import band, update_table, weight_trajectories
+from ._style import (
+    BLACK,
+    FAINT,
+    GREY,
+    LINE_STYLES,
+    draw_line,
+    key,
+    label_outer,
+    number,
+    ordered_colors,
+    panels,
+)
+from ._tables import (
+    check_outcomes,
+    names_after,
+    panels_of,
+    stimulus_column,
+    update_column,
+    update_label,
+    weight_label,
+)
+
+KINDS = ("slices", "heatmap")
+N_STIMULI = N_HEATMAP_WEIGHTS = 21
+SLICE_BAND = 0.12  # opacity; there are many
+
+
+class UpdateDisplay:
+    """The weight update by stimulus, weights and outcome: the learning rule in one picture.
+
+    "slices": a line for each value of the weight that varies first, solid after a correct choice,
+    dashed after an error; a panel for each value of the others, as the bias. "heatmap": the
+    update after a correct choice by stimulus and weight.
+
+    Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
+    extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
+    percentiles; those in a dict are models of their own, with a row of panels each.
+
+    Parameters
+    ----------
+    table : DataFrame from :func:`~sklearn_learnrule.inspection.update_table`
+
+    Attributes
+    ----------
+    axes_, figure_ : array of matplotlib axes (models, panels) and the figure, after :meth:`plot`
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> display = UpdateDisplay.from_estimator(rule, X, weights={"bias": [-0.5, 0, 0.5]})
+    >>> [panel.get_title() for panel in display.axes_.flat]
+    ['bias = −0.5', 'bias = 0', 'bias = 0.5']
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimators: Any,
+        X: pd.DataFrame,
+        *,
+        weight: str | None = None,
+        kind: str = "slices",
+        ax: Any = None,
+        **options: Any,
+    ) -> UpdateDisplay:
+        """Tabulate the update and draw it.
+
+        Parameters
+        ----------
+        estimators, X, **options : see :func:`~sklearn_learnrule.inspection.update_table`
+            By default, slices have 21 stimuli beside those in X, so that lines are smooth, and
+            heatmaps 21 values of the first weight.
+        weight, kind, ax : see :meth:`plot`
+        """
+        if kind == "heatmap":
+            options["weights"] = _fine_weights(estimators, X) | (options.get("weights") or {})
+        if kind == "slices" and options.get("stimuli") is None:
+            table = _fine_table(estimators, X, **options)
+        else:
+            table = update_table(estimators, X, **options)
+        return cls(table).plot(ax, weight=weight, kind=kind)
+
+    def plot(
+        self, ax: Any = None, *, weight: str | None = None, kind: str = "slices"
+    ) -> UpdateDisplay:
+        """Draw the table.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, array of as many as there are panels, or None for a new figure
+        weight : str or None, default=None
+            The weight whose update to draw; None: the first.
+        kind : "slices" or "heatmap"
+        """
+        if kind not in KINDS:
+            raise ValueError(f"kind should be one of {KINDS}, got {kind!r}.")
+        check_outcomes(self.table)
+        x, update = stimulus_column(self.table), update_column(self.table, weight)
+        main, *others = _varying_weights(self.table)
+        cells, shape = panels_of(
+            self.table,
+            others,
+            lambda *values: ", ".join(map(_setting, others, values)),
+        )
+        draw = _draw_slices if kind == "slices" else _draw_heatmaps
+        with panels(ax, *shape, sharex=True, sharey=True) as axes:
+            for panel, (title, _) in zip(axes.flat, cells, strict=True):
+                panel.set_title(title)
+            draw(axes, [here for _, here in cells], x, main, update)
+        self.axes_, self.figure_ = axes, axes[0, 0].figure
+        return self
+
+
+def _fine_weights(estimators: Any, X: pd.DataFrame) -> dict[str, Any]:
+    """Return evenly spaced values of the first weight, over the range that it visited."""
+    visited = weight_trajectories(estimators, X).filter(like="weight_").iloc[:, 0]
+    low, high = visited.quantile([0.05, 0.95])
+    values = np.linspace(low, high, N_HEATMAP_WEIGHTS)
+    return {str(visited.name).removeprefix("weight_"): values}
+
+
+def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    """Tabulate the update at X's values of the first stimulus, if few, and at others between.
+
+    What is correct at a stimulus that is not in X is told by the nearest that is; where that may
+    be either choice, the stimulus is left out.
+    """
+    x = next(name for name in map(str, X) if name not in (*HISTORY, *IDENTITY))
+    seen = X[x].unique()
+    if len(seen) > N_STIMULI or options.get("all_outcomes"):
+        return update_table(estimators, X, **options)
+    options["stimuli"] = np.union1d(seen, np.linspace(seen.min(), seen.max(), N_STIMULI))
+    table = update_table(estimators, X, **options)
+    n_answers = table[table["correct"]].groupby(x)["choice"].nunique()
+    return table[table[x].isin(list(seen)) | (table[x].map(n_answers) == 1)]
+
+
+def _varying_weights(table: pd.DataFrame) -> list[str]:
+    columns = [f"weight_{name}" for name in names_after("update_", table)]
+    return [name for name in columns if table[name].nunique() > 1] or columns[:1]
+
+
+def _setting(column: str, value: float) -> str:
+    return f"{column.removeprefix('weight_')} = {number(value)}"
+
+
+def _draw_slices(
+    axes: NDArray[Any], tables: list[pd.DataFrame], x: str, weight: str, update: str
+) -> None:
+    values = sorted(tables[0][weight].unique())
+    colors = dict(zip(values, ordered_colors(len(values)), strict=True))
+    for panel, table in zip(axes.flat, tables, strict=True):
+        panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+        lines: Any = table.groupby([weight, "correct", "choice"])
+        for (value, correct, _), line in lines:
+            style = {"color": colors[value], "linestyle": LINE_STYLES[correct]}
+            _draw_slice(panel, line, x, update, **style)
+    label_outer(axes, x, update_label(update))
+    key(
+        axes,
+        *((number(value), {"color": colors[value]}) for value in reversed(values)),
+        ("after correct", {"color": BLACK, "linestyle": LINE_STYLES[True]}),
+        ("after error", {"color": BLACK, "linestyle": LINE_STYLES[False]}),
+        ("no animal there", {"color": BLACK, "alpha": FAINT}),
+        title=weight_label(weight.removeprefix("weight_")),
+    )
+
+
+def _draw_slice(panel: Any, table: pd.DataFrame, x: str, update: str, **style: Any) -> None:
+    """Draw one line, with dots at the stimuli that animals met and faint beyond them."""
+    bands = band(table, update, by=x)
+    visited = _visited(table, [x]).to_numpy()
+    between = np.maximum.accumulate(visited) & np.maximum.accumulate(visited[::-1])[::-1]
+    draw_line(panel, bands, x, strong=between, opacity=SLICE_BAND, **style)
+    met = bands[visited]
+    panel.plot(met[x], met["mean"], "o", markersize=2, color=style["color"])
+
+
+def _visited(table: pd.DataFrame, by: list[str]) -> pd.Series:
+    """Return whether at least half of the fits had an animal near."""
+    return (table["n_trials"] > 0).groupby([table[name] for name in by]).mean() >= 0.5
+
+
+def _draw_heatmaps(
+    axes: NDArray[Any], tables: list[pd.DataFrame], x: str, weight: str, update: str
+) -> None:
+    from matplotlib.colors import Normalize
+
+    tables = [table[table["correct"]] for table in tables]
+    limit = max(table.groupby([weight, "choice", x])[update].mean().abs().max() for table in tables)
+    for panel, table in zip(axes.flat, tables, strict=True):
+        mesh = _draw_heatmap(panel, table, x, weight, update, Normalize(-limit, limit))
+    choices = " | ".join(map(str, tables[0]["choice"].unique()))
+    label_outer(axes, f"{x}\n({choices} correct)", weight_label(weight.removeprefix("weight_")))
+    label = f"{update_label(update)}\n(hatched: no animal there)"
+    axes[0, 0].figure.colorbar(mesh, ax=list(axes.flat), label=label)
+
+
+def _draw_heatmap(
+    panel: Any, table: pd.DataFrame, x: str, weight: str, update: str, norm: Any
+) -> Any:
+    """Draw the stimuli where the first choice is correct, then those of the second."""
+    cell = [weight, "choice", x]
+    updates = (
+        band(table, update, by=cell).set_index(cell)["mean"].unstack([1, 2]).sort_index(axis=1)
+    )
+    visited = _visited(table, cell).unstack([1, 2]).reindex_like(updates)
+    columns = np.arange(updates.shape[1])
+    where = columns, updates.index.to_numpy()
+    mesh = panel.pcolormesh(*where, updates, cmap="RdBu_r", norm=norm, shading="nearest")
+    unseen = np.ma.masked_where(visited, updates)
+    faint = {"facecolor": "none", "edgecolor": GREY, "linewidth": 0, "hatch": "//////"}
+    panel.pcolor(*where, unseen, shading="nearest", **faint)
+    first = updates.columns.get_level_values("choice") == updates.columns[0][0]
+    panel.axvline(first.sum() - 0.5, color=BLACK, linewidth=0.6)
+    labelled = _some_columns(first.sum(), (~first).sum())
+    stimuli = updates.columns.get_level_values(x)
+    panel.set_xticks(labelled, [number(float(stimuli[i]), 2) for i in labelled])
+    return mesh
+
+
+def _some_columns(n_first: int, n_second: int) -> list[int]:
+    """Return the outermost column of each side, and its middle one if there is room."""
+    last = n_first + n_second - 1
+    left = [0, n_first // 2] if n_first >= 5 else [0]
+    right = [last - n_second // 2, last] if n_second >= 5 else [last]
+    return left + right

@@ -1,0 +1,300 @@
+"""Would I see it? Which rule is found in cohorts that learn by a known one, and how well."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+from tqdm import tqdm
+
+from ._design import PREVIOUS_CHOICE
+from .model_selection import SubjectKFold, compare_rules
+from .rules import Trial
+from .simulation._experiment import Stimuli
+from .simulation._learned import split_pipeline
+from .simulation._twins import Twin
+
+Warned = list[tuple[type[Warning], str]]
+
+MAX_SEED = 2**31 - 1
+N_FOLDS = 5
+TIE = 1e-6  # nats per trial
+SCORES = ("log_likelihood", "rmse", "true_rms")
+
+
+@dataclass(frozen=True, eq=False)
+class RecoveryStudy:
+    """What :func:`recovery_study` found.
+
+    Attributes
+    ----------
+    scores : DataFrame, one row a simulated cohort and rule fitted to it
+        ``true_rule``, ``repeat``, ``rule``, ``log_likelihood`` (of held-out animals, in nats per
+        trial, a mean over animals), ``rmse`` (root mean square error of the update, at the
+        cohort's true states, of the rule fitted to all of it), ``true_rms`` (root mean square of
+        the true update: what not learning would err by). NaN where a fit failed.
+    """
+
+    scores: pd.DataFrame
+
+    @property
+    def selected(self) -> pd.DataFrame:
+        """One row a cohort: ``selected_rule``, the best on held-out animals, and its ``rmse``.
+
+        Of rules that score alike, within 1e-6 nats, the first listed is selected: list simple
+        ones first. Then ``true_rms`` and, under its name, each rule's ``log_likelihood``.
+        """
+        cohort = ["true_rule", "repeat"]
+        highest = self.scores.groupby(cohort)["log_likelihood"].transform("max")
+        best = self.scores[self.scores["log_likelihood"] >= highest - TIE].drop_duplicates(cohort)
+        best = best.rename(columns={"rule": "selected_rule"}).drop(columns="log_likelihood")
+        each = self.scores.pivot(index=cohort, columns="rule", values="log_likelihood")
+        cohorts = self.scores[cohort].drop_duplicates(ignore_index=True)
+        return cohorts.merge(best, "left", on=cohort).merge(each[self._rules], "left", on=cohort)
+
+    @property
+    def confusion(self) -> pd.DataFrame:
+        """Number of cohorts by true rule (rows) and selected rule (columns)."""
+        selected = self.selected
+        counts = pd.crosstab(selected["true_rule"], selected["selected_rule"])
+        return counts.reindex(index=self._rules, columns=self._rules, fill_value=0)
+
+    @property
+    def _rules(self) -> list[str]:
+        return list(self.scores["true_rule"].unique())
+
+
+def recovery_study(
+    stimuli: Any,
+    rules: Mapping[str, Any],
+    *,
+    y: ArrayLike | None = None,
+    n_repeats: int = 10,
+    n_subjects: int | None = None,
+    n_trials: int | None = None,
+    session_length: int | None = None,
+    reward: Any = None,
+    cv: Any = None,
+    random_state: int | np.random.RandomState | None = None,
+    n_jobs: int | None = None,
+    verbose: int = 1,
+) -> RecoveryStudy:
+    """Simulate cohorts that learn by each rule, fit every rule to each, and see which is found.
+
+    So a lab learns before an experiment whether so many animals and trials will tell its
+    hypotheses apart. Cohorts are made of digital twins (:func:`~.simulation.simulate`), rules
+    are selected on held-out animals (:func:`~sklearn_learnrule.compare_rules`).
+
+    Parameters
+    ----------
+    stimuli : DataFrame or function
+        X of :func:`~sklearn_learnrule.make_design`, a table of planned trials, or a function
+        that makes a task: see :func:`~.simulation.simulate`.
+    rules : dict of str to rule estimator, or Pipeline that ends in one
+        Each is the truth of ``n_repeats`` cohorts and a candidate in all of them. A fitted one
+        is the truth as it is; others are fitted to ``stimuli`` and ``y`` first. All see the
+        same columns.
+    y : Series, only if ``stimuli`` is X and a rule is not fitted
+    n_repeats : int, default=10
+        Cohorts for each true rule.
+    n_subjects : int or None, default=None
+        Animals of a cohort, whose stimuli are drawn from the table's animals, with replacement
+        only if these are fewer. None: one for each of the table's.
+    n_trials, session_length : int, only for a task
+    reward : pair of floats, function or None, default=None, only for a table
+        How the cohorts are paid, see :func:`~.simulation.simulate`.
+    cv : int, splitter or None, default=None
+        None: five folds by animal, or as many as there are animals.
+    random_state : int, RandomState or None, default=None
+        Seeds the cohorts, and the rules whose own ``random_state`` is None.
+    n_jobs : int or None, default=None
+        Cohorts at a time.
+    verbose : int, default=1
+        Whether to show progress.
+
+    Returns
+    -------
+    RecoveryStudy
+        With the tables ``confusion``, ``selected`` and ``scores``. A fit that fails is told in a
+        ``FitFailedWarning`` and leaves NaN; the others go on.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import (
+    ...     ConstantRuleEstimator, PredictMaxRuleEstimator, make_design)
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
+    >>> study = recovery_study(X, rules, y=y, n_repeats=2, random_state=0, verbose=0)
+    >>> study.confusion
+    selected_rule  constant  PredictMax
+    true_rule
+    constant              2           0
+    PredictMax            0           2
+    """
+    if not rules:
+        raise ValueError(f"rules should name at least one rule estimator, got {rules!r}.")
+    check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
+    if n_subjects is not None:
+        check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=2)
+    elif not isinstance(stimuli, pd.DataFrame):
+        raise ValueError("With a task, say how many animals a cohort has: n_subjects=...")
+    rng = check_random_state(random_state)
+    candidates = {name: _seeded(clone(rule), rng) for name, rule in rules.items()}
+    twins = {}
+    for name, rule in rules.items():
+        twins[name] = Twin(rule if _is_fitted(rule) else _fit(name, candidates[name], stimuli, y))
+    _check_alike(twins)
+    tasks, cohorts = [], []
+    for name, twin in twins.items():
+        source = twin.read(stimuli, n_trials, session_length, reward)
+        for repeat in range(n_repeats):
+            seed = rng.randint(MAX_SEED)
+            cohorts.append({"true_rule": name, "repeat": repeat})
+            tasks.append(
+                joblib.delayed(_study_cohort)(twin, source, n_subjects, candidates, cv, seed)
+            )
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    tables: list[pd.DataFrame] = []
+    told: set[str] = set()
+    with tqdm(total=len(tasks), desc="recovery", unit="cohort", disable=not verbose) as bar:
+        for cohort, (scores, warned) in zip(cohorts, parallel(tasks), strict=True):
+            where = f"{cohort['true_rule']}, repeat {cohort['repeat']}"
+            for category, message in warned:
+                if category is FitFailedWarning or message not in told:  # failures always
+                    warnings.warn(f"{where}: {message}", category, stacklevel=2)
+                told.add(message)
+            tables.append(scores.assign(**cohort))
+            bar.update()
+    scores = pd.concat(tables, ignore_index=True)
+    return RecoveryStudy(scores[[*cohorts[0], "rule", *SCORES]])
+
+
+def _fit(name: str, rule: Any, X: Any, y: ArrayLike | None) -> Any:
+    if y is None or not isinstance(X, pd.DataFrame) or PREVIOUS_CHOICE not in X:
+        raise ValueError(
+            f"{name} is not fitted: fit it, or give the X and y=... of make_design to fit it to."
+        )
+    return clone(rule).fit(X, y)
+
+
+def _is_fitted(rule: Any) -> bool:
+    try:
+        check_is_fitted(split_pipeline(rule)[1])
+    except NotFittedError:
+        return False
+    return True
+
+
+def _seeded(rule: Any, rng: np.random.RandomState) -> Any:
+    """Give numbers to the rule's random states that are None."""
+    unseeded = [
+        name
+        for name, value in sorted(rule.get_params().items())
+        if name.rpartition("__")[2] == "random_state" and value is None
+    ]
+    return rule.set_params(**{name: rng.randint(MAX_SEED) for name in unseeded})
+
+
+def _check_alike(twins: Mapping[str, Twin]) -> None:
+    first, *others = twins.items()
+    for name, twin in others:
+        if twin.columns != first[1].columns or list(twin.classes) != list(first[1].classes):
+            raise ValueError(
+                "All rules should be fitted to the same columns and choices, but "
+                f"{first[0]} was fitted to {first[1].columns} and {first[1].classes.tolist()}, "
+                f"{name} to {twin.columns} and {twin.classes.tolist()}."
+            )
+
+
+class _Cohort(NamedTuple):
+    """Simulated animals; trials, weights and updates are (N, T, ...), padded."""
+
+    X: pd.DataFrame
+    y: pd.Series
+    trials: Trial
+    weights: torch.Tensor
+    update: torch.Tensor
+    observed: torch.Tensor
+
+
+def _study_cohort(
+    twin: Twin,
+    source: Stimuli,
+    n_subjects: int | None,
+    candidates: Mapping[str, Any],
+    cv: Any,
+    seed: int,
+) -> tuple[pd.DataFrame, Warned]:
+    """Simulate a cohort and score each candidate on it, a row each; and what was warned of."""
+    scores = pd.DataFrame({"rule": list(candidates), **dict.fromkeys(SCORES, np.nan)})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            cohort = _simulate(twin, source, n_subjects, np.random.RandomState(seed))
+        except Exception as failure:  # one bad cohort must not lose the others' hours
+            _tell("no cohort", failure)
+        else:
+            scores["log_likelihood"] = scores["rule"].map(_compare(candidates, cohort, cv))
+            scores["rmse"] = [_rmse(name, rule, cohort) for name, rule in candidates.items()]
+            scores["true_rms"] = _rms(cohort.update[cohort.observed])
+    return scores, [(warning.category, str(warning.message)) for warning in caught]
+
+
+def _simulate(
+    twin: Twin, source: Stimuli, n_subjects: int | None, rng: np.random.RandomState
+) -> _Cohort:
+    experiment = source.for_cohort(n_subjects, rng)
+    simulation = twin.run(experiment, rng)
+    X, y = twin.design(twin.trials(experiment, simulation))
+    trials, observed = twin.experience(X)
+    weights = torch.as_tensor(simulation.weights)
+    update = torch.nn.functional.pad(weights.diff(dim=1), (0, 0, 0, 1))
+    return _Cohort(X, y, trials, weights, update, observed)
+
+
+def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any) -> pd.Series:
+    """Return each rule's log-likelihood of held-out animals, NaN if a fold failed."""
+    n_subjects = len(cohort.weights)
+    folds = SubjectKFold(min(N_FOLDS, n_subjects)) if cv is None else cv
+    scores = compare_rules(candidates, cohort.X, cohort.y, cv=folds, verbose=0)
+    by_subject = scores.groupby(["rule", "subject"])["log_likelihood"].agg(_strict_mean)
+    return by_subject.groupby("rule").agg(_strict_mean)
+
+
+def _strict_mean(values: pd.Series) -> float:
+    return float(values.mean(skipna=False))
+
+
+def _rmse(name: str, rule: Any, cohort: _Cohort) -> float:
+    """Return how far the updates of a rule fitted to the cohort are from the true ones."""
+    try:
+        fitted = Twin(clone(rule).fit(cohort.X, cohort.y))
+        trials, _ = fitted.experience(cohort.X)
+    except Exception as failure:
+        _tell(f"{name} failed on the whole cohort", failure)
+        return np.nan
+    if not torch.equal(trials.features, cohort.trials.features):
+        return np.nan  # weights of other features do not compare
+    update = fitted.updates(trials, cohort.weights)
+    return _rms((update - cohort.update)[cohort.observed])
+
+
+def _rms(values: torch.Tensor) -> float:
+    return values.square().mean().sqrt().item()
+
+
+def _tell(what: str, failure: Exception) -> None:
+    warnings.warn(f"{what}: {type(failure).__name__}: {failure}", FitFailedWarning, stacklevel=2)

@@ -1,0 +1,112 @@
+"""What the textbook rules share: learning rates, of each side if wished, and forgetting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from ._contract import LearningRule
+
+Numbers: TypeAlias = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
+
+
+def spread(value: Numbers, name: str, *shape: int) -> Tensor:
+    """Return finite numbers of this shape, from one for all or from as many as there are."""
+    wrong = ValueError(f"{name} should be one finite number or {shape} of them, got {value}.")
+    try:
+        values = torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(shape)
+    except RuntimeError:
+        raise wrong from None
+    if not values.isfinite().all():
+        raise wrong
+    return values.clone()
+
+
+def nonnegative(value: Numbers, name: str, *shape: int) -> Tensor:
+    """Return numbers of this shape, of which none may be below 0."""
+    values = spread(value, name, *shape)
+    if not (values >= 0).all():
+        raise ValueError(f"{name} should be at least 0, got {value}.")
+    return values
+
+
+def share_root(value: Numbers, name: str, *shape: int) -> Tensor:
+    """Return the root that holds shares, from 0 to below 1; see :func:`share`."""
+    values = nonnegative(value, name, *shape)
+    if not (values < 1).all():
+        raise ValueError(f"{name} should be below 1, got {value}.")
+    return (-torch.log1p(-values)).sqrt()
+
+
+def share(root: Tensor) -> Tensor:
+    """Return 1 - exp(-root^2): a share for any root, and close to root^2 where it is small."""
+    return -torch.expm1(-root.square())
+
+
+class TextbookRule(LearningRule):
+    """A rule that has a learning rate for each weight, and may forget.
+
+    Parameters
+    ----------
+    n_weights, memory_size : int
+    learning_rate : float or array of shape (K,) or, if they are side-specific, (2, K)
+        alpha, at least 0.
+    side_specific : bool
+        Whether one rate holds after choices of the first class, another after the second.
+    forgetting : bool
+        Whether the update gets - lambda w, with 0 <= lambda < 1 for each weight.
+    initial_forgetting : float or array of shape (K,)
+        lambda, from which a fit starts.
+    """
+
+    textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "forgetting")
+
+    def __init__(
+        self,
+        n_weights: int,
+        memory_size: int = 0,
+        *,
+        learning_rate: Numbers = 0.01,
+        side_specific: bool = False,
+        forgetting: bool = False,
+        initial_forgetting: Numbers = 0.001,
+    ) -> None:
+        super().__init__(n_weights, memory_size)
+        self.side_specific = side_specific
+        self.forgets = forgetting
+        shape = (2, n_weights) if side_specific else (n_weights,)
+        rate = nonnegative(learning_rate, "learning_rate", *shape)
+        self.root_learning_rate = nn.Parameter(rate.sqrt())
+        if forgetting:
+            root = share_root(initial_forgetting, "initial_forgetting", n_weights)
+            self.root_forgetting = nn.Parameter(root)
+
+    @property
+    def learning_rate(self) -> Tensor:
+        """alpha, one a weight, (K,), or one a side and weight, (2, K)."""
+        return self.root_learning_rate.square()
+
+    @property
+    def rates(self) -> Tensor:
+        """alpha after a choice of the first and of the second class, (2, K)."""
+        return self.learning_rate.expand(2, -1)
+
+    @property
+    def forgetting(self) -> Tensor:
+        """lambda, one a weight, (K,)."""
+        if not self.forgets:
+            return self.root_learning_rate.new_zeros(self.n_weights)
+        return share(self.root_forgetting)
+
+    def of_side(self, values: Tensor, choice: Tensor) -> Tensor:
+        """Return the row of ``values`` (2, K) that holds after each choice, (N, K) or (K,)."""
+        if not self.side_specific:
+            return values[0]
+        return torch.where(choice[:, None] > 0.5, values[1], values[0])
+
+    def forget(self, weights: Tensor, update: Tensor) -> Tensor:
+        """Return the update less lambda w, (N, K)."""
+        return update - self.forgetting * weights if self.forgets else update

@@ -1,0 +1,66 @@
+"""Learning from surprise: REINFORCE whose baseline is a value that is learned as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from ._contract import Trial, choice_probability
+from ._textbook import Numbers, TextbookRule, share, share_root, spread
+
+
+class ActorCriticRule(TextbookRule):
+    """Actor-critic: update = alpha delta (y - p) x, delta = r - V (Barto, Sutton & Anderson 1983).
+
+    The value V = v . |x| is the reward that the critic expects of a stimulus of this size, by
+    dv = alpha_critic delta |x|. Of the size, because an easy stimulus promises reward on
+    either side, which no linear function of the signed one can say.
+
+    The memory is v. It starts at ``initial_value``, and then stays near the rewards that there
+    have been. (Were its start fitted, it could be far below every reward, and with
+    alpha_critic = 0 remain there: a baseline for all weights, no value.)
+
+    Parameters
+    ----------
+    learning_rate : float or array of shape (K,) or (2, K)
+        alpha, the actor's.
+    critic_learning_rate : float or array of shape (K,)
+        alpha_critic, from 0 to below 1: a critic with more overshoots. It is the same for
+        both sides, and the critic forgets nothing.
+    initial_value : float or array of shape (K,)
+        v before the first trial; it is not fitted.
+    """
+
+    textbook_names = (*TextbookRule.textbook_names, "critic_learning_rate")
+    initial_value: Tensor
+
+    def __init__(
+        self,
+        n_weights: int,
+        *,
+        critic_learning_rate: Numbers = 0.01,
+        initial_value: Numbers = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(n_weights, n_weights, **options)
+        root = share_root(critic_learning_rate, "critic_learning_rate", n_weights)
+        self.root_critic_learning_rate = nn.Parameter(root)
+        start = spread(initial_value, "initial_value", n_weights)
+        self.register_buffer("initial_value", start, persistent=False)  # a setting, not a state
+
+    @property
+    def critic_learning_rate(self) -> Tensor:
+        """alpha_critic, one a weight of the critic, (K,)."""
+        return share(self.root_critic_learning_rate)
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        return self.initial_value.to(like).expand(n_subjects, -1)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        size = trial.features.abs()  # (N, K)
+        surprise = (trial.reward - (memory * size).sum(-1))[:, None]  # (N, 1)
+        p = choice_probability(weights, trial.features)  # (N,)
+        gradient = (trial.choice - p)[:, None] * trial.features  # (N, K)
+        step = self.of_side(self.rates, trial.choice) * surprise * gradient
+        return self.forget(weights, step), memory + self.critic_learning_rate * surprise * size

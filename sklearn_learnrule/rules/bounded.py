@@ -1,0 +1,32 @@
+"""A rule kept from carrying weights to where it has never been."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._contract import LearningRule, Trial
+
+
+class BoundedRule(LearningRule):
+    """Another rule, whose weights are held at the bounds that they would pass.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    lowest, highest : Tensor of shape (K,)
+    """
+
+    def __init__(self, rule: LearningRule, lowest: Tensor, highest: Tensor) -> None:
+        super().__init__(rule.n_weights, rule.memory_size)
+        self.uses_answer = rule.uses_answer
+        self.rule = rule
+        self.lowest = lowest
+        self.highest = highest
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        update, memory = self.rule(weights, trial, memory)
+        return torch.clamp(weights + update, self.lowest, self.highest) - weights, memory
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        return self.rule.initial_memory(n_subjects, like)

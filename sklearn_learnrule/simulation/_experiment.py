@@ -1,0 +1,157 @@
+"""What simulated animals are shown and paid: a task, or the stimuli of a table once more.
+
+N animals, T trials (of the longest), S stimulus columns.
+"""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.utils import check_scalar
+
+from ._learning import Task
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Pay = Callable[[Bools, np.random.RandomState], Any]
+
+SESSION_LENGTH = 150
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A task, and the animals and trials that it is given to."""
+
+    task: Task
+    subjects: pd.Index  # N names
+    session: Ints  # (N, T), places in session_names
+    session_names: pd.Index
+    opens: Bools  # (N, T), whether a trial opens a session
+    happened: Bools  # (N, T), False in the padding
+    twin_of: pd.Index | None = None  # N names, if the stimuli are those of other animals
+
+
+class Stimuli(Protocol):
+    """What experiments are made of, one for each cohort."""
+
+    def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
+        """Give the task to so many animals or, of a table, to so many twins of each animal."""
+
+    def for_cohort(self, n_subjects: int | None, rng: np.random.RandomState) -> Experiment:
+        """Give the task to so many animals, of a table by default to as many as it has."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """A task that is made anew for each cohort, in sessions of equal lengths."""
+
+    make_task: Callable[..., Task]
+    n_trials: int
+    session_length: int
+
+    def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
+        session = np.tile(np.arange(self.n_trials) // self.session_length, (n_subjects, 1))
+        opens = np.diff(session, axis=1, prepend=-1) > 0
+        task = self.make_task(opens, random_state=rng)
+        if not (hasattr(task, "show") and hasattr(task, "reward")):
+            raise TypeError(
+                "The function given as stimuli should make a task with the methods show and "
+                f"reward, but made {type(task).__name__}."
+            )
+        return Experiment(
+            task=task,
+            subjects=numbered("twin", n_subjects),
+            session=session,
+            session_names=pd.RangeIndex(1, session.max() + 2),
+            opens=opens,
+            happened=np.ones_like(opens),
+        )
+
+    def for_cohort(self, n_subjects: int | None, rng: np.random.RandomState) -> Experiment:
+        assert n_subjects is not None  # a task has no animals of its own
+        return self.for_twins(n_subjects, rng)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """Animals' stimuli, sessions and correct choices, which others are given once more."""
+
+    subjects: pd.Index  # N names
+    stimulus: Floats  # (N, T, S)
+    answer: Bools  # (N, T)
+    session: Ints  # (N, T)
+    session_names: pd.Index
+    opens: Bools  # (N, T)
+    happened: Bools  # (N, T)
+    pay: Pay
+
+    def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
+        which = np.repeat(np.arange(len(self.subjects)), n_subjects)
+        names = self.subjects
+        if n_subjects > 1:
+            names = pd.Index([twin for name in names for twin in numbered(name, n_subjects)])
+        return self._given_to(names, which, rng)
+
+    def for_cohort(self, n_subjects: int | None, rng: np.random.RandomState) -> Experiment:
+        n_own = len(self.subjects)
+        if n_subjects is None:
+            return self.for_twins(1, rng)
+        which = rng.choice(n_own, n_subjects, replace=n_subjects > n_own)
+        return self._given_to(numbered("twin", n_subjects), which, rng)
+
+    def _given_to(self, names: pd.Index, which: Ints, rng: np.random.RandomState) -> Experiment:
+        return Experiment(
+            task=ReplayTask(self.stimulus[which], self.answer[which], self.pay, rng),
+            subjects=names,
+            session=self.session[which],
+            session_names=self.session_names,
+            opens=self.opens[which],
+            happened=self.happened[which],
+            twin_of=self.subjects.take(which),
+        )
+
+
+@dataclass(frozen=True)
+class ReplayTask:
+    """Stimuli and correct choices that are known beforehand."""
+
+    stimulus: Floats  # (N, T, S)
+    answer: Bools  # (N, T)
+    pay: Pay
+    rng: np.random.RandomState
+
+    def show(self, trial: int) -> tuple[Floats, Bools]:
+        return self.stimulus[:, trial], self.answer[:, trial]
+
+    def reward(self, trial: int, correct: Bools) -> Any:
+        del trial
+        return self.pay(correct, self.rng)
+
+
+def make_curriculum(make_task: Any, n_trials: int | None, session_length: int | None) -> Curriculum:
+    """Read the function that makes a task, and the trials and sessions it is made for."""
+    if not callable(make_task):
+        raise TypeError(
+            "stimuli should be a table (DataFrame), or a function that makes a task, "
+            f"(session_start, random_state=...) -> Task; got {type(make_task).__name__}."
+        )
+    if n_trials is None:
+        raise ValueError("With a task, say how many trials an animal does: n_trials=...")
+    length = SESSION_LENGTH if session_length is None else session_length
+    return Curriculum(
+        make_task,
+        check_scalar(n_trials, "n_trials", numbers.Integral, min_val=1),
+        check_scalar(length, "session_length", numbers.Integral, min_val=1),
+    )
+
+
+def numbered(name: Any, n: int) -> pd.Index:
+    """Return name_1 to name_n, numbers of one width."""
+    return pd.Index([f"{name}_{i:0{len(str(n))}d}" for i in range(1, n + 1)])

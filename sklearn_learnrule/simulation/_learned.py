@@ -1,0 +1,93 @@
+"""What a fitted estimator has learned: its rule and its first weights, of each member."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import torch
+from sklearn.pipeline import Pipeline
+from torch import Tensor
+
+from .._base import BaseRuleEstimator
+from .._net import LearningModel
+from ..rules import LearningRule, Trial
+
+
+def split_pipeline(estimator: Any) -> tuple[Any, BaseRuleEstimator]:
+    """Return the transformers, or None, and the rule estimator."""
+    steps: Any = estimator if isinstance(estimator, Pipeline) else [estimator]
+    if not isinstance(steps[-1], BaseRuleEstimator):
+        raise TypeError(
+            "A twin needs an estimator with a learning rule, or a Pipeline that ends in one, got "
+            f"{type(steps[-1]).__name__}."
+        )
+    return (steps[:-1] if len(steps) > 1 else None), steps[-1]
+
+
+def learned_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Tensor]:
+    """Return the rules as predictions have them, and first weights, of M members, (M, K)."""
+    nets = getattr(estimator, "nets_", None) or [estimator.net_]
+    models: list[LearningModel] = [
+        deepcopy(net.module_).to("cpu", torch.float64).requires_grad_(False) for net in nets
+    ]
+    rules = [model.bounded_rule for model in models]
+    return rules, torch.stack([model.initial_weights.data for model in models])
+
+
+@torch.no_grad()
+def updates_along(rule: LearningRule, trials: Trial, weights: Tensor) -> Tensor:
+    """Return the rule's updates on trials (N, T) at given weights (N, T, K), of these' shape.
+
+    Its memory goes along; the weights are given, not moved.
+    """
+    memory = rule.initial_memory(len(weights), like=weights)
+    updates = []
+    for now, *fields in zip(weights.unbind(1), *(field.unbind(1) for field in trials), strict=True):
+        update, memory = rule(now, Trial(*fields), memory)
+        updates.append(update)
+    return torch.stack(updates, 1)
+
+
+class EnsembleRule(LearningRule):
+    """An ensemble as one rule, by which the policy's weights stay the mean of its members'.
+
+    Each of M members moves weights of its own, which are part of the ensemble's memory.
+    """
+
+    def __init__(self, rules: list[LearningRule], initial_weights: Tensor) -> None:
+        sizes = [initial_weights.numel(), *(rule.memory_size for rule in rules)]
+        super().__init__(rules[0].n_weights, sum(sizes))
+        self.uses_answer = any(rule.uses_answer for rule in rules)
+        self.rules = rules
+        self.initial_weights = initial_weights  # (M, K)
+        self.sizes = sizes
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        weights = self.initial_weights.reshape(1, -1).expand(n_subjects, -1)  # (N, M K)
+        memories = [rule.initial_memory(n_subjects, like) for rule in self.rules]
+        return torch.cat([weights.to(like), *memories], -1)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        n_members = len(self.rules)
+        own, *memories = memory.split(self.sizes, -1)
+        members = zip(self.rules, own.chunk(n_members, -1), memories, strict=True)
+        steps = [(w, *rule(w, trial, m)) for rule, w, m in members]
+        moved = torch.stack([w + update for w, update, _ in steps], 1)  # (N, M, K)
+        memory = torch.cat([moved.flatten(1), *(memory for *_, memory in steps)], -1)
+        return moved.mean(1) - weights, memory
+
+
+class RewardTellsAnswer(LearningRule):
+    """A rule whose estimator was told no answers: a rewarded choice counts as correct."""
+
+    def __init__(self, rule: LearningRule) -> None:
+        super().__init__(rule.n_weights, rule.memory_size)
+        self.rule = rule
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        return self.rule.initial_memory(n_subjects, like)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        answer = torch.where(trial.reward > 0, trial.choice, 1 - trial.choice)
+        return self.rule(weights, trial._replace(answer=answer), memory)

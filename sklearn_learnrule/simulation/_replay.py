@@ -1,0 +1,132 @@
+"""From a table of stimuli to an experiment that can be given once more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD, make_design
+from .._sequences import Sequences, read_sequences
+from ._experiment import Bools, Floats, Pay, Replay
+
+Rewards = tuple[float, float]  # of an error, of a correct choice
+
+
+def read_replay(
+    table: pd.DataFrame, stimuli: list[str], classes: NDArray[Any], reward: Any
+) -> Replay:
+    """Read a design X or a table of trials; ``stimuli`` are its columns that the animals saw."""
+    missing = [name for name in stimuli if name not in table]
+    if missing:
+        raise ValueError(
+            f"The estimator was fitted with the stimulus columns {stimuli}, but the table has no "
+            f"{missing[0]!r}, only {list(table.columns)}."
+        )
+    if {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= set(table):
+        others = [name for name in table if name in (*HISTORY, *IDENTITY)]
+        return _of_design(table[[*stimuli, *others]], reward)
+    if "answer" not in table:
+        raise ValueError(
+            "A table of stimuli needs a column 'answer', the correct choice on each trial (or "
+            f"give make_design's X); it has {list(table.columns)}."
+        )
+    return _of_trials(table, stimuli, classes, reward)
+
+
+def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
+    """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
+    sequences = read_sequences(X)
+    if not sequences.answer_known:
+        raise ValueError(
+            "X does not tell the correct choice, and neither do its rewards: name the column of "
+            "correct choices, make_design(..., answer=...)."
+        )
+    happened = sequences.observed
+    if not happened.any():
+        raise ValueError("X tells the outcome of no trial: each subject has one row only.")
+    correct = (sequences.choice == sequences.answer)[happened]
+    pay = _pay(reward, sequences.reward[happened], correct)
+    return _replay(X, sequences, sequences.answer > 0, happened, pay)
+
+
+def _of_trials(
+    trials: pd.DataFrame, stimuli: list[str], classes: NDArray[Any], reward: Any
+) -> Replay:
+    answers = trials.assign(choice=trials["answer"], reward=1.0)
+    X, y, _ = make_design(answers, stimulus=stimuli)
+    if set(y) != set(classes):
+        raise ValueError(
+            f"The column 'answer' should hold the choices that the estimator knows, "
+            f"{classes.tolist()}, but has {sorted(set(y))}."
+        )
+    sequences = read_sequences(X)
+    answer = sequences.pad((y == classes[1]).to_numpy()) > 0
+    happened = sequences.pad(np.ones(len(X))) > 0
+    if {"choice", "reward"} <= set(trials):
+        correct = (trials["choice"] == trials["answer"]).to_numpy()
+        pay = _pay(reward, trials["reward"].to_numpy(dtype=float), correct)
+    else:
+        pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
+    return _replay(X, sequences, answer, happened, pay)
+
+
+def _replay(
+    X: pd.DataFrame, sequences: Sequences, answer: Bools, happened: Bools, pay: Pay
+) -> Replay:
+    n_trials = int(happened.any(0).sum())
+    opens = np.pad(sequences.session_start[:, :-1] > 0, [(0, 0), (1, 0)], constant_values=True)
+    codes, names = pd.factorize(_sessions(X))
+    some = np.flatnonzero(happened.any(1))
+    told = np.ix_(some, np.arange(n_trials))
+    return Replay(
+        subjects=sequences.subjects[some],
+        stimulus=sequences.features[told][..., :-1],
+        answer=answer[told],
+        session=sequences.pad(codes).astype(np.int64)[told],
+        session_names=names,
+        opens=opens[told],
+        happened=happened[told],
+        pay=pay,
+    )
+
+
+def _sessions(X: pd.DataFrame) -> pd.Index:
+    if "session" in X.index.names:
+        return X.index.get_level_values("session")
+    return pd.Index(X["session"] if "session" in X else np.ones(len(X), dtype=int))
+
+
+def _pay(reward: Any, paid: Floats, correct: Bools) -> Pay:
+    """Return how choices are paid: as ``reward`` says or, without it, as they were paid."""
+    if callable(reward):
+        return reward
+    error_pays, correct_pays = _as_paid(paid, correct) if reward is None else _two(reward)
+    return lambda correct, rng: np.where(correct, correct_pays, error_pays)
+
+
+def _two(reward: Any) -> Rewards:
+    given = np.asarray(reward, dtype=float)
+    if given.shape != (2,) or not np.isfinite(given).all():
+        raise ValueError(
+            "reward should be two numbers, for an error and for a correct choice, or a function "
+            f"(correct, random_state) -> rewards; got {reward!r}."
+        )
+    return float(given[0]), float(given[1])
+
+
+def _as_paid(paid: Floats, correct: Bools) -> Rewards:
+    """What an error and a correct choice earned; 0 and 1 where none was made."""
+    pays = []
+    for kind, made, default in (("errors", ~correct, 0.0), ("correct choices", correct, 1.0)):
+        values = np.unique(paid[made])
+        if len(values) > 1:
+            raise ValueError(
+                f"The rewards of {kind} vary ({', '.join(f'{v:g}' for v in values[:3])}"
+                f"{', ...' * (len(values) > 3)}): say how twins are paid, reward=(for an error, "
+                "for a correct choice) or a function (correct, random_state) -> rewards."
+            )
+        pays.append(float(values[0]) if len(values) else default)
+    return pays[0], pays[1]

@@ -1,0 +1,211 @@
+"""Digital twins: fitted estimators as animals that choose, are paid and learn."""
+
+from __future__ import annotations
+
+import numbers
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.utils import check_random_state, check_scalar
+from sklearn.utils.validation import check_is_fitted
+
+from .._design import IDENTITY, PREVIOUS_ANSWER, make_design
+from .._net import SequenceDataset
+from .._sequences import read_sequences
+from ..rules import Trial
+from ._experiment import Experiment, Stimuli, make_curriculum
+from ._learned import (
+    EnsembleRule,
+    RewardTellsAnswer,
+    learned_rules,
+    split_pipeline,
+    updates_along,
+)
+from ._learning import Simulation, simulate_learning
+from ._replay import read_replay
+from ._view import View, stimulus_columns
+
+OUTCOME = ("twin_of", "choice", "answer", "reward")
+
+
+def simulate(
+    estimator: Any,
+    stimuli: Any,
+    n_subjects: int = 1,
+    *,
+    n_trials: int | None = None,
+    session_length: int | None = None,
+    reward: Any = None,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: bool = False,
+) -> Any:
+    """Let digital twins do a task: animals that choose and learn as a fitted estimator does.
+
+    A twin starts with the fitted initial weights, chooses with its policy's probabilities, is
+    paid for its own choices, and its weights move by the fitted rule. What follows is its own.
+
+    Parameters
+    ----------
+    estimator : fitted rule estimator, Pipeline that ends in one, or a search for one
+    stimuli : DataFrame or function
+        A table shows its animals' stimuli, sessions and correct choices once more. Either X of
+        :func:`~sklearn_learnrule.make_design`, without each animal's last trial, whose outcome X
+        does not tell. Or trials, perhaps of an experiment to come, with the columns ``subject``,
+        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns.
+        A function ``(session_start, random_state=...)`` makes a :class:`Task`, which may watch
+        the animals, for a bool array (N, T) of trials that open a session; such as
+        ``functools.partial(ContrastTask, curriculum=..., criterion=...)``.
+    n_subjects : int, default=1
+        Twins to simulate; with a table, twins of each of its animals.
+    n_trials : int
+        Trials of a twin, only with a task.
+    session_length : int, default=150
+        Trials of a session, only with a task.
+    reward : pair of floats, function or None, default=None
+        What an error and a correct choice earn, or a function ``(correct (N,), random_state)``
+        that returns the rewards (N,) and may toss coins; only with a table. None: what they
+        earned in the table if that never varied; where it does not say, 0 and 1.
+    random_state : int, RandomState or None, default=None
+    return_weights : bool, default=False
+        Whether to return the twins' weights too.
+
+    Returns
+    -------
+    trials : DataFrame
+        ``subject``, ``twin_of`` (with a table, whose stimuli these are), ``session``, the
+        stimulus columns, ``choice``, ``answer``, ``reward``: ready for ``make_design``.
+    weights : DataFrame, only if ``return_weights``
+        The weights before each choice, with the index of that design's X, of which
+        ``estimator.predict_weights`` says the same.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator has no learning rule, if a stimulus column or the correct choices are
+        missing, if rewards vary and ``reward`` is not given, or if a twin's weights run away.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> trials = simulate(rule, X, n_subjects=2, random_state=0)
+    >>> trials.head(3)
+          subject   twin_of  session  stimulus choice answer  reward
+    0  mouse_01_1  mouse_01        1  0.986704   left  right     0.0
+    1  mouse_01_1  mouse_01        1  1.000000   left  right     0.0
+    2  mouse_01_1  mouse_01        1  1.000000  right  right     1.0
+    """
+    n_subjects = check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=1)
+    rng = check_random_state(random_state)
+    twin = Twin(estimator)
+    source = twin.read(stimuli, n_trials, session_length, reward)
+    experiment = source.for_twins(n_subjects, rng)
+    simulation = twin.run(experiment, rng)
+    trials = twin.trials(experiment, simulation)
+    return (trials, twin.weights(experiment, simulation)) if return_weights else trials
+
+
+class Twin:
+    """A fitted estimator as an animal: what it sees, how it learns, and where it starts."""
+
+    def __init__(self, estimator: Any) -> None:
+        estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
+        self.transformers, self.estimator = split_pipeline(estimator)
+        check_is_fitted(self.estimator)
+        if not hasattr(estimator, "feature_names_in_"):
+            raise ValueError(
+                "A twin needs an estimator that was fitted to make_design's X, but this "
+                f"{type(self.estimator).__name__} has seen no column names."
+            )
+        self.columns = list(estimator.feature_names_in_)
+        self.stimuli = stimulus_columns(self.columns)
+        if clash := [name for name in self.stimuli if name in OUTCOME]:
+            raise ValueError(
+                f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
+            )
+        self.classes = self.estimator.classes_
+        self.rules, self.initial_weights = learned_rules(self.estimator)  # (M, K)
+
+    def read(
+        self, stimuli: Any, n_trials: int | None, session_length: int | None, reward: Any
+    ) -> Stimuli:
+        """Read what :func:`simulate` was given."""
+        if not isinstance(stimuli, pd.DataFrame):
+            if reward is not None:
+                raise ValueError("reward is for tables of stimuli: a task pays by itself.")
+            return make_curriculum(stimuli, n_trials, session_length)
+        if n_trials is not None or session_length is not None:
+            raise ValueError(
+                "n_trials and session_length are for tasks: a table's animals do the trials and "
+                "sessions that it has."
+            )
+        return read_replay(stimuli, self.stimuli, self.classes, reward)
+
+    def run(self, experiment: Experiment, rng: np.random.RandomState) -> Simulation:
+        """Let the experiment's animals learn."""
+        view = View(experiment, self.columns, self.transformers)
+        rule = self.rules[0]
+        if len(self.rules) > 1:
+            rule = EnsembleRule(self.rules, self.initial_weights)
+        if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
+            rule = RewardTellsAnswer(rule)
+        start = np.tile(self.initial_weights.mean(0), (len(experiment.subjects), 1))
+        simulation = simulate_learning(rule, view, start, experiment.opens, rng)
+        astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
+        if astray.any():
+            subject, trial = np.argwhere(astray)[0]
+            raise ValueError(
+                f"The weights of {experiment.subjects[subject]} ran away before trial {trial}: "
+                "this rule is unstable on these stimuli."
+            )
+        if self.transformers is not None:
+            view.check_transformers(simulation.stimulus)
+        return replace(simulation, stimulus=np.stack(view.shown, 1))
+
+    def experience(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
+        """Return X's trials as the rule sees them, (N, T), and which are observed."""
+        seen = X if self.transformers is None else self.transformers.transform(X)
+        inputs = SequenceDataset(read_sequences(seen), dtype=torch.float64, device="cpu").inputs
+        return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
+
+    def updates(self, trials: Trial, weights: torch.Tensor) -> torch.Tensor:
+        """Return the updates on trials (N, T) at given weights (N, T, K), members' on average."""
+        return torch.stack([updates_along(rule, trials, weights) for rule in self.rules]).mean(0)
+
+    def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+        """Return X and y of a table of trials, with the columns that the estimator knows."""
+        answer = "answer" if PREVIOUS_ANSWER in self.columns else None
+        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer)
+        for name in set(IDENTITY) & set(self.columns):
+            X[name] = X.index.get_level_values(name)
+        return X[self.columns], y
+
+    def trials(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
+        """Return what happened, a row a trial."""
+        happened = experiment.happened
+        subject, _ = np.nonzero(happened)
+        columns: dict[str, Any] = {"subject": experiment.subjects.take(subject)}
+        if experiment.twin_of is not None:
+            columns["twin_of"] = experiment.twin_of.take(subject)
+        columns["session"] = experiment.session_names.take(experiment.session[happened])
+        stimulus = simulation.stimulus[happened]  # (n_rows, S)
+        columns |= dict(zip(self.stimuli, stimulus.T, strict=True))
+        columns["choice"] = self.classes[simulation.choice[happened].astype(int)]
+        columns["answer"] = self.classes[simulation.answer[happened].astype(int)]
+        columns["reward"] = simulation.reward[happened]
+        return pd.DataFrame(columns)
+
+    def weights(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
+        """Return the weights before each choice, a row a trial."""
+        happened = experiment.happened
+        subject, trial = np.nonzero(happened)
+        session = experiment.session_names.take(experiment.session[happened])
+        identity: Any = [experiment.subjects.take(subject), session, trial]
+        index = pd.MultiIndex.from_arrays(identity, names=IDENTITY)
+        columns = pd.Index(self.estimator.weight_names_)
+        return pd.DataFrame(simulation.weights[happened], columns=columns, index=index)

@@ -1,0 +1,34 @@
+"""The examples that are stories, told in haste: every step runs, the science is left out."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+STORIES = {
+    "recover_reinforce": "REINFORCE",
+    "what_the_rnn_knows": "unrewarded",
+    "add_your_own_rule": "fading",
+    "new_curriculum": "REINFORCE twins",
+}
+"""Each example and a row or column that it prints."""
+ELSEWHERE = {"compare_rules"}  # has tests of its own
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(
+    name, monkeypatch, tmp_path, capsys
+):
+    script, figure = EXAMPLES / f"{name}.py", tmp_path / "story.png"
+    monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--figure", str(figure)])
+    runpy.run_path(str(script), run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "tru" in printed and STORIES[name] in printed
+    assert printed.rstrip().endswith(f"Figure: {figure}")
+    assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_example_is_told_by_a_test():
+    assert {script.stem for script in EXAMPLES.glob("*.py")} == {*STORIES, *ELSEWHERE}

@@ -1,0 +1,206 @@
+"""What networks have beyond the rules: ensembles, regularisers, mirror images, held weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+import sklearn_learnrule as lr
+from sklearn_learnrule._net import SequenceDataset
+from sklearn_learnrule.datasets import make_learning_cohort
+
+QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    trials = make_learning_cohort(4, 120, random_state=3)
+    X, y, _ = lr.make_design(trials)
+    return trials, X, y
+
+
+@pytest.fixture(scope="module")
+def ensemble(cohort):
+    _, X, y = cohort
+    return lr.DNNRuleEstimator(n_ensemble=3, **QUICK).fit(X, y)
+
+
+NETWORKS = [
+    lr.DNNRuleEstimator(**QUICK),
+    lr.RNNRuleEstimator(memory_size=4, **QUICK),
+    lr.ChoiceRNNClassifier(memory_size=4, max_epochs=10, random_state=0),
+]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: type(network).__name__)
+def test_an_ensembles_logit_is_the_mean_of_its_members(cohort, network):
+    _, X, y = cohort
+    together = clone(network).set_params(n_ensemble=3).fit(X, y)
+    alone = clone(network).set_params(n_ensemble=1).fit(X, y)
+    first, *others = (_only(together, member).decision_function(X) for member in range(3))
+    assert_allclose(alone.decision_function(X), first, rtol=1e-6)
+    for other in others:
+        assert not np.allclose(first, other, rtol=1e-2)
+    assert_allclose(together.decision_function(X), np.mean([first, *others], 0), rtol=1e-5)
+
+
+def _only(ensemble, member: int):
+    single = clone(ensemble)
+    single.__dict__ |= ensemble.__dict__ | {"nets_": ensemble.nets_[member : member + 1]}
+    single.net_ = ensemble.nets_[member]
+    return single
+
+
+def test_the_mean_weights_give_the_ensembles_choice(cohort, ensemble):
+    _, X, _ = cohort
+    weights = ensemble.predict_weights(X)
+    logits = weights["stimulus"] * X["stimulus"] + weights["bias"]
+    assert_allclose(ensemble.decision_function(X), logits, rtol=1e-6)
+
+
+def test_return_std_is_the_spread_of_the_members(cohort, ensemble):
+    _, X, _ = cohort
+    mean, std = ensemble.predict_weights(X, return_std=True)
+    members = np.stack([_only(ensemble, member).predict_weights(X) for member in range(3)])
+    assert_allclose(mean, members.mean(0), rtol=1e-6)
+    assert_allclose(std, members.std(0, ddof=1), rtol=1e-4, atol=1e-7)
+    assert std.columns.tolist() == ["stimulus", "bias"]
+    assert std.index.equals(X.index)
+    single = lr.DNNRuleEstimator(n_ensemble=1, **QUICK).fit(*cohort[1:])
+    with pytest.raises(ValueError, match="return_std tells how an ensemble's members differ"):
+        single.predict_weights(X, return_std=True)
+
+
+def test_each_member_holds_out_other_subjects(cohort):
+    _, X, y = cohort
+    how = {**QUICK, "n_ensemble": 3, "early_stopping": True, "validation_fraction": 0.5}
+    fitted = lr.DNNRuleEstimator(**how).fit(X, y)
+    first_losses = {net.history[0, "valid_loss"] for net in fitted.nets_}
+    assert len(first_losses) == 3
+
+
+def test_a_warm_start_goes_on_with_every_member(cohort):
+    _, X, y = cohort
+    network = lr.DNNRuleEstimator(n_ensemble=2, warm_start=True, **QUICK).fit(X, y)
+    before = [net.history[-1, "train_loss"] for net in network.nets_]
+    network.fit(X, y)
+    after = [net.history[0, "train_loss"] for net in network.nets_]
+    assert_allclose(after, before, atol=2e-3)
+    with pytest.raises(ValueError, match="warm_start goes on from the last fit"):
+        network.set_params(n_ensemble=3).fit(X, y)
+
+
+def test_weight_decay_shrinks_the_layers_alone(cohort):
+    _, X, y = cohort
+
+    def parameters(weight_decay: float) -> dict[str, torch.Tensor]:
+        network = lr.DNNRuleEstimator(n_ensemble=1, weight_decay=weight_decay, **QUICK)
+        return dict(network.fit(X, y).net_.module_.rule.named_parameters())
+
+    free, decayed = parameters(0.0), parameters(100.0)
+    for name, value in decayed.items():
+        ratio = (value.norm() / free[name].norm()).item()
+        if name.endswith("weight"):
+            assert ratio < 0.7, name
+    groups = lr.DNNRuleEstimator(**QUICK).fit(X, y).net_.optimizer_.param_groups
+    of_layers = {parameter.ndim for g in groups if g["weight_decay"] for parameter in g["params"]}
+    of_others = {
+        parameter.ndim for g in groups if not g["weight_decay"] for parameter in g["params"]
+    }
+    assert (of_layers, of_others) == ({2}, {1})
+
+
+def test_the_learning_rate_falls_to_0(cohort):
+    _, X, y = cohort
+    for decay_lr, last in ((True, 0.0), (False, 1e-3)):
+        network = lr.DNNRuleEstimator(decay_lr=decay_lr, **QUICK).fit(X, y)
+        rates = {group["lr"] for group in network.net_.optimizer_.param_groups}
+        assert_allclose(sorted(rates), [last], atol=1e-12)
+
+
+# ------------------------------------------------------------------- mirror images
+
+
+def test_mirror_fits_the_swapped_animals_too(cohort):
+    trials, X, y = cohort
+    other = {"left": "right", "right": "left"}
+    swapped = trials.assign(
+        subject=trials["subject"] + "_swapped",
+        stimulus=-trials["stimulus"],
+        choice=trials["choice"].map(other),
+        answer=trials["answer"].map(other),
+    )
+    both, y_both, _ = lr.make_design(pd.concat([trials, swapped]))
+    plain = lr.RNNRuleEstimator(memory_size=4, n_ensemble=1, **QUICK).fit(both, y_both)
+    mirrored = clone(plain).set_params(mirror=True).fit(X, y)
+    assert_allclose(mirrored.history_[:, "train_loss"], plain.history_[:, "train_loss"], rtol=1e-4)
+    assert_allclose(mirrored.decision_function(X), plain.decision_function(X), atol=1e-3)
+
+
+def test_no_mirror_image_of_a_held_out_animal_is_fitted(cohort, monkeypatch):
+    _, X, y = cohort
+    n_mirrored = []
+    original = SequenceDataset.with_mirror_images
+
+    def spy(self: SequenceDataset) -> SequenceDataset:
+        n_mirrored.append(len(self))
+        return original(self)
+
+    monkeypatch.setattr(SequenceDataset, "with_mirror_images", spy)
+    how = {**QUICK, "n_ensemble": 1, "early_stopping": True, "validation_fraction": 0.5}
+    lr.DNNRuleEstimator(mirror=True, **how).fit(X, y)
+    assert n_mirrored == [2]
+
+
+def test_mirror_wants_stimuli_signed_by_side(cohort):
+    _, X, y = cohort
+    one_sided = X.assign(contrast=X["stimulus"].abs())
+    with pytest.raises(ValueError, match="'contrast' has one sign only: give it as right minus"):
+        lr.DNNRuleEstimator(mirror=True, **QUICK).fit(one_sided, y)
+
+
+# -------------------------------------------------------------------- held weights
+
+
+def test_weights_that_run_away_are_held_and_told(cohort):
+    _, X, y = cohort
+    network = lr.DNNRuleEstimator(n_ensemble=1, **QUICK).fit(X, y)
+    free = network.predict_weights(X)
+    by_subject = free.groupby("subject")["stimulus"].max()
+    who = by_subject.idxmax()
+    bound = by_subject.drop(who).max() + 1e-3  # which this subject alone passes
+    module = network.net_.module_
+    module.bounds[1, 0] = bound
+    with pytest.warns(UserWarning, match=rf"weights of 1 subject\(s\) \('{who}'\) went far beyond"):
+        held = network.predict_weights(X)
+    assert held["stimulus"].max() <= bound * (1 + 1e-6)
+    others = X.index.get_level_values("subject") != who
+    assert_allclose(held[others], free[others])
+    passed = (free.loc[who]["stimulus"] > bound).to_numpy().argmax()
+    assert_allclose(held.loc[who].iloc[:passed], free.loc[who].iloc[:passed], rtol=1e-5)
+    assert_allclose(held.loc[who]["stimulus"].iloc[passed], bound, rtol=1e-6)
+
+
+def test_a_diverging_rule_gives_finite_predictions(cohort):
+    _, X, y = cohort
+    network = lr.RNNRuleEstimator(memory_size=4, n_ensemble=1, **QUICK).fit(X, y)
+    with torch.no_grad():
+        network.net_.module_.rule.scale.fill_(1e6)
+    with pytest.warns(UserWarning, match=r"weights of 4 subject\(s\)"):
+        weights = network.predict_weights(X)
+    lowest, highest = network.net_.module_.bounds.numpy()
+    assert ((weights >= lowest - 1e-5) & (weights <= highest + 1e-5)).all(axis=None)
+
+
+def test_the_fitted_animals_and_parametric_rules_are_never_held(cohort, ensemble):
+    _, X, y = cohort
+    weights = np.stack([_only(ensemble, member).predict_weights(X) for member in range(3)])
+    for member, net in zip(weights, ensemble.nets_, strict=True):
+        lowest, highest = net.module_.bounds.numpy()
+        assert (lowest < member.min(0)).all() and (member.max(0) < highest).all()
+    reinforce = lr.ReinforceRuleEstimator().fit(X, y)
+    assert not reinforce.net_.module_.bounds.isfinite().any()

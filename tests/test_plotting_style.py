@@ -1,0 +1,162 @@
+"""What holds for every display: sizes of a journal, keys beside the data, nobody's style touched."""
+
+import inspect
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+
+import sklearn_learnrule as lr
+from sklearn_learnrule import plotting
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.recovery import RecoveryStudy
+
+RULES = ["REINFORCE", "DNN"]
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def displays():
+    """A display of each kind, and how many axes it draws on."""
+    X, y, _ = lr.make_design(make_learning_cohort(5, 120, session_length=40, random_state=0))
+    fit = lr.ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
+    made = [
+        plotting.ComparisonDisplay(differences, "a"),
+        plotting.UpdateDisplay.from_estimator(fit, X),
+        plotting.HistoryDisplay.from_estimator({"a rule": fit}, X, n_draws=1),
+        plotting.WeightTrajectoryDisplay.from_estimator(fit, X),
+        plotting.PsychometricDisplay.from_estimator(fit, X, y, by="session"),
+        plotting.SessionCurveDisplay.from_estimator(fit, X, y),
+        plotting.RecoveryDisplay.from_study(make_study()),
+    ]
+    plt.close("all")
+    return {type(display).__name__: display for display in made}
+
+
+def make_study():
+    """A study of two rules and three cohorts each, one of which is taken for the other's."""
+    rows = [
+        {
+            "true_rule": true,
+            "repeat": repeat,
+            "rule": rule,
+            "log_likelihood": -0.5 - 0.01 * ((rule != true) != ((true, repeat) == ("DNN", 2))),
+            "rmse": 0.001 * (repeat + 1) + 0.01 * (rule != true),
+            "true_rms": 0.02,
+        }
+        for true in RULES
+        for repeat in range(3)
+        for rule in RULES
+    ]
+    return RecoveryStudy(pd.DataFrame(rows))
+
+
+NAMES = plotting.__all__
+
+
+def test_every_display_is_here(displays):
+    assert sorted(displays) == sorted(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_fits_a_journals_columns_and_can_be_read(displays, name):
+    figure = displays[name].plot().figure_
+    figure.canvas.draw()
+    assert 3.5 <= figure.get_figwidth() <= 7.2
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
+    for text in texts:
+        if not text.get_in_layout():
+            continue
+        box = text.get_window_extent()
+        if box.width and text.axes is not None:
+            assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1, text.get_text()
+            assert box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1, text.get_text()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_outer_axis_has_a_label(displays, name):
+    display = displays[name].plot()
+    axes = np.ravel(getattr(display, "axes_", getattr(display, "ax_", None)))
+    assert axes[0].get_ylabel() or name == "ComparisonDisplay"  # its ticks are names
+    assert axes[-1].get_xlabel()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_covers_no_data(displays, name):
+    figure = displays[name].plot().figure_
+    figure.canvas.draw()
+    for panel in figure.axes:
+        if panel.get_legend():
+            key = panel.get_legend().get_window_extent()
+            assert not any(key.overlaps(other.get_window_extent()) for other in figure.axes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_display_draws_on_the_axes_it_is_given(displays, name):
+    own = displays[name].plot()
+    n_axes = np.size(getattr(own, "axes_", own.figure_.axes[0]))
+    figure, axes = plt.subplots(1, n_axes, squeeze=False)
+    size = axes[0, 0].xaxis.label.get_fontsize()
+    n_figures = len(plt.get_fignums())
+    told = displays[name].plot(axes if n_axes > 1 else axes[0, 0])
+    assert told.figure_ is figure
+    assert all(panel.has_data() for panel in axes.flat)
+    assert len(plt.get_fignums()) == n_figures
+    assert axes[0, 0].xaxis.label.get_fontsize() == size
+    figure.canvas.draw()
+    inside = [panel.get_legend() for panel in axes.flat if panel.get_legend()]
+    for key in inside:  # no layout would make room for it beside the panels
+        assert figure.bbox.contains(*key.get_window_extent().max)
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ComparisonDisplay", "SessionCurveDisplay"}))
+def test_too_few_axes_are_told_how_many_there_should_be(displays, name):
+    n_axes = np.size(displays[name].plot().axes_)
+    _, axes = plt.subplots(1, n_axes + 1)
+    with pytest.raises(
+        ValueError, match=rf"There are {n_axes} panels to draw: .* got {n_axes + 1}"
+    ):
+        displays[name].plot(axes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_global_style_is_touched(displays, name):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        before = dict(mpl.rcParams)
+        displays[name].plot().figure_.canvas.draw()
+        assert dict(mpl.rcParams) == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plotting_returns_the_display(displays, name):
+    display = displays[name]
+    assert display.plot() is display
+    assert next(iter(inspect.signature(display.plot).parameters)) == "ax"
+
+
+def test_recovery_shows_counts_shares_and_errors():
+    study = make_study()
+    matrix, errors = plotting.RecoveryDisplay.from_study(study).axes_
+    texts = [text.get_text() for text in matrix.texts]
+    assert texts == ["3\n100%", "0", "1\n33%", "2\n67%"]
+    np.testing.assert_allclose(matrix.images[0].get_array(), study.confusion / 3)
+    assert [label.get_text() for label in matrix.get_yticklabels()] == RULES
+    assert [label.get_text() for label in matrix.get_xticklabels()] == RULES
+    right, wrong, bar, *others = errors.lines
+    np.testing.assert_allclose(right.get_xdata(), [0.001, 0.002, 0.003])
+    assert len(wrong.get_xdata()) == 0 and bar.get_xdata()[0] == pytest.approx(0.02)
+    np.testing.assert_allclose(others[0].get_xdata(), [0.001, 0.002])
+    np.testing.assert_allclose(others[1].get_xdata(), [0.013])
+    assert not np.allclose(others[0].get_color() == others[1].get_color(), True)
+    assert errors.get_xlabel() == "RMSE of the update\n(weight per trial)"
