@@ -32,7 +32,7 @@ def design():
 
 @pytest.fixture(scope="module")
 def reinforce(design):
-    return lr.ReinforceRuleEstimator(max_epochs=5).fit(*design)
+    return lr.ReinforceRuleEstimator().fit(*design)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_one_call_draws_a_smooth_rule_and_a_fine_heatmap(design, reinforce):
 def test_no_side_is_guessed_between_a_stimulus_with_two_answers_and_its_neighbour():
     trials = make_learning_cohort(4, 200, curriculum=[(1.0, 0.5, 0.0)], random_state=0)
     X, y, _ = lr.make_design(trials, stimulus="contrast")
-    rule = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(max_epochs=3)).fit(X, y)
+    rule = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator()).fit(X, y)
     table = UpdateDisplay.from_estimator(rule, X, weights={"contrast": 0, "bias": 0}).table
     correct = table[table["correct"]]
     assert set(correct.loc[correct["choice"] == "left", "contrast"]).isdisjoint([0.1, 0.2])

@@ -1,4 +1,4 @@
-"""What holds for every display: sizes of a journal, keys beside the data, nobody's style touched."""
+"""What holds for every display: a journal's sizes, keys beside the data, nobody's style touched."""
 
 import inspect
 
@@ -27,7 +27,7 @@ def closed_figures():
 def displays():
     """A display of each kind, and how many axes it draws on."""
     X, y, _ = lr.make_design(make_learning_cohort(5, 120, session_length=40, random_state=0))
-    fit = lr.ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    fit = lr.ReinforceRuleEstimator().fit(X, y)
     differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
     made = [
         plotting.ComparisonDisplay(differences, "a"),

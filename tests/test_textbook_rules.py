@@ -119,7 +119,7 @@ def test_a_critic_that_does_not_learn_is_a_baseline_of_reinforce():
 
 
 def test_the_critic_comes_to_expect_the_average_reward_whatever_the_side():
-    """Of stimuli whose reward is .5 + .4 |s| on average, told by its noisy values in 200 animals."""
+    """The reward is .5 + .4 |s| on average; so is the value, on average over 200 animals."""
     rule = ActorCriticRule(2, critic_learning_rate=0.05).double()
     rng = np.random.RandomState(0)
     zero = torch.zeros(200, dtype=torch.float64)

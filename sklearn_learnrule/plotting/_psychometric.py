@@ -44,7 +44,7 @@ class PsychometricDisplay:
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, _ = make_design(make_learning_cohort(4, 300, random_state=0))
-    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
     >>> display = PsychometricDisplay.from_estimator(rule, X, y, by="session")
     >>> display.axes_[0].get_title(), display.axes_[0].get_ylabel()
     ('session 1', 'P(right)')

@@ -43,7 +43,7 @@ class SessionCurveDisplay:
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, _ = make_design(make_learning_cohort(4, 300, random_state=0))
-    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
     >>> display = SessionCurveDisplay.from_estimator(rule, X, y, n_simulations=10, random_state=0)
     >>> [text.get_text() for text in display.ax_.get_legend().get_texts()]
     ['twins', 'animals', 'model']

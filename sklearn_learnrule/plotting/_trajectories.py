@@ -38,7 +38,7 @@ class WeightTrajectoryDisplay:
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> trials, weights = make_learning_cohort(3, 200, random_state=0, return_weights=True)
     >>> X, y, _ = make_design(trials)
-    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
     >>> display = WeightTrajectoryDisplay.from_estimator(rule, X, truth=weights)
     >>> [panel.get_title() for panel in display.axes_]
     ['mouse_01', 'mouse_02', 'mouse_03']

@@ -61,7 +61,7 @@ class UpdateDisplay:
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, _ = make_design(make_learning_cohort(4, 200, random_state=0))
-    >>> rule = ReinforceRuleEstimator(max_epochs=5).fit(X, y)
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
     >>> display = UpdateDisplay.from_estimator(rule, X, weights={"bias": [-0.5, 0, 0.5]})
     >>> [panel.get_title() for panel in display.axes_.flat]
     ['bias = −0.5', 'bias = 0', 'bias = 0.5']
