@@ -159,7 +159,10 @@ def test_refits_are_a_band_folds_one_line_and_models_a_line_each(cohort, fit, ot
     band = panel.collections[-1]
     np.testing.assert_allclose(edges(band)["max"], np.array([0.25, 0.45, 0.65]) + 0.195)
     (points,) = curves(panel, marker="o")
-    np.testing.assert_allclose(finite(points)[:, 1], [0.25, 0.45, 0.65])  # the animals only once
+    np.testing.assert_allclose(finite(points)[:, 1], [0.25, 0.45, 0.65])
+    (once,) = PsychometricDisplay(make_choices()).plot().axes_  # no refit makes choices surer
+    for bar, alone in zip(*(ax.collections[0].get_segments() for ax in (panel, once)), strict=True):
+        np.testing.assert_array_equal(bar, alone)
 
     X, y, _ = cohort
     display = PsychometricDisplay.from_estimator(folds, X, y)
