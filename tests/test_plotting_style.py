@@ -70,13 +70,23 @@ def test_every_display_is_here(displays):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_fits_a_journals_columns_and_can_be_read(displays, name):
     figure = displays[name].plot().figure_
-    figure.canvas.draw()
     assert 3.5 <= figure.get_figwidth() <= 7.2
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
+    assert_nothing_is_cut_off(figure)
+
+
+def assert_nothing_is_cut_off(figure):
+    figure.canvas.draw()  # and lay out
     box = figure.get_tightbbox()  # inches
-    assert box.x0 >= 0 and box.x1 <= figure.get_figwidth(), "a text is cut off"
-    assert box.y0 >= 0 and box.y1 <= figure.get_figheight(), "a text is cut off"
+    assert box.x0 >= 0 and box.x1 <= figure.get_figwidth()
+    assert box.y0 >= 0 and box.y1 <= figure.get_figheight()
+
+
+def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
+    table = displays["UpdateDisplay"].table
+    one = plotting.UpdateDisplay(table[table["weight_bias"] == table["weight_bias"].min()])
+    assert_nothing_is_cut_off(one.plot(kind="heatmap").figure_)
 
 
 @pytest.mark.parametrize("name", NAMES)
