@@ -123,6 +123,7 @@ def our_training(fit: Fit) -> Any:
     n_animals = fit.cohort.n_animals
     how: dict[str, Any] = {
         "lr": 0.02,
+        "decay_lr": True,
         "batch_size": 5,
         "max_epochs": max(4, 10_000 // n_animals),
         "early_stopping": n_animals < 100,
