@@ -85,7 +85,7 @@ def test_slices_are_solid_after_correct_choices_and_dashed_after_errors():
 
 
 def test_a_panel_for_each_bias_and_labels_that_say_what_is_drawn():
-    axes = UpdateDisplay(make_updates(biases=(-0.5, 0.0, 0.5))).plot(weight="bias").axes_
+    axes = UpdateDisplay(make_updates(biases=(-0.5, -0.0, 0.5))).plot(weight="bias").axes_
     assert axes.shape == (1, 3)
     assert [panel.get_title() for panel in axes.flat] == ["bias = −0.5", "bias = 0", "bias = 0.5"]
     assert {panel.get_xlabel() for panel in axes.flat} == {"stimulus"}
@@ -171,17 +171,20 @@ def test_the_lines_of_reinforce_are_its_formula(design, reinforce):
                 np.testing.assert_allclose(update[drawn], expected[drawn], atol=1e-7)
 
 
-def test_one_call_draws_a_smooth_rule_and_a_fine_heatmap(design, reinforce):
+def test_one_call_draws_smooth_lines_and_a_fine_heatmap(design, reinforce):
     X, _ = design
-    table = UpdateDisplay.from_estimator(reinforce, X).table
-    assert set(X["stimulus"]) <= set(table["stimulus"])
-    assert table["stimulus"].nunique() > 20
-    assert UpdateDisplay.from_estimator(reinforce, X, kind="heatmap").table[
-        "weight_stimulus"
-    ].nunique() == 21  # fmt: skip
+
+    def table(fits=reinforce, **options):
+        return UpdateDisplay.from_estimator(fits, X, **options).table
+
+    assert set(X["stimulus"]) <= set(table()["stimulus"])
+    assert table()["stimulus"].nunique() > 20
+    assert table()["weight_stimulus"].nunique() == 5
+    assert table({"a": reinforce, "b": reinforce})["weight_stimulus"].nunique() == 5
+    assert table([reinforce] * 2)["weight_stimulus"].nunique() == 3  # each has a band
+    assert table(kind="heatmap")["weight_stimulus"].nunique() == 21
     own = {"stimuli": [-1, 1], "weights": {"stimulus": [0, 1]}}
-    table = UpdateDisplay.from_estimator(reinforce, X, kind="heatmap", **own).table
-    pd.testing.assert_frame_equal(table, update_table(reinforce, X, **own))
+    pd.testing.assert_frame_equal(table(kind="heatmap", **own), update_table(reinforce, X, **own))
 
 
 def test_no_side_is_guessed_between_a_stimulus_with_two_answers_and_its_neighbour():

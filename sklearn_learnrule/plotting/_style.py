@@ -139,4 +139,4 @@ def ordered_colors(n: int) -> list[Any]:
 
 def number(value: float, digits: int = 3) -> str:
     """Write a number with a true minus sign."""
-    return f"{value:.{digits}g}".replace("-", "−")
+    return f"{value + 0.0:.{digits}g}".replace("-", "−")  # -0.0 + 0.0 = 0.0

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .._design import HISTORY, IDENTITY
 from ..inspection import band, update_table, weight_trajectories
+from ..inspection._fits import read_fits
 from ._style import (
     BLACK,
     FAINT,
@@ -34,6 +35,7 @@ from ._tables import (
 
 KINDS = ("slices", "heatmap")
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
+N_BANDS = 3
 SLICE_BAND = 0.12  # opacity; there are many
 
 
@@ -86,12 +88,14 @@ class UpdateDisplay:
         Parameters
         ----------
         estimators, X, **options : see :func:`~sklearn_learnrule.inspection.update_table`
-            By default, slices have 21 stimuli beside those in X, so that lines are smooth, and
-            heatmaps 21 values of the first weight.
+            By default, slices have 21 stimuli beside those in X, so that lines are smooth, and of
+            refits three values of the first weight, whose bands can be told apart; heatmaps 21.
         weight, kind, ax : see :meth:`plot`
         """
-        if kind == "heatmap":
-            options["weights"] = _fine_weights(estimators, X) | (options.get("weights") or {})
+        n_weights = N_HEATMAP_WEIGHTS if kind == "heatmap" else _n_slices(estimators)
+        if n_weights:
+            spread = _spread_weights(estimators, X, n_weights)
+            options["weights"] = spread | dict(options.get("weights") or {})
         if kind == "slices" and options.get("stimuli") is None:
             table = _fine_table(estimators, X, **options)
         else:
@@ -129,12 +133,17 @@ class UpdateDisplay:
         return self
 
 
-def _fine_weights(estimators: Any, X: pd.DataFrame) -> dict[str, Any]:
+def _n_slices(estimators: Any) -> int | None:
+    """Return how many slices to draw of refits, fewer as each has a band; None: as usual."""
+    names = [fit.name for fit in read_fits(estimators)]
+    return N_BANDS if len(names) > 1 and not all(isinstance(name, str) for name in names) else None
+
+
+def _spread_weights(estimators: Any, X: pd.DataFrame, n: int) -> dict[str, Any]:
     """Return evenly spaced values of the first weight, over the range that it visited."""
     visited = weight_trajectories(estimators, X).filter(like="weight_").iloc[:, 0]
     low, high = visited.quantile([0.05, 0.95])
-    values = np.linspace(low, high, N_HEATMAP_WEIGHTS)
-    return {str(visited.name).removeprefix("weight_"): values}
+    return {str(visited.name).removeprefix("weight_"): np.linspace(low, high, n).round(3)}
 
 
 def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFrame:
