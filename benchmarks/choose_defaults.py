@@ -26,11 +26,11 @@ from sklearn_learnrule.metrics import log_likelihood
 from sklearn_learnrule.rules import EligibilityRule, PredictMaxRule, Trial
 
 N_TRAINED, N_SCORED, N_TRIALS = 12, 20, 2000
-PLAIN = {"n_ensemble": 1, "weight_decay": 0.0}
+PLAIN = {"n_ensemble": 1, "weight_decay": 0.0, "average": False}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "lr=.003, 300 epochs": {**PLAIN, "lr": 3e-3, "max_epochs": 300},
-    "decay_lr": {**PLAIN, "decay_lr": True},
+    "average": {**PLAIN, "average": True},
     "weight_decay=.3": {**PLAIN, "weight_decay": 0.3},
     "n_ensemble=3": {**PLAIN, "n_ensemble": 3},
     "the defaults": {},

@@ -57,7 +57,7 @@ def network(estimator: Any, seed: int) -> Any:
     """The paper's training: Adam, 1,000 epochs, gradients of 500 trials, no regulariser."""
     decay = LRScheduler("StepLR", step_size=5, gamma=0.999)
     how = {"lr": 1e-3, "max_epochs": 1000, "truncation": 500, "callbacks": [("decay", decay)]}
-    plain = {"n_ensemble": 1, "weight_decay": 0.0, "decay_lr": False}
+    plain = {"n_ensemble": 1, "weight_decay": 0.0, "average": False}
     start = {} if estimator is lr.ChoiceRNNClassifier else FIXED_START
     return estimator(random_state=seed, **how, **plain, **start)
 
@@ -76,6 +76,7 @@ MODELS = {
     "DNN, previous stimulus": Model(-60168, -2890.2, partial(network, DNN), True),
     "RNN": Model(-59892, -2881.2, partial(network, RNN)),
     "DNN, our defaults": Model(None, None, partial(with_defaults, DNN)),
+    "DNN, our defaults, mirror": Model(None, None, partial(with_defaults, DNN, mirror=True)),
     "RNN, our defaults": Model(None, None, partial(with_defaults, RNN)),
     "RNN, our defaults, mirror": Model(None, None, partial(with_defaults, RNN, mirror=True)),
     "tinyRNN, our defaults": Model(None, None, partial(with_defaults, TINY)),

@@ -86,7 +86,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     # Parameters of networks alone, see _networks; without annotation, so that they are no fields.
     n_ensemble = 1
     weight_decay = 0.0
-    decay_lr = False
+    average = False
     mirror = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

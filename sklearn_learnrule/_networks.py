@@ -13,8 +13,9 @@ n_ensemble : int, default=3
     weights, are averaged.
 weight_decay : float, default=0.3
     Decoupled weight decay of the layers (AdamW), against overfitting.
-decay_lr : bool, default=False
-    Whether the learning rate falls to 0 over ``max_epochs``, along half a cosine.
+average : bool, default=True
+    Whether the parameters are averaged over the latest steps (exponentially, about 30), so that
+    the last one does not decide. Not with ``early_stopping``, which keeps its best epoch.
 mirror : bool, default=False
     Whether every animal's mirror image, with left and right swapped, is fitted too. It is worth
     twice the animals where both sides are learned alike, and hides that they are not. Stimulus
@@ -35,7 +36,7 @@ class NetworkTraining:
     truncation: int | None = 500
     n_ensemble: int = 3
     weight_decay: float = 0.3
-    decay_lr: bool = False
+    average: bool = True
     mirror: bool = False
 
     _dtype: ClassVar[torch.dtype] = torch.float32

@@ -12,9 +12,11 @@ import torch
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_random_state
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.helper import predefined_split
 from skorch.utils import noop
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from ._net import SequenceDataset, SequenceModel, SequenceNet
@@ -46,7 +48,7 @@ class TrainingParameters(Protocol):
     verbose: int
     n_ensemble: int
     weight_decay: float
-    decay_lr: bool
+    average: bool
     mirror: bool
 
 
@@ -108,8 +110,8 @@ def _callbacks(
     if how.early_stopping:
         stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change, "load_best": True}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
-    if how.decay_lr:
-        callbacks.append(("decay_lr", LRScheduler("CosineAnnealingLR", T_max=how.max_epochs)))
+    if how.average and not how.early_stopping:  # which keeps its best epoch
+        callbacks.append(("average", AverageParameters()))
     if how.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
@@ -157,6 +159,30 @@ class EpochProgress(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         self.bar_.close()
         del self.bar_  # a progress bar cannot be pickled
+
+
+class AverageParameters(Callback):
+    """Leaves the parameters' average over the latest steps, which a single step would scatter."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.average_ = AveragedModel(net.module_, avg_fn=self.add)
+
+    @staticmethod
+    def add(average: Tensor, parameters: Tensor, n_averaged: Tensor | int) -> Tensor:
+        """Return the average of a few steps, and of about the latest 30 of many."""
+        return average + (parameters - average) * max(0.03, 9 / (10 + int(n_averaged)))
+
+    def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
+        if training:
+            self.average_.update_parameters(net.module_)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        with torch.no_grad():
+            for parameter, average in zip(
+                net.module_.parameters(), self.average_.parameters(), strict=True
+            ):
+                parameter.copy_(average)
+        del self.average_
 
 
 class DivergenceGuard(Callback):

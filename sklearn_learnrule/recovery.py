@@ -32,6 +32,7 @@ MAX_SEED = 2**31 - 1
 N_FOLDS = 5
 TIE = 1e-6  # nats per trial
 SCORES = ("log_likelihood", "rmse", "true_rms")
+OWN_COLUMNS = ("true_rule", "repeat", "selected_rule", *SCORES[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +147,10 @@ def recovery_study(
     """
     if not rules:
         raise ValueError(f"rules should name at least one rule estimator, got {rules!r}.")
+    if clash := [name for name in rules if name in OWN_COLUMNS]:
+        raise ValueError(
+            f"The table of cohorts has a column {clash[0]!r} of its own: rename that rule."
+        )
     check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
     if n_subjects is not None:
         check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=2)
@@ -220,14 +225,14 @@ def _check_alike(twins: Mapping[str, Twin]) -> None:
 
 
 class _Cohort(NamedTuple):
-    """Simulated animals; trials, weights and updates are (N, T, ...), padded."""
+    """Simulated animals and what they went through."""
 
     X: pd.DataFrame
     y: pd.Series
-    trials: Trial
-    weights: torch.Tensor
-    update: torch.Tensor
-    observed: torch.Tensor
+    trials: Trial  # (N, T, ...), padded
+    weights: torch.Tensor  # (N, T, K)
+    observed: torch.Tensor  # (N, T)
+    update: torch.Tensor  # (n, K), on the observed trials
 
 
 def _study_cohort(
@@ -249,7 +254,7 @@ def _study_cohort(
         else:
             scores["log_likelihood"] = scores["rule"].map(_compare(candidates, cohort, cv))
             scores["rmse"] = [_rmse(name, rule, cohort) for name, rule in candidates.items()]
-            scores["true_rms"] = _rms(cohort.update[cohort.observed])
+            scores["true_rms"] = _rms(cohort.update)
     return scores, [(warning.category, str(warning.message)) for warning in caught]
 
 
@@ -261,8 +266,8 @@ def _simulate(
     X, y = twin.design(twin.trials(experiment, simulation))
     trials, observed = twin.experience(X)
     weights = torch.as_tensor(simulation.weights)
-    update = torch.nn.functional.pad(weights.diff(dim=1), (0, 0, 0, 1))
-    return _Cohort(X, y, trials, weights, update, observed)
+    update = weights.diff(dim=1)[observed[:, :-1]]  # nobody's last trial is observed
+    return _Cohort(X, y, trials, weights, observed, update)
 
 
 def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any) -> pd.Series:
@@ -288,8 +293,8 @@ def _rmse(name: str, rule: Any, cohort: _Cohort) -> float:
         return np.nan
     if not torch.equal(trials.features, cohort.trials.features):
         return np.nan  # weights of other features do not compare
-    update = fitted.updates(trials, cohort.weights)
-    return _rms((update - cohort.update)[cohort.observed])
+    update = fitted.updates(trials, cohort.weights, cohort.observed)
+    return _rms(update - cohort.update)
 
 
 def _rms(values: torch.Tensor) -> float:

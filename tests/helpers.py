@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 import sklearn_learnrule as lr
@@ -78,9 +79,31 @@ def make_trials(
     return trials, observed
 
 
+class CoinTask:
+    """A task of two stimuli in which a fair coin says what is correct; it notes what it is asked.
+
+    Stimuli are drawn from a normal distribution, rewards are 2 and -1/2.
+    """
+
+    def __init__(self, session_start, random_state):
+        self.n_subjects = len(session_start)
+        self.random_state = random_state
+        self.calls = []
+
+    def show(self, trial):
+        self.calls.append(("show", trial))
+        stimulus = self.random_state.standard_normal((self.n_subjects, 2))
+        return stimulus, self.random_state.random_sample(self.n_subjects) < 0.5
+
+    def reward(self, trial, correct):
+        self.calls.append(("reward", trial))
+        return np.where(correct, 2.0, -0.5)
+
+
 def all_estimators(**parameters) -> list:
     """Return one of every public estimator; networks are small and quick."""
-    network = {"max_epochs": 15, "hidden_sizes": (8,), "random_state": 0, **parameters}
+    quick = {"max_epochs": 15, "hidden_sizes": (8,), "n_ensemble": 2, "random_state": 0}
+    network = {**quick, **parameters}
     return [
         lr.ConstantRuleEstimator(**parameters),
         lr.ReinforceRuleEstimator(**parameters),

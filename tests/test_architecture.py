@@ -27,6 +27,7 @@ FLOORS = {
     "_networks": 4,
     "_classifier": 4,
     "_base": 5,
+    "_fitted": 6,
     "choice_rnn": 6,
     "estimators": 6,
     "inspection": 7,
@@ -35,6 +36,7 @@ FLOORS = {
     "recovery": 8,
     "datasets": 8,
     "plotting": 9,
+    "report": 10,
 }
 TABLES = {"_design", "_sequences", "preprocessing", "_initial_weights", "metrics"}
 
@@ -80,7 +82,12 @@ def test_every_room_has_a_floor():
     assert {room(path) for path in FILES} == set(FLOORS)
 
 
-def test_importing_the_package_compiles_and_draws_nothing():
-    heavy = "import sys, sklearn_learnrule; print({'numba', 'matplotlib'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+def test_importing_the_package_and_choosing_an_engine_compiles_and_draws_nothing():
+    code = (
+        "import sys, torch, sklearn_learnrule as lr\n"
+        "from sklearn_learnrule.engine import choose_engine\n"
+        "assert choose_engine(lr.rules.DNNRule(2), 1, torch.device('cpu')) == 'fused'\n"
+        "print({'numba', 'llvmlite', 'matplotlib'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

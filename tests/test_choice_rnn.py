@@ -23,6 +23,7 @@ from sklearn_learnrule.engine import CHOICE_ENGINES, choice_logits
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
 OTHER = {"left": "right", "right": "left"}
+ONE = {"n_ensemble": 1, "random_state": 0}
 
 
 # --------------------------------------------------------------------- engines
@@ -201,7 +202,7 @@ def test_each_choice_is_predicted_from_its_own_row_of_X_and_those_before(fitted,
 
 def test_a_named_answer_takes_the_place_of_the_inferred_one():
     trials = make_learning_cohort(2, 50, random_state=3)  # rewards are those of correct choices
-    network = lr.ChoiceRNNClassifier(max_epochs=3, random_state=0)
+    network = lr.ChoiceRNNClassifier(max_epochs=3, **ONE)
     inferred, named, wrong = (
         clone(network).fit(X, y).decision_function(X)
         for X, y, _ in (
@@ -243,7 +244,7 @@ def test_company_order_and_padding_change_no_prediction(fitted, cohort):
 def test_fits_by_both_engines_agree(cohort):
     X, y, _ = cohort
     loop, fused = (
-        lr.ChoiceRNNClassifier(max_epochs=10, engine=engine, truncation=30, random_state=0)
+        lr.ChoiceRNNClassifier(max_epochs=10, engine=engine, truncation=30, **ONE)
         .fit(X, y)
         .predict_proba(X)
         for engine in ("loop", "fused")
@@ -253,9 +254,7 @@ def test_fits_by_both_engines_agree(cohort):
 
 def test_it_beats_a_static_policy_on_held_out_animals():
     X, y, _ = lr.make_design(make_learning_cohort(20, 1000, random_state=0))
-    rival = lr.ChoiceRNNClassifier(
-        max_epochs=100, lr=0.03, decay_lr=False, n_ensemble=1, random_state=0
-    )
+    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, **ONE)
     own, static = (
         cross_val_score(classifier, X, y, cv=lr.SubjectKFold(2))
         for classifier in (rival, lr.ConstantRuleEstimator())
@@ -273,7 +272,7 @@ def test_it_finds_a_habit_that_is_no_policy_of_the_stimulus():
         choice[t] = choice[t - 1] if stays else 1 - choice[t - 1]
     table = {"subject": np.repeat([0, 1, 2], 400), "session": 1, "stimulus": rng.randn(n)}
     X, y, _ = lr.make_design(pd.DataFrame({**table, "choice": choice, "reward": reward}))
-    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, random_state=0).fit(X, y)
+    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, **ONE).fit(X, y)
     truth = 0.95 * np.log(0.95) + 0.05 * np.log(0.05)  # -0.199 nats per trial
     assert rival.score(X, y) == pytest.approx(truth, abs=0.05)
 
@@ -283,7 +282,7 @@ def test_trials_of_weight_zero_are_not_scored(cohort):
     last = X.groupby("subject").cumcount(ascending=False).to_numpy() == 0
     scored = (~last).astype(float)
     flipped = y.where(~last, y.map(OTHER))
-    network = lr.ChoiceRNNClassifier(max_epochs=3, random_state=0)
+    network = lr.ChoiceRNNClassifier(max_epochs=3, **ONE)
     fits = [clone(network).fit(X, labels, sample_weight=scored) for labels in (y, flipped)]
     np.testing.assert_array_equal(*(fit.decision_function(X) for fit in fits))
     assert (clone(network).fit(X, flipped).decision_function(X) != decision(fits[0], X)).any()
@@ -307,7 +306,7 @@ def test_rewards_that_do_not_tell_the_answer_need_it_named_or_switched_off():
     trials = make_learning_cohort(2, 50, random_state=0)
     graded = trials.assign(reward=np.arange(len(trials)) % 3 - 1.0)
     X, y, _ = lr.make_design(graded)
-    network = lr.ChoiceRNNClassifier(max_epochs=2, random_state=0)
+    network = lr.ChoiceRNNClassifier(max_epochs=2, **ONE)
     message = "ChoiceRNNClassifier reads the correct choice, which these rewards do not tell"
     with pytest.raises(ValueError, match=message):
         network.fit(X, y)
@@ -371,7 +370,7 @@ def test_training_parameters_are_those_of_the_rules(cohort, capsys):
 
 def test_a_grid_searches_its_units_and_rules_are_compared_with_it(cohort):
     X, y, _ = cohort
-    network = lr.ChoiceRNNClassifier(max_epochs=3, random_state=0)
+    network = lr.ChoiceRNNClassifier(max_epochs=3, **ONE)
     search = GridSearchCV(network, {"memory_size": [2, 8]}, cv=lr.SubjectKFold(2)).fit(X, y)
     assert search.best_estimator_.net_.module_.gru.hidden_size in (2, 8)
     rules = {"constant": lr.ConstantRuleEstimator(), "GRU": network}

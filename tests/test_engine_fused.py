@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
@@ -192,12 +189,3 @@ def test_outcomes_that_come_and_go_are_refused():
 @pytest.mark.parametrize("name", RULE_MAKERS)
 def test_every_built_in_rule_is_supported(name):
     assert supports_fused(make_rule(name, 2))
-
-
-def test_importing_the_package_imports_no_compiler():
-    code = (
-        "import sys, sklearn_learnrule, sklearn_learnrule.engine._fused as fused\n"
-        "fused.supports_fused(sklearn_learnrule.rules.DNNRule(2))\n"
-        "assert not {'numba', 'llvmlite'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

@@ -293,7 +293,6 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
     rule = lr.DNNRuleEstimator(
         lr=1e-3,
         truncation=20,
-        decay_lr=False,
         callbacks=[("decay", decay)],
         max_epochs=11,
         random_state=0,
@@ -305,8 +304,8 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
     "estimator",
     [
         lr.ReinforceRuleEstimator(),
-        lr.DNNRuleEstimator(max_epochs=20, random_state=0),
-        lr.RNNRuleEstimator(max_epochs=20, random_state=0),
+        lr.DNNRuleEstimator(max_epochs=10, lr=0.01, n_ensemble=1, random_state=0),
+        lr.RNNRuleEstimator(max_epochs=10, lr=0.01, n_ensemble=1, random_state=0),
     ],
     ids=estimator_name,
 )

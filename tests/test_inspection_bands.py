@@ -138,6 +138,9 @@ def test_a_band_of_unknown_things_is_refused():
     message = "The table has no column 'subject', but ['fit', 'value']."
     with pytest.raises(ValueError, match=re.escape(message)):
         band(table, "value", by="fit", over="subject")
+    message = "The table has a column 'n' of its own: rename yours."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        band(table.assign(n=0), "value", by=["n"])
     message = "interval should be one of ('percentile', 't'), got 'sd'."
     with pytest.raises(ValueError, match=re.escape(message)):
         band(table, "value", by=[], interval="sd")

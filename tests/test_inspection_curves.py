@@ -125,6 +125,25 @@ def test_stimuli_of_many_values_are_binned(cohort):
     assert np.average(bins.index, weights=bins) == pytest.approx(X["stimulus"].mean())
 
 
+@pytest.mark.parametrize("name", ["second", "log_likelihood", "run"])
+def test_a_stimulus_may_have_a_name_that_is_no_column_of_the_table(cohort, name):
+    X, y = cohort
+    renamed = X.rename(columns={"stimulus": name})
+    one, other = (psychometric_table(LogisticRegression().fit(x, y), x, y) for x in (X, renamed))
+    assert_frame_equal(other.rename(columns={name: "stimulus"}), one)
+
+
+@pytest.mark.parametrize("name", ["fit", "n_trials", "animal", "model"])
+def test_a_stimulus_or_part_may_not_be_called_as_a_column_of_the_table(cohort, name):
+    X, y = cohort
+    renamed = X.rename(columns={"stimulus": name})
+    part = pd.Series(0, range(len(X)), name=name)
+    for x, by in ((renamed, None), (X, part), (X, part.rename("stimulus"))):
+        taken = "stimulus" if by is not None and by.name == "stimulus" else name
+        with pytest.raises(ValueError, match=f"The table has a column '{taken}' of its own"):
+            psychometric_table(LogisticRegression().fit(x, y), x, y, by=by)
+
+
 def test_any_classifier_has_curves_and_a_search_those_of_its_best(cohort):
     X, y = cohort
     search = GridSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=FOLDS).fit(X, y)

@@ -331,25 +331,6 @@ def test_rewards_of_many_values_have_to_be_named(trials):
     assert update_table(rule, X, **POINT, rewards=[0, 5])["reward"].tolist() == [0, 5]
 
 
-def test_x_without_any_outcome_is_refused(cohort, reinforce):
-    first = cohort[0].groupby("subject").head(1)
-    message = "X holds no trial whose outcome is known: give at least two of a subject."
-    with pytest.raises(ValueError, match=message):
-        update_table(reinforce, first)
-
-
-def test_a_stimulus_may_not_be_called_what_the_table_calls_its_own(cohort):
-    X, y = cohort
-    X = X.rename(columns={"stimulus": "correct"})
-    rule = lr.ConstantRuleEstimator().fit(X, y)
-    message = (
-        "Stimulus columns should have names (str) other than fit, choice, reward, correct, answer, "
-        "which the tables have themselves, got 'correct': rename it."
-    )
-    with pytest.raises(ValueError, match=re.escape(message)):
-        update_table(rule, X)
-
-
 @pytest.mark.parametrize("values", [[], [0.0, np.nan]])
 def test_a_grid_is_of_finite_numbers(cohort, reinforce, values):
     message = f"The grid of 'bias' should be finite numbers, got {values!r}."

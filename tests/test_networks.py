@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
 from sklearn_learnrule._net import SequenceDataset
@@ -114,14 +115,6 @@ def test_weight_decay_shrinks_the_layers_alone(cohort):
     assert (of_layers, of_others) == ({2}, {1})
 
 
-def test_the_learning_rate_falls_to_0(cohort):
-    _, X, y = cohort
-    for decay_lr, last in ((True, 0.0), (False, 1e-3)):
-        network = lr.DNNRuleEstimator(decay_lr=decay_lr, **QUICK).fit(X, y)
-        rates = {group["lr"] for group in network.net_.optimizer_.param_groups}
-        assert_allclose(sorted(rates), [last], atol=1e-12)
-
-
 # ------------------------------------------------------------------- mirror images
 
 
@@ -204,3 +197,39 @@ def test_the_fitted_animals_and_parametric_rules_are_never_held(cohort, ensemble
         assert (lowest < member.min(0)).all() and (member.max(0) < highest).all()
     reinforce = lr.ReinforceRuleEstimator().fit(X, y)
     assert not reinforce.net_.module_.bounds.isfinite().any()
+
+
+class Recorder(Callback):
+    """Keeps the scale of the updates before every step."""
+
+    def __init__(self, kept):
+        self.kept = kept
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def on_grad_computed(self, net, **kwargs):
+        self.kept.append(net.module_.rule.scale.detach().clone())
+
+
+def test_the_fitted_network_is_the_average_over_the_latest_steps(cohort):
+    kept = []
+    how = {"n_ensemble": 1, "max_epochs": 50, "lr": 0.01, "random_state": 0}
+    X, y = cohort[1:]
+    fitted = lr.DNNRuleEstimator(callbacks=[("kept", Recorder(kept))], **how).fit(X, y)
+    last = lr.DNNRuleEstimator(average=False, **how).fit(X, y)
+    average = kept[1]  # after the first step
+    for n, scale in enumerate([*kept[2:], last.net_.module_.rule.scale.detach()], start=1):
+        share = max(0.03, 9 / (10 + n))
+        average = (1 - share) * average + share * scale
+    assert_allclose(fitted.net_.module_.rule.scale.detach(), average, rtol=1e-5)
+    assert not np.allclose(average, last.net_.module_.rule.scale.detach(), rtol=1e-3)
+
+
+def test_early_stopping_keeps_its_best_epoch_and_averages_nothing(cohort):
+    how = {**QUICK, "n_ensemble": 1, "early_stopping": True, "validation_fraction": 0.5}
+    averaging, not_averaging = (
+        lr.DNNRuleEstimator(average=average, **how).fit(*cohort[1:]).score(*cohort[1:])
+        for average in (True, False)
+    )
+    assert averaging == not_averaging

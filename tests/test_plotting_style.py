@@ -1,6 +1,7 @@
 """What holds for every display: a journal's sizes, keys beside the data, nobody's style touched."""
 
 import inspect
+from copy import copy
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -63,13 +64,23 @@ def make_study():
 NAMES = plotting.__all__
 
 
+@pytest.fixture(scope="module")
+def drawn(displays):
+    """Each display, drawn on a figure of its own."""
+    made = {name: copy(display).plot() for name, display in displays.items()}
+    for display in made.values():
+        display.figure_.canvas.draw()  # and lay out
+    plt.close("all")
+    return made
+
+
 def test_every_display_is_here(displays):
     assert sorted(displays) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_figure_fits_a_journals_columns_and_can_be_read(displays, name):
-    figure = displays[name].plot().figure_
+def test_a_figure_fits_a_journals_columns_and_can_be_read(drawn, name):
+    figure = drawn[name].figure_
     assert 3.5 <= figure.get_figwidth() <= 7.2
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
@@ -90,17 +101,16 @@ def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_outer_axis_has_a_label(displays, name):
-    display = displays[name].plot()
+def test_every_outer_axis_has_a_label(drawn, name):
+    display = drawn[name]
     axes = np.ravel(getattr(display, "axes_", getattr(display, "ax_", None)))
     assert axes[0].get_ylabel() or name == "ComparisonDisplay"  # its ticks are names
     assert axes[-1].get_xlabel()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_key_covers_no_data(displays, name):
-    figure = displays[name].plot().figure_
-    figure.canvas.draw()
+def test_a_key_covers_no_data(drawn, name):
+    figure = drawn[name].figure_
     for panel in figure.axes:
         if panel.get_legend():
             key = panel.get_legend().get_window_extent()
@@ -108,9 +118,8 @@ def test_a_key_covers_no_data(displays, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_display_draws_on_the_axes_it_is_given(displays, name):
-    own = displays[name].plot()
-    n_axes = np.size(getattr(own, "axes_", own.figure_.axes[0]))
+def test_a_display_draws_on_the_axes_it_is_given(displays, drawn, name):
+    n_axes = np.size(getattr(drawn[name], "axes_", drawn[name].figure_.axes[0]))
     figure, axes = plt.subplots(1, n_axes, squeeze=False)
     n_figures = len(plt.get_fignums())
     told = displays[name].plot(axes if n_axes > 1 else axes[0, 0])
@@ -124,8 +133,8 @@ def test_a_display_draws_on_the_axes_it_is_given(displays, name):
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - {"ComparisonDisplay", "SessionCurveDisplay"}))
-def test_too_few_axes_are_told_how_many_there_should_be(displays, name):
-    n_axes = np.size(displays[name].plot().axes_)
+def test_too_few_axes_are_told_how_many_there_should_be(displays, drawn, name):
+    n_axes = np.size(drawn[name].axes_)
     _, axes = plt.subplots(1, n_axes + 1)
     with pytest.raises(
         ValueError, match=rf"There are {n_axes} panels to draw: .* got {n_axes + 1}"

@@ -84,7 +84,7 @@ def test_the_same_seed_gives_the_same_study_and_another_seed_another(cohort, fit
 
 def test_rules_that_are_not_fitted_are_fitted_to_the_animals_first(cohort, fitted):
     X, y = cohort
-    given, made = (run(X, rules, y=y, n_repeats=1) for rules in (fitted, RULES))
+    given, made = (run(X, rules, y=y, n_repeats=1, cv=2) for rules in (fitted, RULES))
     assert_frame_equal(given.scores, made.scores)
     assert not hasattr(RULES["REINFORCE"], "net_")
 
@@ -126,11 +126,19 @@ def test_cohorts_have_the_size_asked_for_and_the_animals_own_stimuli(n_subjects,
     assert len(set(shown)) == len(shown) or n_subjects == 20
 
 
+def test_cohorts_may_be_drawn_from_the_shorter_animals_alone(fitted):
+    X, _, _ = lr.make_design(make_learning_cohort(12, 60, length_spread=0.9, random_state=0))
+    scores = run(X, fitted, n_subjects=3, n_repeats=2, cv=3).scores
+    assert scores.notna().all(axis=None)
+    of_constant = scores[scores["rule"] == "constant"]
+    np.testing.assert_allclose(of_constant["rmse"], of_constant["true_rms"])
+
+
 def test_a_task_or_a_plan_can_be_tried_before_there_are_animals(fitted, trials):
     sizes = {"n_subjects": 4, "n_trials": 60, "session_length": 30}
     of_task = run(TASK, fitted, n_repeats=1, **sizes)
     plan = trials[["subject", "session", "stimulus", "answer"]]
-    of_plan = run(plan, fitted, n_repeats=1)
+    of_plan = run(plan, fitted, n_repeats=1, cv=2)
     for study in (of_task, of_plan):
         assert study.scores.notna().all(axis=None)
 
@@ -138,7 +146,7 @@ def test_a_task_or_a_plan_can_be_tried_before_there_are_animals(fitted, trials):
 def test_answers_and_rewards_reach_the_cohorts(trials):
     X, y, _ = lr.make_design(trials, answer="answer")
     rule = Watched().fit(X, y)
-    run(X, {"constant": rule}, n_repeats=1, reward=(-2.0, 3.0))
+    run(X, {"constant": rule}, n_repeats=1, cv=2, reward=(-2.0, 3.0))
     whole = Watched.seen[-1]
     assert list(whole) == list(X)
     later = whole[whole.index.get_level_values("trial") > 0]
@@ -152,7 +160,7 @@ def test_updates_in_other_units_are_not_compared(trials):
         "contrast": lr.ReinforceRuleEstimator(baseline=None),
         "bent": make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None)),
     }
-    scores = run(X, rules, y=y, n_repeats=1).scores
+    scores = run(X, rules, y=y, n_repeats=1, cv=2).scores
     assert (scores["rmse"].notna() == (scores["rule"] == scores["true_rule"])).all()
     assert scores["log_likelihood"].notna().all()
 
@@ -189,7 +197,7 @@ def test_a_cohort_that_makes_no_sense_is_told_and_the_rest_goes_on(cohort, fitte
     rules = {"one-sided": one_sided, "constant": fitted["constant"]}
     message = "one-sided, repeat 0: no cohort: ValueError: Choices need exactly two classes"
     with pytest.warns(FitFailedWarning, match=message):
-        study = run(X, rules, n_repeats=1)
+        study = run(X, rules, n_repeats=1, cv=2)
     assert study.selected["selected_rule"].isna().tolist() == [True, False]
     assert study.confusion.loc["one-sided"].sum() == 0
 
@@ -232,9 +240,9 @@ def test_the_best_on_held_out_animals_is_selected_and_ties_go_to_the_first():
 
 def test_progress_is_shown_unless_it_is_not_wanted(cohort, fitted, capsys):
     rules = {"constant": fitted["constant"]}
-    run(cohort[0], rules, n_repeats=1)
+    run(cohort[0], rules, n_repeats=1, cv=2)
     assert capsys.readouterr().err == ""
-    run(cohort[0], rules, n_repeats=1, verbose=1)
+    run(cohort[0], rules, n_repeats=1, cv=2, verbose=1)
     assert "1/1" in capsys.readouterr().err
 
 
@@ -251,6 +259,10 @@ UNFITTED = "constant is not fitted: fit it, or give the X and y=... of make_desi
         ({"n_repeats": 0}, "n_repeats == 0, must be >= 1."),
         ({"n_subjects": 3, "cv": 4}, "SubjectKFold cannot split 3 subjects into 4 folds"),
         ({"rules": {}}, "rules should name at least one rule estimator, got {}."),
+        (
+            {"rules": {"rmse": RULES["constant"]}},
+            "has a column 'rmse' of its own: rename that rule",
+        ),
     ],
 )
 def test_wrong_input_is_refused(options, message, cohort, fitted):

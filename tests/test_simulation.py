@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from helpers import RULE_MAKERS, make_rule
+from helpers import RULE_MAKERS, CoinTask, make_rule
 from scipy.special import expit
 from scipy.stats import chi2
 
@@ -16,31 +16,12 @@ from sklearn_learnrule.simulation import simulate_learning
 N, T = 4, 60
 
 
-class Coins:
-    """Two stimuli drawn from a normal distribution; a fair coin says what is correct."""
-
-    def __init__(self, n_subjects, seed):
-        self.n_subjects = n_subjects
-        self.rng = np.random.RandomState(seed)
-        self.calls = []
-
-    def show(self, trial):
-        self.calls.append(("show", trial))
-        stimulus = self.rng.standard_normal((self.n_subjects, 2))
-        return stimulus, self.rng.random_sample(self.n_subjects) < 0.5
-
-    def reward(self, trial, correct):
-        self.calls.append(("reward", trial))
-        return np.where(correct, 2.0, -0.5)
-
-
 def simulate(rule, *, start=(0.5, -1.0, 0.25), seed=0, n_subjects=N, n_trials=T, **parameters):
     opens = np.random.RandomState(9).random_sample((n_subjects, n_trials)) < 0.2
     start = np.tile(start, (n_subjects, 1))
-    simulation = simulate_learning(
-        rule, Coins(n_subjects, seed), start, opens, np.random.RandomState(seed), **parameters
-    )
-    return simulation, opens
+    task = CoinTask(opens, np.random.RandomState(seed))
+    rng = np.random.RandomState(seed)
+    return simulate_learning(rule, task, start, opens, rng, **parameters), opens
 
 
 def trials_of(simulation, opens):
@@ -121,8 +102,8 @@ def test_a_function_of_numpy_arrays_is_a_rule_as_good_as_a_module():
 
 def test_the_task_is_asked_and_told_trial_by_trial():
     """So that it may watch an animal and set the next trial."""
-    task = Coins(1, 0)
     opens = np.zeros((1, 3), dtype=bool)
+    task = CoinTask(opens, np.random.RandomState(0))
     simulate_learning(ReinforceRule(3), task, np.zeros((1, 3)), opens, np.random.RandomState(0))
     assert task.calls == [(call, t) for t in range(3) for call in ("show", "reward")]
 

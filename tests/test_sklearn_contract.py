@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import os
 import pickle
 import subprocess
 import sys
+from dataclasses import fields
 
 import joblib
 import numpy as np
@@ -36,6 +38,14 @@ SINGLE_PRECISION = (
     "to 1e-6, not to the 1e-7 asked for"
 )
 NOT_EXCHANGEABLE = "the network remembers the rows before, so their order and company matter"
+QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 2, "random_state": 0}
+CHECKED = [
+    lr.ConstantRuleEstimator(),
+    lr.ReinforceRuleEstimator(),
+    lr.RNNRuleEstimator(**QUICK),
+    lr.ChoiceRNNClassifier(**QUICK),
+]
+SHELLS = {type(estimator).__bases__[0] for estimator in CHECKED}
 
 
 def expected_failures(estimator):
@@ -45,30 +55,26 @@ def expected_failures(estimator):
             "check_methods_sample_order_invariance": NOT_EXCHANGEABLE,
             "check_methods_subset_invariance": NOT_EXCHANGEABLE,
         }
-    if isinstance(estimator, lr.DNNRuleEstimator | lr.RNNRuleEstimator):
+    if isinstance(estimator, lr.RNNRuleEstimator):
         return {"check_sample_weight_equivalence_on_dense_data": SINGLE_PRECISION}
     return {}
 
 
 # scikit-learn's checks bring plain arrays: one sequence without identity, of which we warn
 @pytest.mark.filterwarnings("ignore:X has no subject identity")
-@parametrize_with_checks(
-    [
-        lr.ConstantRuleEstimator(),
-        lr.ReinforceRuleEstimator(),
-        lr.RewardMaxRuleEstimator(),
-        lr.PredictMaxRuleEstimator(),
-        lr.EligibilityRuleEstimator(),
-        lr.ActorCriticRuleEstimator(),
-        lr.QLearningRuleEstimator(),
-        lr.DNNRuleEstimator(),
-        lr.RNNRuleEstimator(),
-        lr.ChoiceRNNClassifier(),
-    ],
-    expected_failed_checks=expected_failures,
-)
+@parametrize_with_checks(CHECKED, expected_failed_checks=expected_failures)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
+def test_rule_estimators_of_one_shell_differ_in_their_parameters_and_rule_alone(estimator):
+    """So that scikit-learn's checks of one are checks of all."""
+    kind = type(estimator)
+    assert kind.__bases__[0] in SHELLS
+    assert set(estimator.get_params()) == {field.name for field in fields(kind)}
+    own = {name for name, value in vars(kind).items() if inspect.isfunction(value)}
+    assert own - {"__init__"} == {"make_rule"}
 
 
 @pytest.fixture(scope="module")

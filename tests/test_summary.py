@@ -70,7 +70,7 @@ def by_autograd(likelihood: LogLikelihood) -> tuple[np.ndarray, np.ndarray]:
         logits = torch.func.functional_call(likelihood.model, parameters, kwargs=likelihood.inputs)
         return -(binary_cross_entropy_with_logits(logits, choice, reduction="none") * weight).sum(1)
 
-    scores = torch.autograd.functional.jacobian(subjects, likelihood.fitted)
+    scores = torch.autograd.functional.jacobian(subjects, likelihood.fitted, vectorize=True)
     hessian = torch.autograd.functional.hessian(lambda v: subjects(v).sum(), likelihood.fitted)
     return scores.numpy(), -hessian.numpy()
 
@@ -106,7 +106,7 @@ def test_differences_of_gradients_are_second_derivatives(estimator):
     likelihood = likelihood_of(clone(estimator).fit(X, y), X, y)
     true_scores, true_information = by_autograd(likelihood)
     unit = np.abs(true_information.diagonal()) ** -0.5  # so that errors are of what matters
-    for engine in ENGINES:
+    for engine in set(ENGINES) - {"loop"}:  # by which the true ones are derived
         likelihood.model.engine = engine
         scores, information = derivatives(likelihood)
         np.testing.assert_allclose(scores * unit, true_scores * unit, atol=1e-4)

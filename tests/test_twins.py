@@ -1,21 +1,16 @@
 """Digital twins: fitted estimators that choose, are paid and learn of their own accord."""
 
-import re
 from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import all_estimators, estimator_name
+from helpers import CoinTask, all_estimators, estimator_name
 from pandas.testing import assert_frame_equal, assert_index_equal
 from scipy.stats import chi2
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
@@ -47,21 +42,6 @@ def contrast_alone():
     return lr.make_design(make_learning_cohort(4, 60, session_length=20, random_state=0))[:2]
 
 
-class Coins:
-    """A task of two stimuli in which a fair coin says what is correct."""
-
-    def __init__(self, session_start, random_state):
-        self.n_subjects = len(session_start)
-        self.random_state = random_state
-
-    def show(self, trial):
-        stimulus = self.random_state.standard_normal((self.n_subjects, 2))
-        return stimulus, self.random_state.random_sample(self.n_subjects) < 0.5
-
-    def reward(self, trial, correct):
-        return np.where(correct, 1.0, -0.5)
-
-
 # ------------------------------------------------------ what twins do, and what rules say of it
 
 
@@ -70,7 +50,7 @@ class Coins:
 def test_predicted_weights_are_the_very_weights_of_the_twins(estimator, answer, trials):
     """For the animals' stimuli as for a task, and whether or not answers are told."""
     rule = clone(estimator).fit(*design(trials, answer=answer))
-    for stimuli, options in ((trials, {}), (Coins, {"n_trials": 50, "session_length": 15})):
+    for stimuli, options in ((trials, {}), (CoinTask, {"n_trials": 50, "session_length": 15})):
         table, weights = simulate(rule, stimuli, 2, random_state=0, return_weights=True, **options)
         X, _ = design(table, answer=answer)
         predicted = rule.predict_weights(X)
@@ -189,6 +169,15 @@ def test_the_same_seed_gives_the_same_twins_and_nothing_else_is_touched(trials, 
     assert all(parameter.requires_grad for parameter in reinforce.net_.module_.parameters())
 
 
+def test_the_best_of_a_search_has_twins(contrast_alone):
+    starts = {"train_initial_weights": [True]}
+    search = GridSearchCV(lr.PredictMaxRuleEstimator(), starts, cv=lr.SubjectKFold(2))
+    X, y = contrast_alone
+    search.fit(X, y)
+    best = simulate(search.best_estimator_, X, random_state=0)
+    assert_frame_equal(simulate(search, X, random_state=0), best)
+
+
 # ------------------------------------------------------------------------------------- rewards
 
 
@@ -214,189 +203,3 @@ def test_a_reward_may_toss_coins(trials, reinforce):
     share = table["reward"].groupby(correct).mean()
     np.testing.assert_allclose(share, [0.3, 0.8], atol=0.05)
     assert_frame_equal(reinforce.predict_weights(design(table)[0]), weights)
-
-
-# ----------------------------------------------------------------------------------- pipelines
-
-
-def weights_agree(pipeline, table, weights, **options):
-    X, _ = design(table, **options)
-    predicted = pipeline[-1].predict_weights(pipeline[:-1].transform(X[pipeline.feature_names_in_]))
-    assert_frame_equal(predicted, weights)
-
-
-@pytest.mark.parametrize("stimuli", ["design", "task"])
-def test_a_transformer_stands_between_stimuli_and_twin(trials, stimuli):
-    pipeline = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None))
-    X, y = design(trials, stimulus="contrast", answer=None)
-    pipeline.fit(X, y)
-    given = (X, {}) if stimuli == "design" else (EASY, {"n_trials": 40, "n_subjects": 3})
-    table, weights = simulate(pipeline, given[0], random_state=0, return_weights=True, **given[1])
-    if stimuli == "design":
-        assert set(table["contrast"]) <= set(trials["contrast"])  # as given, not as bent
-    weights_agree(pipeline, table, weights, stimulus="contrast", answer=None)
-
-
-def add_history(X):
-    """What was done and seen on the trial before."""
-    before = X.groupby("subject")["stimulus"].shift(fill_value=0.0)
-    return X.assign(stay=X["previous_choice"] * X["previous_reward"], before=before)
-
-
-@pytest.mark.parametrize("stimuli", ["design", "task"])
-def test_a_transformer_may_look_one_trial_back(contrast_alone, stimuli):
-    X, y = contrast_alone
-    history = FunctionTransformer(add_history)
-    pipeline = make_pipeline(history, lr.ReinforceRuleEstimator(baseline=None)).fit(X, y)
-    given = (X, {}) if stimuli == "design" else (EASY, {"n_trials": 40, "n_subjects": 3})
-    table, weights = simulate(pipeline, given[0], random_state=0, return_weights=True, **given[1])
-    assert list(weights) == ["stimulus", "stay", "before", "bias"]
-    weights_agree(pipeline, table, weights, stimulus="stimulus", answer=None)
-
-
-def test_a_transformer_that_looks_further_back_is_refused(contrast_alone):
-    def add_total(X):
-        return X.assign(total=X.groupby("subject")["previous_reward"].cumsum() / 50)
-
-    X, y = contrast_alone
-    rule = lr.ReinforceRuleEstimator(baseline=None)
-    pipeline = make_pipeline(FunctionTransformer(add_total), rule).fit(X, y)
-    message = "transformers make something else of a whole X than of its trials as they come"
-    with pytest.raises(ValueError, match=message):
-        simulate(pipeline, X, random_state=0)
-
-
-def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(contrast_alone):
-    def add_mean(X):
-        return X.assign(mean=X.groupby("subject")["stimulus"].cumsum() / 50)
-
-    X, y = contrast_alone
-    rule = lr.ReinforceRuleEstimator(baseline=None)
-    pipeline = make_pipeline(FunctionTransformer(add_mean), rule).fit(X, y)
-    table, weights = simulate(pipeline, X, random_state=0, return_weights=True)
-    weights_agree(pipeline, table, weights, stimulus="stimulus", answer=None)
-
-
-# -------------------------------------------------------------------------------------- errors
-
-
-def test_an_estimator_without_a_learning_rule_has_no_twin(trials):
-    model = LogisticRegression().fit(*design(trials))
-    message = "A twin needs an estimator with a learning rule, or a Pipeline that ends in one, got "
-    with pytest.raises(TypeError, match=message + "LogisticRegression."):
-        simulate(model, trials)
-
-
-def test_an_estimator_must_be_fitted_to_a_design(trials):
-    with pytest.raises(NotFittedError):
-        simulate(lr.ConstantRuleEstimator(), trials)
-    with pytest.warns(UserWarning, match="no subject identity"):
-        rule = lr.ConstantRuleEstimator().fit(
-            np.array([[-1.0], [1.0], [0.5], [-0.5]]), [0, 1, 0, 1]
-        )
-    message = "was fitted to make_design's X, but this ConstantRuleEstimator has seen no column"
-    with pytest.raises(ValueError, match=message):
-        simulate(rule, trials)
-
-
-BAD_STIMULI = {
-    "no table, no task": (
-        lambda t: ([[1.0]], {}),
-        "stimuli should be a table (DataFrame), or a function that makes a task, "
-        "(session_start, random_state=...) -> Task; got list.",
-    ),
-    "no column": (
-        lambda t: (t.drop(columns="tone"), {}),
-        "fitted with the stimulus columns ['stimulus', 'tone'], but the table has no 'tone', only",
-    ),
-    "no answer": (
-        lambda t: (t.drop(columns="answer"), {}),
-        "A table of stimuli needs a column 'answer', the correct choice on each trial",
-    ),
-    "other answers": (
-        lambda t: (t.assign(answer=np.where(t["answer"] == "left", 0, 1)), {}),
-        "'answer' should hold the choices that the estimator knows, ['left', 'right'], but has "
-        "[0, 1].",
-    ),
-    "answers not told": (
-        lambda t: (design(t.assign(reward=t["reward"] + 1), answer=None)[0], {}),
-        "X does not tell the correct choice, and neither do its rewards: name the column",
-    ),
-    "one row": (
-        lambda t: (design(t)[0].groupby("subject").head(1), {}),
-        "X tells the outcome of no trial: each subject has one row only.",
-    ),
-    "rewards vary": (
-        lambda t: (t.assign(reward=t["reward"] * np.arange(len(t))), {}),
-        "The rewards of correct choices vary (",
-    ),
-    "one reward": (
-        lambda t: (t, {"reward": [1.0]}),
-        "reward should be two numbers, for an error and for a correct choice, or a function "
-        "(correct, random_state) -> rewards; got [1.0].",
-    ),
-    "one reward for all": (
-        lambda t: (t, {"reward": lambda correct, rng: 1.0}),
-        "Rewards should be a finite number for each choice, an array of shape (4,), but are of "
-        "shape (): [1.0].",
-    ),
-    "trials of a table": (
-        lambda t: (t, {"n_trials": 10}),
-        "n_trials and session_length are for tasks: a table's animals do the trials and sessions "
-        "that it has.",
-    ),
-    "no trials of a task": (
-        lambda t: (Coins, {}),
-        "With a task, say how many trials an animal does: n_trials=...",
-    ),
-    "reward of a task": (
-        lambda t: (Coins, {"n_trials": 10, "reward": (0, 1)}),
-        "reward is for tables of stimuli: a task pays by itself.",
-    ),
-    "no task": (
-        lambda t: (lambda starts, random_state: None, {"n_trials": 10}),
-        "The function given as stimuli should make a task with the methods show and reward, but "
-        "made NoneType.",
-    ),
-    "one stimulus": (
-        lambda t: (EASY, {"n_trials": 10}),
-        "The task should show the stimuli ['stimulus', 'tone'] that the estimator was fitted "
-        "with, an array of shape (1, 2), and correct choices (1,), but showed (1, 1) and (1,).",
-    ),
-    "no subjects": (lambda t: (t, {"n_subjects": 0}), "n_subjects == 0, must be >= 1."),
-    "no trials": (lambda t: (Coins, {"n_trials": 0}), "n_trials == 0, must be >= 1."),
-}
-
-
-@pytest.mark.parametrize("case", BAD_STIMULI)
-def test_stimuli_that_cannot_be_shown_are_refused_with_a_cure(case, trials, reinforce):
-    make, message = BAD_STIMULI[case]
-    stimuli, options = make(trials)
-    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
-        simulate(reinforce, stimuli, random_state=0, **options)
-
-
-def test_a_stimulus_column_may_not_be_named_as_an_outcome(trials):
-    X, y = design(trials.assign(answer=trials["tone"]), stimulus="answer", answer=None)
-    rule = lr.ConstantRuleEstimator().fit(X, y)
-    message = "Tables of twins have a column 'answer': rename that stimulus column."
-    with pytest.raises(ValueError, match=message):
-        simulate(rule, X)
-
-
-def test_the_best_of_a_search_has_twins(contrast_alone):
-    starts = {"train_initial_weights": [True]}
-    search = GridSearchCV(lr.PredictMaxRuleEstimator(), starts, cv=lr.SubjectKFold(2))
-    X, y = contrast_alone
-    search.fit(X, y)
-    best = simulate(search.best_estimator_, X, random_state=0)
-    assert_frame_equal(simulate(search, X, random_state=0), best)
-
-
-def test_weights_that_run_away_are_told(trials, reinforce):
-    wild = clone(reinforce).fit(*design(trials))
-    with torch.no_grad():
-        wild.net_.module_.rule.root_learning_rate.fill_(1e200)
-    message = "The weights of mouse_0. ran away before trial .*: this rule is unstable"
-    with pytest.raises(ValueError, match=message):
-        simulate(wild, trials, random_state=0)

@@ -86,7 +86,7 @@ def asymmetry_table(
     10  correct - error  learning_rate     0.021  0.021  0.021
     """
     fits = read_rule_fits(estimators)
-    lived = read_lived(X)
+    lived = read_lived(X, fits[0].weight_names)
     rng = check_random_state(random_state)
     n_subjects = lived.subject.max() + 1
     state = _draw_states(lived, n_states, rng)  # (n,)

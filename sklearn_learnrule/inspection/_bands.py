@@ -16,8 +16,10 @@ from sklearn.utils import check_random_state
 from tqdm import tqdm
 
 from .._sequences import subjects_of
+from ._lived import check_not_own
 
 INTERVALS = ("percentile", "t")
+BAND = ("mean", "lower", "upper", "n")
 
 
 def bootstrap_fits(
@@ -123,6 +125,7 @@ def band(
         Those columns, ``mean``, ``lower``, ``upper`` and ``n``, how many there were.
     """
     by = [by] if isinstance(by, str) else list(by)
+    check_not_own(by, BAND)
     missing = [name for name in (value, over, *by) if name not in table]
     if missing:
         raise ValueError(f"The table has no column {missing[0]!r}, but {list(table)}.")
@@ -137,5 +140,5 @@ def band(
     else:
         half = groups.sem() * student_t.ppf((1 + level) / 2, n - 1)
         lower, upper = mean - half, mean + half
-    bands = {"mean": mean, "lower": lower, "upper": upper, "n": n}
-    return pd.DataFrame(bands).reset_index()
+    bands = pd.concat([mean, lower, upper, n], axis=1, keys=BAND)
+    return bands.reset_index()

@@ -12,9 +12,11 @@ from sklearn.utils import check_consistent_length
 from .._design import HISTORY, IDENTITY, show
 from .._sequences import read_sequences, subjects_of
 from ._fits import Fit, read_fits, read_rule_fits
+from ._lived import check_not_own
 from ._probes import MANY_STIMULI
 
 N_BINS = 10
+OWN_COLUMNS = ("fit", "subject", "n_trials", "animal", "model")
 
 
 def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
@@ -74,18 +76,22 @@ def psychometric_table(
         probability of it.
     """
     stimulus = _stimulus(X, stimulus)
+    check_not_own([stimulus], OWN_COLUMNS)
     parts = pd.DataFrame({stimulus: _few_values(X[stimulus].to_numpy())})
     if isinstance(by, pd.Series):
         check_consistent_length(X, by)
-        parts.insert(0, by.name or "part", by.to_numpy())
+        name: Any = by.name or "part"
+        check_not_own([name], (*OWN_COLUMNS, stimulus))
+        parts.insert(0, name, by.to_numpy())
     elif by == "session":
         parts.insert(0, "session", _session_numbers(X))
     elif by is not None:
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
     for fit in read_fits(estimators):
-        trials = _predict(fit, X, y).join(fit.held_out(parts).reset_index(drop=True))
-        curve = trials.groupby(["subject", *parts], observed=True).agg(
+        trials, here = _predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
+        cell = [trials["subject"], *(here[name] for name in here)]
+        curve = trials.groupby(cell, observed=True).agg(
             n_trials=("is_second", "size"), animal=("is_second", "mean"), model=("second", "mean")
         )
         tables.append(fit.named(curve.reset_index()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseRuleEstimator
-from .._net import LearningModel, SequenceDataset
+from .._fitted import copy_models, read_trials
+from .._net import LearningModel
 from ..rules import LearningRule, Trial
 
 
@@ -74,7 +74,7 @@ class RuleFit(Fit):
     @cached_property
     def models(self) -> list[LearningModel]:
         """Copies of the models, one or an ensemble's, in double precision on the CPU."""
-        return [deepcopy(net.module_).to("cpu", torch.float64) for net in self.final.nets_]
+        return copy_models(self.final)
 
     @property
     def rules(self) -> list[LearningRule]:
@@ -95,8 +95,7 @@ class RuleFit(Fit):
         sequences = self.final._read_as_fitted(self.transform(X))
         if any(rule.uses_answer for rule in self.rules):
             self.final._check_answer_known(sequences)
-        inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
-        return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
+        return read_trials(sequences)
 
     def trials(self, X: pd.DataFrame) -> Trial:
         """Return X's observed trials, subject after subject, (n, ...)."""

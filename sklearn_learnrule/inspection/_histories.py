@@ -86,7 +86,7 @@ def history_table(
     names = fits[0].weight_names
     check_names("weights", weights or {}, names)
     held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
-    lived = read_lived(X)
+    lived = read_lived(X, names)
     outcomes = [pair for pair in lived_outcomes(lived) if pair[1] == after_correct]
     probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes)
 

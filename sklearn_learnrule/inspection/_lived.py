@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,10 @@ from scipy.spatial import KDTree
 
 from .._sequences import Ints, read_sequences
 
-RESERVED = ("fit", "choice", "reward", "correct", "answer")
+OWN_COLUMNS = (
+    *("fit", "trials_back", "length", "run"),
+    *("choice", "reward", "correct", "answer", "n_trials", "n_subjects"),
+)
 SLIP = 0.1
 
 
@@ -42,28 +47,41 @@ class Lived:
     def correct_sides(self, stimuli: pd.DataFrame) -> NDArray[np.bool_]:
         """Return which choices are ever correct on the lived stimuli nearest to these, (P, 2).
 
-        An answer that less than a tenth of the trials with a stimulus have counts as a slip.
+        Nearest of those with the same signs, so that 0, where either choice may be correct, says
+        nothing of what is beside it. For signs that no lived stimulus has, the nearest of each of
+        the most similar signs count together: a 0 between two sides may be either. An answer that
+        at most a tenth of the trials with a stimulus have counts as a slip.
         """
         width = self.stimuli.to_numpy().std(0)
         width[width == 0] = 1
         known, which = np.unique(self.stimuli.to_numpy() / width, axis=0, return_inverse=True)
-        second = np.bincount(which.ravel(), self.answer) / np.bincount(which.ravel())
-        share = second[KDTree(known).query(stimuli.to_numpy() / width)[1]]
-        return np.column_stack([share < 1 - SLIP, share > SLIP])
+        second = np.bincount(which.ravel(), self.answer) / np.bincount(which.ravel())  # (U,)
+        known_sides = np.column_stack([second < 1 - SLIP, second > SLIP])  # (U, 2)
+        asked = stimuli.to_numpy() / width  # (P, S)
+        signs, group = np.unique(np.sign(known), axis=0, return_inverse=True)  # (G, S), (U,)
+        differ = np.abs(np.sign(asked)[:, None] - signs).sum(-1)  # (P, G)
+        similar = differ == differ.min(1, keepdims=True)
+        sides = np.zeros((len(asked), 2), dtype=bool)
+        for g in np.flatnonzero(similar.any(0)):
+            alike, asks = group.ravel() == g, similar[:, g]
+            nearest = KDTree(known[alike]).query(asked[asks])[1]
+            sides[asks] |= known_sides[alike][nearest]
+        return sides
 
 
-def read_lived(X: pd.DataFrame) -> Lived:
-    """Read the trials of X whose outcome is known."""
+def read_lived(X: pd.DataFrame, weight_names: Sequence[str]) -> Lived:
+    """Read the trials of X whose outcome is known, for tables with columns of these weights."""
     sequences = read_sequences(X)
     seen = sequences.observed
     if not seen.any():
         raise ValueError("X holds no trial whose outcome is known: give at least two of a subject.")
     names = sequences.feature_names[:-1]
-    if clash := [name for name in names if name in RESERVED or name not in X.columns]:
+    if clash := [name for name in names if name not in X.columns]:
         raise ValueError(
-            f"Stimulus columns should have names (str) other than {', '.join(RESERVED)}, which the "
-            f"tables have themselves, got {clash[0]!r}: rename it."
+            f"Stimulus columns should be named by a str, not by {clash[0]}: rename it."
         )
+    columns = [f"{kind}_{name}" for name in weight_names for kind in ("weight", "update")]
+    check_not_own(names, (*OWN_COLUMNS, *columns))
     subject, trial = np.nonzero(seen)
     return Lived(
         stimuli=pd.DataFrame(sequences.features[seen][:, :-1], columns=pd.Index(names)),
@@ -73,6 +91,12 @@ def read_lived(X: pd.DataFrame) -> Lived:
         reward=sequences.reward[seen],
         answer=sequences.answer[seen] > 0,
     )
+
+
+def check_not_own(names: Sequence[Any], own: Sequence[str]) -> None:
+    """Raise for a column of the user's that is called as one of the table's own."""
+    if clash := [name for name in names if name in own]:
+        raise ValueError(f"The table has a column {clash[0]!r} of its own: rename yours.")
 
 
 def draw_windows(lived: Lived, n_windows: int, n_trials: int, rng: np.random.RandomState) -> Ints:

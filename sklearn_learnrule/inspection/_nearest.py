@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from ..engine import unroll
-from ..rules import LearningRule, PredictMaxRule, ReinforceRule, RewardMaxRule, Trial
+from .._fitted import updates_along
+from ..rules import LearningRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from ._fits import Visited, read_rule_fits
 
 RuleMaker = Callable[[int], LearningRule]
@@ -26,6 +26,7 @@ TEXTBOOK_RULES: dict[str, RuleMaker] = {
 }
 """What :func:`nearest_rules` compares with: for each name, what makes a rule of K weights."""
 
+ALL = "all"
 MAX_ITERATIONS = 200
 
 
@@ -73,6 +74,10 @@ def nearest_rules(
     12              forgetting -0.2
     """
     fits = read_rule_fits(estimators)
+    if ALL in fits[0].weight_names:
+        raise ValueError(
+            f"Rows of the weight {ALL!r} stand for all weights: rename the stimulus of that name."
+        )
     tables = []
     for fit in fits:
         visited = fit.visit(X)
@@ -82,7 +87,7 @@ def nearest_rules(
             for row in _compare(make(len(fit.weight_names)), visited, fit.weight_names)
         ]
         table = pd.DataFrame(rows)
-        of_all = table["r2"].where(table["weight"] == "all").groupby(table["rule"]).transform("max")
+        of_all = table["r2"].where(table["weight"] == ALL).groupby(table["rule"]).transform("max")
         tables.append(table.loc[(-of_all).sort_values(kind="stable").index])
     return pd.concat(tables, ignore_index=True)
 
@@ -95,7 +100,7 @@ def _compare(
     target = visited.rows()[1]  # (n, K)
     unexplained = (target - _project(rule, visited)).square().sum(0)  # (K,)
     total = (target - target.mean(0)).square().sum(0)
-    yield {"weight": "all", "r2": (1 - unexplained.sum() / total.sum()).item()}
+    yield {"weight": ALL, "r2": (1 - unexplained.sum() / total.sum()).item()}
     for k, name in enumerate(weight_names):
         r2 = (1 - unexplained[k] / total[k]).item()
         yield {"weight": name, "r2": r2, **_parameters(rule, k)}
@@ -115,10 +120,10 @@ def _parameters(rule: LearningRule, k: int) -> dict[str, float]:
 
 def _project(rule: LearningRule, visited: Visited) -> Tensor:
     """Fit the rule's parameters by least squares on the updates, and return its own, (n, K)."""
-    weights, target, trials = visited.rows()
+    target = visited.rows()[1]  # (n, K)
 
     def updates() -> Tensor:
-        return rule(weights, trials, _guided_memory(rule, visited))[0]
+        return updates_along(rule, visited.trials, visited.weights, visited.observed)
 
     def closure() -> Tensor:
         optimizer.zero_grad()
@@ -139,29 +144,3 @@ def _project(rule: LearningRule, visited: Visited) -> Tensor:
         optimizer.step(closure)
     with torch.no_grad():
         return updates()
-
-
-def _guided_memory(rule: LearningRule, visited: Visited) -> Tensor:
-    """Return what the rule remembers along the visited weights, (n, M)."""
-    if not rule.memory_size:
-        return visited.weights.new_zeros(int(visited.observed.sum()), 0)
-    start = rule.initial_memory(len(visited.weights), like=visited.weights)
-    features = torch.cat([visited.trials.features, visited.weights], -1)  # (N, T, 2 K)
-    guide = visited.trials._replace(features=features)
-    return unroll(_Guided(rule), start, guide, visited.observed)[visited.observed]
-
-
-class _Guided(LearningRule):
-    """The memory of a rule while its weights are given: an engine takes the one for the other.
-
-    The features of a trial are the rule's own, then the policy weights of that trial.
-    """
-
-    def __init__(self, rule: LearningRule) -> None:
-        super().__init__(rule.memory_size)
-        self.rule = rule
-
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        features, given = trial.features.chunk(2, -1)  # (N, K) each
-        remembered = self.rule(given, trial._replace(features=features), weights)[1]
-        return remembered - weights, memory

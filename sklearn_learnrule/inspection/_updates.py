@@ -96,7 +96,7 @@ def update_table(
     3              1.0  right     True            0.008      1911
     """
     fits = read_rule_fits(estimators)
-    lived = read_lived(X)
+    lived = read_lived(X, fits[0].weight_names)
     outcomes = lived_outcomes(lived) if rewards is None else [(r, r > 0) for r in rewards]
     probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes, all_outcomes=all_outcomes)
     visits = [fit.visit(X) for fit in fits]

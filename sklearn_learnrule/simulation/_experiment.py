@@ -107,13 +107,15 @@ class Replay:
         return self._given_to(numbered("twin", n_subjects), which, rng)
 
     def _given_to(self, names: pd.Index, which: Ints, rng: np.random.RandomState) -> Experiment:
+        n_trials = int(self.happened[which].any(0).sum())  # of the longest drawn
+        drawn = np.ix_(which, np.arange(n_trials))
         return Experiment(
-            task=ReplayTask(self.stimulus[which], self.answer[which], self.pay, rng),
+            task=ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng),
             subjects=names,
-            session=self.session[which],
+            session=self.session[drawn],
             session_names=self.session_names,
-            opens=self.opens[which],
-            happened=self.happened[which],
+            opens=self.opens[drawn],
+            happened=self.happened[drawn],
             twin_of=self.subjects.take(which),
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Any
 
 import torch
@@ -10,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from .._base import BaseRuleEstimator
-from .._net import LearningModel
+from .._fitted import copy_models
 from ..rules import LearningRule, Trial
 
 
@@ -27,26 +26,9 @@ def split_pipeline(estimator: Any) -> tuple[Any, BaseRuleEstimator]:
 
 def learned_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Tensor]:
     """Return the rules as predictions have them, and first weights, of M members, (M, K)."""
-    nets = getattr(estimator, "nets_", None) or [estimator.net_]
-    models: list[LearningModel] = [
-        deepcopy(net.module_).to("cpu", torch.float64).requires_grad_(False) for net in nets
-    ]
+    models = [model.requires_grad_(False) for model in copy_models(estimator)]
     rules = [model.bounded_rule for model in models]
-    return rules, torch.stack([model.initial_weights.data for model in models])
-
-
-@torch.no_grad()
-def updates_along(rule: LearningRule, trials: Trial, weights: Tensor) -> Tensor:
-    """Return the rule's updates on trials (N, T) at given weights (N, T, K), of these' shape.
-
-    Its memory goes along; the weights are given, not moved.
-    """
-    memory = rule.initial_memory(len(weights), like=weights)
-    updates = []
-    for now, *fields in zip(weights.unbind(1), *(field.unbind(1) for field in trials), strict=True):
-        update, memory = rule(now, Trial(*fields), memory)
-        updates.append(update)
-    return torch.stack(updates, 1)
+    return rules, torch.stack([model.initial_weights for model in models])
 
 
 class EnsembleRule(LearningRule):

@@ -13,17 +13,11 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from .._design import IDENTITY, PREVIOUS_ANSWER, make_design
-from .._net import SequenceDataset
+from .._fitted import read_trials, updates_along
 from .._sequences import read_sequences
 from ..rules import Trial
 from ._experiment import Experiment, Stimuli, make_curriculum
-from ._learned import (
-    EnsembleRule,
-    RewardTellsAnswer,
-    learned_rules,
-    split_pipeline,
-    updates_along,
-)
+from ._learned import EnsembleRule, RewardTellsAnswer, learned_rules, split_pipeline
 from ._learning import Simulation, simulate_learning
 from ._replay import read_replay
 from ._view import View, stimulus_columns
@@ -170,12 +164,16 @@ class Twin:
     def experience(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
         """Return X's trials as the rule sees them, (N, T), and which are observed."""
         seen = X if self.transformers is None else self.transformers.transform(X)
-        inputs = SequenceDataset(read_sequences(seen), dtype=torch.float64, device="cpu").inputs
-        return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
+        return read_trials(read_sequences(seen))
 
-    def updates(self, trials: Trial, weights: torch.Tensor) -> torch.Tensor:
-        """Return the updates on trials (N, T) at given weights (N, T, K), members' on average."""
-        return torch.stack([updates_along(rule, trials, weights) for rule in self.rules]).mean(0)
+    @torch.no_grad()
+    def updates(self, trials: Trial, weights: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+        """Return the updates at given weights, (N, T, K), on observed trials, (n, K).
+
+        An ensemble's is its members' mean.
+        """
+        of_members = [updates_along(rule, trials, weights, observed) for rule in self.rules]
+        return torch.stack(of_members).mean(0)
 
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""

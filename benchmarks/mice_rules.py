@@ -1,0 +1,144 @@
+"""What twelve IBL mice do after a trial: five findings of Liu, Geadah & Pillow (2025), in numbers.
+
+    python benchmarks/mice_rules.py FILE --pictures benchmarks
+
+The DNN and the RNN rule are fitted to all mice, and anew to mice drawn with replacement, which
+gives the intervals. Mirror images would hide what differs between left and right: not used.
+FILE is that of ``reproduce_ibl.py``. Finished fits are kept in ``--fits``, a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import load_ibl_trials
+from sklearn_learnrule.inspection import (
+    asymmetry_table,
+    band,
+    bootstrap_fits,
+    history_table,
+    nearest_rules,
+)
+from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay, WeightTrajectoryDisplay
+
+LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)
+N_REFITS = {"DNN": 20, "RNN": 12}
+PLAIN: dict[str, Any] = {"n_ensemble": 1, "mirror": False, "random_state": 0}
+NETWORKS = {
+    "DNN": make_pipeline(lr.TanhContrast(), lr.DNNRuleEstimator(**PLAIN)),
+    "RNN": make_pipeline(lr.TanhContrast(), lr.RNNRuleEstimator(**PLAIN)),
+}
+MICE_DRAWN = ("CSHL_001", "CSHL_007", "CSHL_015")
+
+
+def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> tuple[Any, list[Any]]:
+    """Return the fit to all mice, and the refits, from the folder if they are there."""
+    file = folder / f"{name}.joblib"
+    if not file.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = clone(NETWORKS[name]).fit(X, y)
+        refits = bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS[name], random_state=0)
+        joblib.dump((whole, refits), file)
+    return joblib.load(file)
+
+
+# ------------------------------------------------------------------------------ the findings
+
+
+def outcomes_and_sides(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
+    """Return findings 1 to 3, of updates averaged over the trials that the mice lived through."""
+    groups = ["contrast", "group", "measure", "weight"]
+    estimate = asymmetry_table(whole, X, n_bootstraps=2).set_index(groups)["estimate"]
+    bands = band(asymmetry_table(refits, X, n_bootstraps=2), "estimate", by=groups)
+    table = bands.set_index(groups)[["lower", "upper"]].join(estimate).reset_index()
+    return table[table["contrast"] != "run"]
+
+
+def nearest(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
+    """Return finding 4: the share of the updates' variance that each textbook rule explains."""
+    keys = ["weight", "rule"]
+    estimate = nearest_rules(whole, X).set_index(keys)["r2"].rename("estimate")
+    bands = band(nearest_rules(refits, X), "r2", by=keys).set_index(keys)
+    return bands[["lower", "upper"]].join(estimate).reset_index()
+
+
+def reward_gaps(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
+    """Return finding 5: the update after a rewarded run less that after an unrewarded one.
+
+    At weights 0, after a correct choice of an easy stimulus, in thousandths of the update's size.
+    """
+
+    def gaps(fits: Any) -> pd.DataFrame:
+        probes = {"lengths": LENGTHS, "trials_back": TRIALS_BACK, "stimuli": [-1.0, 1.0]}
+        table = history_table(fits, X, n_warm_up=20, n_draws=8, **probes)
+        keys = ["fit", "trials_back", "length"]
+        runs = table.pivot_table("update_stimulus", keys, "run")
+        return (1000 * (runs["rewarded"] - runs["unrewarded"])).rename("gap").reset_index()
+
+    keys = ["trials_back", "length"]
+    estimate = gaps(whole).set_index(keys)["gap"].rename("estimate")
+    bands = band(gaps(refits), "gap", by=keys).set_index(keys)
+    return bands[["lower", "upper"]].join(estimate).reset_index()
+
+
+def show(title: str, table: pd.DataFrame, digits: int) -> None:
+    numbers = table.round(digits)
+    interval = "[" + numbers["lower"].astype(str) + ", " + numbers["upper"].astype(str) + "]"
+    shown = numbers.drop(columns=["lower", "upper"]).assign(interval=interval)
+    print(f"\n{title}\n\n{shown.to_string(index=False)}", flush=True)
+
+
+# ------------------------------------------------------------------------------ the pictures
+
+
+def draw(fits: dict[str, tuple[Any, list[Any]]], X: pd.DataFrame, folder: Path) -> None:
+    """Save the README's pictures."""
+    _, dnn_refits = fits["DNN"]
+    rnn, rnn_refits = fits["RNN"]
+    save(UpdateDisplay.from_estimator(dnn_refits, X), folder / "mice_update.png")
+    histories = history_table(
+        rnn_refits, X, lengths=(1, 4), stimuli=np.unique(X["contrast"]), n_warm_up=20, n_draws=4
+    )
+    save(HistoryDisplay(histories).plot(), folder / "mice_history.png")
+    some = X.loc[list(MICE_DRAWN)]
+    display = WeightTrajectoryDisplay.from_estimator(rnn, some, subjects=MICE_DRAWN)
+    save(display, folder / "mice_weights.png")
+
+
+def save(display: Any, file: Path) -> None:
+    display.figure_.savefig(file, dpi=110)
+    print(f"Figure: {file}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", help="the mice's trials, read by load_ibl_trials")
+    parser.add_argument("--fits", type=Path, default=Path("mice_rules_fits"))
+    parser.add_argument("--pictures", type=Path, help="the folder for three pictures")
+    arguments = parser.parse_args()
+    trials = load_ibl_trials(arguments.file, processing="published")
+    X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
+    fits = {name: fit(name, X, y, arguments.fits) for name in NETWORKS}
+    pd.set_option("display.width", 200)
+    for name in NETWORKS:
+        asymmetries = outcomes_and_sides(*fits[name], X)
+        updates = asymmetries["measure"] == "update"
+        asymmetries.loc[updates, ["estimate", "lower", "upper"]] *= 1000
+        show(f"{name}: findings 1 to 3 (updates times 1000)", asymmetries, 3)
+        show(f"{name}: finding 4", nearest(*fits[name], X), 3)
+    show("RNN: finding 5 (times 1000)", reward_gaps(*fits["RNN"], X), 2)
+    if arguments.pictures:
+        draw(fits, X, arguments.pictures)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,182 @@
+"""What a report is made of: sections of exhibits, each a row of pictures and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from ._models import Model, tell, together
+
+DPI = 150
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the models are looked at with."""
+
+    X: pd.DataFrame
+    y: pd.Series
+    n_sessions: int  # of the animal that has most; 0: unknown
+    n_simulations: int
+    random_state: Any
+    verbose: int
+
+    @property
+    def one_session(self) -> str:
+        """Why there is no learning curve by session, if so."""
+        if self.n_sessions == 1:
+            return "all trials of each animal are of one session"
+        return "" if self.n_sessions else "X has no index level or column 'session'"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn figure, as PNG, and the table that it draws unless another picture has it."""
+
+    png: bytes
+    width: float  # inches
+    alt: str
+    table: pd.DataFrame | None = None
+    kind: str = ""  # tells pictures of one exhibit apart, in names of files
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is shown, and in full."""
+
+    shown: pd.DataFrame
+    table: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence in place of what could not be made, or beside what could."""
+
+    text: str
+
+
+class Failure(Note):
+    """What went wrong, where a picture or a table should be."""
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A sentence for the top of the report."""
+
+    text: str
+
+
+Part: TypeAlias = Picture | Table | Note | Headline
+Maker: TypeAlias = Callable[[Model, Question], Iterator[Part]]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One kind of picture or table, and how to read it; ``make`` makes it of a model."""
+
+    name: str  # of its files
+    how: str
+    make: Maker
+    needs: str = ""  # "rule", "learning" or "memory": what a model is to have
+    together: bool = False  # whether one picture shows all models, if each is one fit
+    joined: bool = False  # whether the models' tables are put into one
+
+
+@dataclass
+class Shown:
+    """An exhibit as made: its parts, each with the model that it is of (None: all)."""
+
+    name: str
+    how: str
+    parts: list[tuple[Model | None, Part]] = field(default_factory=list)
+
+
+@dataclass
+class Section:
+    title: str
+    exhibits: list[Shown] = field(default_factory=list)
+
+
+def show(exhibit: Exhibit, models: list[Model], question: Question) -> Shown:
+    """Make an exhibit of every model; where that cannot be, a sentence says why."""
+    shown = Shown(exhibit.name, exhibit.how)
+    if exhibit.together and all(len(model.all) == 1 for model in models):
+        with suppress(Exception):  # one bad model must not lose the others: each by itself
+            parts = exhibit.make(together(models), question)
+            shown.parts = [(None, part) for part in parts]
+            return shown
+    for model in models:
+        try:
+            if reason := _lacks(model, exhibit.needs):
+                parts = iter([Note(f"{model.name} {reason}.")])
+            else:
+                parts = exhibit.make(model, question)
+            for part in parts:
+                shown.parts.append((model, part))
+        except Exception as failure:  # one bad picture must not lose the others
+            text = f"{exhibit.name} of {model.name} could not be made: {tell(failure)}"
+            shown.parts.append((model, Failure(text)))
+    if exhibit.joined and len(models) > 1:
+        shown.parts = _joined(shown.parts)
+    return shown
+
+
+def _joined(parts: list[tuple[Model | None, Part]]) -> list[tuple[Model | None, Part]]:
+    """Put the tables of all models into one."""
+    tables = {model.name: part for model, part in parts if model and isinstance(part, Table)}
+    others: list[tuple[Model | None, Part]] = [
+        (model, part) for model, part in parts if not isinstance(part, Table)
+    ]
+    if not tables:
+        return others
+
+    def join(which: str) -> pd.DataFrame:
+        by_model = {name: getattr(table, which) for name, table in tables.items()}
+        return pd.concat(by_model, names=["model"]).reset_index("model")
+
+    return [(None, Table(join("shown").fillna(""), join("table"))), *others]
+
+
+def _lacks(model: Model, needs: str) -> str:
+    if not needs:
+        return ""
+    if not model.rules:
+        return "has no learning rule to look at"
+    if needs != "rule" and not model.learns:
+        return "does not learn: no trial changes its weights"
+    if needs == "memory" and not model.remembers:
+        return "has no memory of earlier trials: what came before shows in its weights alone"
+    return ""
+
+
+def picture(figure: Any, alt: str, table: pd.DataFrame | None = None, kind: str = "") -> Picture:
+    """Save and close a figure."""
+    import matplotlib.pyplot as plt
+
+    png = BytesIO()
+    figure.savefig(png, format="png", dpi=DPI, metadata={"Software": None})
+    plt.close(figure)
+    return Picture(png.getvalue(), figure.get_figwidth(), alt, table, kind)
+
+
+def written(value: Any, spec: str = ".3g") -> str:
+    """Write a value for a reader: with few digits and a true minus, nothing where missing."""
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value + 0.0:{spec}}".replace("-", "−")
+    return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
+
+
+def as_written(table: pd.DataFrame, specs: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Write a table for a reader, some columns by formats of their own."""
+    specs = specs or {}
+    columns = {
+        str(name): [written(value, specs.get(str(name), ".3g")) for value in table[name]]
+        for name in table
+    }
+    return pd.DataFrame(columns).rename(columns=lambda name: name.replace("_", " "))

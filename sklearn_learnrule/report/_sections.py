@@ -1,0 +1,292 @@
+"""The sections of a report: what each picture and table is, and how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from .._sequences import subjects_of
+from ..inspection import asymmetry_table, band, nearest_rules, session_table
+from ..inspection._fits import Fit, RuleFit, _final_step
+from ..plotting import (
+    HistoryDisplay,
+    PsychometricDisplay,
+    SessionCurveDisplay,
+    UpdateDisplay,
+    WeightTrajectoryDisplay,
+)
+from ..simulation import predictive_check
+from ._models import Model
+from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
+
+FAR_BACK = (1, 7, 17, 27)  # trials back of a run of 4, as in the method's paper
+RUN = 4
+
+
+def _slices(model: Model, question: Question) -> Iterator[Part]:
+    seed = question.random_state
+    display = UpdateDisplay.from_estimator(model.fits, question.X, random_state=seed)
+    first, *_, bias = model.rules[0].weight_names
+    alt = "Change of the {} weight per trial by stimulus, a line for each weight before it"
+    yield picture(display.figure_, alt.format(first), display.table, first)
+    display.plot(weight=bias)
+    yield picture(display.figure_, alt.format(bias), kind=bias)
+
+
+def _heatmap(model: Model, question: Question) -> Iterator[Part]:
+    options: Any = {"kind": "heatmap", "random_state": question.random_state}
+    display = UpdateDisplay.from_estimator(model.fits, question.X, **options)
+    alt = "Change of the first weight after a correct choice, by stimulus and weight"
+    yield picture(display.figure_, alt, display.table)
+
+
+def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
+    table = asymmetry_table(model.fits, question.X, random_state=question.random_state)
+    cell = ["contrast", "group", "measure", "weight"]
+    bands = table.rename(columns={"estimate": "mean"})
+    if len(model.all) > 1:
+        bands = band(table, "estimate", by=cell)
+    text = _intervals(bands.set_index(cell)[["mean", "lower", "upper"]])
+    shown = text.unstack("measure", sort=False).reset_index()
+    shown["group"] = shown["group"].str.replace(" - ", " − ") + shown["contrast"].map(
+        lambda contrast: " run" if contrast == "run" else ""
+    )
+    shown = shown.sort_values("weight", key=lambda names: names == "bias", kind="stable")
+    columns = ["weight", "group", *table["measure"].unique()]
+    yield Table(as_written(shown[columns]), table)
+
+
+def _intervals(bands: pd.DataFrame) -> pd.Series:
+    """Write means and their intervals, with two digits of the largest of their measure."""
+    size = bands.abs().max(axis=1).groupby(level=["measure", "weight"]).transform("max")
+    decimals = (1 - np.floor(np.log10(size.where(size > 0, 1)))).clip(0).astype(int)
+    texts = [
+        "{} [{},\u00a0{}]".format(*(written(round(value, n), f".{n}f") for value in row))
+        for n, row in zip(decimals, bands.to_numpy(), strict=True)
+    ]
+    return pd.Series(texts, bands.index)
+
+
+def _nearest(model: Model, question: Question) -> Iterator[Part]:
+    table = nearest_rules(model.fits, question.X)
+    r2 = table.pivot_table("r2", "rule", "weight", "mean", sort=False)  # over fits
+    r2 = r2.sort_values("all", ascending=False, kind="stable")
+    yield Table(as_written(r2.reset_index(), dict.fromkeys(map(str, r2), ".1%")), table)
+    if not hasattr(model.rules[0].final, "summary_"):
+        name, share = r2.index[0], r2["all"].iloc[0]
+        nearest = f"The textbook rule nearest to {model.name}, {name}, explains {share:.0%} of"
+        none = f"No textbook rule comes near {model.name}: none explains any of"
+        yield Headline(f"{nearest if share > 0 else none} the variance of its updates.")
+
+
+def _runs(model: Model, question: Question) -> Iterator[Part]:
+    seed = question.random_state
+    display = HistoryDisplay.from_estimator(model.fits, question.X, random_state=seed)
+    alt = "Change of the first weight after rewarded and unrewarded runs of each length"
+    yield picture(display.figure_, alt, display.table, "length")
+    moved: Any = {"lengths": [RUN], "trials_back": FAR_BACK, "random_state": seed}
+    display = HistoryDisplay.from_estimator(model.fits, question.X, **moved)
+    alt = f"Change of the first weight after runs of {RUN} trials that lie farther and farther back"
+    yield picture(display.figure_, alt, display.table, "trials_back")
+
+
+def _trajectories(model: Model, question: Question) -> Iterator[Part]:
+    display = WeightTrajectoryDisplay.from_estimator(model.fits, question.X)
+    alt = "Policy weights over trials, a panel for each animal"
+    yield picture(display.figure_, alt, display.table)
+
+
+def _psychometrics(model: Model, question: Question) -> Iterator[Part]:
+    by = "session" if question.n_sessions > 1 else None
+    display = PsychometricDisplay.from_estimator(model.fits, question.X, question.y, by=by)
+    alt = "Share of choices of the second class by stimulus, of animals and of the model"
+    yield picture(display.figure_, alt, display.table)
+
+
+def _learning_curves(model: Model, question: Question) -> Iterator[Part]:
+    if question.one_session:
+        yield Note(f"There is no curve by session to draw: {question.one_session}.")
+        return
+    display = SessionCurveDisplay.from_estimator(model.fits, question.X, question.y)
+    alt = "Share of correct choices by session, of animals and of the model"
+    yield picture(display.figure_, alt, display.table, "correct")
+    display.plot(quantity="log_likelihood")
+    yield picture(display.figure_, "Log-likelihood per trial by session", kind="log_likelihood")
+
+
+def _predictive(model: Model, question: Question) -> Iterator[Part]:
+    first = model.first
+    X, y = first.held_out(question.X), first.held_out(question.y)
+    if len(model.all) > 1:
+        which = "fit and the animals that it has not seen" if first.rows is not None else "fit"
+        yield Note(f"The twins are of the first {which}.")
+    options = {"n_simulations": question.n_simulations, "random_state": question.random_state}
+    check = predictive_check(first.estimator, X, y, **options, verbose=question.verbose)
+    whole = check
+    if question.one_session:
+        yield Note(f"There is no curve by session to draw: {question.one_session}.")
+    else:
+        display = SessionCurveDisplay(session_table(first.estimator, X, y), check).plot()
+        yield picture(display.figure_, "Share of correct choices by session, animals and twins")
+        whole = check[check["block"].isna()]
+    columns = ["statistic", "observed", "simulated", "lower", "upper", "share_below"]
+    shown = whole[columns].assign(statistic=whole["statistic"].str.replace("_", " "))
+    yield Table(as_written(shown), check)
+
+
+def _training(model: Model, question: Question) -> Iterator[Part]:
+    if not all(hasattr(_final_step(fit.estimator), "nets_") for fit in model.all):
+        yield Note(f"{model.name} was not trained by this package.")
+        return
+    held = [", ".join(map(str, _held(rule, question.X))) or "of none" for rule in model.rules]
+    rows = [{"fit": fit.name, **_trained(fit, question)} for fit in model.all]
+    table = pd.DataFrame(rows).assign(weights_held=held or "")
+    shown = table if len(rows) > 1 else table.drop(columns="fit")
+    yield Table(as_written(shown, {"log_likelihood": ".4f"}), table)
+
+
+def _trained(fit: Fit, question: Question) -> dict[str, Any]:
+    """Return how training ended, and how well the choices are predicted."""
+    final = _final_step(fit.estimator)
+    cut_short = final.n_iter_ >= final.max_epochs
+    ended = "all epochs" if cut_short else "stopped early"
+    if final.optimizer == "lbfgs" and not final.early_stopping:
+        ended = "not converged" if cut_short else "converged"
+    return {
+        "members": len(final.nets_),
+        "epochs": final.n_iter_,
+        "training_ended": ended,
+        "log_likelihood": fit.estimator.score(*map(fit.held_out, (question.X, question.y))),
+    }
+
+
+@torch.no_grad()
+def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
+    """Return the animals whose weights the guard held within the fitted animals' range."""
+    X = fit.held_out(X)
+    trials, observed = fit.read(X)
+    members = [model.bounded_weights(observed, **trials._asdict())[1] for model in fit.models]
+    return list(subjects_of(X).unique()[torch.stack(members).any(0).numpy()])
+
+
+def _parameters(model: Model, question: Question) -> Iterator[Part]:
+    del question
+    summaries = [(fit, getattr(_final_step(fit.estimator), "summary_", None)) for fit in model.all]
+    if any(summary is None for _, summary in summaries):
+        yield Note(f"{model.name} has no parameters with textbook names.")
+        return
+    tables = [fit.named(pd.DataFrame(summary)) for fit, summary in summaries]
+    table = pd.concat(tables, ignore_index=True)
+    shown = table if len(model.all) > 1 else table.drop(columns="fit")
+    yield Table(as_written(shown), table)
+
+
+SECTIONS: dict[str, list[Exhibit]] = {
+    "The learning rule": [
+        Exhibit(
+            "update",
+            "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
+            "an error; their colour is the weight before. Dots are stimuli that animals met; lines "
+            "are faint where no animal has been.",
+            _slices,
+            "learning",
+        ),
+        Exhibit(
+            "heatmap",
+            "The same after a correct choice, at every weight: red raises the weight, blue lowers "
+            "it, and hatching marks where no animal has been.",
+            _heatmap,
+            "learning",
+        ),
+    ],
+    "Asymmetries": [
+        Exhibit(
+            "asymmetry",
+            "Over the trials that the animals lived through: the mean change of each weight per "
+            "trial, and its learning rate, the slope of that change on the policy's gradient. In "
+            "brackets 95% intervals, over bootstrapped animals or, of several fits, over these. "
+            "Runs are of four trials.",
+            _asymmetry,
+            "learning",
+        )
+    ],
+    "The nearest textbook rule": [
+        Exhibit(
+            "nearest",
+            "Share of the variance of the inferred updates that each textbook rule explains, on "
+            "the states that the animals visited, with its parameters chosen to come nearest. "
+            "Below 0, it does worse than the mean update.",
+            _nearest,
+            "learning",
+        )
+    ],
+    "What a run of rewards changes": [
+        Exhibit(
+            "history",
+            "The update after a run of rewarded trials (wide, blue) and of unrewarded ones "
+            "(narrow, red), with the weights held at 0. Where the lines part, the rule remembers. "
+            "Below, a run of four lies farther and farther back.",
+            _runs,
+            "memory",
+        )
+    ],
+    "How the weights moved": [
+        Exhibit(
+            "trajectories",
+            "The policy's weights before each trial of each animal: how steeply its choices follow "
+            "the stimulus, and its bias. Ticks at the foot open sessions.",
+            _trajectories,
+            "rule",
+        )
+    ],
+    "Choices": [
+        Exhibit(
+            "psychometric",
+            "Points are the animals' choices with 95% intervals, lines what the models predict "
+            "on the same trials, one step ahead.",
+            _psychometrics,
+            together=True,
+        )
+    ],
+    "Learning curves": [
+        Exhibit(
+            "sessions",
+            "Means over animals with 95% confidence intervals: the share of correct choices, of "
+            "animals and as predicted one step ahead, and how well choices are predicted (grey: a "
+            "coin). Lines are faint where fewer than half of the animals are left.",
+            _learning_curves,
+            together=True,
+        )
+    ],
+    "Checks": [
+        Exhibit(
+            "predictive_check",
+            "Twins (orange) see the animals' stimuli but learn from their own choices. Where the "
+            "animals leave the twins' 95% band, the rule does not do as they did. In the table, a "
+            "share of simulations below near 0 or 1 says the same.",
+            _predictive,
+            "rule",
+        ),
+        Exhibit(
+            "training",
+            "How training ended, the log-likelihood of the animals fitted (of folds, of those held "
+            "out; nats per trial), and of which animals the weights ran away and were held.",
+            _training,
+            joined=True,
+        ),
+    ],
+    "Parameters": [
+        Exhibit(
+            "parameters",
+            "Estimates with standard errors and 95% intervals, which hold if the animals share one "
+            "rule; the robust ones let them differ. A note says why there are none.",
+            _parameters,
+            joined=True,
+        )
+    ],
+}
+"""Title of each section that looks at every model alike, and what it shows."""

@@ -1,0 +1,70 @@
+"""Twins of pipelines: a transformer stands between what is shown and the rule, if it may."""
+
+from functools import partial
+
+import pytest
+from pandas.testing import assert_frame_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
+from sklearn_learnrule.simulation import simulate
+
+TASK = partial(ContrastTask, curriculum=[(1.0, 0.5)], criterion=1.0)
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return make_learning_cohort(4, 60, session_length=20, random_state=0)
+
+
+def fit(transformer, trials, stimulus="stimulus"):
+    X, y, _ = lr.make_design(trials, stimulus=stimulus)
+    return make_pipeline(transformer, lr.ReinforceRuleEstimator(baseline=None)).fit(X, y), X
+
+
+def assert_twins_weights_are_predicted(pipeline, stimuli, **options):
+    """Return the twins' table and weights."""
+    table, weights = simulate(pipeline, stimuli, random_state=0, return_weights=True, **options)
+    X, _, _ = lr.make_design(table, stimulus=pipeline.feature_names_in_[0])
+    assert_frame_equal(pipeline[-1].predict_weights(pipeline[:-1].transform(X)), weights)
+    return table, weights
+
+
+def assert_twins_of_both_kinds(pipeline, X):
+    assert_twins_weights_are_predicted(pipeline, TASK, n_subjects=3, n_trials=40)
+    return assert_twins_weights_are_predicted(pipeline, X)
+
+
+def test_a_transformer_stands_between_stimuli_and_twin(trials):
+    pipeline, X = fit(lr.TanhContrast(), trials, "contrast")
+    table, _ = assert_twins_of_both_kinds(pipeline, X)
+    assert set(table["contrast"]) <= set(trials["contrast"])  # as given, not as bent
+
+
+def add_history(X):
+    """What was done and seen on the trial before."""
+    before = X.groupby("subject")["stimulus"].shift(fill_value=0.0)
+    return X.assign(stay=X["previous_choice"] * X["previous_reward"], before=before)
+
+
+def test_a_transformer_may_look_one_trial_back(trials):
+    _, weights = assert_twins_of_both_kinds(*fit(FunctionTransformer(add_history), trials))
+    assert list(weights) == ["stimulus", "stay", "before", "bias"]
+
+
+def add_total(X, of):
+    return X.assign(total=X.groupby("subject")[of].cumsum() / 50)
+
+
+def test_a_transformer_that_looks_further_back_is_refused(trials):
+    further = FunctionTransformer(add_total, kw_args={"of": "previous_reward"})
+    message = "transformers make something else of a whole X than of its trials as they come"
+    with pytest.raises(ValueError, match=message):
+        simulate(*fit(further, trials), random_state=0)
+
+
+def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(trials):
+    further = FunctionTransformer(add_total, kw_args={"of": "stimulus"})
+    assert_twins_weights_are_predicted(*fit(further, trials))
