@@ -58,7 +58,7 @@ RULES = {
 }
 
 
-def on_mice(file: str) -> None:
+def on_mice(file: str, variants: list[str]) -> None:
     X, y, _ = lr.make_design(load_ibl_trials(file, processing="published"), answer="answer")
     subject = X.index.get_level_values("subject")
     mice = np.array(sorted(subject.unique()))
@@ -66,22 +66,22 @@ def on_mice(file: str) -> None:
     training = ~subject.isin(mice[held_out])
     X, y = X[training], y[training]
     for name, network in NETWORKS.items():
-        for variant, parameters in VARIANTS.items():
+        for variant in variants:
             start = time.perf_counter()
             folds = lr.SubjectKFold(3, shuffle=True, random_state=0)
-            estimator = clone(network).set_params(**parameters)
+            estimator = clone(network).set_params(**VARIANTS[variant])
             score = cross_val_score(estimator, X, y, cv=folds).mean()
             seconds = time.perf_counter() - start
             print(f"| {name} | {variant} | {score:.4f} | {seconds:.0f} |", flush=True)
 
 
-def on_simulated() -> None:
+def on_simulated(variants: list[str]) -> None:
     for rule in RULES:
         (X, y), truth = cohort(rule, N_TRAINED, 0)[0], cohort(rule, N_SCORED, 1)
         for name, network in NETWORKS.items():
             cells = []
-            for parameters in VARIANTS.values():
-                fitted = clone(network).set_params(**parameters).fit(X, y)
+            for variant in variants:
+                fitted = clone(network).set_params(**VARIANTS[variant]).fit(X, y)
                 (X_new, y_new), own = truth
                 cells.append(f"{fitted.score(X_new, y_new) - own:+.4f}")
             print(f"| {rule} ({truth[1]:.4f}) | {name} | {' | '.join(cells)} |", flush=True)
@@ -101,15 +101,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["mice", "simulated"])
     parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     arguments = parser.parse_args()
+    variants = arguments.variants
     torch.set_num_threads(2)
     if arguments.part == "mice":
         print("| network | training | nats per trial | seconds |\n|---|---|---|---|")
-        on_mice(arguments.file)
+        on_mice(arguments.file, variants)
     else:
-        print(f"| true rule | network | {' | '.join(VARIANTS)} |")
-        print("|---|---|" + "---|" * len(VARIANTS))
-        on_simulated()
+        print(f"| true rule | network | {' | '.join(variants)} |")
+        print("|---|---|" + "---|" * len(variants))
+        on_simulated(variants)
 
 
 if __name__ == "__main__":

@@ -42,11 +42,12 @@ tol : float, default=1e-8
 batch_size : int, default=-1
     Subjects per gradient step; -1: all.
 early_stopping : bool, default=False
-    Hold subjects out, stop when their loss no longer falls, keep the best epoch.
+    Whether subjects are held out first, to find the epoch at which their loss is lowest; then all
+    are fitted for as many epochs.
 validation_fraction : float, default=0.2
     Share of subjects held out for early stopping, at least one.
-n_iter_no_change : int, default=20
-    Epochs without improvement after which early stopping stops.
+n_iter_no_change : int, default=20, of networks 100
+    Epochs without improvement after which that search stops.
 device : str, default="auto"
     A torch device; "auto" takes a GPU if torch sees one.
 callbacks : list of skorch callbacks or None, default=None

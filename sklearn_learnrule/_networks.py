@@ -15,7 +15,7 @@ weight_decay : float, default=0.3
     Decoupled weight decay of the layers (AdamW), against overfitting.
 average : bool, default=True
     Whether the parameters are averaged over the latest steps (exponentially, about 30), so that
-    the last one does not decide. Not with ``early_stopping``, which keeps its best epoch.
+    the last one does not decide.
 mirror : bool, default=False
     Whether every animal's mirror image, with left and right swapped, is fitted too. It is worth
     twice the animals where both sides are learned alike, and hides that they are not. Stimulus
@@ -33,6 +33,7 @@ class NetworkTraining:
 
     optimizer: str = "adam"
     max_epochs: int = 1000
+    n_iter_no_change: int = 100
     truncation: int | None = 500
     n_ensemble: int = 3
     weight_decay: float = 0.3

@@ -72,14 +72,34 @@ def train(
     device: str,
     seed: int,
 ) -> SequenceNet:
-    """Fit the model, and return the skorch net that holds it."""
-    train_split = None
-    callbacks = [*_callbacks(model, len(dataset), how, device), *deepcopy(how.callbacks or [])]
+    """Fit the model, and return the skorch net that holds it.
+
+    With early stopping, subjects that are held out tell after how many epochs to stop; then all
+    are fitted, so that none is lost.
+    """
+    stopping_history, n_epochs = None, how.max_epochs
     if how.early_stopping:
-        dataset, held_out = _hold_out(dataset, how.validation_fraction, seed)
-        train_split = predefined_split(held_out)
-    if how.mirror:
-        dataset = dataset.with_mirror_images()
+        fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
+        stopping_history = _fit(deepcopy(model), fitted, how, device, n_epochs, held_out).history
+        losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
+        n_epochs = int(np.argmin(losses)) + 1
+    net = _fit(model, dataset, how, device, n_epochs)
+    net.stopping_history = stopping_history
+    for _, callback in net.callbacks_:
+        vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
+    return net
+
+
+def _fit(
+    model: SequenceModel,
+    dataset: SequenceDataset,
+    how: TrainingParameters,
+    device: str,
+    n_epochs: int,
+    held_out: SequenceDataset | None = None,
+) -> SequenceNet:
+    engine = model.chosen_engine(len(dataset), torch.device(device))
+    callbacks = [*_callbacks(how, engine, device, held_out), *deepcopy(how.callbacks or [])]
     optimizer, default_lr, options = OPTIMIZERS[how.optimizer]
     if how.optimizer == "adam":
         options = {"weight_decay": how.weight_decay, "param_groups": UNDECAYED}
@@ -89,35 +109,32 @@ def train(
         criterion__reduction="none",
         optimizer=optimizer,
         lr=default_lr if how.lr is None else how.lr,
-        max_epochs=how.max_epochs,
+        max_epochs=n_epochs,
         batch_size=how.batch_size,
-        train_split=train_split,
+        train_split=None if held_out is None else predefined_split(held_out),
         callbacks=callbacks,
         device=device,
         verbose=max(0, how.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    net.fit(dataset, y=None)
-    for _, callback in net.callbacks_:
-        vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
-    return net
+    return net.fit(dataset.with_mirror_images() if how.mirror else dataset, y=None)
 
 
 def _callbacks(
-    model: SequenceModel, n_subjects: int, how: TrainingParameters, device: str
+    how: TrainingParameters, engine: str, device: str, held_out: SequenceDataset | None
 ) -> list[tuple[str, Callback]]:
     callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard())]
-    if how.early_stopping:
-        stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change, "load_best": True}
+    if held_out is not None:
+        stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
-    if how.average and not how.early_stopping:  # which keeps its best epoch
+    elif how.average:
         callbacks.append(("average", AverageParameters()))
     if how.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
     if how.verbose:
-        engine = model.chosen_engine(n_subjects, torch.device(device))
-        name = f"{type(how).__name__} ({engine} engine, {device})"
+        what = "" if held_out is None else ", when to stop"
+        name = f"{type(how).__name__}{what} ({engine} engine, {device})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks
 
