@@ -14,15 +14,13 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.simulation import simulate
 
-STIMULI = ["stimulus", "tone"]
+STIMULI = ["stimulus", "contrast"]
 ONE_STIMULUS = partial(ContrastTask, curriculum=[(1.0, 0.5)], criterion=1.0)
 
 
 @pytest.fixture(scope="module")
 def trials():
-    """Animals that hear a meaningless tone beside the contrast."""
-    table = make_learning_cohort(4, 60, session_length=20, random_state=0)
-    return table.assign(tone=np.random.RandomState(1).standard_normal(len(table)))
+    return make_learning_cohort(4, 60, random_state=0)
 
 
 def design(trials, *, answer="answer", stimulus=STIMULI):
@@ -60,8 +58,9 @@ BAD_STIMULI = {
         "(session_start, random_state=...) -> Task; got list.",
     ),
     "no column": (
-        lambda t: (t.drop(columns="tone"), {}),
-        "fitted with the stimulus columns ['stimulus', 'tone'], but the table has no 'tone', only",
+        lambda t: (t.drop(columns="contrast"), {}),
+        "fitted with the stimulus columns ['stimulus', 'contrast'], but the table has "
+        "no 'contrast', only",
     ),
     "no answer": (
         lambda t: (t.drop(columns="answer"), {}),
@@ -114,7 +113,7 @@ BAD_STIMULI = {
     ),
     "one stimulus": (
         lambda t: (ONE_STIMULUS, {"n_trials": 10}),
-        "The task should show the stimuli ['stimulus', 'tone'] that the estimator was fitted "
+        "The task should show the stimuli ['stimulus', 'contrast'] that the estimator was fitted "
         "with, an array of shape (1, 2), and correct choices (1,), but showed (1, 1) and (1,).",
     ),
     "no subjects": (lambda t: (t, {"n_subjects": 0}), "n_subjects == 0, must be >= 1."),
@@ -131,7 +130,7 @@ def test_stimuli_that_cannot_be_shown_are_refused_with_a_cure(case, trials, rein
 
 
 def test_a_stimulus_column_may_not_be_named_as_an_outcome(trials):
-    X, y = design(trials.assign(answer=trials["tone"]), stimulus="answer", answer=None)
+    X, y = design(trials.assign(answer=trials["contrast"]), stimulus="answer", answer=None)
     rule = lr.ConstantRuleEstimator().fit(X, y)
     message = "Tables of twins have a column 'answer': rename that stimulus column."
     with pytest.raises(ValueError, match=message):
