@@ -32,7 +32,7 @@ from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay, WeightTraj
 
 LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)
 N_REFITS = {"DNN": 20, "RNN": 12}
-PLAIN: dict[str, Any] = {"n_ensemble": 1, "mirror": False, "random_state": 0}
+PLAIN: dict[str, Any] = {"n_ensemble": 1, "average": False, "random_state": 0}
 NETWORKS = {
     "DNN": make_pipeline(lr.TanhContrast(), lr.DNNRuleEstimator(**PLAIN)),
     "RNN": make_pipeline(lr.TanhContrast(), lr.RNNRuleEstimator(**PLAIN)),
@@ -74,14 +74,14 @@ def nearest(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
 def reward_gaps(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
     """Return finding 5: the update after a rewarded run less that after an unrewarded one.
 
-    At weights 0, after a correct choice of an easy stimulus, in thousandths of the update's size.
+    At weights 0, after a correct choice of an easy stimulus, times 1000.
     """
 
     def gaps(fits: Any) -> pd.DataFrame:
         probes = {"lengths": LENGTHS, "trials_back": TRIALS_BACK, "stimuli": [-1.0, 1.0]}
         table = history_table(fits, X, n_warm_up=20, n_draws=8, **probes)
         keys = ["fit", "trials_back", "length"]
-        runs = table.pivot_table("update_stimulus", keys, "run")
+        runs = table.pivot_table("update_contrast", keys, "run")
         return (1000 * (runs["rewarded"] - runs["unrewarded"])).rename("gap").reset_index()
 
     keys = ["trials_back", "length"]

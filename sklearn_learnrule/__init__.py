@@ -15,7 +15,7 @@ from .estimators import (
     RNNRuleEstimator,
 )
 from .model_selection import SubjectKFold, compare_rules, rank_rules
-from .preprocessing import TanhContrast
+from .preprocessing import PolicyRegressors, TanhContrast
 
 __version__ = "0.1.0"
 
@@ -26,6 +26,7 @@ __all__ = [
     "ConstantRuleEstimator",
     "DNNRuleEstimator",
     "EligibilityRuleEstimator",
+    "PolicyRegressors",
     "PredictMaxRuleEstimator",
     "QLearningRuleEstimator",
     "RNNRuleEstimator",

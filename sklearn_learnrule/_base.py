@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,14 +11,16 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import check_consistent_length
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._design import show
 from ._initial_weights import initial_weights
 from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences
+from ._smoothing import smooth
 from ._standard_errors import is_parametric, summarize
-from .rules import LearningRule
+from .rules import LEARNED, LearningRule, ProcessNoise, Trial, unpack
 
 MARGIN = 1.0  # by how much of their range others' weights may leave the fitted subjects'
 
@@ -29,6 +32,13 @@ train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
 truncation : int or None, default=None, of networks 500
     Stop gradients every so many trials; None: they are exact.
+process_noise : None, "learned", or number or array of shape (K,), default=None
+    Standard deviation of the noise that moves each weight after a trial, beside the rule;
+    "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
+    None: weights move by the rule alone.
+session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
+    With process noise: that of a further step where a session begins; and how far
+    subjects' weights lie around the initial ones.
 engine : "auto", "loop", "parallel" or "fused", default="auto"
     How the rule is unrolled; every engine gives the same numbers.
 """
@@ -44,6 +54,9 @@ class BaseRuleEstimator(SequenceClassifier):
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
     truncation: int | None = None
+    process_noise: str | ArrayLike | None = None
+    session_noise: str | ArrayLike = LEARNED
+    initial_std: str | ArrayLike = LEARNED
     engine: str = "auto"
 
     _shared_parameters: ClassVar[str] = RULE_PARAMETERS + TRAINING_PARAMETERS
@@ -63,12 +76,19 @@ class BaseRuleEstimator(SequenceClassifier):
             train_initial_weights=self.train_initial_weights,
             truncation=self.truncation,
             engine=self.engine,
+            noise=self._make_noise(len(start)),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(
                 f"{type(self).__name__} has nothing to fit: set train_initial_weights=True."
             )
         return model
+
+    def _make_noise(self, n_weights: int) -> ProcessNoise | None:
+        if self.process_noise is None:
+            return None
+        given: Any = (self.process_noise, self.session_noise, self.initial_std)
+        return ProcessNoise(n_weights, *given)
 
     def _publish(self, dataset: SequenceDataset) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""
@@ -79,56 +99,126 @@ class BaseRuleEstimator(SequenceClassifier):
         self.initial_weights_ = np.mean(starts, 0)
         for name in model.rule.textbook_names:
             setattr(self, f"{name}_", to_numpy(getattr(model.rule, name)))
+        for name in ProcessNoise.names if model.noise else ():
+            stds = [to_numpy(getattr(net.module_.noise, name)) for net in self.nets_]
+            setattr(self, f"{name}_", np.mean(stds, 0))
         if is_parametric(model):
             self.summary_ = summarize(model, dataset, self.weight_names_, self.classes_)
         else:
             for net in self.nets_:
-                weights, _ = net.predict_weights(dataset)
-                net.module_.bounds = _bounds(weights)
+                path, _ = net.predict_path(dataset)
+                net.module_.bounds = _bounds(path[..., : len(self.weight_names_)])
 
     def predict_weights(self, X: Any, *, return_std: bool = False) -> Any:
         """Return the policy weights in force before each choice, one column a feature, then bias.
+
+        With process noise, they are what the choices so far let expect.
 
         Parameters
         ----------
         X : DataFrame from :func:`~sklearn_learnrule.make_design`, shape (n_rows, n_columns)
         return_std : bool, default=False
-            Whether to return how far an ensemble's members lie apart, too.
+            Whether to return how sure they are, too: by the process noise, and by how far an
+            ensemble's members lie apart.
 
         Returns
         -------
         DataFrame of shape (n_rows, K), with X's index; of an ensemble, its members' mean
-            With ``return_std``, a pair: the weights, and their standard deviation over members.
+            With ``return_std``, a pair: the weights, and their standard deviations.
         """
-        if return_std and self.n_ensemble < 2:
+        if return_std and self.n_ensemble < 2 and self.process_noise is None:
             raise ValueError(
-                "return_std tells how an ensemble's members differ, but there is one: set "
-                "n_ensemble to 2 or more."
+                "return_std tells how an ensemble's members differ, or what process noise leaves "
+                "open, but there is neither: set n_ensemble to 2 or more, or process_noise."
             )
         sequences = self._read_as_fitted(X)
-        weights = self._weights(sequences)  # (M, N, T, K)
+        paths = self._paths(sequences)  # (M, N, T, K + S)
+        n_weights = len(self.weight_names_)
+        covariances = None if self.process_noise is None else unpack(paths[..., n_weights:])
+        return self._tables(X, sequences, paths[..., :n_weights], covariances, return_std)
 
-        def table(padded: NDArray[np.float64]) -> pd.DataFrame:
+    def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: bool = False) -> Any:
+        """Return the weights in force at each choice, as all choices let expect after the fact.
+
+        :meth:`predict_weights` knows the choices before a trial; this knows also that of the
+        trial itself and all later ones. It is for looking back, not for predicting.
+
+        Parameters
+        ----------
+        X : DataFrame from :func:`~sklearn_learnrule.make_design`, shape (n_rows, n_columns)
+        y : array-like of shape (n_rows,)
+            The choices, of which X tells all but each subject's last.
+        return_std : bool, default=False
+            Whether to return how sure they are, too: 1.64 standard deviations on either side
+            are a 90% credible band.
+
+        Returns
+        -------
+        DataFrame of shape (n_rows, K), or with ``return_std`` a pair, as of ``predict_weights``
+
+        Raises
+        ------
+        ValueError
+            Without process noise: then weights are known from the rule alone.
+        """
+        if self.process_noise is None:
+            raise ValueError(
+                "smooth_weights finds out where noise moved the weights, but process_noise is "
+                "None: fit with process_noise='learned', or use predict_weights."
+            )
+        sequences = self._read_as_fitted(X)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        sequences.check_choices(self._signed(labels))
+        inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
+        inputs["choice"] = torch.as_tensor(sequences.pad(labels == self.classes_[1]))
+        trials = Trial(*(inputs[name] for name in Trial._fields))
+        models = [deepcopy(net.module_).to("cpu", torch.float64) for net in self.nets_]
+        smoothed = [
+            smooth(model, path, trials, inputs["observed"])
+            for model, path in zip(models, self._paths(sequences), strict=True)
+        ]
+        means, covariances = map(torch.stack, zip(*smoothed, strict=True))
+        return self._tables(X, sequences, means, covariances, return_std)
+
+    def _tables(
+        self,
+        X: Any,
+        sequences: Sequences,
+        means: torch.Tensor,
+        covariances: torch.Tensor | None,
+        return_std: bool,
+    ) -> Any:
+        """Return M members' mean weights (M, N, T, K) as a table and, if asked, their std."""
+
+        def table(padded: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
             columns = pd.Index(sequences.feature_names)
-            return pd.DataFrame(sequences.rows(padded), columns=columns, index=index)
+            return pd.DataFrame(sequences.rows(padded.numpy()), columns=columns, index=index)
 
-        mean = table(weights.mean(0))
-        return (mean, table(weights.std(0, ddof=1))) if return_std else mean
+        weights = table(means.mean(0))
+        if not return_std:
+            return weights
+        variance = means.var(0) if len(means) > 1 else torch.zeros_like(means[0])
+        if covariances is not None:
+            variance = variance + covariances.diagonal(0, -2, -1).mean(0)
+        return weights, table(variance.sqrt())
 
     def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
-        return (self._weights(sequences).mean(0) * sequences.features).sum(-1)
+        features = torch.as_tensor(sequences.features)
+        logits = self.net_.module_.logits(self._paths(sequences), features)
+        return logits.mean(0).numpy()
 
-    def _weights(self, sequences: Sequences) -> NDArray[np.float64]:
-        """Return the M members' weights before each choice, (M, N, T, K)."""
+    def _paths(self, sequences: Sequences) -> torch.Tensor:
+        """Return what is known of the M members' weights before each choice, (M, N, T, K + S)."""
         if self.net_.module_.rule.uses_answer:
             self._check_answer_known(sequences)
         dataset = self._dataset(sequences)
-        weights, held = zip(*(net.predict_weights(dataset) for net in self.nets_), strict=True)
+        paths, held = zip(*(net.predict_path(dataset) for net in self.nets_), strict=True)
         _warn_of_held(
             type(self).__name__, sequences.subjects[torch.stack(held).any(0).cpu().numpy()]
         )
-        return np.stack([to_numpy(member) for member in weights])
+        return torch.stack(paths).cpu().double()
 
 
 def _bounds(weights: torch.Tensor) -> torch.Tensor:

@@ -10,8 +10,7 @@ from torch import Tensor
 from ._base import BaseRuleEstimator
 from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences
-from .engine import unroll
-from .rules import LearningRule, Trial
+from .rules import Trial
 
 
 def copy_models(estimator: BaseRuleEstimator) -> list[LearningModel]:
@@ -23,50 +22,3 @@ def read_trials(sequences: Sequences) -> tuple[Trial, Tensor]:
     """Return the trials, (N, T, ...), and which of them are observed, (N, T)."""
     inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
     return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
-
-
-def updates_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
-    """Return what a rule would do at weights that are given, where its own memory goes along.
-
-    Parameters
-    ----------
-    rule : LearningRule
-    trials : Trial
-        Features (N, T, K), the other fields (N, T).
-    weights : Tensor of shape (N, T, K)
-        Those before each choice, wherever they come from.
-    observed : bool Tensor of shape (N, T)
-        As for :func:`~sklearn_learnrule.engine.unroll`.
-
-    Returns
-    -------
-    Tensor of shape (n, K)
-        The updates on the n observed trials, subject after subject.
-    """
-    each = Trial(*(field[observed] for field in trials))
-    return rule(weights[observed], each, _memory_along(rule, trials, weights, observed))[0]
-
-
-def _memory_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
-    """Return what the rule remembers before each observed trial, (n, M)."""
-    if not rule.memory_size:
-        return weights.new_zeros(int(observed.sum()), 0)
-    start = rule.initial_memory(len(weights), like=weights)
-    guide = trials._replace(features=torch.cat([trials.features, weights], -1))  # (N, T, 2 K)
-    return unroll(_Guided(rule), start, guide, observed)[observed]
-
-
-class _Guided(LearningRule):
-    """The memory of a rule while its weights are given: an engine takes the one for the other.
-
-    The features of a trial are the rule's own, then the policy weights of that trial.
-    """
-
-    def __init__(self, rule: LearningRule) -> None:
-        super().__init__(rule.memory_size)
-        self.rule = rule
-
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        features, given = trial.features.chunk(2, -1)  # (N, K) each
-        remembered = self.rule(given, trial._replace(features=features), weights)[1]
-        return remembered - weights, memory

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from ._sequences import Sequences
 from .engine import choose_engine, unroll
-from .rules import BoundedRule, LearningRule, Trial
+from .rules import BoundedRule, FilteredRule, LearningRule, ProcessNoise, Trial, filtered_logit
 
 
 class Target(NamedTuple):
@@ -38,7 +38,11 @@ class SequenceModel(nn.Module):
 
 
 class LearningModel(SequenceModel):
-    """A Bernoulli GLM policy whose weights a learning rule moves."""
+    """A Bernoulli GLM policy whose weights a learning rule moves, and noise, if there is any.
+
+    A *path* is what is known of the weights before each choice, (N, T, K + S): themselves or,
+    with noise, their mean, and the lower triangle of their covariance.
+    """
 
     bounds: Tensor
     """The lowest and the highest weights that predictions may reach, (2, K)."""
@@ -51,9 +55,11 @@ class LearningModel(SequenceModel):
         train_initial_weights: bool,
         truncation: int | None,
         engine: str,
+        noise: ProcessNoise | None = None,
     ) -> None:
         super().__init__()
         self.rule = rule
+        self.noise = noise
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
         unbounded[0].neg_()
@@ -61,10 +67,15 @@ class LearningModel(SequenceModel):
         self.truncation = truncation
         self.engine = engine
 
-    def weights(self, observed: Tensor, **trials: Tensor) -> Tensor:
-        """Return the weights before each choice, (N, T, K)."""
+    @property
+    def dynamics(self) -> LearningRule:
+        """What moves the path: the rule, with noise inside its filter."""
+        return self.rule if self.noise is None else FilteredRule(self.rule, self.noise)
+
+    def path(self, observed: Tensor, **trials: Tensor) -> Tensor:
+        """Return the path, (N, T, K + S)."""
         return unroll(
-            self.rule,
+            self.dynamics,
             self.initial_weights.expand(len(observed), -1),
             Trial(**trials),
             observed,
@@ -72,20 +83,21 @@ class LearningModel(SequenceModel):
             engine=self.engine,
         )
 
-    def bounded_weights(self, observed: Tensor, **trials: Tensor) -> tuple[Tensor, Tensor]:
-        """Return weights that are held at the bounds, (N, T, K), and whose were, (N,)."""
-        weights = self.weights(observed, **trials)
+    def bounded_path(self, observed: Tensor, **trials: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a path that is held at the bounds, and whose weights were, (N,)."""
+        path = self.path(observed, **trials)
+        weights = path[..., : self.rule.n_weights]
         within = (self.bounds[0] <= weights) & (weights <= self.bounds[1])  # of NaN: False
         held = ~within.all(-1).all(-1) & self.bounds.isfinite().all()
         if held.any():
-            weights[held] = unroll(
-                self.bounded_rule,
+            path[held] = unroll(
+                BoundedRule(self.dynamics, *self.bounds),
                 self.initial_weights.expand(int(held.sum()), -1),
                 Trial(**{name: field[held] for name, field in trials.items()}),
                 observed[held],
                 engine="loop",
             )
-        return weights, held
+        return path, held
 
     @property
     def bounded_rule(self) -> LearningRule:
@@ -94,12 +106,19 @@ class LearningModel(SequenceModel):
 
     def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
-        return (self.weights(features=features, **trials) * features).sum(-1)
+        return self.logits(self.path(features=features, **trials), features)
+
+    def logits(self, path: Tensor, features: Tensor) -> Tensor:
+        """Return the same for a path."""
+        weights, packed = path.split([features.shape[-1], path.shape[-1] - features.shape[-1]], -1)
+        if self.noise is None:
+            return (weights * features).sum(-1)
+        return filtered_logit(weights, packed, features)
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         if self.engine != "auto":
             return self.engine
-        return choose_engine(self.rule, n_subjects, device)
+        return choose_engine(self.dynamics, n_subjects, device)
 
 
 class SequenceDataset(torch.utils.data.Dataset):
@@ -187,9 +206,9 @@ class SequenceNet(NeuralNet):
         """Return the logit of P(y = 1) before each choice, (N, T)."""
         return self._compute(self.module_, dataset)
 
-    def predict_weights(self, dataset: SequenceDataset) -> tuple[Tensor, Tensor]:
-        """Return the policy weights before each choice, (N, T, K), and whose were held, (N,)."""
-        return self._compute(self.module_.bounded_weights, dataset)
+    def predict_path(self, dataset: SequenceDataset) -> tuple[Tensor, Tensor]:
+        """Return what is known of the weights before each choice, and whose were held, (N,)."""
+        return self._compute(self.module_.bounded_path, dataset)
 
     def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> Any:
         self._set_training(False)

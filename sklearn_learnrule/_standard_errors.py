@@ -128,6 +128,8 @@ class LogLikelihood:
         """Return the values that were fitted, under their textbook names."""
         rule = self.model.rule
         values = {name: getattr(rule, name) for name in rule.textbook_names}
+        if self.model.noise is not None:
+            values |= {name: getattr(self.model.noise, name) for name in self.model.noise.names}
         values["initial_weights"] = self.model.initial_weights
         return {name: value for name, value in values.items() if value.requires_grad}
 

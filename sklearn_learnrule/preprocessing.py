@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._design import HISTORY, IDENTITY
+from ._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ._sequences import subjects_of
 
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> NDArray[np.float64]:
@@ -75,3 +76,90 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _columns(self) -> Sequence[str] | None:
         return [self.columns] if isinstance(self.columns, str) else self.columns
+
+
+class PolicyRegressors(TransformerMixin, BaseEstimator):
+    """Add what else a choice may lean on: the choice, outcome and stimulus of the trial before.
+
+    Each becomes a column of X, and so a weight of the policy. Identity and history columns stay
+    as they are; put it after :class:`TanhContrast`.
+
+    Parameters
+    ----------
+    previous_choice : bool, default=True
+        ``choice_back``, -1 or 1: to repeat oneself.
+    win_stay : bool, default=True
+        ``win_stay``, the reward before times that choice: to repeat what was paid.
+    previous_stimulus : bool, default=True
+        ``<stimulus>_back`` of every stimulus column.
+    split_sides : bool, default=False
+        Whether a stimulus column becomes two, ``<stimulus>_left`` and ``<stimulus>_right``, of its
+        size where it is below and above 0.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(2, 50, random_state=0))
+    >>> PolicyRegressors(split_sides=True).fit_transform(X).columns.tolist()[:3]
+    ['stimulus_left', 'stimulus_right', 'choice_back']
+    """
+
+    def __init__(
+        self,
+        previous_choice: bool = True,
+        win_stay: bool = True,
+        previous_stimulus: bool = True,
+        split_sides: bool = False,
+    ) -> None:
+        self.previous_choice = previous_choice
+        self.win_stay = win_stay
+        self.previous_stimulus = previous_stimulus
+        self.split_sides = split_sides
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> PolicyRegressors:
+        """Check that X is a design; nothing is learned from the data."""
+        del y
+        self._check(X)
+        validate_data(self, X, skip_check_array=True, reset=True)
+        self.names_out_ = np.array(self._extend(X).columns, dtype=object)
+        return self
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X with the further columns."""
+        check_is_fitted(self)
+        self._check(X)
+        validate_data(self, X, skip_check_array=True, reset=False)
+        return self._extend(X)
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """Return the names of the columns that :meth:`transform` returns."""
+        del input_features
+        check_is_fitted(self)
+        return self.names_out_
+
+    def _extend(self, X: pd.DataFrame) -> pd.DataFrame:
+        names = [name for name in X.columns if name not in (*HISTORY, *IDENTITY)]
+        columns: dict[str, Any] = {}
+        for name in names:
+            if self.split_sides:
+                columns[f"{name}_left"] = (-X[name]).clip(lower=0)
+                columns[f"{name}_right"] = X[name].clip(lower=0)
+            else:
+                columns[name] = X[name]
+        if self.previous_choice:
+            columns["choice_back"] = X[PREVIOUS_CHOICE]
+        if self.win_stay:
+            columns["win_stay"] = X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD]
+        if self.previous_stimulus:
+            subject = np.asarray(subjects_of(X))
+            for name in names:
+                columns[f"{name}_back"] = X[name].groupby(subject).shift(fill_value=0.0)
+        return pd.DataFrame(columns).join(X.drop(columns=names))
+
+    def _check(self, X: Any) -> None:
+        missing = [name for name in (PREVIOUS_CHOICE, PREVIOUS_REWARD) if name not in X]
+        if not isinstance(X, pd.DataFrame) or missing:
+            raise ValueError(
+                "PolicyRegressors needs the X of make_design, with its history columns."
+            )

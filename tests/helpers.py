@@ -7,12 +7,15 @@ import torch
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.rules import (
+    LEARNED,
     ActorCriticRule,
     ConstantRule,
     DNNRule,
     EligibilityRule,
+    FilteredRule,
     LearningRule,
     PredictMaxRule,
+    ProcessNoise,
     QLearningRule,
     ReinforceRule,
     RewardMaxRule,
@@ -49,11 +52,30 @@ RULE_MAKERS = {
 }
 
 
+def noisy(make_rule):
+    """Return what makes such a rule with process noise, by ``n_weights``."""
+    return lambda k: FilteredRule(make_rule(k), ProcessNoise(k, LEARNED, LEARNED, LEARNED))
+
+
+NOISY_RULE_MAKERS = {
+    f"{name}, noise": noisy(RULE_MAKERS[name])
+    for name in (
+        "reinforce, free baseline, options",
+        "reward max",
+        "predict max, forgetting",
+        "eligibility, options",
+        "dnn",
+        "dnn, linear",
+        "rnn, small",
+    )
+}
+
+
 def make_rule(name: str, n_weights: int, *, seed: int = 0, dtype=torch.float64) -> LearningRule:
     """Return a rule whose every parameter is random, so that no gradient is 0 by chance."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        rule = RULE_MAKERS[name](n_weights)
+        rule = (RULE_MAKERS | NOISY_RULE_MAKERS)[name](n_weights)
         for parameter in rule.parameters():
             parameter.data += 0.05 * torch.randn(parameter.shape)
     return rule.to(dtype)
@@ -117,6 +139,7 @@ def all_estimators(**parameters) -> list:
         lr.ActorCriticRuleEstimator(**parameters),
         lr.QLearningRuleEstimator(**parameters),
         lr.ReinforceRuleEstimator(**OPTIONS, **parameters),
+        lr.ReinforceRuleEstimator(baseline=None, process_noise="learned", **parameters),
     ]
 
 
@@ -125,4 +148,6 @@ def estimator_name(estimator) -> str:
     name = type(estimator).__name__.removesuffix("RuleEstimator")
     if getattr(estimator, "side_specific", False):
         name += "-options"
+    if getattr(estimator, "process_noise", None) is not None:
+        name += "-noise"
     return f"{name}-{estimator.baseline}" if hasattr(estimator, "baseline") else name

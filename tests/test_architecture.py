@@ -19,9 +19,11 @@ FLOORS = {
     "_design": 0,
     "metrics": 0,
     "_sequences": 1,  # reads what _design writes
-    "preprocessing": 1,
     "_initial_weights": 2,
+    "preprocessing": 2,
+    "_along": 2,
     "_net": 2,
+    "_smoothing": 3,
     "_standard_errors": 3,
     "_training": 3,
     "_networks": 4,

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import RULE_MAKERS, make_rule, make_trials
+from helpers import NOISY_RULE_MAKERS, RULE_MAKERS, make_rule, make_trials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_learnrule.engine import ENGINES
+from sklearn_learnrule.rules import filtered_logit
 
 FAST_ENGINES = sorted(set(ENGINES) - {"loop"})
-MAY_REFUSE: dict[str, set[str]] = {"fused": set()}  # rules that an engine need not know
+MAY_REFUSE = {"fused": {"eligibility, options, noise"}}  # rules that an engine need not know
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-4}
 COHORTS = ([1, 7, 40], [30], [2, 2, 5])
 
 
-def log_likelihood(weights, trials, observed):
+def log_likelihood(rule, path, trials, observed):
     """Of the choices made: the first, and each that follows an observed outcome."""
     made = torch.cat([torch.ones_like(observed[:, :1]), observed[:, :-1]], 1)
+    weights, packed = path[..., : rule.n_weights], path[..., rule.n_weights :]
     logits = (weights * trials.features).sum(-1)
+    if rule.shown_memory:
+        logits = filtered_logit(weights, packed, trials.features)
     sign = 2 * trials.choice - 1
     return torch.nn.functional.logsigmoid(sign * logits)[made].sum()
 
@@ -30,7 +34,7 @@ def weights_and_gradients(engine, rule, trials, observed, truncation):
     start = torch.linspace(-0.5, 0.5, len(observed) * n_weights, dtype=trials.reward.dtype)
     start = start.view(-1, n_weights).requires_grad_()
     weights = ENGINES[engine](rule, start, trials, observed, truncation)
-    likelihood = log_likelihood(weights, trials, observed)
+    likelihood = log_likelihood(rule, weights, trials, observed)
     gradients = torch.autograd.grad(
         likelihood, [start, *rule.parameters()], allow_unused=True, materialize_grads=True
     )
@@ -51,7 +55,7 @@ def assert_equals_loop(engine, name, rule, trials, observed, truncation):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
-@pytest.mark.parametrize("name", RULE_MAKERS)
+@pytest.mark.parametrize("name", [*RULE_MAKERS, *NOISY_RULE_MAKERS])
 @pytest.mark.parametrize("engine", FAST_ENGINES)
 def test_weights_likelihood_and_gradients_equal_the_loops(engine, name, dtype):
     rule = make_rule(name, 2, dtype=dtype)

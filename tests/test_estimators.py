@@ -248,9 +248,9 @@ def test_lbfgs_ends_where_the_gradient_vanishes(cohort):
 def test_early_stopping_finds_the_epoch_by_held_out_subjects_and_fits_all(cohort):
     X, y, _ = cohort
     how = {"lr": 0.05, "n_ensemble": 1, "random_state": 0}
-    rule = lr.DNNRuleEstimator(
-        early_stopping=True, n_iter_no_change=3, max_epochs=200, **how
-    ).fit(X, y)
+    rule = lr.DNNRuleEstimator(early_stopping=True, n_iter_no_change=3, max_epochs=200, **how).fit(
+        X, y
+    )
     losses = rule.net_.stopping_history[:, "valid_loss"]
     assert len(losses) < 200
     assert rule.n_iter_ == np.argmin(losses) + 1 == len(losses) - 3

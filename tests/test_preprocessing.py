@@ -1,4 +1,4 @@
-"""TanhContrast bends the stimulus and nothing else."""
+"""TanhContrast bends the stimulus and nothing else; PolicyRegressors adds what came before."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.preprocessing import TanhContrast, tanh_contrast
+from sklearn_learnrule.preprocessing import PolicyRegressors, TanhContrast, tanh_contrast
 
 
 @parametrize_with_checks([TanhContrast(), TanhContrast(slope=1.0)])
@@ -91,3 +91,43 @@ def test_columns_of_an_array_cannot_be_chosen_by_name():
 def test_one_column_may_be_named_alone(X):
     one, listed = TanhContrast(columns="right"), TanhContrast(columns=["right"])
     assert_frame_equal(one.fit_transform(X), listed.fit_transform(X))
+
+
+# -------------------------------------------------------------------- policy regressors
+
+
+def test_regressors_are_those_of_the_trial_before_of_the_same_animal(X):
+    wide = PolicyRegressors().fit_transform(X)
+    for _, own in wide.groupby("subject"):
+        before = own.shift(fill_value=0.0)
+        np.testing.assert_array_equal(own["left_back"], before["left"])
+        np.testing.assert_array_equal(own["right_back"], before["right"])
+    np.testing.assert_array_equal(wide["choice_back"], X["previous_choice"])
+    np.testing.assert_array_equal(wide["win_stay"], X["previous_choice"] * X["previous_reward"])
+    assert_frame_equal(wide[X.columns], X)
+
+
+def test_sides_are_split_by_the_stimulus_sign(X):
+    how = {"previous_choice": False, "win_stay": False, "previous_stimulus": False}
+    split = PolicyRegressors(split_sides=True, **how).fit_transform(X)
+    assert list(split.columns[:4]) == ["left_left", "left_right", "right_left", "right_right"]
+    assert (split.iloc[:, :4] >= 0).all(axis=None)
+    np.testing.assert_array_equal(split["right_right"] - split["right_left"], X["right"])
+
+
+def test_a_rule_is_fitted_after_them_and_predicts_no_future(X):
+    trials = make_learning_cohort(3, 60, random_state=0)
+    X, y, _ = lr.make_design(trials)
+    pipeline = make_pipeline(PolicyRegressors(split_sides=True), lr.ConstantRuleEstimator())
+    pipeline.set_output(transform="pandas").fit(X, y)
+    assert pipeline[-1].weight_names_ == [
+        "stimulus_left", "stimulus_right", "choice_back", "win_stay", "stimulus_back", "bias",
+    ]  # fmt: skip
+    whole = pipeline.predict_proba(X)
+    early = X.index.get_level_values("trial") < 30
+    np.testing.assert_allclose(pipeline.predict_proba(X[early]), whole[early])
+
+
+def test_regressors_want_the_design():
+    with pytest.raises(ValueError, match="needs the X of make_design"):
+        PolicyRegressors().fit(np.zeros((3, 2)))

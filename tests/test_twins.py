@@ -49,6 +49,8 @@ def contrast_alone():
 @pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
 def test_predicted_weights_are_the_very_weights_of_the_twins(estimator, answer, trials):
     """For the animals' stimuli as for a task, and whether or not answers are told."""
+    if estimator.get_params().get("process_noise") is not None:
+        pytest.skip("noise moves the twins' weights by what nobody can predict")
     rule = clone(estimator).fit(*design(trials, answer=answer))
     for stimuli, options in ((trials, {}), (CoinTask, {"n_trials": 50, "session_length": 15})):
         table, weights = simulate(rule, stimuli, 2, random_state=0, return_weights=True, **options)

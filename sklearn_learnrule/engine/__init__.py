@@ -76,7 +76,7 @@ def unroll(
 
     Returns
     -------
-    Tensor of shape (N, T, K)
+    Tensor of shape (N, T, K), with the rule's ``shown_memory`` (N, T, K + S)
     """
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")

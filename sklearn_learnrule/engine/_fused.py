@@ -18,6 +18,7 @@ from ..rules import (
     ConstantRule,
     DNNRule,
     EligibilityRule,
+    FilteredRule,
     LearningRule,
     PredictMaxRule,
     QLearningRule,
@@ -28,10 +29,9 @@ from ..rules import (
 )
 from ._fused_cohort import Array, Cohort, make_cohort, refuse_second_derivatives
 
+POLICY_GRADIENT = (ReinforceRule, RewardMaxRule, PredictMaxRule)
 TEXTBOOK = (
-    ReinforceRule,
-    RewardMaxRule,
-    PredictMaxRule,
+    *POLICY_GRADIENT,
     EligibilityRule,
     ActorCriticRule,
     QLearningRule,
@@ -68,7 +68,9 @@ def unroll_fused(
     kernels = _kernels_for(rule)
     cohort = make_cohort(trials, observed, truncation, initial_weights.dtype)
     parameters = kernels.pack(rule).to(initial_weights.dtype)
-    return _Unroll.apply(parameters, initial_weights, kernels, cohort)
+    shown = rule.initial_memory(len(observed), like=initial_weights)[:, : rule.shown_memory]
+    start = torch.cat([initial_weights, shown], -1)  # (N, K + S)
+    return _Unroll.apply(parameters, start, kernels, cohort)
 
 
 def supports_fused(rule: LearningRule, device: torch.device | str = "cpu") -> bool:
@@ -80,8 +82,12 @@ def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
     if device.type != "cpu":
         return f"runs on the CPU, not on {device.type!r}"
     # A subclass may override anything, so only the very classes are known.
-    if type(rule) not in (ConstantRule, *TEXTBOOK, *NETWORKS):
-        return f"has no kernel for {type(rule).__name__}"
+    known: tuple[type, ...] = (ConstantRule, *TEXTBOOK, *NETWORKS)
+    noise = ""
+    if type(rule) is FilteredRule:
+        rule, known, noise = rule.rule, (*POLICY_GRADIENT, *NETWORKS), "process noise and "
+    if type(rule) not in known:
+        return f"has no kernel for {noise}{type(rule).__name__}"
     if isinstance(rule, NETWORKS):
         for module in list(rule.mlp)[1::2]:
             if repr(module) not in ACTIVATIONS:
@@ -137,25 +143,30 @@ class _Kernels(Protocol):
 
 
 def _kernels_for(rule: Any) -> _Kernels:
-    if isinstance(rule, (DNNRule, RNNRule)):
-        from ._fused_network import NetworkKernels
+    inner = rule.rule if type(rule) is FilteredRule else rule
+    if not isinstance(inner, NETWORKS):
+        from ._fused_textbook import TextbookKernels
 
-        activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
-        return NetworkKernels(rule, activation)
-    from ._fused_textbook import TextbookKernels
+        return TextbookKernels(rule)
+    activation = ACTIVATIONS.index(repr(inner.mlp[1])) if len(inner.mlp) > 1 else 0
+    if inner is not rule:
+        from ._fused_filtered import FilteredNetworkKernels
 
-    return TextbookKernels(rule)
+        return FilteredNetworkKernels(rule, activation)
+    from ._fused_network import NetworkKernels
+
+    return NetworkKernels(rule, activation)
 
 
 class _Unroll(torch.autograd.Function):
-    """Trajectory (N, T, K) of packed parameters and initial weights (N, K)."""
+    """Path (N, T, K + S) of packed parameters and its first row (N, K + S)."""
 
     @staticmethod
     def forward(
-        ctx: Any, parameters: Tensor, initial_weights: Tensor, kernels: _Kernels, cohort: Cohort
+        ctx: Any, parameters: Tensor, start: Tensor, kernels: _Kernels, cohort: Cohort
     ) -> Tensor:
-        trajectory = initial_weights.new_empty(cohort.trials[0].shape)
-        trajectory[:, 0] = initial_weights
+        n_trials = cohort.trials[0].shape[1]
+        trajectory = start[:, None].expand(-1, n_trials, -1).contiguous()
         ctx.kernels, ctx.cohort = kernels, cohort
         ctx.kept = kernels.unroll(
             parameters.numpy(), cohort, trajectory.numpy(), any(ctx.needs_input_grad)

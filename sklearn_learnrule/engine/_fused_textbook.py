@@ -12,6 +12,7 @@ from torch import Tensor
 from ..rules import (
     ActorCriticRule,
     EligibilityRule,
+    FilteredRule,
     PredictMaxRule,
     QLearningRule,
     ReinforceRule,
@@ -21,6 +22,7 @@ from ..rules import (
 from ._fused_cohort import Array, Cohort, over_subjects
 from ._kernels_actor_critic import unroll_actor_critic, unroll_actor_critic_back
 from ._kernels_eligibility import unroll_eligibility, unroll_eligibility_back
+from ._kernels_filtered import unroll_filtered, unroll_filtered_back
 from ._kernels_policy_gradient import (
     PREDICT_MAX,
     REINFORCE,
@@ -83,23 +85,31 @@ FAMILIES: dict[type[TextbookRule], Family] = {
 }
 
 
+FILTERED = POLICY_GRADIENT._replace(unroll=unroll_filtered, unroll_back=unroll_filtered_back)
+
+
 class TextbookKernels:
     """The kernels of one textbook rule; its parameters are packed as rows, (P, K)."""
 
-    def __init__(self, rule: TextbookRule) -> None:
-        self.family = FAMILIES[type(rule)]
-        self.setting = self.family.setting(rule)
+    def __init__(self, rule: TextbookRule | FilteredRule) -> None:
+        inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
+        self.family = FILTERED if isinstance(rule, FilteredRule) else FAMILIES[type(rule)]
+        self.setting = self.family.setting(inner)
 
-    def pack(self, rule: TextbookRule) -> Tensor:
-        """Return each side's rates, forgetting, and the family's own rows, (P, K)."""
-        rows = (rule.rates, rule.forgetting, *self.family.rows(rule))
+    def pack(self, rule: TextbookRule | FilteredRule) -> Tensor:
+        """Return each side's rates, forgetting, the family's own rows, and noise, (P, K)."""
+        inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
+        rows = [inner.rates, inner.forgetting, *self.family.rows(inner)]
+        if isinstance(rule, FilteredRule):
+            rows.append(rule.noise.variances)
         return torch.cat([row.reshape(-1, rule.n_weights) for row in rows])
 
     def unroll(
         self, parameters: Array, cohort: Cohort, trajectory: Array, differentiable: bool
     ) -> Array:
         """Fill the trajectory after its first trial; return the memory before each trial."""
-        n_subjects, n_trials, n_weights = trajectory.shape
+        n_subjects, n_trials = trajectory.shape[:2]
+        n_weights = parameters.shape[1]
         n_kept = n_weights if self.family.keeps_memory else 0
         memory = np.empty((n_subjects, n_trials, n_kept), trajectory.dtype)
 

@@ -20,7 +20,8 @@ def unroll_loop(
     n_steps = int(observed.any(0).sum())  # outcomes are known from the first trial on
     weights = initial_weights  # (N, K)
     memory = rule.initial_memory(len(weights), like=weights)  # (N, M)
-    trajectory = [weights]
+    shown = slice(rule.shown_memory)
+    trajectory = [torch.cat([weights, memory[:, shown]], -1)]
     steps = zip(observed.unbind(1), *(field.unbind(1) for field in trials), strict=True)
     for t, (seen, *fields) in enumerate(steps):
         if t == n_steps:
@@ -30,6 +31,6 @@ def unroll_loop(
         update, new_memory = rule(weights, Trial(*fields), memory)
         weights = torch.where(seen[:, None], weights + update, weights)
         memory = torch.where(seen[:, None], new_memory, memory)
-        trajectory.append(weights)
-    trajectory += [weights] * (n_trials - len(trajectory))
-    return torch.stack(trajectory[:n_trials], 1)  # (N, T, K)
+        trajectory.append(torch.cat([weights, memory[:, shown]], -1))
+    trajectory += [trajectory[-1]] * (n_trials - len(trajectory))
+    return torch.stack(trajectory[:n_trials], 1)  # (N, T, K + shown memory)

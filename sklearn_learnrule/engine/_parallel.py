@@ -107,7 +107,7 @@ class _Weights(torch.autograd.Function):
         del start  # states[:, 0]; what it depends on gets its gradient
         ctx.steps, ctx.truncation = steps, truncation
         ctx.save_for_backward(states, *parameters)
-        return states[..., : steps.rule.n_weights].clone()
+        return states[..., : steps.rule.n_weights + steps.rule.shown_memory].clone()
 
     @staticmethod
     @once_differentiable

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from .._along import updates_along
 from .._base import BaseRuleEstimator
 from .._fitted import copy_models, read_trials
 from .._net import LearningModel
@@ -106,10 +107,16 @@ class RuleFit(Fit):
     def visit(self, X: pd.DataFrame) -> Visited:
         """Let the rule, an ensemble's on average, go through the experience of X's animals."""
         trials, observed = self.read(X)
-        unrolled = [model.bounded_weights(observed, **trials._asdict())[0] for model in self.models]
-        weights = torch.stack(unrolled).mean(0)  # (N, T, K)
+        paths = [model.bounded_path(observed, **trials._asdict())[0] for model in self.models]
+        weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
         update = torch.zeros_like(weights)
         update[:, :-1] = weights.diff(dim=1)
+        if self.final.process_noise is not None:  # then what the choices tell moves them, too
+            of_members = [
+                updates_along(model.rule, trials, path[..., : len(self.weight_names)], observed)
+                for model, path in zip(self.models, paths, strict=True)
+            ]
+            update[observed] = torch.stack(of_members).mean(0)
         return Visited(weights, update, trials, observed)
 
 

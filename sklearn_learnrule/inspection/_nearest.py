@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .._fitted import updates_along
+from .._along import updates_along
 from ..rules import LearningRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from ._fits import Visited, read_rule_fits
 

@@ -169,7 +169,7 @@ def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
     """Return the animals whose weights the guard held within the fitted animals' range."""
     X = fit.held_out(X)
     trials, observed = fit.read(X)
-    members = [model.bounded_weights(observed, **trials._asdict())[1] for model in fit.models]
+    members = [model.bounded_path(observed, **trials._asdict())[1] for model in fit.models]
     return list(subjects_of(X).unique()[torch.stack(members).any(0).numpy()])
 
 

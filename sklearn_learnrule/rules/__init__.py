@@ -5,6 +5,7 @@ from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
+from .filtered import LEARNED, FilteredRule, ProcessNoise, filtered_logit, observe, unpack
 from .networks import DNNRule, RNNRule
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
@@ -22,14 +23,17 @@ RULES = (
 )
 
 __all__ = [
+    "LEARNED",
     "RULES",
     "ActorCriticRule",
     "BoundedRule",
     "ConstantRule",
     "DNNRule",
     "EligibilityRule",
+    "FilteredRule",
     "LearningRule",
     "PredictMaxRule",
+    "ProcessNoise",
     "QLearningRule",
     "RNNRule",
     "ReinforceRule",
@@ -37,4 +41,7 @@ __all__ = [
     "TextbookRule",
     "Trial",
     "choice_probability",
+    "filtered_logit",
+    "observe",
+    "unpack",
 ]

@@ -7,6 +7,8 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
+SLOPE_STEP = 0.01  # of weights: far below what a rule's update changes with
+
 
 class Trial(NamedTuple):
     """One trial of N subjects, as the learning rule sees it after the choice.
@@ -43,9 +45,12 @@ class LearningRule(nn.Module):
         M, the numbers that the rule carries from trial to trial (0: none).
     uses_answer : bool
         Whether the rule reads ``trial.answer``.
+    shown_memory : int
+        How many of the memory's first numbers engines return beside the weights.
     """
 
     uses_answer: bool = False
+    shown_memory: int = 0
     textbook_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold the rule's fitted parameters, under their textbook names."""
 
@@ -57,6 +62,23 @@ class LearningRule(nn.Module):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight change (N, K) and the new memory (N, M)."""
         raise NotImplementedError
+
+    def linearize(
+        self, weights: Tensor, trial: Trial, memory: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the weight change, its slope with respect to the weights, and the new memory.
+
+        The slope, (N, K, K), is that between weights ``SLOPE_STEP`` apart, so that every rule
+        has one, a network of kinks too. Rows are subjects to a rule: all are asked at once.
+        """
+        n, k = weights.shape
+        moves = SLOPE_STEP * torch.eye(k, dtype=weights.dtype, device=weights.device)
+        moved = weights[:, None] + torch.cat([torch.zeros_like(moves[:1]), moves])  # (N, 1 + K, K)
+        repeated = Trial(*(field.repeat_interleave(k + 1, 0) for field in trial))
+        update, new_memory = self(moved.flatten(0, 1), repeated, memory.repeat_interleave(k + 1, 0))
+        update = update.view(n, k + 1, k)
+        slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
+        return update[:, 0], slope, new_memory.view(n, k + 1, -1)[:, 0]
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
         """Return the memory before the first trial, (N, M), of ``like``'s type and device."""

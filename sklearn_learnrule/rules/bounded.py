@@ -20,6 +20,7 @@ class BoundedRule(LearningRule):
     def __init__(self, rule: LearningRule, lowest: Tensor, highest: Tensor) -> None:
         super().__init__(rule.n_weights, rule.memory_size)
         self.uses_answer = rule.uses_answer
+        self.shown_memory = rule.shown_memory
         self.rule = rule
         self.lowest = lowest
         self.highest = highest

@@ -34,7 +34,8 @@ def learned_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Ten
 class EnsembleRule(LearningRule):
     """An ensemble as one rule, by which the policy's weights stay the mean of its members'.
 
-    Each of M members moves weights of its own, which are part of the ensemble's memory.
+    Each of M members moves weights of its own, which are part of the ensemble's memory, and
+    which noise moves together.
     """
 
     def __init__(self, rules: list[LearningRule], initial_weights: Tensor) -> None:
@@ -53,7 +54,9 @@ class EnsembleRule(LearningRule):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         n_members = len(self.rules)
         own, *memories = memory.split(self.sizes, -1)
-        members = zip(self.rules, own.chunk(n_members, -1), memories, strict=True)
+        own = own.unflatten(-1, (n_members, -1))  # (N, M, K)
+        own = own + (weights - own.mean(1))[:, None]
+        members = zip(self.rules, own.unbind(1), memories, strict=True)
         steps = [(w, *rule(w, trial, m)) for rule, w, m in members]
         moved = torch.stack([w + update for w, update, _ in steps], 1)  # (N, M, K)
         memory = torch.cat([moved.flatten(1), *(memory for *_, memory in steps)], -1)

@@ -60,6 +60,7 @@ def simulate_learning(
     random_state: np.random.RandomState,
     *,
     process_noise: ArrayLike = 0.0,
+    session_noise: ArrayLike = 0.0,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -74,10 +75,12 @@ def simulate_learning(
     process_noise : float or array of shape (K,), default=0
         Standard deviation of the Gaussian noise that moves each weight after each trial, beside
         the rule.
+    session_noise : float or array of shape (K,), default=0
+        That of a further step where a session opens.
     """
     n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
-    noise = np.broadcast_to(np.asarray(process_noise, dtype=float), weights.shape)  # (N, K)
+    every, further = np.square(process_noise), np.square(session_noise)  # variances
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
@@ -96,8 +99,10 @@ def simulate_learning(
             trial = Trial(features, *(torch.as_tensor(field) for field in outcome))
             update, memory = rule(weights, trial, memory)
             weights = weights + update
-            if noise.any():  # else nothing is drawn, so that seeds keep their animals
-                weights = weights + torch.as_tensor(random_state.normal(0.0, noise))
+            std = np.sqrt(every + further * opens_next[:, t, None])
+            if std.any():  # else nothing is drawn, so that seeds keep their animals
+                noise = random_state.normal(0.0, np.broadcast_to(std, weights.shape))
+                weights = weights + torch.as_tensor(noise)
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
 
 

@@ -12,8 +12,9 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
+from .._along import updates_along
 from .._design import IDENTITY, PREVIOUS_ANSWER, make_design
-from .._fitted import read_trials, updates_along
+from .._fitted import read_trials
 from .._sequences import read_sequences
 from ..rules import Trial
 from ._experiment import Experiment, Stimuli, make_curriculum
@@ -149,7 +150,12 @@ class Twin:
         if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
             rule = RewardTellsAnswer(rule)
         start = np.tile(self.initial_weights.mean(0), (len(experiment.subjects), 1))
-        simulation = simulate_learning(rule, view, start, experiment.opens, rng)
+        noise = {}
+        if self.estimator.process_noise is not None:
+            start = rng.normal(start, self.estimator.initial_std_)
+            names = ("process_noise", "session_noise")
+            noise = {name: getattr(self.estimator, f"{name}_") for name in names}
+        simulation = simulate_learning(rule, view, start, experiment.opens, rng, **noise)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
             subject, trial = np.argwhere(astray)[0]

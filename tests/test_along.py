@@ -4,7 +4,7 @@ import pytest
 import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 
-from sklearn_learnrule._fitted import updates_along
+from sklearn_learnrule._along import updates_along
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.rules import Trial
 

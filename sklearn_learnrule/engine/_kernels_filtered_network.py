@@ -1,0 +1,180 @@
+"""Compiled unrolling of drifting weights that a network moves.
+
+As ``_kernels_network``, inside the filter of ``_kernels_filter``. A trial has 1 + K rows: the
+network at the weights' mean, and with each weight a step on, which gives its slope. The memory goes
+on from the first of them. After the network's parameters come the variances that every trial
+(K) and a session's start (K) add.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ._kernels_filter import (
+    SLOPE_STEP,
+    cut_adjoint,
+    observe,
+    observe_back,
+    pack,
+    pack_adjoint,
+    spread,
+    spread_back,
+    times,
+    unpack,
+    unpack_adjoint,
+)
+from ._kernels_gru import new_memory, old_memory
+from ._kernels_layers import N_COLUMNS, add_gradient, copy, transpose
+from ._kernels_network import fill_inputs, last_output, pointers, step, step_back
+from ._kernels_state import BLOCK, adjoint_of_held, hold, is_cut, kernel
+from ._kernels_vector import pointer, shift
+
+
+@njit
+def fill_trial(network, layers, parameters, trials, mean, at, rows):
+    """Compute a trial's rows, whose first has its old memory."""
+    weights = pointer(mean)
+    for j in range(len(mean) + 1):
+        row = shift(rows, j * network.row_size)
+        if j:
+            mean[j - 1] += SLOPE_STEP
+            copy(old_memory(layers, rows), old_memory(layers, row), network.memory_width)
+        fill_inputs(network, trials, weights, at, row)
+        step(network, layers, parameters, row)
+        if j:
+            mean[j - 1] -= SLOPE_STEP
+
+
+@njit
+def fill_transition(network, layers, rows, transition):
+    """Fill F = 1 + the slope of the network's output."""
+    n = len(transition)
+    change = last_output(network, layers, rows)
+    for j in range(n):
+        moved = last_output(network, layers, shift(rows, (j + 1) * network.row_size))
+        for i in range(n):
+            transition[i, j] = (moved[i] - change[i]) / SLOPE_STEP + (1.0 if i == j else 0.0)
+
+
+@kernel
+def unroll_filtered_network(
+    network, layers, parameters, variances, trials, n_observed, first, last, rows, path, memories
+):
+    """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
+    features, choice, session_start = trials[0], trials[1], trials[4]
+    n_trials, n_weights = features.shape[1:]
+    n_blocks, m = memories.shape[1:]
+    trials_, layers_, parameters_ = pointers(trials), pointer(layers), pointer(parameters)
+    rows_, memories_ = pointer(rows), pointer(memories)
+    covariance, transition, product = np.empty((3, n_weights, n_weights), path.dtype)
+    along, mean, noise = np.empty((3, n_weights), path.dtype)
+    change = last_output(network, layers_, rows_)
+    for n in range(first, last):
+        rows[:] = 0
+        for t in range(n_observed[n]):
+            at = n * n_trials + t
+            row, later = path[n, t], path[n, t + 1]
+            if n_blocks and m and t % BLOCK == 0:
+                kept = shift(memories_, (n * n_blocks + t // BLOCK) * m)
+                copy(old_memory(layers_, rows_), kept, m)
+            unpack(row, n_weights, covariance)
+            observe(row[:n_weights], covariance, features[n, t], choice[n, t], along, mean)
+            fill_trial(network, layers_, parameters_, trials_, mean, at, rows_)
+            fill_transition(network, layers_, rows_, transition)
+            for i in range(n_weights):
+                later[i] = mean[i] + change[i]
+                noise[i] = variances[0, i] + session_start[n, t] * variances[1, i]
+            spread(transition, covariance, noise, product)
+            pack(covariance, n_weights, later)
+            if m:
+                copy(new_memory(layers_, rows_), old_memory(layers_, rows_), m)
+        hold(path, n, n_observed[n])
+
+
+@kernel
+def unroll_filtered_network_back(
+    network, layers, parameters, trials, n_observed, first, last, path, memories,
+    truncation, n_steps, transposed, rows, deltas, adjoint_memory, further_memory,
+    upstream, gradient, gradient_variances, gradient_initial,
+):  # fmt: skip
+    """Fill ``gradient_initial`` (N, K + S) of some subjects; add their part to the gradients."""
+    features, choice, session_start = trials[0], trials[1], trials[4]
+    n_trials, n_weights = features.shape[1:]
+    n_blocks, m = memories.shape[1:]
+    trials_, layers_, parameters_ = pointers(trials), pointer(layers), pointer(parameters)
+    transposed_, rows_, deltas_ = pointer(transposed), pointer(rows), pointer(deltas)
+    gradient_, memories_ = pointer(gradient), pointer(memories)
+    memory_, further_ = pointer(adjoint_memory), pointer(further_memory)
+    size = network.row_size
+    n_rows = n_weights + 1  # of a trial
+    covariance, transition, product, adjoint_covariance, adjoint_transition = np.zeros(
+        (5, n_weights, n_weights), path.dtype
+    )
+    along, mean, adjoint_along = np.empty((3, n_weights), path.dtype)
+    transpose(network.n_layers, layers_, parameters_, transposed_)
+    for n in range(first, last):
+        initial = gradient_initial[n]  # of the path's row
+        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, initial)
+        adjoint = initial[:n_weights]  # of the mean
+        adjoint_covariance[:] = 0
+        unpack_adjoint(initial, n_weights, adjoint_covariance)
+        adjoint_memory[:] = 0
+        for start in range((n_observed[n] - 1) // BLOCK * BLOCK, -1, -BLOCK):
+            stop = min(start + BLOCK, n_observed[n])
+            kept = shift(memories_, (n * n_blocks + start // BLOCK) * m)
+            for t in range(start, stop):  # compute the block's rows again
+                row, here = path[n, t], shift(rows_, (t - start) * n_rows * size)
+                unpack(row, n_weights, covariance)
+                observe(row[:n_weights], covariance, features[n, t], choice[n, t], along, mean)
+                copy(kept, old_memory(layers_, here), m)
+                fill_trial(network, layers_, parameters_, trials_, mean, n * n_trials + t, here)
+                kept = new_memory(layers_, here)
+            for t in range(stop - 1, start - 1, -1):
+                row, x, y = path[n, t], features[n, t], choice[n, t]
+                here = shift(rows_, (t - start) * n_rows * size)
+                delta = shift(deltas_, (t - start) * n_rows * size)
+                unpack(row, n_weights, covariance)
+                variance = times(covariance, x, along)
+                observe(row[:n_weights], covariance, x, y, along, mean)
+                fill_transition(network, layers_, here, transition)
+                cut_adjoint(path[n, t + 1], n_weights, adjoint_covariance)
+                for i in range(n_weights):
+                    gradient_variances[0, i] += adjoint_covariance[i, i]
+                    gradient_variances[1, i] += session_start[n, t] * adjoint_covariance[i, i]
+                spread_back(transition, covariance, adjoint_covariance, adjoint_transition, product)
+
+                change = last_output(network, layers_, delta)
+                copy(pointer(adjoint), change, n_weights)
+                for j in range(n_weights):
+                    moved = last_output(network, layers_, shift(delta, (j + 1) * size))
+                    for i in range(n_weights):
+                        moved[i] = adjoint_transition[i, j] / SLOPE_STEP
+                        change[i] -= moved[i]
+                for j in range(n_rows):
+                    further_memory[:] = 0
+                    row_j, delta_j = shift(here, j * size), shift(delta, j * size)
+                    adjoint_new = further_ if j else memory_
+                    step_back(
+                        network, layers_, parameters_, transposed_, row_j, delta_j, adjoint_new
+                    )
+                    for i in range(n_weights):
+                        adjoint[i] += delta_j[i]
+                    if j:
+                        for i in range(m):
+                            adjoint_memory[i] += further_memory[i]
+                observe_back(
+                    row[:n_weights], variance, x, y, along, adjoint, adjoint_covariance,
+                    adjoint_along,
+                )  # fmt: skip
+                if is_cut(t, truncation):
+                    adjoint[:] = 0
+                    adjoint_covariance[:] = 0
+                    adjoint_memory[:] = 0
+                for i in range(n_weights):
+                    adjoint[i] += upstream[n, t, i]
+                unpack_adjoint(upstream[n, t], n_weights, adjoint_covariance)
+            for number in range(network.n_layers):
+                layer = shift(layers_, number * N_COLUMNS)
+                add_gradient(layer, gradient_, rows_, deltas_, (stop - start) * n_rows, size)
+        pack_adjoint(adjoint_covariance, n_weights, initial)

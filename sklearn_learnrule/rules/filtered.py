@@ -1,0 +1,160 @@
+"""A rule inside a state-space model: weights that also drift, and what the choices tell of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ._contract import LearningRule, Trial
+from ._textbook import Numbers, nonnegative
+
+LEARNED = "learned"
+MAX_COVARIANCE = 1e6  # far beyond sense; so that a search that strays there finds its way back
+STARTS = {"process_noise": 0.05, "session_noise": 0.2, "initial_std": 0.5}
+
+
+class ProcessNoise(nn.Module):
+    """The noise of K weights: standard deviations, fitted where they are "learned".
+
+    Parameters
+    ----------
+    process_noise : "learned", or number or array of shape (K,)
+        Of each weight's step after every trial.
+    session_noise : the same
+        Of a further step where a new session begins.
+    initial_std : the same
+        Of the weights of subjects before their first trial.
+    """
+
+    names = tuple(STARTS)
+    root_process_noise: nn.Parameter
+    root_session_noise: nn.Parameter
+    root_initial_std: nn.Parameter
+
+    def __init__(
+        self, n_weights: int, process_noise: Numbers | str, session_noise: Numbers | str,
+        initial_std: Numbers | str,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        given = (process_noise, session_noise, initial_std)
+        for name, value in zip(self.names, given, strict=True):
+            if isinstance(value, str) and value != LEARNED:
+                raise ValueError(f"{name} should be {LEARNED!r} or numbers, got {value!r}.")
+            learned = isinstance(value, str)
+            std = nonnegative(STARTS[name] if isinstance(value, str) else value, name, n_weights)
+            setattr(self, f"root_{name}", nn.Parameter(std.sqrt(), requires_grad=learned))
+
+    @property
+    def process_noise(self) -> Tensor:
+        """The noise after every trial, (K,)."""
+        return self.root_process_noise.square()
+
+    @property
+    def session_noise(self) -> Tensor:
+        """The further noise at a session's start, (K,)."""
+        return self.root_session_noise.square()
+
+    @property
+    def initial_std(self) -> Tensor:
+        """How far subjects lie apart at first, (K,)."""
+        return self.root_initial_std.square()
+
+    @property
+    def variances(self) -> Tensor:
+        """What every trial, and further a session's start, adds to the variance, (2, K)."""
+        return torch.stack([self.process_noise, self.session_noise]).square()
+
+    def variance(self, session_start: Tensor) -> Tensor:
+        """Return the variance that a trial adds, (N, K)."""
+        every, further = self.variances
+        return every + session_start[:, None] * further
+
+
+class FilteredRule(LearningRule):
+    """Another rule f, and noise: w <- w + f(w, trial) + noise, filtered by the choices.
+
+    What is known of a subject's weights is a normal distribution, of mean w and covariance P. A
+    choice y changes it as moments do (assumed density filtering), a probit's slope standing in
+    for the logistic function's where it is averaged over the weights:
+
+        k = (1 + pi / 8 x'Px)^(-1/2),  p = sigmoid(k w.x)       p = P(y = 1)
+        w <- w + k (y - p) P x,        P <- P - k^2 p (1 - p) (P x) (P x)'
+
+    Then the rule moves it, by its slope at the mean, and noise widens it:
+
+        w <- w + f(w, trial),          P <- F P F' + diag(variance),   F = 1 + df/dw
+
+    The weights of the contract are the mean before each choice. The memory is P, its lower
+    triangle row by row, which engines return beside the weights, then the memory of f.
+
+    References
+    ----------
+    Minka (2001), Expectation propagation; MacKay (1992), Neural Computation 4(5), for k.
+    """
+
+    def __init__(self, rule: LearningRule, noise: ProcessNoise) -> None:
+        size = rule.n_weights * (rule.n_weights + 1) // 2
+        super().__init__(rule.n_weights, size + rule.memory_size)
+        self.shown_memory = size
+        self.uses_answer = rule.uses_answer
+        self.rule = rule
+        self.noise = noise
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        packed, own = memory[:, : self.shown_memory], memory[:, self.shown_memory :]
+        mean, covariance = observe(weights, unpack(packed), trial.features, trial.choice)
+        update, slope, own = self.rule.linearize(mean, trial, own)
+        transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
+        covariance = transition @ covariance @ transition.mT  # (N, K, K)
+        covariance = covariance + torch.diag_embed(self.noise.variance(trial.session_start))
+        packed = pack(covariance).clamp(-MAX_COVARIANCE, MAX_COVARIANCE)
+        return mean + update - weights, torch.cat([packed, own], -1)
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        variance = self.noise.initial_std.to(like).square().diag()
+        packed = pack(variance).expand(n_subjects, -1)
+        return torch.cat([packed, self.rule.initial_memory(n_subjects, like)], -1)
+
+
+def observe(
+    mean: Tensor, covariance: Tensor, features: Tensor, choice: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return mean (N, K) and covariance (N, K, K) of the weights after a choice is seen."""
+    along = (covariance @ features[..., None])[..., 0]  # P x, (N, K)
+    k = moderation((along * features).sum(-1))
+    p = torch.sigmoid(k * (mean * features).sum(-1))
+    shrunk = (k * k * p * (1 - p))[:, None, None] * along[:, :, None] * along[:, None, :]
+    return mean + (k * (choice - p))[:, None] * along, covariance - shrunk
+
+
+def moderation(variance: Tensor) -> Tensor:
+    """Return k, by which a logit of this variance is nearer to 0 when averaged over."""
+    return (1 + math.pi / 8 * variance.clamp_min(0)).rsqrt()
+
+
+def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:
+    """Return the logit of P(y = 1) for weights of this mean and covariance, (...,)."""
+    along = (unpack(packed) @ features[..., None])[..., 0]
+    return moderation((along * features).sum(-1)) * (mean * features).sum(-1)
+
+
+def pack(covariance: Tensor) -> Tensor:
+    """Return the lower triangle, row by row, (..., K, K) -> (..., K (K + 1) / 2)."""
+    rows, columns = _triangle(covariance.shape[-1])
+    return covariance[..., rows, columns]
+
+
+def unpack(packed: Tensor) -> Tensor:
+    """Return the symmetric matrix again."""
+    size = (math.isqrt(8 * packed.shape[-1] + 1) - 1) // 2
+    place = {pair: i for i, pair in enumerate(zip(*_triangle(size), strict=True))}
+    index = [place[max(i, j), min(i, j)] for i in range(size) for j in range(size)]
+    return packed[..., index].unflatten(-1, (size, size))
+
+
+def _triangle(size: int) -> tuple[Sequence[int], Sequence[int]]:
+    pairs = [(i, j) for i in range(size) for j in range(i + 1)]
+    return [i for i, _ in pairs], [j for _, j in pairs]
