@@ -45,7 +45,7 @@ class Model(NamedTuple):
     animals: float | None
     future: float | None
     make: Callable[[int], Any]
-    previous_stimulus: bool = False
+    regressors: lr.PolicyRegressors | None = None
 
 
 def reinforce(baseline: str, seed: int) -> Any:
@@ -66,20 +66,44 @@ def with_defaults(estimator: Any, seed: int, **parameters: Any) -> Any:
     return estimator(random_state=seed, **parameters)
 
 
+def drifting(estimator: Any, seed: int, **parameters: Any) -> Any:
+    """Return a rule with process noise, whose subjects may start apart."""
+    if estimator in (DNN, RNN):
+        parameters |= {"random_state": seed, "n_ensemble": 1, "lr": 3e-3, "max_epochs": 300}
+    return estimator(process_noise="learned", **parameters)
+
+
+BACK = lr.PolicyRegressors(previous_choice=False, win_stay=False)
+SIDES = lr.PolicyRegressors(
+    previous_choice=False, win_stay=False, previous_stimulus=False, split_sides=True
+)
+HISTORY = lr.PolicyRegressors(split_sides=True)
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
 MODELS = {
     "REINFORCE, nonnegative": Model(-68532, -3272.4, partial(reinforce, "nonnegative")),
     "REINFORCE": Model(-60576, -2924.4, partial(reinforce, "free")),
     "tinyRNN": Model(-60564, -2893.8, partial(network, TINY)),
-    "REINFORCE, previous stimulus": Model(-60504, -2914.8, partial(reinforce, "free"), True),
+    "REINFORCE, previous stimulus": Model(-60504, -2914.8, partial(reinforce, "free"), BACK),
     "DNN": Model(-60360, -2905.8, partial(network, DNN)),
-    "DNN, previous stimulus": Model(-60168, -2890.2, partial(network, DNN), True),
+    "DNN, previous stimulus": Model(-60168, -2890.2, partial(network, DNN), BACK),
     "RNN": Model(-59892, -2881.2, partial(network, RNN)),
     "DNN, our defaults": Model(None, None, partial(with_defaults, DNN)),
     "DNN, our defaults, mirror": Model(None, None, partial(with_defaults, DNN, mirror=True)),
     "RNN, our defaults": Model(None, None, partial(with_defaults, RNN)),
     "RNN, our defaults, mirror": Model(None, None, partial(with_defaults, RNN, mirror=True)),
     "tinyRNN, our defaults": Model(None, None, partial(with_defaults, TINY)),
+    **{
+        f"{name}, noise{', history' * (regressors is HISTORY)}": Model(
+            None, None, partial(drifting, estimator, **parameters), regressors
+        )
+        for regressors in (SIDES, HISTORY)
+        for name, estimator, parameters in (
+            ("no rule", lr.ConstantRuleEstimator, {}),
+            ("REINFORCE", lr.ReinforceRuleEstimator, {"forgetting": True}),
+            ("DNN", lr.DNNRuleEstimator, {}),
+            ("RNN", lr.RNNRuleEstimator, {}),
+        )
+    },
 }
 
 
@@ -115,8 +139,8 @@ FOLDS = {"animals": animal_folds, "future": future_folds}
 def held_out(model: Model, seed: int, fold: Fold, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
     """Fit, and return each held-out subject's mean log-likelihood, in nats per trial."""
     start = time.perf_counter()
-    if model.previous_stimulus:
-        X = X.assign(previous_stimulus=X.groupby("subject")["stimulus"].shift(fill_value=0.0))
+    if model.regressors is not None:
+        X = model.regressors.fit_transform(X)
     after_first = (X.index.get_level_values("trial") > 0)[fold.fitted].astype(float)
     estimator = model.make(seed)
     estimator.fit(X[fold.fitted], y[fold.fitted], sample_weight=after_first)

@@ -22,7 +22,7 @@ from ._smoothing import smooth
 from ._standard_errors import is_parametric, summarize
 from .rules import LEARNED, LearningRule, ProcessNoise, Trial, unpack
 
-MARGIN = 1.0  # by how much of their range others' weights may leave the fitted subjects'
+MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
 RULE_PARAMETERS = """\
 initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
@@ -214,25 +214,25 @@ class BaseRuleEstimator(SequenceClassifier):
         if self.net_.module_.rule.uses_answer:
             self._check_answer_known(sequences)
         dataset = self._dataset(sequences)
-        paths, held = zip(*(net.predict_path(dataset) for net in self.nets_), strict=True)
-        _warn_of_held(
-            type(self).__name__, sequences.subjects[torch.stack(held).any(0).cpu().numpy()]
+        paths, ran_away = zip(*(net.predict_path(dataset) for net in self.nets_), strict=True)
+        _warn_of_runaways(
+            type(self).__name__, sequences.subjects[torch.stack(ran_away).any(0).cpu().numpy()]
         )
         return torch.stack(paths).cpu().double()
 
 
 def _bounds(weights: torch.Tensor) -> torch.Tensor:
-    """Return the range of weights (N, T, K), and as much again on either side, (2, K)."""
+    """Return the range of weights (N, T, K), and a margin on either side, (2, K)."""
     lowest, highest = weights.amin((0, 1)), weights.amax((0, 1))
     margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
     return torch.stack([lowest - margin, highest + margin])
 
 
-def _warn_of_held(name: str, subjects: pd.Index) -> None:
+def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
     if len(subjects):
         warnings.warn(
-            f"{name}: the weights of {len(subjects)} subject(s) ({show(subjects[0])}) went far "
-            "beyond those of the subjects fitted, where the rule is a guess, and were held there. "
+            f"{name}: the weights of {len(subjects)} subject(s) ({show(subjects[0])}) would go "
+            "far beyond those of the subjects fitted, where the rule is a guess, and were held back. "
             "More, or more alike, training subjects help.",
             UserWarning,
             stacklevel=4,

@@ -84,20 +84,24 @@ class LearningModel(SequenceModel):
         )
 
     def bounded_path(self, observed: Tensor, **trials: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a path that is held at the bounds, and whose weights were, (N,)."""
+        """Return a path that is held at the bounds, and whose would have run away, (N,)."""
         path = self.path(observed, **trials)
+        lowest, highest = self.bounds
+        if not self.bounds.isfinite().all():
+            return path, torch.zeros(len(path), dtype=torch.bool, device=path.device)
         weights = path[..., : self.rule.n_weights]
-        within = (self.bounds[0] <= weights) & (weights <= self.bounds[1])  # of NaN: False
-        held = ~within.all(-1).all(-1) & self.bounds.isfinite().all()
+        held = ~((lowest <= weights) & (weights <= highest)).all(-1).all(-1)  # NaN is held
+        far = highest - lowest
+        ran_away = ~((lowest - far <= weights) & (weights <= highest + far)).all(-1).all(-1)
         if held.any():
             path[held] = unroll(
-                BoundedRule(self.dynamics, *self.bounds),
+                BoundedRule(self.dynamics, lowest, highest),
                 self.initial_weights.expand(int(held.sum()), -1),
                 Trial(**{name: field[held] for name, field in trials.items()}),
                 observed[held],
                 engine="loop",
             )
-        return path, held
+        return path, ran_away
 
     @property
     def bounded_rule(self) -> LearningRule:
@@ -207,7 +211,7 @@ class SequenceNet(NeuralNet):
         return self._compute(self.module_, dataset)
 
     def predict_path(self, dataset: SequenceDataset) -> tuple[Tensor, Tensor]:
-        """Return what is known of the weights before each choice, and whose were held, (N,)."""
+        """Return what is known of the weights before each choice, and whose ran away, (N,)."""
         return self._compute(self.module_.bounded_path, dataset)
 
     def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> Any:

@@ -60,6 +60,7 @@ def noisy(make_rule):
 NOISY_RULE_MAKERS = {
     f"{name}, noise": noisy(RULE_MAKERS[name])
     for name in (
+        "constant",
         "reinforce, free baseline, options",
         "reward max",
         "predict max, forgetting",

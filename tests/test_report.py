@@ -253,8 +253,8 @@ def test_warnings_are_in_the_report_and_reach_the_caller(cohort, tmp_path, short
 
 def test_animals_whose_weights_were_held_are_named(models, cohort, tmp_path, short):
     network = deepcopy(models[NAME])
-    network.net_.module_.bounds = torch.tensor([[-1.0, -1.0], [1e-9, 1.0]])
-    with pytest.warns(UserWarning, match="went far beyond those of the subjects fitted"):
+    network.net_.module_.bounds = torch.tensor([[-1e-9, -1e-9], [1e-9, 1e-9]])
+    with pytest.warns(UserWarning, match="would go far beyond those of the subjects fitted"):
         path = write_report(network, *cohort, tmp_path / "a.html", compare=False, **OPTIONS)
     mice = ", ".join(f"mouse_0{i}" for i in range(1, 5))
     page = Page(path)

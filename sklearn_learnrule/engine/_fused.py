@@ -85,7 +85,8 @@ def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
     known: tuple[type, ...] = (ConstantRule, *TEXTBOOK, *NETWORKS)
     noise = ""
     if type(rule) is FilteredRule:
-        rule, known, noise = rule.rule, (*POLICY_GRADIENT, *NETWORKS), "process noise and "
+        noise, rule = "process noise and ", rule.rule
+        known = (ConstantRule, *POLICY_GRADIENT, *NETWORKS)
     if type(rule) not in known:
         return f"has no kernel for {noise}{type(rule).__name__}"
     if isinstance(rule, NETWORKS):

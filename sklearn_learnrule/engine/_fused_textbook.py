@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..rules import (
     ActorCriticRule,
+    ConstantRule,
     EligibilityRule,
     FilteredRule,
     PredictMaxRule,
@@ -31,6 +32,7 @@ from ._kernels_policy_gradient import (
     unroll_policy_gradient_back,
 )
 from ._kernels_q_learning import unroll_q_learning, unroll_q_learning_back
+from ._kernels_textbook import N_COMMON_ROWS
 
 
 class Family(NamedTuple):
@@ -86,6 +88,7 @@ FAMILIES: dict[type[TextbookRule], Family] = {
 
 
 FILTERED = POLICY_GRADIENT._replace(unroll=unroll_filtered, unroll_back=unroll_filtered_back)
+N_ROWS = N_COMMON_ROWS + 2  # of a policy-gradient rule
 
 
 class TextbookKernels:
@@ -94,12 +97,16 @@ class TextbookKernels:
     def __init__(self, rule: TextbookRule | FilteredRule) -> None:
         inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
         self.family = FILTERED if isinstance(rule, FilteredRule) else FAMILIES[type(rule)]
-        self.setting = self.family.setting(inner)
+        # Without a rule, weights drift alone: any rule of rates 0.
+        self.setting = REINFORCE if type(inner) is ConstantRule else self.family.setting(inner)
 
     def pack(self, rule: TextbookRule | FilteredRule) -> Tensor:
         """Return each side's rates, forgetting, the family's own rows, and noise, (P, K)."""
         inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
-        rows = [inner.rates, inner.forgetting, *self.family.rows(inner)]
+        if type(inner) is ConstantRule:
+            rows = [torch.zeros(N_ROWS, rule.n_weights)]
+        else:
+            rows = [inner.rates, inner.forgetting, *self.family.rows(inner)]
         if isinstance(rule, FilteredRule):
             rows.append(rule.noise.variances)
         return torch.cat([row.reshape(-1, rule.n_weights) for row in rows])

@@ -17,6 +17,7 @@ from numba import njit
 HALF_C = math.pi / 16  # half of pi / 8
 SLOPE_STEP = 0.01
 MAX_COVARIANCE = 1e6
+MAX_ADJOINT = 1e12
 
 
 @njit
@@ -58,6 +59,16 @@ def cut_adjoint(row, n_weights, adjoint):
             if abs(row[place]) >= MAX_COVARIANCE:
                 adjoint[i, j] = adjoint[j, i] = 0.0
             place += 1
+
+
+@njit
+def bound(adjoints):
+    """Keep adjoints finite where the parameters are so wild that they grow from trial to trial.
+
+    A search that strays there turns back for the likelihood, and needs numbers to do so.
+    """
+    for i, adjoint in enumerate(adjoints.flat):
+        adjoints.flat[i] = min(max(adjoint, -MAX_ADJOINT), MAX_ADJOINT)
 
 
 @njit

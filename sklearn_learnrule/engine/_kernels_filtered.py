@@ -13,6 +13,7 @@ from numba import njit
 
 from ._kernels_filter import (
     SLOPE_STEP,
+    bound,
     cut_adjoint,
     observe,
     observe_back,
@@ -143,4 +144,6 @@ def unroll_filtered_back(
             for i in range(n_weights):
                 adjoint[i] += upstream[n, t, i]
             unpack_adjoint(upstream[n, t], n_weights, adjoint_covariance)
+            bound(adjoint)
+            bound(adjoint_covariance)
         pack_adjoint(adjoint_covariance, n_weights, initial)

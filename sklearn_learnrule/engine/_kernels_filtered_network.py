@@ -13,6 +13,7 @@ from numba import njit
 
 from ._kernels_filter import (
     SLOPE_STEP,
+    bound,
     cut_adjoint,
     observe,
     observe_back,
@@ -174,6 +175,8 @@ def unroll_filtered_network_back(
                 for i in range(n_weights):
                     adjoint[i] += upstream[n, t, i]
                 unpack_adjoint(upstream[n, t], n_weights, adjoint_covariance)
+                bound(adjoint)
+                bound(adjoint_covariance)
             for number in range(network.n_layers):
                 layer = shift(layers_, number * N_COLUMNS)
                 add_gradient(layer, gradient_, rows_, deltas_, (stop - start) * n_rows, size)
