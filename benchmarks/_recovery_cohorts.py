@@ -123,10 +123,12 @@ def learn(cohort: Cohort, rule: str, rng: np.random.RandomState) -> Simulation:
 
 
 class HoldAllButFirst(Callback):
-    """Lets a network move the first weight alone: the last layer's scale of others stays 0."""
+    """Lets a network, and noise, move the first weight alone: the scale of others stays 0."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         net.module_.rule.scale.data[1:] = 0
+        if net.module_.noise is not None:
+            net.module_.noise.root_process_noise.data[1:] = 0  # where its gradient is 0, too
 
     def on_grad_computed(self, net: NeuralNet, **kwargs: Any) -> None:
         for parameter in (net.module_.rule.scale, net.module_.initial_weights):
@@ -160,8 +162,7 @@ class Grid:
         noise = np.random.RandomState(0).standard_normal((n_distractors, len(one)))
         weights = torch.stack([self.weight, one, *[zero] * n_distractors, zero], -1)  # (G, K)
         features = torch.stack([self.stimulus, self.bias, *torch.tensor(noise), one], -1)
-        rule = estimator.net_.module_.rule
-        return _update(getattr(rule, "learned", rule), weights, features, self)
+        return _update(estimator.net_.module_.rule, weights, features, self)
 
 
 @torch.no_grad()

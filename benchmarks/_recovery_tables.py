@@ -35,7 +35,6 @@ TABLES = {
         Row("-2", "base", BASE),
         Row("0", "start 0", 0.0244),
         Row("2", "start 2", 0.0287),
-        Row("2, smooth network", "start 2, smooth"),
     ],
     "Table 4, noise of the weight": [
         Row("alpha / 4", "noise 1/4", 0.0216),
@@ -64,6 +63,8 @@ TABLES = {
     ],
 }
 RELATIVE_TO = "1 distractors"
+SCORE = "score of new animals"
+CHOICES = ["start 2", "noise 1/4", "noise 1/2", "noise 1", "30 distractors", "100 distractors"]
 
 
 def render(results: pd.DataFrame) -> str:
@@ -72,6 +73,7 @@ def render(results: pd.DataFrame) -> str:
     seconds = results.drop_duplicates(["fit", "training", "seed"])
     seconds = seconds.groupby(["fit", "training"])["seconds"].mean()
     parts = [rmse_table(name, rows, means, seconds) for name, rows in TABLES.items()]
+    parts.append(choices_table(means))
     parts.append(measures_table("Fig. 11, half REINFORCE, half maximum likelihood", "mixed", means))
     parts.append(measures_table("Fig. 3, update after runs", "history", means))
     return "\n\n".join(part for part in parts if part)
@@ -117,11 +119,25 @@ def _with_ratio(rmse: Any, base: float) -> str:
     return f"{rmse:.4f} ({rmse / base:.2f})"
 
 
+def choices_table(means: pd.DataFrame) -> str:
+    """Return a table of what new animals say of ours, and of other ways to train the same."""
+    ours = means.xs("ours", level="training").reindex(columns=["RMSE", SCORE]).dropna()
+    lines = [
+        [fit, f"{rmse:.4f}", f"{score:.6f}"]
+        for fit, rmse, score in ours.itertuples()
+        if fit.split(",")[0] in CHOICES and "animals" not in fit
+    ]
+    if not lines:
+        return ""
+    return f"**Choices, by new animals**\n\n{markdown(['', 'RMSE', SCORE], lines)}"
+
+
 def measures_table(name: str, fits: str, means: pd.DataFrame) -> str:
     """Return a table of everything else that was measured of some fits."""
     chosen = means[means.index.get_level_values("fit").str.startswith(fits)].dropna(axis=1)
     if chosen.empty:
         return ""
+    chosen = chosen[sorted(chosen.columns, key=lambda measure: measure == SCORE)]
     lines = [
         [f"{fit}, {TRAININGS.get(training, 'fitted')}", *(f"{value:.4f}" for value in values)]
         for (fit, training), values in zip(chosen.index, chosen.to_numpy(), strict=True)
@@ -174,9 +190,11 @@ def draw_runs(means: pd.DataFrame, ax: Any) -> None:
         values = means.loc[(f"history, {name}", training)]
         for run, style in (("rewarded", "-"), ("unrewarded", "--")):
             after = [values[f"{run} {length}"] for length in (1, 2, 3, 4)]
-            ax.plot((1, 2, 3, 4), after, f"o{style}", color=color, label=f"{name}, {run}")
+            label = name if run == "rewarded" else None
+            ax.plot((1, 2, 3, 4), after, f"o{style}", color=color, label=label)
     ax.axhline(0, color="black", linewidth=0.5)
-    ax.set(xlabel="length of the run of trials (S)", ylabel="update after a correct choice")
+    ax.set_xlabel("length of the run (dashed: unrewarded)")
+    ax.set_ylabel("update after a correct choice")
     ax.set_xticks((1, 2, 3, 4))
     if ax.lines[1:]:
-        ax.legend(frameon=False, fontsize=7, ncols=3)
+        ax.legend(frameon=False, fontsize=8, loc="center right")

@@ -1,4 +1,4 @@
-"""The recovery benchmark: its cohorts, its metric, its filter, and a run that goes on."""
+"""The recovery benchmark: its cohorts, its metric, and a run that goes on."""
 
 import sys
 from pathlib import Path
@@ -10,8 +10,7 @@ import pytest
 import torch
 from scipy.special import expit
 
-from sklearn_learnrule.engine import unroll
-from sklearn_learnrule.rules import DNNRule, ReinforceRule, Trial
+from sklearn_learnrule.rules import ReinforceRule
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SOME = ["base", "noise 1", "1 distractors", "mixed", "history, RNN", "history, true form"]
@@ -22,13 +21,11 @@ def modules(monkeypatch):
     """The benchmark's modules, found as a script finds those beside it."""
     monkeypatch.syspath_prepend(BENCHMARKS)
     import _recovery_cohorts
-    import _recovery_filter
     import _recovery_tables
     import recovery
 
     return SimpleNamespace(
         cohorts=_recovery_cohorts,
-        filter=_recovery_filter,
         tables=_recovery_tables,
         recovery=recovery,
     )
@@ -106,44 +103,30 @@ def test_distractors_count_as_error_if_they_matter(modules):
     assert rmse == pytest.approx(0.01, rel=0.1)
 
 
-def test_without_noise_the_filter_is_the_rule_itself(modules):
-    torch.manual_seed(0)
-    learned = DNNRule(3, (8,), "tanh", session_input=False, answer_input=False).double()
-    filtered = modules.filter.FilteredRule(learned, sigma=1e-9).double()
-    features = torch.randn(2, 30, 3).double()
-    trials = Trial(features, *(torch.rand(2, 30).round().double() for _ in range(4)))
-    observed = torch.arange(30).expand(2, 30) < 29
-    start = torch.zeros(2, 3).double()
-    with torch.no_grad():
-        ours, plain = (
-            unroll(rule, start, trials, observed, engine="loop") for rule in (filtered, learned)
-        )
-    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-12)
+def test_noise_moves_the_stimulus_weight_alone(modules):
+    cohort = modules.cohorts.Cohort(n_animals=4, n_trials=60)
+    X, y = modules.cohorts.simulate(cohort, seed=0)
+    fit = modules.recovery.Fit(cohort, ours=modules.recovery.FILTERED)
+    estimator = modules.recovery.our_training(fit).set_params(max_epochs=2, random_state=0)
+    weights = estimator.fit(X, y).predict_weights(X)
+    assert estimator.process_noise_[0] > 0
+    assert (estimator.process_noise_[1:] == 0).all()
+    np.testing.assert_allclose(weights["own_bias"], 1.0, atol=1e-6)
+    np.testing.assert_allclose(weights["bias"], 0.0, atol=1e-6)
 
 
-def test_the_filter_follows_a_drifting_weight_as_a_particle_filter_does(modules):
-    """Of a weight that only drifts; the filter is Gaussian, so nearly."""
-    rng = np.random.RandomState(0)
-    sigma, x, n_particles = 0.2, rng.choice([-2.0, -1.0, 1.0, 2.0], 40), 40_000
-    y = (rng.random_sample(40) < 0.7).astype(float)
-    particles, means = np.zeros(n_particles), []
-    for x_t, y_t in zip(x, y, strict=True):
-        means.append(particles.mean())
-        p = expit(particles * x_t)
-        likelihood = np.where(y_t > 0, p, 1 - p)
-        chosen = rng.choice(n_particles, n_particles, p=likelihood / likelihood.sum())
-        particles = particles[chosen] + sigma * rng.standard_normal(n_particles)
-
-    silent = ReinforceRule(2, learning_rate=0.0)
-    filtered = modules.filter.FilteredRule(silent, sigma).double()
-    features = torch.tensor(np.column_stack([x, np.ones(40)]))[None]
-    rest = torch.zeros(1, 40, dtype=torch.float64)
-    trials = Trial(features, torch.tensor(y)[None], rest, rest, rest)
-    observed = torch.arange(40)[None] < 39
-    with torch.no_grad():
-        weights = unroll(filtered, torch.zeros(1, 2).double(), trials, observed, engine="loop")
-    assert np.ptp(means) > 0.5
-    np.testing.assert_allclose(weights[0, :, 0], means, atol=0.15)
+def test_choices_are_shown_with_what_new_animals_say(modules):
+    columns = ["fit", "training", "seed", "measure", "value", "seconds"]
+    rows = [
+        (fit, "ours", 0, measure, value, 1.0)
+        for fit, values in (("start 2", (0.03, -0.25)), ("start 2, smooth", (0.02, -0.26)))
+        for measure, value in zip(("RMSE", modules.tables.SCORE), values, strict=True)
+    ]
+    rows += [("start 2", "ours", 0, "RMSE of no learning", 0.03, 1.0)]
+    table = modules.tables.choices_table(
+        pd.DataFrame(rows, columns=columns).pivot_table("value", ["fit", "training"], "measure")
+    )
+    assert "| start 2 | 0.0300 | -0.250000 |\n| start 2, smooth | 0.0200 | -0.260000 |" in table
 
 
 def test_a_quick_run_goes_on_where_it_was_and_shows_its_table(
