@@ -232,8 +232,8 @@ def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
     if len(subjects):
         warnings.warn(
             f"{name}: the weights of {len(subjects)} subject(s) ({show(subjects[0])}) would go "
-            "far beyond those of the subjects fitted, where the rule is a guess, and were held back. "
-            "More, or more alike, training subjects help.",
+            "far beyond those of the subjects fitted, where the rule is a guess, and were held "
+            "back. More, or more alike, training subjects help.",
             UserWarning,
             stacklevel=4,
         )
