@@ -30,7 +30,9 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]]
     ),
 }
 # Of a network's parameters, by name: weight decay is for its layers.
-UNDECAYED = [(name, {"weight_decay": 0.0}) for name in ("*bias*", "*scale", "initial_weights")]
+UNDECAYED = [
+    (name, {"weight_decay": 0.0}) for name in ("*bias*", "*scale", "initial_weights", "noise.*")
+]
 
 
 class TrainingParameters(Protocol):

@@ -197,6 +197,8 @@ def test_networks_take_noise(network):
     how = {"max_epochs": 30, "lr": 0.01, "n_ensemble": 2, "random_state": 0, "hidden_sizes": (8,)}
     fitted = network(process_noise="learned", **how).fit(X, y)
     assert fitted.score(X, y) > network(**how).fit(X, y).score(X, y)
+    decayed = [group for group in fitted.net_.optimizer_.param_groups if group["weight_decay"]]
+    assert {parameter.ndim for group in decayed for parameter in group["params"]} == {2}  # layers
     weights, std = fitted.smooth_weights(X, y, return_std=True)
     assert weights.shape == std.shape == (len(X), 2) and (std > 0).all(axis=None)
 

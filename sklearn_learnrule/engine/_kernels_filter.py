@@ -14,9 +14,9 @@ import math
 
 from numba import njit
 
+from ..rules.filtered import MAX_COVARIANCE
+
 HALF_C = math.pi / 16  # half of pi / 8
-SLOPE_STEP = 0.01
-MAX_COVARIANCE = 1e6
 MAX_ADJOINT = 1e12
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ..rules._contract import SLOPE_STEP
 from ._kernels_filter import (
-    SLOPE_STEP,
     bound,
     cut_adjoint,
     observe,
