@@ -6,23 +6,30 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..rules import FilteredRule
+from ..rules import DNNRule, FilteredRule, RNNRule
 from ._fused_cohort import Array, Cohort, empty_aligned, over_subjects
 from ._fused_network import NetworkKernels
 from ._kernels_filtered_network import unroll_filtered_network, unroll_filtered_network_back
 from ._kernels_state import BLOCK
 
 
+def _network(rule: FilteredRule) -> DNNRule | RNNRule:
+    """Return the rule inside the filter."""
+    assert isinstance(rule.rule, (DNNRule, RNNRule))
+    return rule.rule
+
+
 class FilteredNetworkKernels:
     """The kernels of a network rule with noise; variances come after the network's parameters."""
 
     def __init__(self, rule: FilteredRule, activation: int) -> None:
-        self.of_network = NetworkKernels(rule.rule, activation)  # type: ignore[arg-type]
+        self.of_network = NetworkKernels(_network(rule), activation)
         self.n_weights = rule.n_weights
 
     def pack(self, rule: FilteredRule) -> Tensor:
         """Return the network's parameters and the two rows of variances, flat."""
-        return torch.cat([self.of_network.pack(rule.rule), rule.noise.variances.flatten()])  # type: ignore[arg-type]
+        network = self.of_network.pack(_network(rule))
+        return torch.cat([network, rule.noise.variances.flatten()])
 
     def _split(self, parameters: Array) -> tuple[Array, Array]:
         """Return the network's parameters and the variances, (2, K)."""

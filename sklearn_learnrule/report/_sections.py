@@ -166,7 +166,7 @@ def _trained(fit: Fit, question: Question) -> dict[str, Any]:
 
 @torch.no_grad()
 def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
-    """Return the animals whose weights the guard held within the fitted animals' range."""
+    """Return the animals whose weights would have run away, and were held."""
     X = fit.held_out(X)
     trials, observed = fit.read(X)
     members = [model.bounded_path(observed, **trials._asdict())[1] for model in fit.models]

@@ -41,10 +41,11 @@ class ProcessNoise(nn.Module):
         super().__init__()
         given = (process_noise, session_noise, initial_std)
         for name, value in zip(self.names, given, strict=True):
-            if isinstance(value, str) and value != LEARNED:
-                raise ValueError(f"{name} should be {LEARNED!r} or numbers, got {value!r}.")
             learned = isinstance(value, str)
-            std = nonnegative(STARTS[name] if isinstance(value, str) else value, name, n_weights)
+            if learned and value != LEARNED:
+                raise ValueError(f"{name} should be {LEARNED!r} or numbers, got {value!r}.")
+            start = STARTS[name] if isinstance(value, str) else value
+            std = nonnegative(start, name, n_weights)
             setattr(self, f"root_{name}", nn.Parameter(std.sqrt(), requires_grad=learned))
 
     @property
