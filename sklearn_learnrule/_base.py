@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,12 +14,13 @@ from sklearn.utils.validation import check_consistent_length
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._design import show
+from ._fitted import copy_models, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences
 from ._smoothing import smooth
 from ._standard_errors import is_parametric, summarize
-from .rules import LEARNED, LearningRule, ProcessNoise, Trial, unpack
+from .rules import LEARNED, LearningRule, ProcessNoise, unpack
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
@@ -170,13 +170,11 @@ class BaseRuleEstimator(SequenceClassifier):
         labels = self._labels(y)
         check_consistent_length(X, labels)
         sequences.check_choices(self._signed(labels))
-        inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
-        inputs["choice"] = torch.as_tensor(sequences.pad(labels == self.classes_[1]))
-        trials = Trial(*(inputs[name] for name in Trial._fields))
-        models = [deepcopy(net.module_).to("cpu", torch.float64) for net in self.nets_]
+        trials, observed = read_trials(sequences)
+        choice = torch.as_tensor(sequences.pad(labels == self.classes_[1]))  # the last one, too
         smoothed = [
-            smooth(model, path, trials, inputs["observed"])
-            for model, path in zip(models, self._paths(sequences), strict=True)
+            smooth(model, path, trials._replace(choice=choice), observed)
+            for model, path in zip(copy_models(self), self._paths(sequences), strict=True)
         ]
         means, covariances = map(torch.stack, zip(*smoothed, strict=True))
         return self._tables(X, sequences, means, covariances, return_std)

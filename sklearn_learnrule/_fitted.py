@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ._base import BaseRuleEstimator
 from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences
 from .rules import Trial
 
 
-def copy_models(estimator: BaseRuleEstimator) -> list[LearningModel]:
-    """Return copies of the models of a fitted estimator, one or an ensemble's."""
+def copy_models(estimator: Any) -> list[LearningModel]:
+    """Return copies of the models of a fitted rule estimator, one or an ensemble's."""
     return [deepcopy(net.module_).to("cpu", torch.float64) for net in estimator.nets_]
 
 
