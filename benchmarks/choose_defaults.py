@@ -26,7 +26,7 @@ from sklearn_learnrule.metrics import log_likelihood
 from sklearn_learnrule.rules import EligibilityRule, PredictMaxRule, Trial
 
 N_TRAINED, N_SCORED, N_TRIALS = 12, 20, 2000
-PLAIN = {"n_ensemble": 1, "weight_decay": 0.0, "average": False}
+PLAIN = {"n_ensemble": 1, "weight_decay": 0.0, "average": False, "gradient_clip_value": np.inf}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "lr=.003, 300 epochs": {**PLAIN, "lr": 3e-3, "max_epochs": 300},

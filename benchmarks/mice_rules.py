@@ -2,9 +2,11 @@
 
     python benchmarks/mice_rules.py FILE --pictures benchmarks
 
-The DNN and the RNN rule are fitted to all mice, and anew to mice drawn with replacement, which
-gives the intervals. Mirror images would hide what differs between left and right: not used.
-FILE is that of ``reproduce_ibl.py``. Finished fits are kept in ``--fits``, a folder.
+REINFORCE, the DNN and the RNN rule are fitted to all mice, and anew to mice drawn with
+replacement, which gives the intervals; each without process noise, as published, and with it: does
+what was found survive once drift is taken for drift? Mirror images would hide what differs between
+left and right: not used. FILE is that of ``reproduce_ibl.py``. Finished fits are kept in
+``--fits``, a folder.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from scipy.stats import chi2
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -27,15 +30,24 @@ from sklearn_learnrule.inspection import (
     bootstrap_fits,
     history_table,
     nearest_rules,
+    variance_explained,
 )
 from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay, WeightTrajectoryDisplay
 
+KEYS = ["weight", "parameter"]
 LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)
-N_REFITS = {"DNN": 20, "RNN": 12}
-PLAIN: dict[str, Any] = {"n_ensemble": 1, "average": False, "random_state": 0}
-NETWORKS = {
-    "DNN": make_pipeline(lr.TanhContrast(), lr.DNNRuleEstimator(**PLAIN)),
-    "RNN": make_pipeline(lr.TanhContrast(), lr.RNNRuleEstimator(**PLAIN)),
+N_REFITS = 12
+ONE: dict[str, Any] = {"n_ensemble": 1, "random_state": 0}
+BRIEF = ONE | {"lr": 3e-3, "max_epochs": 60, "batch_size": 2}  # as in reproduce_ibl.py
+NOISY = {"process_noise": "learned"}
+MODELS = {
+    f"{name}{', noise' * bool(noise)}": make_pipeline(lr.TanhContrast(), rule(**how, **noise))
+    for noise in ({}, NOISY)
+    for name, rule, how in (
+        ("REINFORCE", lr.ReinforceRuleEstimator, {}),
+        ("DNN", lr.DNNRuleEstimator, BRIEF if noise else ONE),
+        ("RNN", lr.RNNRuleEstimator, BRIEF if noise else ONE),
+    )
 }
 MICE_DRAWN = ("CSHL_001", "CSHL_007", "CSHL_015")
 
@@ -45,13 +57,35 @@ def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> tuple[Any, li
     file = folder / f"{name}.joblib"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        whole = clone(NETWORKS[name]).fit(X, y)
-        refits = bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS[name], random_state=0)
+        whole = clone(MODELS[name]).fit(X, y)
+        refits = bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS, random_state=0)
         joblib.dump((whole, refits), file)
     return joblib.load(file)
 
 
 # ------------------------------------------------------------------------------ the findings
+
+
+def parameters(whole: Any, refits: list[Any]) -> pd.DataFrame:
+    """Return REINFORCE's learning rates, baselines, and their product: learning without reward."""
+
+    def table(rule: Any) -> pd.DataFrame:
+        values = {"rate": rule.learning_rate_, "baseline": rule.baseline_}
+        values["rate x baseline"] = rule.learning_rate_ * rule.baseline_
+        return pd.DataFrame(values, index=pd.Index(rule.weight_names_, name="weight"))
+
+    spread = pd.concat(table(fit[-1]) for fit in refits).groupby("weight", sort=False)
+    columns = {"estimate": table(whole[-1]), "lower": spread.quantile(0.025)}
+    columns["upper"] = spread.quantile(0.975)
+    return pd.concat(columns, axis=1).stack(future_stack=True).reset_index(names=KEYS)
+
+
+def gain_by_baseline(whole: Any, X: pd.DataFrame, y: pd.Series) -> str:
+    """Return what the baselines gain in likelihood, beside what two idle parameters would."""
+    without = clone(whole)
+    without[-1].set_params(baseline=None)
+    gain = len(y) * (whole.score(X, y) - without.fit(X, y).score(X, y))
+    return f"{gain:.1f} nats by two baselines, p = {chi2.sf(2 * gain, 2):.2g}"
 
 
 def outcomes_and_sides(whole: Any, refits: list[Any], X: pd.DataFrame) -> pd.DataFrame:
@@ -127,15 +161,23 @@ def main() -> None:
     arguments = parser.parse_args()
     trials = load_ibl_trials(arguments.file, processing="published")
     X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
-    fits = {name: fit(name, X, y, arguments.fits) for name in NETWORKS}
+    fits = {name: fit(name, X, y, arguments.fits) for name in MODELS}
     pd.set_option("display.width", 200)
-    for name in NETWORKS:
-        asymmetries = outcomes_and_sides(*fits[name], X)
+    for name, found in fits.items():
+        if "REINFORCE" in name:
+            show(f"{name}: parameters", parameters(*found), 4)
+            print(f"\n{name}: {gain_by_baseline(found[0], X, y)}", flush=True)
+            continue
+        asymmetries = outcomes_and_sides(*found, X)
         updates = asymmetries["measure"] == "update"
         asymmetries.loc[updates, ["estimate", "lower", "upper"]] *= 1000
         show(f"{name}: findings 1 to 3 (updates times 1000)", asymmetries, 3)
-        show(f"{name}: finding 4", nearest(*fits[name], X), 3)
-    show("RNN: finding 5 (times 1000)", reward_gaps(*fits["RNN"], X), 2)
+        show(f"{name}: finding 4", nearest(*found, X), 3)
+        if "RNN" in name:
+            show(f"{name}: finding 5 (times 1000)", reward_gaps(*found, X), 2)
+    noisy = {name: whole for name, (whole, _) in fits.items() if whole[-1].process_noise}
+    shares = variance_explained(noisy, X, y)
+    show("Share of the weights' changes that is the rule's", shares.drop(columns="noise"), 2)
     if arguments.pictures:
         draw(fits, X, arguments.pictures)
 

@@ -147,6 +147,7 @@ def network_parameters(fit: Fit) -> dict[str, Any]:
         "answer_input": False,
         "truncation": None,
         "n_ensemble": 1,
+        "gradient_clip_value": float("inf"),  # but see our_training
         "average": False,
         "weight_decay": 0.0,
     }

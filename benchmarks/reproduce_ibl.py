@@ -57,7 +57,7 @@ def network(estimator: Any, seed: int) -> Any:
     """The paper's training: Adam, 1,000 epochs, gradients of 500 trials, no regulariser."""
     decay = LRScheduler("StepLR", step_size=5, gamma=0.999)
     how = {"lr": 1e-3, "max_epochs": 1000, "truncation": 500, "callbacks": [("decay", decay)]}
-    plain = {"n_ensemble": 1, "weight_decay": 0.0, "average": False}
+    plain = {"n_ensemble": 1, "weight_decay": 0.0, "average": False, "gradient_clip_value": np.inf}
     start = {} if estimator is lr.ChoiceRNNClassifier else FIXED_START
     return estimator(random_state=seed, **how, **plain, **start)
 
@@ -69,7 +69,7 @@ def with_defaults(estimator: Any, seed: int, **parameters: Any) -> Any:
 def drifting(estimator: Any, seed: int, **parameters: Any) -> Any:
     """Return a rule with process noise, whose subjects may start apart."""
     if estimator in (DNN, RNN):
-        parameters |= {"random_state": seed, "n_ensemble": 1, "lr": 3e-3, "max_epochs": 300}
+        parameters |= {"random_state": seed, "lr": 3e-3, "max_epochs": 60, "batch_size": 2}
     return estimator(process_noise="learned", **parameters)
 
 

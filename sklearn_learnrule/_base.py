@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -18,9 +19,18 @@ from ._fitted import copy_models, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel, SequenceDataset
 from ._sequences import Sequences
-from ._smoothing import smooth
+from ._smoothing import Filtered, look_back, smooth
 from ._standard_errors import is_parametric, summarize
-from .rules import LEARNED, LearningRule, ProcessNoise, unpack
+from .rules import (
+    LEARNED,
+    Lapses,
+    LearningRule,
+    PartialRule,
+    ProcessNoise,
+    lapse_odds,
+    lapsing_logit,
+    unpack,
+)
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
@@ -30,6 +40,9 @@ initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros
     first 100 trials of all subjects.
 train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
+unlearned : sequence of str, default=()
+    Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where they
+    start or, with process noise, drift.
 truncation : int or None, default=None, of networks 500
     Stop gradients every so many trials; None: they are exact.
 process_noise : None, "learned", or number or array of shape (K,), default=None
@@ -39,6 +52,10 @@ process_noise : None, "learned", or number or array of shape (K,), default=None
 session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
     With process noise: that of a further step where a session begins; and how far
     subjects' weights lie around the initial ones.
+lapses : None, "learned", or number or pair of numbers, default=None
+    Rates g0 and g1 at which the first and the second class are chosen whatever the weights say:
+    P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some animals
+    should know the task well; ``lapse_rates_`` holds them. The rule's p stays sigmoid(w . x).
 engine : "auto", "loop", "parallel" or "fused", default="auto"
     How the rule is unrolled; every engine gives the same numbers.
 """
@@ -53,10 +70,12 @@ class BaseRuleEstimator(SequenceClassifier):
 
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
+    unlearned: Sequence[str] = ()
     truncation: int | None = None
     process_noise: str | ArrayLike | None = None
     session_noise: str | ArrayLike = LEARNED
     initial_std: str | ArrayLike = LEARNED
+    lapses: str | ArrayLike | None = None
     engine: str = "auto"
 
     _shared_parameters: ClassVar[str] = RULE_PARAMETERS + TRAINING_PARAMETERS
@@ -67,7 +86,7 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> LearningModel:
         start = initial_weights(self.initial_weights, sequences, is_second)
-        rule = self.make_rule(len(start))
+        rule = self._make_rule(sequences.feature_names)
         if rule.uses_answer:
             self._check_answer_known(sequences)
         model = LearningModel(
@@ -77,6 +96,7 @@ class BaseRuleEstimator(SequenceClassifier):
             truncation=self.truncation,
             engine=self.engine,
             noise=self._make_noise(len(start)),
+            lapses=self._make_lapses(),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(
@@ -84,11 +104,34 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         return model
 
+    def _make_rule(self, weight_names: Sequence[str]) -> LearningRule:
+        """Return the rule, of those weights that it is to learn."""
+        given = self.unlearned
+        unknown = [given] if isinstance(given, str) else sorted(set(given).difference(weight_names))
+        if unknown:
+            raise ValueError(
+                f"unlearned should be a list of weights among {list(weight_names)}, got "
+                f"{show(unknown[0])}."
+            )
+        learned = [k for k, name in enumerate(weight_names) if name not in self.unlearned]
+        if not learned:
+            raise ValueError(
+                f"unlearned leaves {type(self).__name__} no weight to learn: use "
+                "ConstantRuleEstimator."
+            )
+        rule = self.make_rule(len(learned))
+        everything = len(learned) == len(weight_names)
+        return rule if everything else PartialRule(rule, learned, len(weight_names))
+
     def _make_noise(self, n_weights: int) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
         given: Any = (self.process_noise, self.session_noise, self.initial_std)
         return ProcessNoise(n_weights, *given)
+
+    def _make_lapses(self) -> Lapses | None:
+        given: Any = self.lapses
+        return None if given is None else Lapses(given)
 
     def _publish(self, dataset: SequenceDataset) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""
@@ -97,13 +140,18 @@ class BaseRuleEstimator(SequenceClassifier):
         self.weight_names_ = [*self._stimulus_names, "bias"]
         starts = [to_numpy(net.module_.initial_weights) for net in self.nets_]
         self.initial_weights_ = np.mean(starts, 0)
-        for name in model.rule.textbook_names:
-            setattr(self, f"{name}_", to_numpy(getattr(model.rule, name)))
+        for name, value in model.rule.textbook_parameters().items():
+            setattr(self, f"{name}_", to_numpy(value))
         for name in ProcessNoise.names if model.noise else ():
             stds = [to_numpy(getattr(net.module_.noise, name)) for net in self.nets_]
             setattr(self, f"{name}_", np.mean(stds, 0))
+        if model.lapses:
+            self.lapse_rates_ = np.mean(
+                [to_numpy(net.module_.lapses.rates) for net in self.nets_], 0
+            )
         if is_parametric(model):
-            self.summary_ = summarize(model, dataset, self.weight_names_, self.classes_)
+            learned = [name for name in self.weight_names_ if name not in self.unlearned]
+            self.summary_ = summarize(model, dataset, self.weight_names_, learned, self.classes_)
         else:
             for net in self.nets_:
                 path, _ = net.predict_path(dataset)
@@ -166,18 +214,21 @@ class BaseRuleEstimator(SequenceClassifier):
                 "smooth_weights finds out where noise moved the weights, but process_noise is "
                 "None: fit with process_noise='learned', or use predict_weights."
             )
+        sequences, filtered = self._look_back(X, y)
+        smoothed = map(smooth, filtered)
+        means, covariances = map(torch.stack, zip(*smoothed, strict=True))
+        return self._tables(X, sequences, means, covariances, return_std)
+
+    def _look_back(self, X: Any, y: ArrayLike) -> tuple[Sequences, list[Filtered]]:
+        """Return what each member knew of the weights as the choices came, the last one, too."""
         sequences = self._read_as_fitted(X)
         labels = self._labels(y)
         check_consistent_length(X, labels)
         sequences.check_choices(self._signed(labels))
         trials, observed = read_trials(sequences)
-        choice = torch.as_tensor(sequences.pad(labels == self.classes_[1]))  # the last one, too
-        smoothed = [
-            smooth(model, path, trials._replace(choice=choice), observed)
-            for model, path in zip(copy_models(self), self._paths(sequences), strict=True)
-        ]
-        means, covariances = map(torch.stack, zip(*smoothed, strict=True))
-        return self._tables(X, sequences, means, covariances, return_std)
+        trials = trials._replace(choice=torch.as_tensor(sequences.pad(labels == self.classes_[1])))
+        members = zip(copy_models(self), self._paths(sequences), strict=True)
+        return sequences, [look_back(model, path, trials, observed) for model, path in members]
 
     def _tables(
         self,
@@ -204,8 +255,10 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
         features = torch.as_tensor(sequences.features)
-        logits = self.net_.module_.logits(self._paths(sequences), features)
-        return logits.mean(0).numpy()
+        logits = self.net_.module_.policy_logits(self._paths(sequences), features).mean(0)
+        if self.lapses is not None:
+            logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
+        return logits.numpy()
 
     def _paths(self, sequences: Sequences) -> torch.Tensor:
         """Return what is known of the M members' weights before each choice, (M, N, T, K + S)."""

@@ -87,6 +87,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
     # Parameters of networks alone, see _networks; without annotation, so that they are no fields.
     n_ensemble = 1
     weight_decay = 0.0
+    gradient_clip_value = np.inf
     average = False
     mirror = False
 

@@ -17,7 +17,16 @@ from torch import Tensor, nn
 
 from ._sequences import Sequences
 from .engine import choose_engine, unroll
-from .rules import BoundedRule, FilteredRule, LearningRule, ProcessNoise, Trial, filtered_logit
+from .rules import (
+    BoundedRule,
+    FilteredRule,
+    Lapses,
+    LearningRule,
+    ProcessNoise,
+    Trial,
+    filtered_logit,
+    lapsing_logit,
+)
 
 
 class Target(NamedTuple):
@@ -25,6 +34,15 @@ class Target(NamedTuple):
 
     choice: Tensor
     weight: Tensor
+
+    def share_of(self, whole: Target) -> Target:
+        """Return a batch, its weights relative to those that so many subjects have on average.
+
+        So batches' losses, averaged over subjects, are the whole's loss per scored trial, however
+        unlike its subjects' weights and lengths.
+        """
+        usual = whole.weight.sum() * len(self.weight) / len(whole.weight)
+        return self._replace(weight=self.weight / usual.clamp_min(1e-12))
 
 
 class SequenceModel(nn.Module):
@@ -38,7 +56,7 @@ class SequenceModel(nn.Module):
 
 
 class LearningModel(SequenceModel):
-    """A Bernoulli GLM policy whose weights a learning rule moves, and noise, if there is any.
+    """A Bernoulli GLM policy whose weights a learning rule moves; noise and lapses, if any.
 
     A *path* is what is known of the weights before each choice, (N, T, K + S): themselves or,
     with noise, their mean, and the lower triangle of their covariance.
@@ -56,10 +74,14 @@ class LearningModel(SequenceModel):
         truncation: int | None,
         engine: str,
         noise: ProcessNoise | None = None,
+        lapses: Lapses | None = None,
     ) -> None:
         super().__init__()
         self.rule = rule
         self.noise = noise
+        self.lapses = lapses
+        # In a tuple, so that it is no second home of the parameters: an engine knows it again.
+        self._dynamics = (rule if noise is None else FilteredRule(rule, noise, lapses),)
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
         unbounded[0].neg_()
@@ -70,7 +92,7 @@ class LearningModel(SequenceModel):
     @property
     def dynamics(self) -> LearningRule:
         """What moves the path: the rule, with noise inside its filter."""
-        return self.rule if self.noise is None else FilteredRule(self.rule, self.noise)
+        return self._dynamics[0]
 
     def path(self, observed: Tensor, **trials: Tensor) -> Tensor:
         """Return the path, (N, T, K + S)."""
@@ -110,10 +132,11 @@ class LearningModel(SequenceModel):
 
     def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
-        return self.logits(self.path(features=features, **trials), features)
+        logits = self.policy_logits(self.path(features=features, **trials), features)
+        return logits if self.lapses is None else lapsing_logit(logits, self.lapses.odds)
 
-    def logits(self, path: Tensor, features: Tensor) -> Tensor:
-        """Return the same for a path."""
+    def policy_logits(self, path: Tensor, features: Tensor) -> Tensor:
+        """Return the same for a path, but for lapses."""
         weights, packed = path.split([features.shape[-1], path.shape[-1] - features.shape[-1]], -1)
         if self.noise is None:
             return (weights * features).sum(-1)
@@ -195,16 +218,16 @@ class SequenceNet(NeuralNet):
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the minibatches; the whole set is one batch, handed on without a copy."""
         if self.batch_size == -1 or self.batch_size >= len(dataset):
-            return [(dataset.inputs, dataset.target)]
+            target = dataset.target and dataset.target.share_of(dataset.target)
+            return [(dataset.inputs, target)]
         return _Minibatches(dataset, self.batch_size, shuffle=training)
 
     def get_loss(
         self, y_pred: Tensor, y_true: Target, X: Any = None, training: bool = False
     ) -> Tensor:
-        """Return the negative log-likelihood per scored trial, in nats."""
+        """Return the negative log-likelihood per scored trial, in nats; see ``share_of``."""
         del X, training
-        loss = self.criterion_(y_pred, y_true.choice)  # (N, T)
-        return (loss * y_true.weight).sum() / y_true.weight.sum().clamp_min(1e-12)
+        return (self.criterion_(y_pred, y_true.choice) * y_true.weight).sum()  # of (N, T)
 
     def predict_logits(self, dataset: SequenceDataset) -> Tensor:
         """Return the logit of P(y = 1) before each choice, (N, T)."""
@@ -240,5 +263,6 @@ class _Minibatches:
         n_subjects = len(self.dataset)
         order = torch.randperm(n_subjects) if self.shuffle else torch.arange(n_subjects)
         for subjects in order.split(self.batch_size):
-            batch = self.dataset.subset(subjects.numpy())
-            yield batch.inputs, batch.target
+            batch, whole = self.dataset.subset(subjects.numpy()), self.dataset.target
+            target = batch.target.share_of(whole) if batch.target and whole else None
+            yield batch.inputs, target

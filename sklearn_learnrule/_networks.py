@@ -13,6 +13,9 @@ n_ensemble : int, default=3
     weights, are averaged.
 weight_decay : float, default=0.3
     Decoupled weight decay of the layers (AdamW), against overfitting.
+gradient_clip_value : float, default=0.1
+    The longest gradient, over all parameters; a longer one is shortened to this. Through hundreds
+    of trials gradients explode now and then, and one such step throws a network off for good.
 average : bool, default=True
     Whether the parameters are averaged over the latest steps (exponentially, about 30), so that
     the last one does not decide.
@@ -37,6 +40,7 @@ class NetworkTraining:
     truncation: int | None = 500
     n_ensemble: int = 3
     weight_decay: float = 0.3
+    gradient_clip_value: float = 0.1
     average: bool = True
     mirror: bool = False
 

@@ -42,19 +42,20 @@ AT_BOUND = "too close to a bound"
 
 def is_parametric(model: LearningModel) -> bool:
     """Whether what is fitted has names: textbook parameters, or initial weights alone."""
-    return bool(model.rule.textbook_names) or not any(True for _ in model.rule.parameters())
+    return bool(model.rule.textbook_parameters()) or not any(True for _ in model.rule.parameters())
 
 
 def summarize(
     model: LearningModel,
     dataset: SequenceDataset,
     weight_names: Sequence[str],
+    learned_names: Sequence[str],
     sides: NDArray[Any],
 ) -> pd.DataFrame:
     """Return a fit's parameters and their standard errors, one row a number.
 
-    Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that) and
-    ``weight`` say what it is, ``estimate`` how much.
+    Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that, or
+    of a lapse rate the choice lapsed to) and ``weight`` say what it is, ``estimate`` how much.
 
     ``standard_error`` is the observed information's: of the curvature of the log-likelihood at
     its maximum. It holds if the rule is true and all subjects share its parameters.
@@ -72,7 +73,8 @@ def summarize(
     estimate = likelihood.values(likelihood.fitted)
     error, robust, note = standard_errors(likelihood)
     half = ndtri(0.975) * error
-    labels = _labels(likelihood.published(), list(weight_names), sides.tolist())
+    names = (list(weight_names), list(learned_names))
+    labels = _labels(likelihood.published(), *names, sides.tolist())
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
         standard_error=error,
@@ -85,18 +87,21 @@ def summarize(
 
 
 def _labels(
-    values: dict[str, Tensor], weight_names: list[str], sides: list[Any]
+    values: dict[str, Tensor], weight_names: list[str], learned_names: list[str], sides: list[Any]
 ) -> list[tuple[str, Any, str]]:
     """Name each number: its parameter, and the side and the policy weight that it belongs to."""
     places: dict[tuple[int, ...], list[tuple[Any, str]]] = {
         (): [("", "")],
         (len(weight_names),): [("", weight) for weight in weight_names],
-        (2, len(weight_names)): list(product(sides, weight_names)),
+        (len(learned_names),): [("", weight) for weight in learned_names],
+        (2, len(learned_names)): list(product(sides, learned_names)),
     }
+    of_sides = {"lapse_rates": [(side, "") for side in sides]}
     return [
         (name, *place)
         for name, value in values.items()
-        for place in places.get(value.shape, [("", str(i)) for i in range(value.numel())])
+        for place in of_sides.get(name)
+        or places.get(value.shape, [("", str(i)) for i in range(value.numel())])
     ]
 
 
@@ -127,9 +132,11 @@ class LogLikelihood:
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""
         rule = self.model.rule
-        values = {name: getattr(rule, name) for name in rule.textbook_names}
+        values = rule.textbook_parameters()
         if self.model.noise is not None:
             values |= {name: getattr(self.model.noise, name) for name in self.model.noise.names}
+        if self.model.lapses is not None:
+            values["lapse_rates"] = self.model.lapses.rates
         values["initial_weights"] = self.model.initial_weights
         return {name: value for name, value in values.items() if value.requires_grad}
 

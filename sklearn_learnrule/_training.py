@@ -12,7 +12,7 @@ import torch
 from sklearn.model_selection import ShuffleSplit
 from sklearn.utils import check_random_state
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import Tensor
@@ -31,7 +31,8 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]]
 }
 # Of a network's parameters, by name: weight decay is for its layers.
 UNDECAYED = [
-    (name, {"weight_decay": 0.0}) for name in ("*bias*", "*scale", "initial_weights", "noise.*")
+    (name, {"weight_decay": 0.0})
+    for name in ("*bias*", "*scale", "initial_weights", "noise.*", "lapses.*")
 ]
 
 
@@ -50,6 +51,7 @@ class TrainingParameters(Protocol):
     verbose: int
     n_ensemble: int
     weight_decay: float
+    gradient_clip_value: float
     average: bool
     mirror: bool
 
@@ -63,6 +65,8 @@ def check_training(how: TrainingParameters) -> None:
     for name in ("max_epochs", "n_iter_no_change", "n_ensemble"):
         if getattr(how, name) < 1:
             raise ValueError(f"{name} should be at least 1, got {getattr(how, name)}.")
+    if not how.gradient_clip_value > 0:
+        raise ValueError(f"gradient_clip_value should be above 0, got {how.gradient_clip_value}.")
     if how.batch_size != -1 and how.batch_size < 1:
         raise ValueError(f"batch_size should be -1 or at least 1, got {how.batch_size}.")
 
@@ -131,6 +135,8 @@ def _callbacks(
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
     elif how.average:
         callbacks.append(("average", AverageParameters()))
+    if how.gradient_clip_value < np.inf:
+        callbacks.append(("clip", GradientNormClipping(how.gradient_clip_value)))
     if how.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))

@@ -13,7 +13,9 @@ from sklearn_learnrule.rules import (
     DNNRule,
     EligibilityRule,
     FilteredRule,
+    Lapses,
     LearningRule,
+    PartialRule,
     PredictMaxRule,
     ProcessNoise,
     QLearningRule,
@@ -49,12 +51,19 @@ RULE_MAKERS = {
     ),
     "rnn": RNNRule,
     "rnn, small": lambda k: RNNRule(k, 5, (7,), "elu", session_input=False),
+    "reinforce, of one weight": lambda k: PartialRule(ReinforceRule(1, "free"), [k - 1], k),
+    "rnn, of all but one weight": lambda k: PartialRule(RNNRule(k - 1, 5), [*range(1, k)], k),
 }
 
 
-def noisy(make_rule):
-    """Return what makes such a rule with process noise, by ``n_weights``."""
-    return lambda k: FilteredRule(make_rule(k), ProcessNoise(k, LEARNED, LEARNED, LEARNED))
+def noisy(make_rule, rates=None):
+    """Return what makes such a rule with process noise, perhaps lapses, by ``n_weights``."""
+
+    def make(k):
+        lapses = None if rates is None else Lapses(rates)
+        return FilteredRule(make_rule(k), ProcessNoise(k, LEARNED, LEARNED, LEARNED), lapses)
+
+    return make
 
 
 NOISY_RULE_MAKERS = {
@@ -68,7 +77,13 @@ NOISY_RULE_MAKERS = {
         "dnn",
         "dnn, linear",
         "rnn, small",
+        "reinforce, of one weight",
+        "rnn, of all but one weight",
     )
+}
+NOISY_RULE_MAKERS |= {
+    f"{name}, noise, lapses": noisy(RULE_MAKERS[name], LEARNED)
+    for name in ("constant", "reinforce, free baseline, options", "dnn, linear", "rnn, small")
 }
 
 
@@ -141,6 +156,7 @@ def all_estimators(**parameters) -> list:
         lr.QLearningRuleEstimator(**parameters),
         lr.ReinforceRuleEstimator(**OPTIONS, **parameters),
         lr.ReinforceRuleEstimator(baseline=None, process_noise="learned", **parameters),
+        lr.ReinforceRuleEstimator(baseline=None, lapses=(0.02, 0.05), **parameters),
     ]
 
 
@@ -151,4 +167,6 @@ def estimator_name(estimator) -> str:
         name += "-options"
     if getattr(estimator, "process_noise", None) is not None:
         name += "-noise"
+    if getattr(estimator, "lapses", None) is not None:
+        name += "-lapses"
     return f"{name}-{estimator.baseline}" if hasattr(estimator, "baseline") else name

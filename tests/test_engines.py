@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_learnrule.engine import ENGINES
-from sklearn_learnrule.rules import filtered_logit
+from sklearn_learnrule.rules import filtered_logit, lapsing_logit
 
 FAST_ENGINES = sorted(set(ENGINES) - {"loop"})
 MAY_REFUSE = {"fused": {"eligibility, options, noise"}}  # rules that an engine need not know
@@ -24,6 +24,8 @@ def log_likelihood(rule, path, trials, observed):
     logits = (weights * trials.features).sum(-1)
     if rule.shown_memory:
         logits = filtered_logit(weights, packed, trials.features)
+        if rule.lapses is not None:
+            logits = lapsing_logit(logits, rule.lapses.odds)
     sign = 2 * trials.choice - 1
     return torch.nn.functional.logsigmoid(sign * logits)[made].sum()
 

@@ -95,6 +95,32 @@ def test_a_warm_start_goes_on_with_every_member(cohort):
         network.set_params(n_ensemble=3).fit(X, y)
 
 
+def test_minibatches_count_every_trial_as_the_whole_does(cohort):
+    _, X, y = cohort
+    subject = pd.factorize(X.index.get_level_values("subject"))[0]
+    kept = X.index.get_level_values("trial") < 10 * subject + 5
+    X, y, weight = X[kept], y[kept], 1.0 + subject[kept]
+    still = {**QUICK, "n_ensemble": 1, "lr": 1e-12, "max_epochs": 1, "average": False}
+    whole, batches = (
+        lr.DNNRuleEstimator(batch_size=size, **still).fit(X, y, weight) for size in (-1, 2)
+    )
+    assert batches.history_[0, "train_loss"] == pytest.approx(-whole.score(X, y, weight), abs=1e-5)
+    assert whole.history_[0, "train_loss"] == pytest.approx(-whole.score(X, y, weight), abs=1e-5)
+
+
+@pytest.mark.parametrize("clip", [np.inf, 1e-9])
+def test_long_gradients_are_shortened(cohort, clip):
+    _, X, y = cohort
+    sgd = lr.DNNRuleEstimator(gradient_clip_value=clip, **QUICK | {"n_ensemble": 1, "lr": 1e-3})
+    losses = sgd.fit(X, y).net_.history[:, "train_loss"]
+    gradient = [p.grad.norm() for p in sgd.net_.module_.parameters() if p.grad is not None]
+    length = torch.stack(gradient).norm().item()
+    assert (length <= 1.01e-9) == (clip < 1)
+    with pytest.raises(ValueError, match="gradient_clip_value should be above 0, got 0"):
+        sgd.set_params(gradient_clip_value=0).fit(X, y)
+    assert losses[-1] < losses[0]  # Adam's steps do not depend on the gradients' scale
+
+
 def test_weight_decay_shrinks_the_layers_alone(cohort):
     _, X, y = cohort
 

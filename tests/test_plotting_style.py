@@ -29,12 +29,14 @@ def displays():
     """A display of each kind, and how many axes it draws on."""
     X, y, _ = lr.make_design(make_learning_cohort(5, 120, session_length=40, random_state=0))
     fit = lr.ReinforceRuleEstimator().fit(X, y)
+    noisy = lr.ReinforceRuleEstimator(process_noise=0.05).fit(X, y)
     differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
     made = [
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
         plotting.HistoryDisplay.from_estimator({"a rule": fit}, X, n_draws=1),
         plotting.WeightTrajectoryDisplay.from_estimator(fit, X),
+        plotting.DecompositionDisplay.from_estimator(noisy, X, y),
         plotting.PsychometricDisplay.from_estimator(fit, X, y, by="session"),
         plotting.SessionCurveDisplay.from_estimator(fit, X, y),
         plotting.RecoveryDisplay.from_study(make_study()),

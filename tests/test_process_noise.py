@@ -14,10 +14,12 @@ from sklearn_learnrule import simulation
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.rules import (
     FilteredRule,
+    Lapses,
     ProcessNoise,
     ReinforceRule,
     Trial,
     filtered_logit,
+    lapsing_logit,
     unpack,
 )
 from sklearn_learnrule.simulation._learning import simulate_learning
@@ -40,14 +42,16 @@ class SideTask:
         return correct.astype(float)
 
 
-def simulate(n_subjects, n_trials, *, rate=RATE, noise=NOISE, session_noise=SESSION_NOISE, seed=0):
+def simulate(
+    n_subjects, n_trials, *, rate=RATE, noise=NOISE, session_noise=SESSION_NOISE, lapses=0.0, seed=0
+):
     """Return what drifting animals that learn by REINFORCE did, and X and y."""
     rng = np.random.RandomState(seed)
     start = rng.normal(0, INITIAL_STD, (n_subjects, 2))
     opens = np.arange(n_trials) % SESSION == np.zeros((n_subjects, 1))
     lived = simulate_learning(
         ReinforceRule(2, learning_rate=rate), SideTask(n_subjects, rng), start, opens, rng,
-        process_noise=noise, session_noise=session_noise,
+        process_noise=noise, session_noise=session_noise, lapses=lapses,
     )  # fmt: skip
     subject, trial = np.indices(lived.choice.shape)
     table = {
@@ -72,7 +76,7 @@ def fitted(cohort):
     return lr.ReinforceRuleEstimator(baseline=None, process_noise="learned").fit(X, y)
 
 
-def particle_filter(lived, n_particles, rng):
+def particle_filter(lived, n_particles, rng, lapses=(0.0, 0.0)):
     """Return each choice's log-likelihood, averaged over particles of weights, (N, T)."""
     n_subjects, n_trials = lived.choice.shape
     weights = rng.normal(0, INITIAL_STD, (n_subjects, n_particles, 2))
@@ -81,7 +85,8 @@ def particle_filter(lived, n_particles, rng):
         x = np.column_stack([lived.stimulus[:, t], np.ones(n_subjects)])[:, None]  # (N, 1, 2)
         y = lived.choice[:, t, None].astype(float)
         p = expit((weights * x).sum(-1))  # (N, P)
-        likelihood = np.where(y > 0, p, 1 - p)
+        likelihood = np.where(y > 0, lapses[1], lapses[0])
+        likelihood = likelihood + (1 - sum(lapses)) * np.where(y > 0, p, 1 - p)
         log_likelihood[:, t] = np.log(likelihood.mean(1))
         places = (np.arange(n_particles) + rng.rand(n_subjects, 1)) / n_particles
         shares = (likelihood / likelihood.sum(1, keepdims=True)).cumsum(1)
@@ -95,12 +100,13 @@ def particle_filter(lived, n_particles, rng):
     return log_likelihood
 
 
-def true_filter():
+def true_filter(lapses):
     rule = ReinforceRule(2, learning_rate=RATE)
-    return FilteredRule(rule, ProcessNoise(2, NOISE, SESSION_NOISE, INITIAL_STD)).double()
+    noise = ProcessNoise(2, NOISE, SESSION_NOISE, INITIAL_STD)
+    return FilteredRule(rule, noise, Lapses(lapses)).double()
 
 
-def filter_log_likelihood(lived):
+def filter_log_likelihood(lived, lapses=0.0):
     n_subjects, n_trials = lived.choice.shape
     features = np.concatenate([lived.stimulus, np.ones((n_subjects, n_trials, 1))], -1)
     opens_next = np.tile((np.arange(n_trials) + 1) % SESSION == 0, (n_subjects, 1))
@@ -109,8 +115,10 @@ def filter_log_likelihood(lived):
     observed = torch.ones(n_subjects, n_trials, dtype=torch.bool)
     start = torch.zeros(n_subjects, 2, dtype=torch.float64)
     with torch.no_grad():
-        path = unroll(true_filter(), start, trials, observed)
-        logit = filtered_logit(path[..., :2], path[..., 2:], trials.features).numpy()
+        rule = true_filter(lapses)
+        path = unroll(rule, start, trials, observed)
+        logit = filtered_logit(path[..., :2], path[..., 2:], trials.features)
+        logit = lapsing_logit(logit, rule.odds).numpy()
     return log_expit(np.where(lived.choice, logit, -logit))
 
 

@@ -206,6 +206,27 @@ def test_the_same_seeds_give_the_same_report(models, cohort, tmp_path, short):
     assert one == other and "data:image/png" in one
 
 
+def test_of_a_fit_with_noise_is_told_how_much_is_learning(cohort, tmp_path, monkeypatch):
+    name = "How the weights moved"
+    monkeypatch.setattr(_write, "SECTIONS", {name: _sections.SECTIONS[name][1:]})
+    X, y = cohort
+    noisy = lr.ReinforceRuleEstimator(baseline=None, process_noise=0.02).fit(X, y)
+    models = {"noisy": noisy, "alone": lr.ConstantRuleEstimator()}
+    write_report(models, X, y, tmp_path, compare=False, **OPTIONS)
+    shares = inspection.variance_explained(noisy, X, y)
+    same(read(tmp_path, "01-learning_and_noise-noisy"), shares)
+    parts = inspection.weight_decomposition(noisy, X, y)
+    same(read(tmp_path, "01-learning_and_noise-trajectories-noisy"), parts)
+    page = Page(tmp_path / "report.html")
+    assert page.says("alone has no process noise: its rule alone moves the weights.")
+    of_all = shares["rule"].iloc[0]
+    assert page.says(f"noisy explains {of_all:.0%} of the change of the stimulus weight, noise the")
+    row = next(row for row in page.rows if row[0] == "mouse_02")
+    bias = shares.query("subject == 'mouse_02' and weight == 'bias'").squeeze()
+    limits = (f"{bias[name]:.0%}".replace("-", "−") for name in ("rule", "lower", "upper"))
+    assert row[2] == "{} [{},\u00a0{}]".format(*limits)
+
+
 # --------------------------------------------------------------- nothing is lost
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import all_estimators, estimator_name
+from scipy.special import expit
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.metrics import accuracy_score, log_loss
@@ -102,7 +103,9 @@ def test_probabilities_logits_labels_and_weights_tell_one_story(fitted, cohort):
 
     weights = fitted.predict_weights(X)
     assert weights.index.equals(X.index) and list(weights) == ["stimulus", "bias"]
-    np.testing.assert_allclose(weights["stimulus"] * X["stimulus"] + weights["bias"], logits)
+    policy = expit(weights["stimulus"] * X["stimulus"] + weights["bias"])
+    lapses = getattr(fitted, "lapse_rates_", np.zeros(2))
+    np.testing.assert_allclose(lapses[1] + (1 - lapses.sum()) * policy, probability[:, 1])
     first = weights.groupby("subject").first()
     np.testing.assert_allclose(first, np.tile(fitted.initial_weights_, (6, 1)), rtol=1e-6)
 

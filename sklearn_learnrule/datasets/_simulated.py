@@ -92,6 +92,7 @@ def make_learning_cohort(
     criterion: float = 0.8,
     session_length: int = 150,
     length_spread: float = 0.2,
+    lapses: float | Sequence[float] = 0.0,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
 ) -> Any:
@@ -117,6 +118,8 @@ def make_learning_cohort(
     length_spread : float, default=0.2
         Numbers of trials, of subjects and sessions, vary uniformly by this share around their
         average; 0: all alike.
+    lapses : float or pair of floats, default=0
+        Rates of lapsing to "left" and to "right": of choices made whatever the weights say.
     random_state : int, RandomState or None, default=None
     return_weights : bool, default=False
         Whether to return the true weights too.
@@ -147,7 +150,7 @@ def make_learning_cohort(
     if rule is None:
         rule = ReinforceRule(2, "free", learning_rate=0.02, initial_baseline=-0.3)
     start = np.broadcast_to(np.asarray(initial_weights, dtype=float), (n_subjects, 2))
-    simulation = simulate_learning(rule, task, start, opens, rng)
+    simulation = simulate_learning(rule, task, start, opens, rng, lapses=lapses)
 
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
     subject, trial = np.nonzero(happened)

@@ -20,12 +20,14 @@ from ..rules import (
     EligibilityRule,
     FilteredRule,
     LearningRule,
+    PartialRule,
     PredictMaxRule,
     QLearningRule,
     ReinforceRule,
     RewardMaxRule,
     RNNRule,
     Trial,
+    mover,
 )
 from ._fused_cohort import Array, Cohort, make_cohort, refuse_second_derivatives
 
@@ -65,6 +67,10 @@ def unroll_fused(
     _check(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
         return _unroll_constant(initial_weights, observed, truncation)
+    if type(rule) is PartialRule:
+        path = unroll_fused(rule.rule, *rule.part(initial_weights, trials), observed, truncation)
+        rest = _unroll_constant(initial_weights, observed, truncation)
+        return rest.index_copy(-1, rule.learned, path)
     kernels = _kernels_for(rule)
     cohort = make_cohort(trials, observed, truncation, initial_weights.dtype)
     parameters = kernels.pack(rule).to(initial_weights.dtype)
@@ -85,8 +91,8 @@ def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
     known: tuple[type, ...] = (ConstantRule, *TEXTBOOK, *NETWORKS)
     noise = ""
     if type(rule) is FilteredRule:
-        noise, rule = "process noise and ", rule.rule
-        known = (ConstantRule, *POLICY_GRADIENT, *NETWORKS)
+        noise, known = "process noise and ", (ConstantRule, *POLICY_GRADIENT, *NETWORKS)
+    rule, _ = mover(rule)
     if type(rule) not in known:
         return f"has no kernel for {noise}{type(rule).__name__}"
     if isinstance(rule, NETWORKS):
@@ -144,13 +150,13 @@ class _Kernels(Protocol):
 
 
 def _kernels_for(rule: Any) -> _Kernels:
-    inner = rule.rule if type(rule) is FilteredRule else rule
+    inner, _ = mover(rule)
     if not isinstance(inner, NETWORKS):
         from ._fused_textbook import TextbookKernels
 
         return TextbookKernels(rule)
     activation = ACTIVATIONS.index(repr(inner.mlp[1])) if len(inner.mlp) > 1 else 0
-    if inner is not rule:
+    if type(rule) is FilteredRule:
         from ._fused_filtered import FilteredNetworkKernels
 
         return FilteredNetworkKernels(rule, activation)

@@ -19,6 +19,7 @@ from ..rules import (
     ReinforceRule,
     RewardMaxRule,
     TextbookRule,
+    mover,
 )
 from ._fused_cohort import Array, Cohort, over_subjects
 from ._kernels_actor_critic import unroll_actor_critic, unroll_actor_critic_back
@@ -95,21 +96,27 @@ class TextbookKernels:
     """The kernels of one textbook rule; its parameters are packed as rows, (P, K)."""
 
     def __init__(self, rule: TextbookRule | FilteredRule) -> None:
-        inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
+        inner: Any = mover(rule)[0]
         self.family = FILTERED if isinstance(rule, FilteredRule) else FAMILIES[type(rule)]
         # Without a rule, weights drift alone: any rule of rates 0.
         self.setting = REINFORCE if type(inner) is ConstantRule else self.family.setting(inner)
 
     def pack(self, rule: TextbookRule | FilteredRule) -> Tensor:
-        """Return each side's rates, forgetting, the family's own rows, and noise, (P, K)."""
-        inner: Any = rule.rule if isinstance(rule, FilteredRule) else rule
+        """Return each side's rates, forgetting, the family's own rows, and the filter's, (P, K)."""
+        inner: Any
+        inner, learned = mover(rule)
         if type(inner) is ConstantRule:
-            rows = [torch.zeros(N_ROWS, rule.n_weights)]
+            rows = [torch.zeros(N_ROWS, inner.n_weights)]
         else:
             rows = [inner.rates, inner.forgetting, *self.family.rows(inner)]
-        if isinstance(rule, FilteredRule):
-            rows.append(rule.noise.variances)
-        return torch.cat([row.reshape(-1, rule.n_weights) for row in rows])
+        own = torch.cat([row.reshape(-1, inner.n_weights) for row in rows])
+        if not isinstance(rule, FilteredRule):
+            return own
+        n_weights = rule.n_weights
+        odds = torch.zeros(2) if rule.odds is None else rule.odds
+        own = torch.cat([own, torch.ones_like(own[:1])])  # 1: the rule sees the weight
+        own = own.new_zeros(len(own), n_weights).index_copy(1, learned, own)
+        return torch.cat([own, odds[:, None].expand(2, n_weights), rule.noise.variances])
 
     def unroll(
         self, parameters: Array, cohort: Cohort, trajectory: Array, differentiable: bool

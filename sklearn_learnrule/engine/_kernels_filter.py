@@ -93,21 +93,28 @@ def times(matrix, x, out):
 
 
 @njit
-def judge(weights, variance, x, choice):
-    """Return k, p, the logit of weights alone, and the factors of the mean's and P's steps."""
+def judge(weights, variance, x, choice, odds):
+    """Return k, of the choice's sign, the logit of weights alone, q, l, u, and h = q - l (1 - q).
+
+    ``odds`` are those of a lapse to this choice. The step of the mean is k u P x.
+    """
     logit = 0.0
     for i in range(len(x)):
         logit += weights[i] * x[i]
-    k = 1 / math.sqrt(1 + 2 * HALF_C * max(variance, 0.0))
-    p = 1 / (1 + math.exp(-k * logit))
-    return k, p, logit, k * (choice - p), k * k * p * (1 - p)
+    k = (2 * choice - 1) / math.sqrt(1 + 2 * HALF_C * max(variance, 0.0))
+    q = 1 / (1 + math.exp(-k * logit))
+    if odds == 0:
+        return k, logit, q, 0.0, 1 - q, q
+    lapse = odds / (q + odds)
+    return k, logit, q, lapse, (1 - lapse) * (1 - q), q - lapse * (1 - q)
 
 
 @njit
-def observe(weights, covariance, x, choice, along, mean):
+def observe(weights, covariance, x, choice, odds, along, mean):
     """Fill P x and the mean after a choice, and change P."""
     variance = times(covariance, x, along)
-    _, _, _, step, shrinking = judge(weights, variance, x, choice)
+    k, _, _, _, u, h = judge(weights, variance, x, choice, odds)
+    step, shrinking = k * u, k * k * u * h
     for i in range(len(x)):
         mean[i] = weights[i] + step * along[i]
         for j in range(len(x)):
@@ -115,19 +122,27 @@ def observe(weights, covariance, x, choice, along, mean):
 
 
 @njit
-def observe_back(weights, variance, x, choice, along, adjoint, adjoint_covariance, adjoint_along):
-    """Take the adjoints of mean and P back over a choice, given P x and its variance before."""
-    k, p, logit, step, shrinking = judge(weights, variance, x, choice)
+def observe_back(
+    weights, variance, x, choice, odds, along, adjoint, adjoint_covariance, adjoint_along
+):
+    """Take the adjoints of mean and P back over a choice, given P x and its variance before.
+
+    Return the gradient of the odds.
+    """
+    k, logit, q, lapse, u, h = judge(weights, variance, x, choice, odds)
     n = len(x)
+    step, shrinking = k * u, k * k * u * h
     adjoint_step = 0.0
     adjoint_shrinking = -times(adjoint_covariance, along, adjoint_along)
     for i in range(n):
         adjoint_step += along[i] * adjoint[i]
         adjoint_along[i] = step * adjoint[i] - 2 * shrinking * adjoint_along[i]
-    adjoint_k = 2 * k * p * (1 - p) * adjoint_shrinking + (choice - p) * adjoint_step
-    adjoint_p = k * k * (1 - 2 * p) * adjoint_shrinking - k * adjoint_step
-    adjoint_moderated = p * (1 - p) * adjoint_p  # of k times the logit
-    adjoint_k += logit * adjoint_moderated
+    adjoint_u = k * adjoint_step + k * k * h * adjoint_shrinking
+    adjoint_h = k * k * u * adjoint_shrinking
+    by_logit = (1 - q) * (q + lapse * (q + u))  # of h; of u: -u h
+    adjoint_moderated = by_logit * adjoint_h - u * h * adjoint_u  # of k times the logit
+    gradient_odds = -u / (q + odds) * (adjoint_u + adjoint_h) if odds > 0 else 0.0
+    adjoint_k = u * adjoint_step + 2 * k * u * h * adjoint_shrinking + logit * adjoint_moderated
     adjoint_variance = -HALF_C * k * k * k * adjoint_k if variance > 0 else 0.0
     for i in range(n):
         adjoint[i] += k * adjoint_moderated * x[i]
@@ -136,6 +151,7 @@ def observe_back(weights, variance, x, choice, along, adjoint, adjoint_covarianc
         for j in range(n):
             both = adjoint_along[i] * x[j] + x[i] * adjoint_along[j]
             adjoint_covariance[i, j] += both / 2
+    return gradient_odds
 
 
 @njit

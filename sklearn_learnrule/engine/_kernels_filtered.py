@@ -1,7 +1,9 @@
 """Compiled unrolling of drifting weights that the policy-gradient rules move.
 
-As ``_kernels_policy_gradient``, inside the filter of ``_kernels_filter``. Two more rows of the
-parameters are the variances that every trial and a session's start add.
+As ``_kernels_policy_gradient``, inside the filter of ``_kernels_filter``. The last rows of the
+parameters tell which weights the rule sees, 1 or 0; the odds of lapses to the first and the second
+choice, each as its row's first number; and the variances that every trial and a session's start
+add.
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ from ._kernels_policy_gradient import OFFSET, learn_from
 from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
 from ._kernels_textbook import FORGETTING, RATE, side_of
 
-NOISE, SESSION_NOISE = -2, -1
+SEEN, ODDS, NOISE, SESSION_NOISE = -5, -4, -2, -1  # ODDS + side
 
 
 @njit
@@ -66,15 +68,18 @@ def unroll_filtered(kind, parameters, trials, n_observed, first, last, path, mem
     features, choice, reward, answer, session_start = trials
     n_weights = features.shape[2]
     covariance, transition, product = np.empty((3, n_weights, n_weights), path.dtype)
-    along, mean, steps, noise = np.empty((4, n_weights), path.dtype)
+    along, mean, steps, noise, seen = np.empty((5, n_weights), path.dtype)
     slope, by_logit = np.empty((2, n_weights + 1), path.dtype)
     for n in range(first, last):
         for t in range(n_observed[n]):
             x, y, row, later = features[n, t], choice[n, t], path[n, t], path[n, t + 1]
+            side = side_of(y)
             unpack(row, n_weights, covariance)
-            observe(row[:n_weights], covariance, x, y, along, mean)
-            signal = slopes(kind, y, reward[n, t], answer[n, t], mean, x, slope, by_logit)
-            fill_transition(parameters, side_of(y), signal, x, slope, steps, transition)
+            observe(row[:n_weights], covariance, x, y, parameters[ODDS + side, 0], along, mean)
+            for i in range(n_weights):
+                seen[i] = parameters[SEEN, i] * x[i]
+            signal = slopes(kind, y, reward[n, t], answer[n, t], mean, seen, slope, by_logit)
+            fill_transition(parameters, side, signal, x, slope, steps, transition)
             for i in range(n_weights):
                 later[i] = mean[i] + steps[i] * slope[0] - parameters[FORGETTING, i] * mean[i]
                 further = session_start[n, t] * parameters[SESSION_NOISE, i]
@@ -94,7 +99,7 @@ def unroll_filtered_back(
     covariance, transition, product, adjoint_covariance, adjoint_transition = np.zeros(
         (5, n_weights, n_weights), path.dtype
     )
-    along, mean, steps, adjoint_along, adjoint_steps = np.empty((5, n_weights), path.dtype)
+    along, mean, steps, seen, adjoint_along, adjoint_steps = np.empty((6, n_weights), path.dtype)
     slope, by_logit, adjoint_slope = np.empty((3, n_weights + 1), path.dtype)
     for n in range(first, last):
         initial = gradient_initial[n]  # of the path's row, (K + S,)
@@ -105,10 +110,13 @@ def unroll_filtered_back(
         for t in range(n_observed[n] - 1, -1, -1):
             x, y, row = features[n, t], choice[n, t], path[n, t]
             side = side_of(y)
+            odds = parameters[ODDS + side, 0]
             unpack(row, n_weights, covariance)
             variance = times(covariance, x, along)
-            observe(row[:n_weights], covariance, x, y, along, mean)
-            signal = slopes(kind, y, reward[n, t], answer[n, t], mean, x, slope, by_logit)
+            observe(row[:n_weights], covariance, x, y, odds, along, mean)
+            for i in range(n_weights):
+                seen[i] = parameters[SEEN, i] * x[i]
+            signal = slopes(kind, y, reward[n, t], answer[n, t], mean, seen, slope, by_logit)
             fill_transition(parameters, side, signal, x, slope, steps, transition)
             cut_adjoint(path[n, t + 1], n_weights, adjoint_covariance)
             for i in range(n_weights):
@@ -134,10 +142,11 @@ def unroll_filtered_back(
                 adjoint_logit += adjoint_slope[j] * by_logit[j]
             for i in range(n_weights):
                 kept = adjoint[i] * (1 - parameters[FORGETTING, i])
-                adjoint[i] = kept + adjoint_logit * x[i]
-            observe_back(
-                row[:n_weights], variance, x, y, along, adjoint, adjoint_covariance, adjoint_along
-            )
+                adjoint[i] = kept + adjoint_logit * seen[i]
+            gradient[ODDS + side, 0] += observe_back(
+                row[:n_weights], variance, x, y, odds, along, adjoint, adjoint_covariance,
+                adjoint_along,
+            )  # fmt: skip
             if is_cut(t, truncation):
                 adjoint[:] = 0
                 adjoint_covariance[:] = 0

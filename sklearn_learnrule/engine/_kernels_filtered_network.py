@@ -1,9 +1,10 @@
 """Compiled unrolling of drifting weights that a network moves.
 
-As ``_kernels_network``, inside the filter of ``_kernels_filter``. A trial has 1 + K rows: the
-network at the weights' mean, and with each weight a step on, which gives its slope. The memory goes
-on from the first of them. After the network's parameters come the variances that every trial
-(K) and a session's start (K) add.
+As ``_kernels_network``, inside the filter of ``_kernels_filter``. The network sees and moves the
+weights at ``places``, M of K; ``trials`` has their features, ``features`` those of all. A trial
+has 1 + M rows: the network at the weights' mean, and with each of its weights a step on, which
+gives its slope. The memory goes on from the first of them. After the network's parameters come
+the odds of lapses (2), and the variances that every trial (K) and a session's start (K) add.
 """
 
 from __future__ import annotations
@@ -29,47 +30,53 @@ from ._kernels_gru import new_memory, old_memory
 from ._kernels_layers import N_COLUMNS, add_gradient, copy, transpose
 from ._kernels_network import fill_inputs, last_output, pointers, step, step_back
 from ._kernels_state import BLOCK, adjoint_of_held, hold, is_cut, kernel
+from ._kernels_textbook import side_of
 from ._kernels_vector import pointer, shift
 
 
 @njit
-def fill_trial(network, layers, parameters, trials, mean, at, rows):
-    """Compute a trial's rows, whose first has its old memory."""
-    weights = pointer(mean)
-    for j in range(len(mean) + 1):
+def fill_trial(network, layers, parameters, trials, mean, places, own, at, rows):
+    """Compute a trial's rows, whose first has its old memory; ``own`` (M,) is room to work in."""
+    for i in range(len(places)):
+        own[i] = mean[places[i]]
+    weights = pointer(own)
+    for j in range(len(places) + 1):
         row = shift(rows, j * network.row_size)
         if j:
-            mean[j - 1] += SLOPE_STEP
+            own[j - 1] += SLOPE_STEP
             copy(old_memory(layers, rows), old_memory(layers, row), network.memory_width)
         fill_inputs(network, trials, weights, at, row)
         step(network, layers, parameters, row)
         if j:
-            mean[j - 1] -= SLOPE_STEP
+            own[j - 1] -= SLOPE_STEP
 
 
 @njit
-def fill_transition(network, layers, rows, transition):
-    """Fill F = 1 + the slope of the network's output."""
-    n = len(transition)
+def fill_transition(network, layers, rows, places, transition):
+    """Fill F = 1 + the slope of the network's output; of weights not its own, F stays 1."""
+    n = len(places)
     change = last_output(network, layers, rows)
     for j in range(n):
         moved = last_output(network, layers, shift(rows, (j + 1) * network.row_size))
         for i in range(n):
-            transition[i, j] = (moved[i] - change[i]) / SLOPE_STEP + (1.0 if i == j else 0.0)
+            slope = (moved[i] - change[i]) / SLOPE_STEP
+            transition[places[i], places[j]] = slope + (1.0 if i == j else 0.0)
 
 
 @kernel
 def unroll_filtered_network(
-    network, layers, parameters, variances, trials, n_observed, first, last, rows, path, memories
-):
+    network, layers, parameters, odds, variances, places, features, trials, n_observed, first,
+    last, rows, path, memories,
+):  # fmt: skip
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
-    features, choice, session_start = trials[0], trials[1], trials[4]
+    choice, session_start = trials[1], trials[4]
     n_trials, n_weights = features.shape[1:]
     n_blocks, m = memories.shape[1:]
     trials_, layers_, parameters_ = pointers(trials), pointer(layers), pointer(parameters)
     rows_, memories_ = pointer(rows), pointer(memories)
-    covariance, transition, product = np.empty((3, n_weights, n_weights), path.dtype)
-    along, mean, noise = np.empty((3, n_weights), path.dtype)
+    covariance, product = np.empty((2, n_weights, n_weights), path.dtype)
+    transition = np.eye(n_weights, dtype=path.dtype)
+    along, mean, noise, own = np.empty((4, n_weights), path.dtype)
     change = last_output(network, layers_, rows_)
     for n in range(first, last):
         rows[:] = 0
@@ -80,11 +87,14 @@ def unroll_filtered_network(
                 kept = shift(memories_, (n * n_blocks + t // BLOCK) * m)
                 copy(old_memory(layers_, rows_), kept, m)
             unpack(row, n_weights, covariance)
-            observe(row[:n_weights], covariance, features[n, t], choice[n, t], along, mean)
-            fill_trial(network, layers_, parameters_, trials_, mean, at, rows_)
-            fill_transition(network, layers_, rows_, transition)
+            x, y = features[n, t], choice[n, t]
+            observe(row[:n_weights], covariance, x, y, odds[side_of(y)], along, mean)
+            fill_trial(network, layers_, parameters_, trials_, mean, places, own, at, rows_)
+            fill_transition(network, layers_, rows_, places, transition)
+            later[:n_weights] = mean
+            for i in range(len(places)):
+                later[places[i]] += change[i]
             for i in range(n_weights):
-                later[i] = mean[i] + change[i]
                 noise[i] = variances[0, i] + session_start[n, t] * variances[1, i]
             spread(transition, covariance, noise, product)
             pack(covariance, n_weights, later)
@@ -95,12 +105,12 @@ def unroll_filtered_network(
 
 @kernel
 def unroll_filtered_network_back(
-    network, layers, parameters, trials, n_observed, first, last, path, memories,
-    truncation, n_steps, transposed, rows, deltas, adjoint_memory, further_memory,
-    upstream, gradient, gradient_variances, gradient_initial,
+    network, layers, parameters, odds, places, features, trials, n_observed, first, last,
+    path, memories, truncation, n_steps, transposed, rows, deltas, adjoint_memory, further_memory,
+    upstream, gradient, gradient_odds, gradient_variances, gradient_initial,
 ):  # fmt: skip
     """Fill ``gradient_initial`` (N, K + S) of some subjects; add their part to the gradients."""
-    features, choice, session_start = trials[0], trials[1], trials[4]
+    choice, session_start = trials[1], trials[4]
     n_trials, n_weights = features.shape[1:]
     n_blocks, m = memories.shape[1:]
     trials_, layers_, parameters_ = pointers(trials), pointer(layers), pointer(parameters)
@@ -108,11 +118,13 @@ def unroll_filtered_network_back(
     gradient_, memories_ = pointer(gradient), pointer(memories)
     memory_, further_ = pointer(adjoint_memory), pointer(further_memory)
     size = network.row_size
-    n_rows = n_weights + 1  # of a trial
-    covariance, transition, product, adjoint_covariance, adjoint_transition = np.zeros(
-        (5, n_weights, n_weights), path.dtype
+    n_own = len(places)
+    n_rows = n_own + 1  # of a trial
+    covariance, product, adjoint_covariance, adjoint_transition = np.zeros(
+        (4, n_weights, n_weights), path.dtype
     )
-    along, mean, adjoint_along = np.empty((3, n_weights), path.dtype)
+    transition = np.eye(n_weights, dtype=path.dtype)
+    along, mean, adjoint_along, own = np.empty((4, n_weights), path.dtype)
     transpose(network.n_layers, layers_, parameters_, transposed_)
     for n in range(first, last):
         initial = gradient_initial[n]  # of the path's row
@@ -125,11 +137,12 @@ def unroll_filtered_network_back(
             stop = min(start + BLOCK, n_observed[n])
             kept = shift(memories_, (n * n_blocks + start // BLOCK) * m)
             for t in range(start, stop):  # compute the block's rows again
-                row, here = path[n, t], shift(rows_, (t - start) * n_rows * size)
+                row, x, y = path[n, t], features[n, t], choice[n, t]
+                at, here = n * n_trials + t, shift(rows_, (t - start) * n_rows * size)
                 unpack(row, n_weights, covariance)
-                observe(row[:n_weights], covariance, features[n, t], choice[n, t], along, mean)
+                observe(row[:n_weights], covariance, x, y, odds[side_of(y)], along, mean)
                 copy(kept, old_memory(layers_, here), m)
-                fill_trial(network, layers_, parameters_, trials_, mean, n * n_trials + t, here)
+                fill_trial(network, layers_, parameters_, trials_, mean, places, own, at, here)
                 kept = new_memory(layers_, here)
             for t in range(stop - 1, start - 1, -1):
                 row, x, y = path[n, t], features[n, t], choice[n, t]
@@ -137,8 +150,8 @@ def unroll_filtered_network_back(
                 delta = shift(deltas_, (t - start) * n_rows * size)
                 unpack(row, n_weights, covariance)
                 variance = times(covariance, x, along)
-                observe(row[:n_weights], covariance, x, y, along, mean)
-                fill_transition(network, layers_, here, transition)
+                observe(row[:n_weights], covariance, x, y, odds[side_of(y)], along, mean)
+                fill_transition(network, layers_, here, places, transition)
                 cut_adjoint(path[n, t + 1], n_weights, adjoint_covariance)
                 for i in range(n_weights):
                     gradient_variances[0, i] += adjoint_covariance[i, i]
@@ -146,11 +159,12 @@ def unroll_filtered_network_back(
                 spread_back(transition, covariance, adjoint_covariance, adjoint_transition, product)
 
                 change = last_output(network, layers_, delta)
-                copy(pointer(adjoint), change, n_weights)
-                for j in range(n_weights):
+                for i in range(n_own):
+                    change[i] = adjoint[places[i]]
+                for j in range(n_own):
                     moved = last_output(network, layers_, shift(delta, (j + 1) * size))
-                    for i in range(n_weights):
-                        moved[i] = adjoint_transition[i, j] / SLOPE_STEP
+                    for i in range(n_own):
+                        moved[i] = adjoint_transition[places[i], places[j]] / SLOPE_STEP
                         change[i] -= moved[i]
                 for j in range(n_rows):
                     further_memory[:] = 0
@@ -159,14 +173,14 @@ def unroll_filtered_network_back(
                     step_back(
                         network, layers_, parameters_, transposed_, row_j, delta_j, adjoint_new
                     )
-                    for i in range(n_weights):
-                        adjoint[i] += delta_j[i]
+                    for i in range(n_own):
+                        adjoint[places[i]] += delta_j[i]
                     if j:
                         for i in range(m):
                             adjoint_memory[i] += further_memory[i]
-                observe_back(
-                    row[:n_weights], variance, x, y, along, adjoint, adjoint_covariance,
-                    adjoint_along,
+                gradient_odds[side_of(y)] += observe_back(
+                    row[:n_weights], variance, x, y, odds[side_of(y)], along, adjoint,
+                    adjoint_covariance, adjoint_along,
                 )  # fmt: skip
                 if is_cut(t, truncation):
                     adjoint[:] = 0

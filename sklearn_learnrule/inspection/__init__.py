@@ -14,6 +14,7 @@ from ._curves import (
     session_table,
     weight_trajectories,
 )
+from ._decomposition import variance_explained, weight_decomposition
 from ._histories import history_table
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._updates import update_table
@@ -29,5 +30,7 @@ __all__ = [
     "relative_log_likelihood",
     "session_table",
     "update_table",
+    "variance_explained",
+    "weight_decomposition",
     "weight_trajectories",
 ]

@@ -1,6 +1,7 @@
 """Displays, by scikit-learn's conventions; matplotlib is imported only when they draw."""
 
 from ._comparison import ComparisonDisplay
+from ._decomposition import DecompositionDisplay
 from ._history import HistoryDisplay
 from ._psychometric import PsychometricDisplay
 from ._recovery import RecoveryDisplay
@@ -10,6 +11,7 @@ from ._update import UpdateDisplay
 
 __all__ = [
     "ComparisonDisplay",
+    "DecompositionDisplay",
     "HistoryDisplay",
     "PsychometricDisplay",
     "RecoveryDisplay",

@@ -39,6 +39,7 @@ STYLE: dict[Any, float] = {
 }
 
 Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
+SESSION_STARTS: Entry = ("session starts", {"color": GREY, "marker": "|", "linestyle": ""})
 
 
 @contextmanager
@@ -128,6 +129,13 @@ def draw_line(
     if not strong.all():
         ax.plot(bands[x], bands["mean"], **{**line, "alpha": FAINT, "marker": ""})
     ax.plot(bands[x], bands["mean"].where(strong), **line)
+
+
+def mark_sessions(ax: Any, table: pd.DataFrame) -> None:
+    """Draw ticks at the foot where an animal's sessions open."""
+    trials = table.drop_duplicates("trial")
+    opens = trials.loc[trials["session"] != trials["session"].shift(), "trial"]
+    ax.vlines(opens, 0, 0.05, GREY, linewidth=0.6, transform=ax.get_xaxis_transform())
 
 
 def ordered_colors(n: int) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -60,6 +60,17 @@ def check_outcomes(table: pd.DataFrame) -> None:
                 f"but the table has {sorted(rewards.tolist())}: keep one, e.g. "
                 f"table[table['reward'] == {rewards[0]:g}]."
             )
+
+
+def choose_subjects(
+    table: pd.DataFrame, subjects: Sequence[Any] | None, max_subjects: int
+) -> tuple[list[Any], str]:
+    """Return the animals to draw, by default the first, and a note if there are others."""
+    there = list(table["subject"].unique())
+    chosen = there[:max_subjects] if subjects is None else list(subjects)
+    if unknown := [subject for subject in chosen if subject not in there]:
+        raise ValueError(f"subjects should be some of {there}, got {unknown[0]!r}.")
+    return chosen, f"{len(chosen)} of {len(there)} animals" if len(chosen) < len(there) else ""
 
 
 def split_models(table: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -9,8 +9,19 @@ from typing import Any
 import pandas as pd
 
 from ..inspection import band, weight_trajectories
-from ._style import BLACK, COLORS, GREY, Entry, draw_line, grid, key, label_outer
-from ._tables import names_after, split_models, weight_label
+from ._style import (
+    BLACK,
+    COLORS,
+    GREY,
+    SESSION_STARTS,
+    Entry,
+    draw_line,
+    grid,
+    key,
+    label_outer,
+    mark_sessions,
+)
+from ._tables import choose_subjects, names_after, split_models, weight_label
 
 TRUTH = {"color": BLACK, "linewidth": 0.6}
 
@@ -91,10 +102,7 @@ class WeightTrajectoryDisplay:
         max_subjects : int, default=12
             How many are drawn at most where ``subjects`` is None; the key tells of how many.
         """
-        there = list(self.table["subject"].unique())
-        chosen = there[:max_subjects] if subjects is None else list(subjects)
-        if unknown := [subject for subject in chosen if subject not in there]:
-            raise ValueError(f"subjects should be some of {there}, got {unknown[0]!r}.")
+        chosen, note = choose_subjects(self.table, subjects, max_subjects)
         models, weights = list(split_models(self.table)), self._weights(weight)
         lines = dict(zip(product(models, weights), cycle(COLORS), strict=False))
         label = "policy weight" if len(weights) > 1 else weight_label(weights[0])
@@ -103,8 +111,7 @@ class WeightTrajectoryDisplay:
             for (model, name), color in lines.items()
         ]
         entries += [] if self.truth is None else [("truth", TRUTH)]
-        entries.append(("session starts", {"color": GREY, "marker": "|", "linestyle": ""}))
-        note = f"{len(chosen)} of {len(there)} animals" if len(chosen) < len(there) else ""
+        entries.append(SESSION_STARTS)
         with grid(ax, len(chosen), height=1.2, sharex=True, sharey=True) as axes:
             for panel, subject in zip(axes.flat, chosen, strict=False):
                 panel.set_title(subject)
@@ -133,6 +140,4 @@ class WeightTrajectoryDisplay:
         if self.truth is not None:
             true = self.truth.xs(subject, level="subject")[list({name for _, name in lines})]
             panel.plot(true.index.get_level_values("trial"), true, **TRUTH)
-        trials = here.drop_duplicates("trial")
-        opens = trials.loc[trials["session"] != trials["session"].shift(), "trial"]
-        panel.vlines(opens, 0, 0.05, GREY, linewidth=0.6, transform=panel.get_xaxis_transform())
+        mark_sessions(panel, here)

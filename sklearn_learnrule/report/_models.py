@@ -56,6 +56,11 @@ class Model:
     def remembers(self) -> bool:
         return any(rule.memory_size for fit in self.rules for rule in fit.rules)
 
+    @property
+    def drifts(self) -> bool:
+        """Whether noise moves the weights beside the rule."""
+        return all(fit.final.process_noise is not None for fit in self.rules)
+
     @cached_property
     def learns(self) -> bool:
         """Whether any trial changes the weights."""

@@ -83,7 +83,7 @@ class Exhibit:
     name: str  # of its files
     how: str
     make: Maker
-    needs: str = ""  # "rule", "learning" or "memory": what a model is to have
+    needs: str = ""  # "rule", "noise", "learning" or "memory": what a model is to have
     together: bool = False  # whether one picture shows all models, if each is one fit
     joined: bool = False  # whether the models' tables are put into one
 
@@ -148,6 +148,8 @@ def _lacks(model: Model, needs: str) -> str:
         return ""
     if not model.rules:
         return "has no learning rule to look at"
+    if needs == "noise":
+        return "" if model.drifts else "has no process noise: its rule alone moves the weights"
     if needs != "rule" and not model.learns:
         return "does not learn: no trial changes its weights"
     if needs == "memory" and not model.remembers:

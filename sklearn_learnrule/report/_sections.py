@@ -10,9 +10,10 @@ import pandas as pd
 import torch
 
 from .._sequences import subjects_of
-from ..inspection import asymmetry_table, band, nearest_rules, session_table
+from ..inspection import asymmetry_table, band, nearest_rules, session_table, variance_explained
 from ..inspection._fits import Fit, RuleFit, _final_step
 from ..plotting import (
+    DecompositionDisplay,
     HistoryDisplay,
     PsychometricDisplay,
     SessionCurveDisplay,
@@ -98,6 +99,27 @@ def _trajectories(model: Model, question: Question) -> Iterator[Part]:
     display = WeightTrajectoryDisplay.from_estimator(model.fits, question.X)
     alt = "Policy weights over trials, a panel for each animal"
     yield picture(display.figure_, alt, display.table)
+
+
+def _learning_and_noise(model: Model, question: Question) -> Iterator[Part]:
+    display = DecompositionDisplay.from_estimator(model.fits, question.X, question.y)
+    alt = "Policy weights over trials, and what of them is by the rule and by noise"
+    yield picture(display.figure_, alt, display.table, "trajectories")
+    seed = question.random_state
+    table = variance_explained(model.fits, question.X, question.y, random_state=seed)
+    cell = ["subject", "weight"]
+    shares = table.groupby(cell, sort=False)[["rule", "lower", "upper"]].mean().dropna()  # of fits
+    texts = [
+        "{} [{},\u00a0{}]".format(*(written(value, ".0%") for value in row))
+        for row in shares.to_numpy()
+    ]
+    shown = pd.Series(texts, shares.index).unstack("weight", sort=False)
+    yield Table(as_written(shown.fillna("").reset_index()), table)
+    weight = model.rules[0].weight_names[0]
+    share = shares["rule"].get(("all", weight), np.nan)
+    if 0 <= share <= 1:
+        change = f"of the change of the {weight} weight"
+        yield Headline(f"{model.name} explains {share:.0%} {change}, noise the rest.")
 
 
 def _psychometrics(model: Model, question: Question) -> Iterator[Part]:
@@ -241,7 +263,17 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "the stimulus, and its bias. Ticks at the foot open sessions.",
             _trajectories,
             "rule",
-        )
+        ),
+        Exhibit(
+            "learning_and_noise",
+            "How much of it is learning: the weights (black, with 90% bands), where the rule alone "
+            "would have brought them on the same trials (blue), and what noise has added (red). In "
+            "the table, the share of a weight's variance over trials that the rule explains, with "
+            "95% intervals that take the fit as it is. Above 100%, the rule alone would have gone "
+            "farther than the weight did; below 0, the other way.",
+            _learning_and_noise,
+            "noise",
+        ),
     ],
     "Choices": [
         Exhibit(

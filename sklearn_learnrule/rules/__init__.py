@@ -5,8 +5,10 @@ from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
-from .filtered import LEARNED, FilteredRule, ProcessNoise, filtered_logit, observe, unpack
+from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, unpack
+from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates, lapsing_logit
 from .networks import DNNRule, RNNRule
+from .partial import PartialRule
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
 
@@ -31,7 +33,9 @@ __all__ = [
     "DNNRule",
     "EligibilityRule",
     "FilteredRule",
+    "Lapses",
     "LearningRule",
+    "PartialRule",
     "PredictMaxRule",
     "ProcessNoise",
     "QLearningRule",
@@ -42,6 +46,10 @@ __all__ = [
     "Trial",
     "choice_probability",
     "filtered_logit",
+    "lapse_odds",
+    "lapse_rates",
+    "lapsing_logit",
+    "mover",
     "observe",
     "unpack",
 ]

@@ -80,6 +80,10 @@ class LearningRule(nn.Module):
         slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
         return update[:, 0], slope, new_memory.view(n, k + 1, -1)[:, 0]
 
+    def textbook_parameters(self) -> dict[str, Tensor]:
+        """Return the parameters under their textbook names."""
+        return {name: getattr(self, name) for name in self.textbook_names}
+
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
         """Return the memory before the first trial, (N, M), of ``like``'s type and device."""
         return like.new_zeros(n_subjects, self.memory_size)

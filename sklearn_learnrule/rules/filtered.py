@@ -7,11 +7,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
 
 from ._contract import LearningRule, Trial
 from ._textbook import Numbers, nonnegative
+from .lapses import LEARNED, Lapses, log_odds
+from .partial import PartialRule
 
-LEARNED = "learned"
 MAX_COVARIANCE = 1e6  # far beyond sense; so that a search that strays there finds its way back
 STARTS = {"process_noise": 0.05, "session_noise": 0.2, "initial_std": 0.5}
 
@@ -84,6 +86,12 @@ class FilteredRule(LearningRule):
         k = (1 + pi / 8 x'Px)^(-1/2),  p = sigmoid(k w.x)       p = P(y = 1)
         w <- w + k (y - p) P x,        P <- P - k^2 p (1 - p) (P x) (P x)'
 
+    Where choices may be lapses, the one made tells less, and a surprise may even widen what is
+    known. With e = 2 y - 1, o the odds of a lapse to y (against none), q = p or 1 - p the chance of
+    y but for lapses, and l = o / (q + o) that of its being one,
+
+        u = (1 - l) (1 - q),   w <- w + k e u P x,   P <- P - k^2 u (q - l (1 - q)) (P x) (P x)'
+
     Then the rule moves it, by its slope at the mean, and noise widens it:
 
         w <- w + f(w, trial),          P <- F P F' + diag(variance),   F = 1 + df/dw
@@ -96,17 +104,25 @@ class FilteredRule(LearningRule):
     Minka (2001), Expectation propagation; MacKay (1992), Neural Computation 4(5), for k.
     """
 
-    def __init__(self, rule: LearningRule, noise: ProcessNoise) -> None:
+    def __init__(
+        self, rule: LearningRule, noise: ProcessNoise, lapses: Lapses | None = None
+    ) -> None:
         size = rule.n_weights * (rule.n_weights + 1) // 2
         super().__init__(rule.n_weights, size + rule.memory_size)
         self.shown_memory = size
         self.uses_answer = rule.uses_answer
         self.rule = rule
         self.noise = noise
+        self.lapses = lapses
+
+    @property
+    def odds(self) -> Tensor | None:
+        """Those of lapses, (2,), if there are any."""
+        return None if self.lapses is None else self.lapses.odds
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         packed, own = memory[:, : self.shown_memory], memory[:, self.shown_memory :]
-        mean, covariance = observe(weights, unpack(packed), trial.features, trial.choice)
+        mean, covariance = observe(weights, unpack(packed), trial.features, trial.choice, self.odds)
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT  # (N, K, K)
@@ -120,15 +136,32 @@ class FilteredRule(LearningRule):
         return torch.cat([packed, self.rule.initial_memory(n_subjects, like)], -1)
 
 
+def mover(rule: LearningRule) -> tuple[LearningRule, Tensor]:
+    """Return what moves weights in a filter, in a partial rule, or both; and their places, (K,)."""
+    inner = rule.rule if isinstance(rule, FilteredRule) else rule
+    if isinstance(inner, PartialRule):
+        return inner.rule, inner.learned
+    return inner, torch.arange(rule.n_weights)
+
+
 def observe(
-    mean: Tensor, covariance: Tensor, features: Tensor, choice: Tensor
+    mean: Tensor, covariance: Tensor, features: Tensor, choice: Tensor, odds: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return mean (N, K) and covariance (N, K, K) of the weights after a choice is seen."""
+    """Return mean (N, K) and covariance (N, K, K) of the weights after a choice is seen.
+
+    ``odds`` are those of lapses to the first and the second choice, (2,), if there are any.
+    """
     along = (covariance @ features[..., None])[..., 0]  # P x, (N, K)
-    k = moderation((along * features).sum(-1))
-    p = torch.sigmoid(k * (mean * features).sum(-1))
-    shrunk = (k * k * p * (1 - p))[:, None, None] * along[:, :, None] * along[:, None, :]
-    return mean + (k * (choice - p))[:, None] * along, covariance - shrunk
+    k = (2 * choice - 1) * moderation((along * features).sum(-1))
+    logit = k * (mean * features).sum(-1)  # of the choice made, but for lapses
+    expected, surprise = torch.sigmoid(logit), torch.sigmoid(-logit)
+    if odds is not None:
+        first, second = log_odds(odds)
+        of_lapse = torch.where(choice > 0.5, second, first) - logsigmoid(logit)
+        expected = expected - surprise * torch.sigmoid(of_lapse)
+        surprise = surprise * torch.sigmoid(-of_lapse)
+    shrunk = (k * k * surprise * expected)[:, None, None] * along[:, :, None] * along[:, None, :]
+    return mean + (k * surprise)[:, None] * along, covariance - shrunk
 
 
 def moderation(variance: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from ..rules import LearningRule, Trial, choice_probability
+from ..rules import LearningRule, Trial, choice_probability, lapse_rates
 
 UpdateFunction = Callable[[NDArray[np.float64], Trial], Any]
 
@@ -61,6 +61,7 @@ def simulate_learning(
     *,
     process_noise: ArrayLike = 0.0,
     session_noise: ArrayLike = 0.0,
+    lapses: float | Sequence[float] = 0.0,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -77,10 +78,13 @@ def simulate_learning(
         the rule.
     session_noise : float or array of shape (K,), default=0
         That of a further step where a session opens.
+    lapses : float or pair of floats, default=0
+        Rates at which the first and the second choice are made whatever the weights say.
     """
     n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     every, further = np.square(process_noise), np.square(session_noise)  # variances
+    lapses_to_first, lapses_to_second = lapse_rates(lapses).numpy()
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
@@ -92,6 +96,7 @@ def simulate_learning(
             stimulus, answer = task.show(t)
             features = torch.as_tensor(np.column_stack([stimulus, np.ones(n_subjects)]))
             p = choice_probability(weights, features).numpy()
+            p = lapses_to_second + (1 - lapses_to_first - lapses_to_second) * p
             choice = random_state.random_sample(n_subjects) < p
             reward = task.reward(t, choice == answer)
             seen.append((stimulus, choice, reward, answer, weights.numpy()))

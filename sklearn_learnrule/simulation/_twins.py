@@ -39,8 +39,9 @@ def simulate(
 ) -> Any:
     """Let digital twins do a task: animals that choose and learn as a fitted estimator does.
 
-    A twin starts with the fitted initial weights, chooses with its policy's probabilities, is
-    paid for its own choices, and its weights move by the fitted rule. What follows is its own.
+    A twin starts with the fitted initial weights, chooses with its policy's probabilities, lapses
+    as often as the animals, is paid for its own choices, and its weights move by the fitted rule.
+    What follows is its own.
 
     Parameters
     ----------
@@ -150,12 +151,14 @@ class Twin:
         if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
             rule = RewardTellsAnswer(rule)
         start = np.tile(self.initial_weights.mean(0), (len(experiment.subjects), 1))
-        noise = {}
+        beside: dict[str, Any] = {}
         if self.estimator.process_noise is not None:
             start = rng.normal(start, self.estimator.initial_std_)
             names = ("process_noise", "session_noise")
-            noise = {name: getattr(self.estimator, f"{name}_") for name in names}
-        simulation = simulate_learning(rule, view, start, experiment.opens, rng, **noise)
+            beside = {name: getattr(self.estimator, f"{name}_") for name in names}
+        if self.estimator.lapses is not None:
+            beside["lapses"] = self.estimator.lapse_rates_
+        simulation = simulate_learning(rule, view, start, experiment.opens, rng, **beside)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
             subject, trial = np.argwhere(astray)[0]

@@ -1,0 +1,52 @@
+"""A rule for some of the policy's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ._contract import LearningRule, Trial
+
+
+class PartialRule(LearningRule):
+    """Another rule, of some of the policy's weights; the others it neither sees nor moves.
+
+    What the other rule is told of a trial is the features of its own weights; where it asks for
+    P(y = 1), that is what these weights alone would choose.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    learned : sequence of int
+        The places of the rule's weights among the policy's, ascending.
+    n_weights : int
+        K, the number of the policy's weights.
+    """
+
+    learned: Tensor
+
+    def __init__(self, rule: LearningRule, learned: Sequence[int], n_weights: int) -> None:
+        super().__init__(n_weights, rule.memory_size)
+        if len(learned) != rule.n_weights:
+            raise ValueError(f"The rule moves {rule.n_weights} weights, got places {learned}.")
+        self.uses_answer = rule.uses_answer
+        self.rule = rule
+        self.register_buffer("learned", torch.tensor(learned), persistent=False)
+
+    def textbook_parameters(self) -> dict[str, Tensor]:
+        """Return the other rule's."""
+        return self.rule.textbook_parameters()
+
+    def part(self, weights: Tensor, trial: Trial) -> tuple[Tensor, Trial]:
+        """Return what the other rule sees of weights and features, (..., K) each."""
+        seen = trial.features.index_select(-1, self.learned)
+        return weights.index_select(-1, self.learned), trial._replace(features=seen)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        update, memory = self.rule(*self.part(weights, trial), memory)
+        return torch.zeros_like(weights).index_copy(-1, self.learned, update), memory
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        return self.rule.initial_memory(n_subjects, like)

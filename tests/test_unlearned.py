@@ -1,0 +1,93 @@
+"""Weights of the policy that the rule neither sees nor moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.pipeline import make_pipeline
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+
+LATER = ["choice_back", "win_stay", "stimulus_back"]
+QUICK = {"max_epochs": 20, "lr": 0.01, "n_ensemble": 1, "hidden_sizes": (8,), "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    X, y, _ = lr.make_design(make_learning_cohort(6, 200, random_state=0))
+    return lr.PolicyRegressors().fit_transform(X), y
+
+
+def test_a_column_of_zeros_that_the_rule_does_not_see_changes_nothing(cohort):
+    X, y = cohort
+    plain = X.drop(columns=LATER)
+    wide = plain.assign(zeros=0.0)
+    expected = lr.ReinforceRuleEstimator(forgetting=True).fit(plain, y)
+    found = lr.ReinforceRuleEstimator(forgetting=True, unlearned=["zeros"]).fit(wide, y)
+    assert_allclose(found.decision_function(wide), expected.decision_function(plain), atol=1e-4)
+    assert_allclose(found.learning_rate_, expected.learning_rate_, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lr.ReinforceRuleEstimator(),
+        lr.QLearningRuleEstimator(),
+        lr.ActorCriticRuleEstimator(),
+        lr.DNNRuleEstimator(**QUICK),
+        lr.RNNRuleEstimator(**QUICK),
+    ],
+    ids=lambda rule: type(rule).__name__,
+)
+def test_unlearned_weights_stay_and_tell_the_rule_nothing(rule, cohort):
+    X, y = cohort
+    rule.set_params(unlearned=LATER).fit(X, y)
+    weights = rule.predict_weights(X)
+    assert (weights[LATER].nunique() == 1).all() and (weights[LATER] != 0).all(axis=None)
+    assert weights["stimulus"].nunique() > 1
+    others = X.assign(**{name: np.random.RandomState(0).permutation(X[name]) for name in LATER})
+    assert_allclose(rule.predict_weights(others), weights)
+    assert np.ptp(rule.decision_function(others) - rule.decision_function(X)) > 0.01
+
+
+@pytest.mark.parametrize("rule", [lr.ReinforceRuleEstimator(), lr.RNNRuleEstimator(**QUICK)])
+def test_unlearned_weights_drift_with_noise(rule, cohort):
+    X, y = cohort
+    rule.set_params(unlearned=LATER, process_noise=0.05).fit(X, y)
+    assert (rule.predict_weights(X)[LATER].nunique() > 100).all()
+    assert rule.smooth_weights(X, y).shape == (len(X), 5)
+
+
+def test_only_learned_weights_have_parameters_of_the_rule(cohort):
+    X, y = cohort
+    rule = lr.ReinforceRuleEstimator(side_specific=True, unlearned=LATER).fit(X, y)
+    assert rule.learning_rate_.shape == (2, 2) and rule.initial_weights_.shape == (5,)
+    of_rate = rule.summary_.query("parameter == 'learning_rate'")
+    assert of_rate[["side", "weight"]].to_numpy().tolist() == [
+        ["left", "stimulus"], ["left", "bias"], ["right", "stimulus"], ["right", "bias"]
+    ]  # fmt: skip
+    of_start = rule.summary_.query("parameter == 'initial_weights'")
+    assert of_start["weight"].tolist() == ["stimulus", *LATER, "bias"]
+
+
+def test_regressors_come_and_stay_unlearned_in_a_pipeline(cohort):
+    X, y = cohort
+    rule = lr.ReinforceRuleEstimator(unlearned=LATER)
+    pipeline = make_pipeline(lr.PolicyRegressors(), rule).fit(X.drop(columns=LATER), y)
+    assert_allclose(pipeline.predict_proba(X.drop(columns=LATER)), rule.fit(X, y).predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("unlearned", "message"),
+    [
+        (["stimulos"], r"unlearned should be a list of weights among \['stimulus', .*'stimulos'"),
+        ("choice_back", "unlearned should be a list of weights among .*, got 'choice_back'"),
+        (["stimulus", *LATER, "bias"], "leaves ReinforceRuleEstimator no weight to learn"),
+    ],
+)
+def test_wrong_names_get_a_clear_sentence(unlearned, message, cohort):
+    X, y = cohort
+    with pytest.raises(ValueError, match=message):
+        lr.ReinforceRuleEstimator(unlearned=unlearned).fit(X, y)
