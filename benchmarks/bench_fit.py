@@ -14,13 +14,16 @@ from typing import Any
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 
-EPOCHS = 1000
+NOISY: dict[str, Any] = {"process_noise": "learned"}
 FITS: dict[str, Any] = {
     "REINFORCE, to convergence": lr.ReinforceRuleEstimator(),
     "REINFORCE, nonnegative, to convergence": lr.ReinforceRuleEstimator(baseline="nonnegative"),
     "PredictMax, to convergence": lr.PredictMaxRuleEstimator(),
-    f"DNN, {EPOCHS} epochs": lr.DNNRuleEstimator(max_epochs=EPOCHS, random_state=0),
-    f"RNN, {EPOCHS} epochs": lr.RNNRuleEstimator(max_epochs=EPOCHS, random_state=0),
+    "DNN, three networks": lr.DNNRuleEstimator(random_state=0),
+    "RNN, three networks": lr.RNNRuleEstimator(random_state=0),
+    "REINFORCE with noise, to convergence": lr.ReinforceRuleEstimator(**NOISY),
+    "DNN with noise, three networks": lr.DNNRuleEstimator(**NOISY, random_state=0),
+    "RNN with noise, three networks": lr.RNNRuleEstimator(**NOISY, random_state=0),
 }
 COMPARISON: dict[str, Any] = {
     "constant": lr.ConstantRuleEstimator(),

@@ -32,13 +32,18 @@ from sklearn_learnrule.inspection import (
     nearest_rules,
     variance_explained,
 )
-from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay, WeightTrajectoryDisplay
+from sklearn_learnrule.plotting import (
+    DecompositionDisplay,
+    HistoryDisplay,
+    UpdateDisplay,
+    WeightTrajectoryDisplay,
+)
 
 KEYS = ["weight", "parameter"]
 LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)
 N_REFITS = 12
-ONE: dict[str, Any] = {"n_ensemble": 1, "random_state": 0}
-BRIEF = ONE | {"lr": 3e-3, "max_epochs": 60, "batch_size": 2}  # as in reproduce_ibl.py
+ONE: dict[str, Any] = {"n_ensemble": 1, "random_state": 0, "max_epochs": 400}
+BRIEF = ONE | {"lr": 3e-3, "max_epochs": 60}  # as in reproduce_ibl.py
 NOISY = {"process_noise": "learned"}
 MODELS = {
     f"{name}{', noise' * bool(noise)}": make_pipeline(lr.TanhContrast(), rule(**how, **noise))
@@ -134,7 +139,9 @@ def show(title: str, table: pd.DataFrame, digits: int) -> None:
 # ------------------------------------------------------------------------------ the pictures
 
 
-def draw(fits: dict[str, tuple[Any, list[Any]]], X: pd.DataFrame, folder: Path) -> None:
+def draw(
+    fits: dict[str, tuple[Any, list[Any]]], X: pd.DataFrame, y: pd.Series, folder: Path
+) -> None:
     """Save the README's pictures."""
     _, dnn_refits = fits["DNN"]
     rnn, rnn_refits = fits["RNN"]
@@ -146,6 +153,10 @@ def draw(fits: dict[str, tuple[Any, list[Any]]], X: pd.DataFrame, folder: Path) 
     some = X.loc[list(MICE_DRAWN)]
     display = WeightTrajectoryDisplay.from_estimator(rnn, some, subjects=MICE_DRAWN)
     save(display, folder / "mice_weights.png")
+    drifting, _ = fits["REINFORCE, noise"]
+    some_y = y.loc[list(MICE_DRAWN)]
+    display = DecompositionDisplay.from_estimator(drifting, some, some_y, subjects=MICE_DRAWN)
+    save(display, folder / "mice_drift.png")
 
 
 def save(display: Any, file: Path) -> None:
@@ -157,7 +168,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", help="the mice's trials, read by load_ibl_trials")
     parser.add_argument("--fits", type=Path, default=Path("mice_rules_fits"))
-    parser.add_argument("--pictures", type=Path, help="the folder for three pictures")
+    parser.add_argument("--pictures", type=Path, help="the folder for four pictures")
     arguments = parser.parse_args()
     trials = load_ibl_trials(arguments.file, processing="published")
     X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
@@ -179,7 +190,7 @@ def main() -> None:
     shares = variance_explained(noisy, X, y)
     show("Share of the weights' changes that is the rule's", shares.drop(columns="noise"), 2)
     if arguments.pictures:
-        draw(fits, X, arguments.pictures)
+        draw(fits, X, y, arguments.pictures)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import IBL_COLUMNS, load_ibl_trials, make_learning_cohort
 
 # A tenth of the default training: the ranking of the rules is clear by then.
-QUICK: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 300, "lr": 3e-3, "random_state": 0}
+QUICK: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3, "random_state": 0}
 RULES: dict[str, Any] = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE": lr.ReinforceRuleEstimator(),

@@ -35,18 +35,18 @@ TRAINING_PARAMETERS = """\
 optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
 lr : float or None, default=None
     Learning rate of the optimizer; None: .001 for "adam", 1 for "lbfgs".
-max_epochs : int, default=50, of networks 1000
+max_epochs : int, default=50, of networks 200
     Passes over all subjects. An "lbfgs" epoch is up to 20 iterations.
 tol : float, default=1e-8
     "lbfgs" has converged when an epoch gains less than this, in nats per trial.
-batch_size : int, default=-1
+batch_size : int, default=-1, of networks 2
     Subjects per gradient step; -1: all.
 early_stopping : bool, default=False
     Whether subjects are held out first, to find the epoch at which their loss is lowest; then all
     are fitted for as many epochs.
 validation_fraction : float, default=0.2
     Share of subjects held out for early stopping, at least one.
-n_iter_no_change : int, default=20, of networks 100
+n_iter_no_change : int, default=20, of networks 30
     Epochs without improvement after which that search stops.
 device : str, default="auto"
     A torch device; "auto" takes a GPU if torch sees one.

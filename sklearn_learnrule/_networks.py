@@ -31,12 +31,14 @@ class NetworkTraining:
     """The parameters of networks' training.
 
     Chosen on training animals of the IBL data and simulated cohorts (benchmarks/README.md): small
-    steps for long predict other animals better than large ones that fit the same animals alike.
+    steps for long predict other animals better than large ones that fit the same animals alike, and
+    steps by two animals at a time as well as by all.
     """
 
     optimizer: str = "adam"
-    max_epochs: int = 1000
-    n_iter_no_change: int = 100
+    max_epochs: int = 200
+    batch_size: int = 2
+    n_iter_no_change: int = 30
     truncation: int | None = 500
     n_ensemble: int = 3
     weight_decay: float = 0.3

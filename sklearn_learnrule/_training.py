@@ -86,7 +86,9 @@ def train(
     stopping_history, n_epochs = None, how.max_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
-        stopping_history = _fit(deepcopy(model), fitted, how, device, n_epochs, held_out).history
+        with torch.random.fork_rng(devices=[]):  # the fit to come draws as if there were no search
+            search = _fit(deepcopy(model), fitted, how, device, n_epochs, held_out)
+        stopping_history = search.history
         losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
         n_epochs = int(np.argmin(losses)) + 1
     net = _fit(model, dataset, how, device, n_epochs)

@@ -122,8 +122,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     session_input: bool = True
     answer_input: bool = True
     engine: str = "auto"
-    lr: float | None = 0.01  # at .003 it has hardly begun to learn after 300 epochs
-    max_epochs: int = 300
+    lr: float | None = 0.01  # it needs larger steps than rules do
 
     _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + TRAINING_PARAMETERS.replace(
         "lr : float or None, default=None", "lr : float or None, default=0.01"

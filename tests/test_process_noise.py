@@ -11,6 +11,7 @@ from scipy.special import expit, log_expit
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
+from sklearn_learnrule._fitted import copy_models
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.rules import (
     FilteredRule,
@@ -230,6 +231,13 @@ def test_wrong_noise_gets_a_clear_sentence(cohort):
         rule(process_noise=-1).fit(X, y)
     with pytest.raises(ValueError, match="process_noise is None: fit with process_noise='learned'"):
         rule().fit(X, y).smooth_weights(X, y)
+
+
+def test_a_copied_model_filters_by_its_own_parameters(fitted):
+    (model,) = copy_models(fitted)
+    assert model.dynamics.rule is model.rule and model.dynamics.noise is model.noise
+    assert model.dynamics is model.dynamics  # by which the parallel engine knows it again
+    assert model.rule is not fitted.net_.module_.rule
 
 
 def test_a_covariance_is_packed_by_its_lower_triangle():
