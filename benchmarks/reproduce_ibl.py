@@ -80,6 +80,7 @@ SIDES = lr.PolicyRegressors(
 HISTORY = lr.PolicyRegressors(split_sides=True)
 FORGETS: dict[str, Any] = {"forgetting": True}
 # Of what came before, REINFORCE's weights only drift: so it fits the training mice better.
+ALONE = {"n_ensemble": 1}  # networks of six weights take their time
 HABITS = FORGETS | {"unlearned": ["choice_back", "win_stay", "stimulus_back"]}
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
 MODELS = {
@@ -103,8 +104,8 @@ MODELS = {
         for name, estimator, parameters in (
             ("no rule", lr.ConstantRuleEstimator, {}),
             ("REINFORCE", lr.ReinforceRuleEstimator, HABITS if regressors is HISTORY else FORGETS),
-            ("DNN", lr.DNNRuleEstimator, {}),
-            ("RNN", lr.RNNRuleEstimator, {}),
+            ("DNN", lr.DNNRuleEstimator, ALONE if regressors is HISTORY else {}),
+            ("RNN", lr.RNNRuleEstimator, ALONE if regressors is HISTORY else {}),
         )
     },
 }

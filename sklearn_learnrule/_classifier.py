@@ -35,8 +35,9 @@ TRAINING_PARAMETERS = """\
 optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
 lr : float or None, default=None
     Learning rate of the optimizer; None: .001 for "adam", 1 for "lbfgs".
-max_epochs : int, default=50, of networks 200
-    Passes over all subjects. An "lbfgs" epoch is up to 20 iterations.
+max_epochs : int or None, default=50, of networks None
+    Passes over all subjects. An "lbfgs" epoch is up to 20 iterations. None: 200 for subjects of
+    2,000 trials, more or less by the root of their trials, as many trials take longer to overfit.
 tol : float, default=1e-8
     "lbfgs" has converged when an epoch gains less than this, in nats per trial.
 batch_size : int, default=-1, of networks 2
@@ -69,7 +70,7 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     optimizer: str = "lbfgs"
     lr: float | None = None
-    max_epochs: int = 50
+    max_epochs: int | None = 50
     tol: float = 1e-8
     batch_size: int = -1
     early_stopping: bool = False
@@ -185,10 +186,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _warn_if_cut_short(self) -> None:
         converged = dict(self.net_.callbacks_).get("converged")
-        cut_short = self.n_iter_ >= self.max_epochs  # and not ended by early stopping
+        cut_short = self.n_iter_ >= self.net_.most_epochs  # and not ended by early stopping
         if converged is not None and cut_short and not converged.misses_:
             warnings.warn(
-                f"{type(self).__name__} has not converged after {self.max_epochs} epochs: raise "
+                f"{type(self).__name__} has not converged after {self.net_.most_epochs} epochs: raise "
                 "max_epochs, or give fewer parameters to so little data.",
                 ConvergenceWarning,
                 stacklevel=3,

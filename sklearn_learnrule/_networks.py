@@ -36,7 +36,7 @@ class NetworkTraining:
     """
 
     optimizer: str = "adam"
-    max_epochs: int = 200
+    max_epochs: int | None = None
     batch_size: int = 2
     n_iter_no_change: int = 30
     truncation: int | None = 500

@@ -41,7 +41,7 @@ class TrainingParameters(Protocol):
 
     optimizer: str
     lr: float | None
-    max_epochs: int
+    max_epochs: int | None
     tol: float
     batch_size: int
     early_stopping: bool
@@ -63,8 +63,9 @@ def check_training(how: TrainingParameters) -> None:
     if how.optimizer == "lbfgs" and how.batch_size != -1:
         raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
     for name in ("max_epochs", "n_iter_no_change", "n_ensemble"):
-        if getattr(how, name) < 1:
-            raise ValueError(f"{name} should be at least 1, got {getattr(how, name)}.")
+        value = getattr(how, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} should be at least 1, got {value}.")
     if not how.gradient_clip_value > 0:
         raise ValueError(f"gradient_clip_value should be above 0, got {how.gradient_clip_value}.")
     if how.batch_size != -1 and how.batch_size < 1:
@@ -83,7 +84,8 @@ def train(
     With early stopping, subjects that are held out tell after how many epochs to stop; then all
     are fitted, so that none is lost.
     """
-    stopping_history, n_epochs = None, how.max_epochs
+    most_epochs = how.max_epochs or epochs_for(dataset)
+    stopping_history, n_epochs = None, most_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
         with torch.random.fork_rng(devices=[]):  # the fit to come draws as if there were no search
@@ -92,10 +94,15 @@ def train(
         losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
         n_epochs = int(np.argmin(losses)) + 1
     net = _fit(model, dataset, how, device, n_epochs)
-    net.stopping_history = stopping_history
+    net.stopping_history, net.most_epochs = stopping_history, most_epochs
     for _, callback in net.callbacks_:
         vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
     return net
+
+
+def epochs_for(dataset: SequenceDataset) -> int:
+    """Return how many passes suit a network: 200 for 2,000 trials a subject, by their root."""
+    return max(1, round(200 * np.sqrt(dataset.lengths.mean() / 2000)))
 
 
 def _fit(

@@ -123,6 +123,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     answer_input: bool = True
     engine: str = "auto"
     lr: float | None = 0.01  # it needs larger steps than rules do
+    max_epochs: int | None = 200
 
     _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + TRAINING_PARAMETERS.replace(
         "lr : float or None, default=None", "lr : float or None, default=0.01"

@@ -108,6 +108,13 @@ def test_minibatches_count_every_trial_as_the_whole_does(cohort):
     assert whole.history_[0, "train_loss"] == pytest.approx(-whole.score(X, y, weight), abs=1e-5)
 
 
+def test_passes_grow_as_the_root_of_a_subjects_trials(cohort):
+    _, X, y = cohort
+    network = lr.DNNRuleEstimator(hidden_sizes=(4,), n_ensemble=1, random_state=0)
+    n_trials = len(X) / X.index.unique("subject").size
+    assert network.fit(X, y).n_iter_ == round(200 * np.sqrt(n_trials / 2000))
+
+
 @pytest.mark.parametrize("clip", [np.inf, 1e-9])
 def test_long_gradients_are_shortened(cohort, clip):
     _, X, y = cohort

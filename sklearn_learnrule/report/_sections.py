@@ -174,7 +174,7 @@ def _training(model: Model, question: Question) -> Iterator[Part]:
 def _trained(fit: Fit, question: Question) -> dict[str, Any]:
     """Return how training ended, and how well the choices are predicted."""
     final = _final_step(fit.estimator)
-    cut_short = final.n_iter_ >= final.max_epochs
+    cut_short = final.n_iter_ >= final.net_.most_epochs
     ended = "all epochs" if cut_short else "stopped early"
     if final.optimizer == "lbfgs" and not final.early_stopping:
         ended = "not converged" if cut_short else "converged"
