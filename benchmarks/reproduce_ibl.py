@@ -199,7 +199,8 @@ def render(table: str, results: pd.DataFrame) -> str:
     n_scored = results.drop_duplicates("subject")["n_trials"].sum()
     by_seed = results.pivot_table("log_likelihood", "model", "seed") * n_scored
     by_subject = results.pivot_table("log_likelihood", ["subject", "seed"], "model") * n_scored
-    difference = by_subject.sub(by_subject[REFERENCE], axis=0).groupby("subject").mean()
+    reference = by_subject[REFERENCE] if REFERENCE in by_subject else np.nan  # not run yet
+    difference = by_subject.sub(reference, axis=0).groupby("subject").mean()
     fits = results.drop_duplicates(["model", "seed", "fold"])
     seconds = fits.groupby("model")["seconds"].sum() / fits.groupby("model")["seed"].nunique()
     lines = [

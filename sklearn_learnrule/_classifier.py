@@ -186,10 +186,11 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
 
     def _warn_if_cut_short(self) -> None:
         converged = dict(self.net_.callbacks_).get("converged")
-        cut_short = self.n_iter_ >= self.net_.most_epochs  # and not ended by early stopping
+        most = self.net_.most_epochs
+        cut_short = self.n_iter_ >= most  # and not ended by early stopping
         if converged is not None and cut_short and not converged.misses_:
             warnings.warn(
-                f"{type(self).__name__} has not converged after {self.net_.most_epochs} epochs: raise "
+                f"{type(self).__name__} has not converged after {most} epochs: raise "
                 "max_epochs, or give fewer parameters to so little data.",
                 ConvergenceWarning,
                 stacklevel=3,
