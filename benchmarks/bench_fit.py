@@ -23,7 +23,6 @@ FITS: dict[str, Any] = {
     "RNN, three networks": lr.RNNRuleEstimator(random_state=0),
     "REINFORCE with noise, to convergence": lr.ReinforceRuleEstimator(**NOISY),
     "DNN with noise, three networks": lr.DNNRuleEstimator(**NOISY, random_state=0),
-    "RNN with noise, three networks": lr.RNNRuleEstimator(**NOISY, random_state=0),
 }
 COMPARISON: dict[str, Any] = {
     "constant": lr.ConstantRuleEstimator(),

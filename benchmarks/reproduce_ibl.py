@@ -219,9 +219,9 @@ def render(table: str, results: pd.DataFrame) -> str:
             name,
             "" if published is None else f"{published:.{digits}f}",
             f"**{by_seed.loc[name].mean():.{digits}f}**",
-            *(f"{total:.{digits}f}" for total in by_seed.loc[name]),
-            "" if name == REFERENCE else f"{gain.mean():+.{digits}f} ± {gain.sem():.{digits}f}",
-            "" if name == REFERENCE else f"{p:.2g}",
+            *("" if np.isnan(total) else f"{total:.{digits}f}" for total in by_seed.loc[name]),
+            "" if np.isnan(p) else f"{gain.mean():+.{digits}f} ± {gain.sem():.{digits}f}",
+            "" if np.isnan(p) else f"{p:.2g}",
             f"{seconds[name]:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
