@@ -132,6 +132,7 @@ def our_training(fit: Fit) -> Any:
         "batch_size": 20,
         "max_epochs": max_epochs,
         "early_stopping": n_animals < 100,
+        "n_iter_no_change": 100,
         "hidden_sizes": (64, 64),
         "callbacks": [("hold", HoldAllButFirst()), ("clip", clip), ("fall", fall)],
         **network_parameters(fit),
