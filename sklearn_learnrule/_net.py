@@ -112,18 +112,27 @@ class LearningModel(SequenceModel):
         if not self.bounds.isfinite().all():
             return path, torch.zeros(len(path), dtype=torch.bool, device=path.device)
         weights = path[..., : self.rule.n_weights]
-        held = ~((lowest <= weights) & (weights <= highest)).all(-1).all(-1)  # NaN is held
         far = highest - lowest
         ran_away = ~((lowest - far <= weights) & (weights <= highest + far)).all(-1).all(-1)
+        start = self.initial_weights.expand(len(path), -1)
+        self.hold(path, self.dynamics, start, Trial(**trials), observed)
+        return path, ran_away
+
+    def hold(
+        self, path: Tensor, rule: LearningRule, start: Tensor, trials: Trial, observed: Tensor
+    ) -> None:
+        """Change those of a rule's paths (N, T, K + S) that leave the bounds: hold them there."""
+        lowest, highest = self.bounds
+        weights = path[..., : self.rule.n_weights]
+        held = ~((lowest <= weights) & (weights <= highest)).all(-1).all(-1)  # NaN is held
         if held.any():
             path[held] = unroll(
-                BoundedRule(self.dynamics, lowest, highest),
-                self.initial_weights.expand(int(held.sum()), -1),
-                Trial(**{name: field[held] for name, field in trials.items()}),
+                BoundedRule(rule, lowest, highest),
+                start[held],
+                Trial(*(field[held] for field in trials)),
                 observed[held],
                 engine="loop",
             )
-        return path, ran_away
 
     @property
     def bounded_rule(self) -> LearningRule:

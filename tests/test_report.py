@@ -4,7 +4,6 @@ import base64
 import re
 import sys
 from copy import deepcopy
-from html.parser import HTMLParser
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pages import Page
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LogisticRegression
@@ -27,41 +27,6 @@ from sklearn_learnrule.simulation import predictive_check
 NAME = "<b>R & 'N'</b>"  # as a user may call a model
 TINY = {"memory_size": 3, "hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2}
 OPTIONS = {"n_simulations": 2, "verbose": 0}
-
-
-class Page(HTMLParser):
-    """What stands in a page: its tags with their attributes, its texts, its tables."""
-
-    VOID = ("meta", "img")
-
-    def __init__(self, path):
-        super().__init__()
-        self.source = path.read_text(encoding="utf-8")
-        self.tags, self.open, self.text, self.rows = [], [], [], []
-        self.feed(self.source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "tr":
-            self.rows.append([])
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.open:
-            self.text.append(data)
-        if self.open and self.open[-1] in ("td", "th"):
-            self.rows[-1].append(data)
-
-    def of(self, tag):
-        return [attributes for name, attributes in self.tags if name == tag]
-
-    def says(self, sentence):
-        return sentence in " ".join(" ".join(self.text).split())
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -169,12 +169,7 @@ def variance_explained(
 def _by_rule(model: LearningModel, trials: Trial, start: Tensor, observed: Tensor) -> Tensor:
     """Return where the rule alone would bring weights (N, K) on these trials, (N, T, K)."""
     alone = unroll(model.rule, start, trials, observed, engine=model.engine)
-    lowest, highest = model.bounds
-    held = ~((lowest <= alone) & (alone <= highest)).all(-1).all(-1)
-    if held.any():
-        theirs = Trial(*(field[held] for field in trials))
-        rule = model.bounded_rule
-        alone[held] = unroll(rule, start[held], theirs, observed[held], engine="loop")
+    model.hold(alone, model.rule, start, trials, observed)
     return alone
 
 
