@@ -42,16 +42,18 @@ from sklearn_learnrule.plotting import (
 KEYS = ["weight", "parameter"]
 LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)
 N_REFITS = 12
-ONE: dict[str, Any] = {"n_ensemble": 1, "random_state": 0, "max_epochs": 400}
-BRIEF = ONE | {"lr": 3e-3, "max_epochs": 60}  # as in reproduce_ibl.py
+# No mirror images: how the sides differ is one of the findings.
+ONE = {"n_ensemble": 1, "random_state": 0, "weight_decay": 0.3, "mirror": False}
+LONG: dict[str, Any] = ONE | {"lr": 1e-3, "max_epochs": 400}
+BRIEF: dict[str, Any] = ONE | {"lr": 3e-3, "max_epochs": 60}  # as in reproduce_ibl.py
 NOISY = {"process_noise": "learned"}
 MODELS = {
     f"{name}{', noise' * bool(noise)}": make_pipeline(lr.TanhContrast(), rule(**how, **noise))
     for noise in ({}, NOISY)
     for name, rule, how in (
         ("REINFORCE", lr.ReinforceRuleEstimator, {}),
-        ("DNN", lr.DNNRuleEstimator, BRIEF if noise else ONE),
-        ("RNN", lr.RNNRuleEstimator, BRIEF if noise else ONE),
+        ("DNN", lr.DNNRuleEstimator, BRIEF if noise else LONG),
+        ("RNN", lr.RNNRuleEstimator, BRIEF if noise else LONG),
     )
 }
 MICE_DRAWN = ("CSHL_001", "CSHL_007", "CSHL_015")

@@ -148,6 +148,7 @@ def network_parameters(fit: Fit) -> dict[str, Any]:
         "answer_input": False,
         "truncation": None,
         "n_ensemble": 1,
+        "mirror": False,
         "gradient_clip_value": float("inf"),  # but see our_training
         "average": False,
         "weight_decay": 0.0,

@@ -57,19 +57,21 @@ def network(estimator: Any, seed: int) -> Any:
     """The paper's training: Adam, 1,000 epochs, gradients of 500 trials, no regulariser."""
     decay = LRScheduler("StepLR", step_size=5, gamma=0.999)
     how = {"lr": 1e-3, "max_epochs": 1000, "batch_size": -1, "truncation": 500}
-    plain = {"n_ensemble": 1, "weight_decay": 0.0, "average": False, "gradient_clip_value": np.inf}
+    plain: dict[str, Any] = {"n_ensemble": 1, "weight_decay": 0.0, "average": False}
+    plain |= {"gradient_clip_value": np.inf, "mirror": False}
     start = {} if estimator is lr.ChoiceRNNClassifier else FIXED_START
     return estimator(random_state=seed, callbacks=[("decay", decay)], **how, **plain, **start)
 
 
-def with_defaults(estimator: Any, seed: int, **parameters: Any) -> Any:
-    return estimator(random_state=seed, **parameters)
+def with_defaults(estimator: Any, seed: int) -> Any:
+    return estimator(random_state=seed)
 
 
 def drifting(estimator: Any, seed: int, **parameters: Any) -> Any:
     """Return a rule with process noise, whose subjects may start apart."""
     if estimator in (DNN, RNN):
-        parameters |= {"random_state": seed, "lr": 3e-3, "max_epochs": 60}  # the defaults, faster
+        how = {"lr": 3e-3, "max_epochs": 60, "weight_decay": 0.3, "mirror": False}
+        parameters |= {"random_state": seed, **how}
     return estimator(process_noise="learned", **parameters)
 
 
@@ -92,9 +94,7 @@ MODELS = {
     "DNN, previous stimulus": Model(-60168, -2890.2, partial(network, DNN), BACK),
     "RNN": Model(-59892, -2881.2, partial(network, RNN)),
     "DNN, our defaults": Model(None, None, partial(with_defaults, DNN)),
-    "DNN, our defaults, mirror": Model(None, None, partial(with_defaults, DNN, mirror=True)),
     "RNN, our defaults": Model(None, None, partial(with_defaults, RNN)),
-    "RNN, our defaults, mirror": Model(None, None, partial(with_defaults, RNN, mirror=True)),
     "tinyRNN, our defaults": Model(None, None, partial(with_defaults, TINY)),
     **{
         f"{name}, noise{', history' * (regressors is HISTORY)}": Model(

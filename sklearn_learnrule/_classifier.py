@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -26,18 +25,21 @@ from sklearn.utils.validation import (
 )
 
 from ._design import show, two_labels
+from ._mirror import fits_mirror_images
 from ._net import SequenceDataset, SequenceModel, SequenceNet
 from ._sequences import Sequences, has_identity, read_sequences
-from ._training import check_training, seeded, train
+from ._training import Training, check_training, seeded, train
 from .metrics import log_likelihood
 
 TRAINING_PARAMETERS = """\
 optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
 lr : float or None, default=None
-    Learning rate of the optimizer; None: .001 for "adam", 1 for "lbfgs".
+    Learning rate of the optimizer. None: 1 for "lbfgs"; .001 for "adam" or, of more than 2,000
+    trials a subject, in proportion to them up to .005.
 max_epochs : int or None, default=50, of networks None
     Passes over all subjects. An "lbfgs" epoch is up to 20 iterations. None: 200 for subjects of
-    2,000 trials, more or less by the root of their trials, as many trials take longer to overfit.
+    2,000 trials, more or less by the root of their trials, as many trials take longer to overfit;
+    half as many with mirror images.
 tol : float, default=1e-8
     "lbfgs" has converged when an epoch gains less than this, in nats per trial.
 batch_size : int, default=-1, of networks 2
@@ -61,36 +63,19 @@ verbose : int, default=0
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class SequenceClassifier(ClassifierMixin, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     """A model of subjects' choices, trained by their likelihood.
 
     A subclass is a dataclass whose fields are its parameters, with :meth:`_make_model` and
     :meth:`_predict_logits`; in its docstring, ``{shared}`` becomes ``_shared_parameters``.
     """
 
-    optimizer: str = "lbfgs"
-    lr: float | None = None
-    max_epochs: int | None = 50
-    tol: float = 1e-8
-    batch_size: int = -1
-    early_stopping: bool = False
-    validation_fraction: float = 0.2
-    n_iter_no_change: int = 20
     device: str = "auto"
-    callbacks: Sequence[Any] | None = None
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
-    verbose: int = 0
 
     _dtype: ClassVar[torch.dtype] = torch.float64
     _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
-
-    # Parameters of networks alone, see _networks; without annotation, so that they are no fields.
-    n_ensemble = 1
-    weight_decay = 0.0
-    gradient_clip_value = np.inf
-    average = False
-    mirror = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -135,10 +120,10 @@ class SequenceClassifier(ClassifierMixin, BaseEstimator):
         if not weight.any():
             raise ValueError("Every sample_weight is zero: no trial is left to score.")
 
-        if self.mirror:
-            _check_signed_by_side(sequences)
-        device = self._device()
         is_second = labels == self.classes_[1]
+        mirror = getattr(self, "mirror", False)  # of networks alone
+        self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight)
+        device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
@@ -296,17 +281,6 @@ def _check_identity_kept(X: Any, y: Any) -> None:
         raise ValueError(
             "X lost its subject index on the way here, though y still has it: call "
             "set_output(transform='pandas') on the pipeline or on its transformers."
-        )
-
-
-def _check_signed_by_side(sequences: Sequences) -> None:
-    stimuli = sequences.features[..., :-1]  # 0 in the padding
-    one_sided = (stimuli.min((0, 1)) >= 0) | (stimuli.max((0, 1)) <= 0)
-    if one_sided.any():
-        raise ValueError(
-            "mirror=True swaps left and right by the sign of every stimulus column, but "
-            f"{sequences.feature_names[int(one_sided.argmax())]!r} has one sign only: give it as "
-            "right minus left, or set mirror=False."
         )
 
 

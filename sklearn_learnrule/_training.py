@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +22,10 @@ from tqdm import tqdm
 
 from ._net import SequenceDataset, SequenceModel, SequenceNet
 
-OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], float, dict[str, Any]]] = {
-    "adam": (torch.optim.AdamW, 1e-3, {}),
+OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
+    "adam": (torch.optim.AdamW, {}),
     "lbfgs": (
         torch.optim.LBFGS,
-        1.0,
         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
     ),
 }
@@ -36,27 +36,30 @@ UNDECAYED = [
 ]
 
 
-class TrainingParameters(Protocol):
-    """The parameters of an estimator that speak of training; ``_base`` documents them."""
+@dataclass(kw_only=True, repr=False, eq=False)
+class Training:
+    """The parameters that speak of training; ``_classifier`` and ``_networks`` document them."""
 
-    optimizer: str
-    lr: float | None
-    max_epochs: int | None
-    tol: float
-    batch_size: int
-    early_stopping: bool
-    validation_fraction: float
-    n_iter_no_change: int
-    callbacks: Sequence[Any] | None
-    verbose: int
-    n_ensemble: int
-    weight_decay: float
-    gradient_clip_value: float
-    average: bool
-    mirror: bool
+    optimizer: str = "lbfgs"
+    lr: float | None = None
+    max_epochs: int | None = 50
+    tol: float = 1e-8
+    batch_size: int = -1
+    early_stopping: bool = False
+    validation_fraction: float = 0.2
+    n_iter_no_change: int = 20
+    callbacks: Sequence[Any] | None = None
+    verbose: int = 0
+
+    # Of networks alone; without annotation, so that they are no fields.
+    n_ensemble = 1
+    weight_decay = 0.0
+    gradient_clip_value = np.inf
+    average = False
+    mirrored_ = False
 
 
-def check_training(how: TrainingParameters) -> None:
+def check_training(how: Training) -> None:
     """Raise for training parameters that make no sense."""
     if how.optimizer not in OPTIMIZERS:
         raise ValueError(f"optimizer should be one of {sorted(OPTIMIZERS)}, got {how.optimizer!r}.")
@@ -75,7 +78,7 @@ def check_training(how: TrainingParameters) -> None:
 def train(
     model: SequenceModel,
     dataset: SequenceDataset,
-    how: TrainingParameters,
+    how: Training,
     device: str,
     seed: int,
 ) -> SequenceNet:
@@ -84,38 +87,46 @@ def train(
     With early stopping, subjects that are held out tell after how many epochs to stop; then all
     are fitted, so that none is lost.
     """
-    most_epochs = how.max_epochs or epochs_for(dataset)
+    lr, most_epochs = pace(how, dataset)
     stopping_history, n_epochs = None, most_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
         with torch.random.fork_rng(devices=[]):  # the fit to come draws as if there were no search
-            search = _fit(deepcopy(model), fitted, how, device, n_epochs, held_out)
+            search = _fit(deepcopy(model), fitted, how, device, lr, n_epochs, held_out)
         stopping_history = search.history
         losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
         n_epochs = int(np.argmin(losses)) + 1
-    net = _fit(model, dataset, how, device, n_epochs)
+    net = _fit(model, dataset, how, device, lr, n_epochs)
     net.stopping_history, net.most_epochs = stopping_history, most_epochs
     for _, callback in net.callbacks_:
         vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
     return net
 
 
-def epochs_for(dataset: SequenceDataset) -> int:
-    """Return how many passes suit a network: 200 for 2,000 trials a subject, by their root."""
-    return max(1, round(200 * np.sqrt(dataset.lengths.mean() / 2000)))
+def pace(how: Training, dataset: SequenceDataset) -> tuple[float, int]:
+    """Return the learning rate and how many passes to take; None: what suits so many trials.
+
+    The more trials a subject has, the farther a network can go before it overfits: from 200
+    passes at .001 for 2,000. Mirror images are passed, too.
+    """
+    size = dataset.lengths.mean() / 2000
+    lr = 1.0 if how.optimizer == "lbfgs" else 1e-3 * float(np.clip(size, 1, 5))
+    n_epochs = max(1, round(200 * np.sqrt(size) / (1 + how.mirrored_)))
+    return lr if how.lr is None else how.lr, how.max_epochs or n_epochs
 
 
 def _fit(
     model: SequenceModel,
     dataset: SequenceDataset,
-    how: TrainingParameters,
+    how: Training,
     device: str,
+    lr: float,
     n_epochs: int,
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
     engine = model.chosen_engine(len(dataset), torch.device(device))
     callbacks = [*_callbacks(how, engine, device, held_out), *deepcopy(how.callbacks or [])]
-    optimizer, default_lr, options = OPTIMIZERS[how.optimizer]
+    optimizer, options = OPTIMIZERS[how.optimizer]
     if how.optimizer == "adam":
         options = {"weight_decay": how.weight_decay, "param_groups": UNDECAYED}
     net = SequenceNet(
@@ -123,7 +134,7 @@ def _fit(
         criterion=torch.nn.BCEWithLogitsLoss,
         criterion__reduction="none",
         optimizer=optimizer,
-        lr=default_lr if how.lr is None else how.lr,
+        lr=lr,
         max_epochs=n_epochs,
         batch_size=how.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
@@ -132,11 +143,11 @@ def _fit(
         verbose=max(0, how.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    return net.fit(dataset.with_mirror_images() if how.mirror else dataset, y=None)
+    return net.fit(dataset.with_mirror_images() if how.mirrored_ else dataset, y=None)
 
 
 def _callbacks(
-    how: TrainingParameters, engine: str, device: str, held_out: SequenceDataset | None
+    how: Training, engine: str, device: str, held_out: SequenceDataset | None
 ) -> list[tuple[str, Callback]]:
     callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard())]
     if held_out is not None:
@@ -150,7 +161,7 @@ def _callbacks(
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
     if how.verbose:
-        what = "" if held_out is None else ", when to stop"
+        what = ", when to stop" * (held_out is not None) + ", with mirror images" * how.mirrored_
         name = f"{type(how).__name__}{what} ({engine} engine, {device})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks

@@ -270,7 +270,7 @@ def test_early_stopping_is_no_failure_to_converge(cohort):
 
 def test_batches_are_of_subjects(cohort):
     X, y, _ = cohort
-    rule = lr.DNNRuleEstimator(batch_size=4, max_epochs=2, random_state=0).fit(X, y)
+    rule = lr.DNNRuleEstimator(batch_size=4, max_epochs=2, mirror=False, random_state=0).fit(X, y)
     batches = rule.history_[:, "batches", :, "train_batch_size"]
     assert batches == [[4, 2], [4, 2]]
     with pytest.raises(ValueError, match="lbfgs.* needs all subjects at once"):
@@ -279,7 +279,7 @@ def test_batches_are_of_subjects(cohort):
 
 def test_a_warm_start_goes_on_from_the_last_fit(cohort):
     X, y, _ = cohort
-    rule = lr.DNNRuleEstimator(max_epochs=5, warm_start=True, random_state=0).fit(X, y)
+    rule = lr.DNNRuleEstimator(max_epochs=2, warm_start=True, random_state=0).fit(X, y)
     first = rule.history_[-1, "train_loss"]
     assert rule.fit(X, y).history_[0, "train_loss"] < first
     with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):

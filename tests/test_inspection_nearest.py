@@ -29,7 +29,9 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def dnn(cohort):
-    return lr.DNNRuleEstimator(max_epochs=30, random_state=0, n_ensemble=1).fit(*cohort)
+    return lr.DNNRuleEstimator(max_epochs=30, mirror=False, random_state=0, n_ensemble=1).fit(
+        *cohort
+    )
 
 
 def of_weight(table, rule, weight="all"):

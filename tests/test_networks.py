@@ -1,6 +1,8 @@
-"""What networks have beyond the rules: ensembles, regularisers, mirror images, held weights."""
+"""What networks have beyond the rules: ensembles, regularisers, held weights."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +13,10 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._net import SequenceDataset
+from sklearn_learnrule._training import pace
 from sklearn_learnrule.datasets import make_learning_cohort
 
-QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "random_state": 0}
+QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "mirror": False, "random_state": 0}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def ensemble(cohort):
 NETWORKS = [
     lr.DNNRuleEstimator(**QUICK),
     lr.RNNRuleEstimator(memory_size=4, **QUICK),
-    lr.ChoiceRNNClassifier(memory_size=4, max_epochs=10, random_state=0),
+    lr.ChoiceRNNClassifier(memory_size=4, max_epochs=10, mirror=False, random_state=0),
 ]
 
 
@@ -108,11 +110,23 @@ def test_minibatches_count_every_trial_as_the_whole_does(cohort):
     assert whole.history_[0, "train_loss"] == pytest.approx(-whole.score(X, y, weight), abs=1e-5)
 
 
-def test_passes_grow_as_the_root_of_a_subjects_trials(cohort):
+@pytest.mark.parametrize("mirror", [False, True])
+def test_passes_grow_as_the_root_of_a_subjects_trials(cohort, mirror):
     _, X, y = cohort
-    network = lr.DNNRuleEstimator(hidden_sizes=(4,), n_ensemble=1, random_state=0)
+    how = {"hidden_sizes": (4,), "n_ensemble": 1, "random_state": 0}
+    network = lr.DNNRuleEstimator(mirror=mirror, **how).fit(X, y)
     n_trials = len(X) / X.index.unique("subject").size
-    assert network.fit(X, y).n_iter_ == round(200 * np.sqrt(n_trials / 2000))
+    assert network.n_iter_ == round(200 * np.sqrt(n_trials / 2000) / (2 if mirror else 1))
+    assert network.net_.lr == 0.001
+
+
+@pytest.mark.parametrize(("n_trials", "rate"), [(500, 0.001), (6000, 0.003), (30000, 0.005)])
+def test_steps_grow_with_a_subjects_trials(n_trials, rate):
+    network = lr.DNNRuleEstimator()
+    network.mirrored_ = False
+    dataset = SimpleNamespace(lengths=np.array([n_trials // 2, n_trials * 3 // 2]))
+    assert pace(network, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
+    assert pace(network.set_params(lr=0.1, max_epochs=7), dataset) == (0.1, 7)
 
 
 @pytest.mark.parametrize("clip", [np.inf, 1e-9])
@@ -146,47 +160,6 @@ def test_weight_decay_shrinks_the_layers_alone(cohort):
         parameter.ndim for g in groups if not g["weight_decay"] for parameter in g["params"]
     }
     assert (of_layers, of_others) == ({2}, {1})
-
-
-# ------------------------------------------------------------------- mirror images
-
-
-def test_mirror_fits_the_swapped_animals_too(cohort):
-    trials, X, y = cohort
-    other = {"left": "right", "right": "left"}
-    swapped = trials.assign(
-        subject=trials["subject"] + "_swapped",
-        stimulus=-trials["stimulus"],
-        choice=trials["choice"].map(other),
-        answer=trials["answer"].map(other),
-    )
-    both, y_both, _ = lr.make_design(pd.concat([trials, swapped]))
-    plain = lr.RNNRuleEstimator(memory_size=4, n_ensemble=1, **QUICK).fit(both, y_both)
-    mirrored = clone(plain).set_params(mirror=True).fit(X, y)
-    assert_allclose(mirrored.history_[:, "train_loss"], plain.history_[:, "train_loss"], rtol=1e-4)
-    assert_allclose(mirrored.decision_function(X), plain.decision_function(X), atol=1e-3)
-
-
-def test_no_mirror_image_of_a_held_out_animal_is_fitted(cohort, monkeypatch):
-    _, X, y = cohort
-    n_mirrored = []
-    original = SequenceDataset.with_mirror_images
-
-    def spy(self: SequenceDataset) -> SequenceDataset:
-        n_mirrored.append(len(self))
-        return original(self)
-
-    monkeypatch.setattr(SequenceDataset, "with_mirror_images", spy)
-    how = {**QUICK, "n_ensemble": 1, "early_stopping": True, "validation_fraction": 0.5}
-    lr.DNNRuleEstimator(mirror=True, **how).fit(X, y)
-    assert n_mirrored == [2, 4]  # those that the search was left with, then all
-
-
-def test_mirror_wants_stimuli_signed_by_side(cohort):
-    _, X, y = cohort
-    one_sided = X.assign(contrast=X["stimulus"].abs())
-    with pytest.raises(ValueError, match="'contrast' has one sign only: give it as right minus"):
-        lr.DNNRuleEstimator(mirror=True, **QUICK).fit(one_sided, y)
 
 
 # -------------------------------------------------------------------- held weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -47,6 +48,8 @@ def asymmetry_table(
     then ``run_length`` rewarded or unrewarded ones drawn from X, with the weights held. Without
     a memory there is no difference.
 
+    A network that was fitted with mirror images (``mirrored_``) holds both sides for alike.
+
     Parameters
     ----------
     estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
@@ -86,6 +89,14 @@ def asymmetry_table(
     10  correct - error  learning_rate     0.021  0.021  0.021
     """
     fits = read_rule_fits(estimators)
+    mirrored = [type(fit.final).__name__ for fit in fits if fit.final.mirrored_]
+    if mirrored:
+        warnings.warn(
+            f"{mirrored[0]} was fitted with mirror images and holds both sides for alike: fit it "
+            "with mirror=False to compare the sides.",
+            UserWarning,
+            stacklevel=2,
+        )
     lived = read_lived(X, fits[0].weight_names)
     rng = check_random_state(random_state)
     n_subjects = lived.subject.max() + 1

@@ -182,6 +182,7 @@ def _trained(fit: Fit, question: Question) -> dict[str, Any]:
         "members": len(final.nets_),
         "epochs": final.n_iter_,
         "training_ended": ended,
+        "mirror_images": final.mirrored_,
         "log_likelihood": fit.estimator.score(*map(fit.held_out, (question.X, question.y))),
     }
 

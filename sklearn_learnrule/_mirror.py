@@ -1,0 +1,80 @@
+"""Mirror images: whether an animal with its sides swapped is one more animal to learn from."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import wilcoxon
+from sklearn.model_selection import KFold
+
+from ._net import LearningModel, SequenceDataset
+from ._sequences import Floats, Sequences
+from ._training import Training, train
+from .metrics import trial_log_likelihood
+from .rules import ReinforceRule
+
+FEWEST_SUBJECTS = 4
+LEVEL = 0.2  # of a test; above it, mirror images do no harm
+
+
+def fits_mirror_images(
+    mirror: bool | str, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
+) -> bool:
+    """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
+    if mirror not in (True, False, "auto"):
+        raise ValueError(f"mirror should be True, False or 'auto', got {mirror!r}.")
+    if not mirror:
+        return False
+    stimuli = sequences.features[..., :-1]  # 0 in the padding
+    one_sided = (stimuli.min((0, 1)) >= 0) | (stimuli.max((0, 1)) <= 0)
+    if mirror == "auto":
+        return not one_sided.any() and _sides_are_alike(sequences, is_second, weight)
+    if one_sided.any():
+        raise ValueError(
+            "mirror=True swaps left and right by the sign of every stimulus column, but "
+            f"{sequences.feature_names[int(one_sided.argmax())]!r} has one sign only: give it as "
+            "right minus left, or set mirror=False."
+        )
+    return True
+
+
+def _sides_are_alike(sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats) -> bool:
+    """Return whether a rule that tells the sides apart predicts held-out subjects no better.
+
+    The rule is REINFORCE with a learning rate for each side, which mirror images make one.
+    """
+    dataset = SequenceDataset(
+        sequences, choice=is_second, weight=weight, dtype=torch.float64, device="cpu"
+    )
+    counts = np.flatnonzero(sequences.pad(weight).any(1))
+    if len(counts) < FEWEST_SUBJECTS:
+        return False
+    folds = KFold(3, shuffle=True, random_state=0).split(counts)
+    gains = np.concatenate(
+        [
+            _gain(dataset.subset(counts[some]), dataset.subset(counts[others]))
+            for some, others in folds
+        ]
+    )
+    return bool(wilcoxon(gains, alternative="less").pvalue > LEVEL)
+
+
+def _gain(fitted: SequenceDataset, held_out: SequenceDataset) -> Floats:
+    """Return by how much mirror images raise each held-out subject's likelihood per trial."""
+    plain, mirrored = (_likelihood(fitted, held_out, mirrored) for mirrored in (False, True))
+    return mirrored - plain
+
+
+def _likelihood(fitted: SequenceDataset, held_out: SequenceDataset, mirrored: bool) -> Floats:
+    """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
+    assert held_out.target is not None
+    choice, weight = (field.numpy() for field in held_out.target)
+    start = torch.zeros(fitted.inputs["features"].shape[-1], dtype=torch.float64)
+    rule = ReinforceRule(len(start), "free", side_specific=True)
+    model = LearningModel(rule, start, train_initial_weights=True, truncation=None, engine="auto")
+    how = Training()
+    how.mirrored_ = mirrored
+    net = train(model.double(), fitted, how, "cpu", seed=0)
+    scores = trial_log_likelihood(choice, net.predict_logits(held_out).numpy())
+    return np.average(scores, axis=1, weights=weight)

@@ -1,0 +1,111 @@
+"""Mirror images: animals with their sides swapped, fitted where held-out animals gain by them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy.special import expit
+from sklearn.base import clone
+
+import sklearn_learnrule as lr
+from sklearn_learnrule._net import SequenceDataset
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.inspection import asymmetry_table
+
+QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "n_ensemble": 1, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    trials = make_learning_cohort(4, 120, random_state=3)
+    X, y, _ = lr.make_design(trials)
+    return trials, X, y
+
+
+def test_mirror_fits_the_swapped_animals_too(cohort):
+    trials, X, y = cohort
+    other = {"left": "right", "right": "left"}
+    swapped = trials.assign(
+        subject=trials["subject"] + "_swapped",
+        stimulus=-trials["stimulus"],
+        choice=trials["choice"].map(other),
+        answer=trials["answer"].map(other),
+    )
+    both, y_both, _ = lr.make_design(pd.concat([trials, swapped]))
+    plain = lr.RNNRuleEstimator(memory_size=4, mirror=False, **QUICK).fit(both, y_both)
+    mirrored = clone(plain).set_params(mirror=True).fit(X, y)
+    assert_allclose(mirrored.history_[:, "train_loss"], plain.history_[:, "train_loss"], rtol=1e-4)
+    assert_allclose(mirrored.decision_function(X), plain.decision_function(X), atol=1e-3)
+
+
+def test_no_mirror_image_of_a_held_out_animal_is_fitted(cohort, monkeypatch):
+    _, X, y = cohort
+    n_mirrored = []
+    original = SequenceDataset.with_mirror_images
+
+    def spy(self: SequenceDataset) -> SequenceDataset:
+        n_mirrored.append(len(self))
+        return original(self)
+
+    monkeypatch.setattr(SequenceDataset, "with_mirror_images", spy)
+    how = {**QUICK, "early_stopping": True, "validation_fraction": 0.5}
+    lr.DNNRuleEstimator(mirror=True, **how).fit(X, y)
+    assert n_mirrored == [2, 4]  # those that the search was left with, then all
+
+
+def test_mirror_wants_stimuli_signed_by_side(cohort):
+    _, X, y = cohort
+    one_sided = X.assign(contrast=X["stimulus"].abs())
+    with pytest.raises(ValueError, match="'contrast' has one sign only: give it as right minus"):
+        lr.DNNRuleEstimator(mirror=True, **QUICK).fit(one_sided, y)
+
+
+# ------------------------------------------------------------------------- "auto"
+
+
+def one_side_only(weights, trial):
+    """Learn from choices of one side only, by REINFORCE."""
+    p = expit((weights * trial.features).sum(-1))
+    size = 0.1 * trial.reward * (trial.choice > 0)
+    return (size * (trial.choice - p))[:, None] * np.asarray(trial.features)
+
+
+@pytest.mark.parametrize(("rule", "alike"), [(None, True), (one_side_only, False)])
+@pytest.mark.parametrize("estimator", [lr.DNNRuleEstimator, lr.ChoiceRNNClassifier])
+def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, alike):
+    trials = make_learning_cohort(8, 300, rule=rule, random_state=0)
+    X, y, _ = lr.make_design(trials)
+    network = estimator(max_epochs=60, lr=0.01, random_state=0).fit(X, y)
+    assert network.mirrored_ is alike
+
+
+def test_auto_leaves_alone_what_it_cannot_compare(cohort):
+    _, X, y = cohort
+    one_sided = X.assign(contrast=X["stimulus"].abs())
+    assert lr.DNNRuleEstimator(**QUICK).fit(one_sided, y).mirrored_ is False
+    three = X.index.get_level_values("subject") != "mouse_01"
+    few = lr.DNNRuleEstimator(**QUICK).fit(X[three], y[three])
+    assert (X[three].index.unique("subject").size, few.mirrored_) == (3, False)
+    assert lr.ReinforceRuleEstimator().fit(X, y).mirrored_ is False
+
+
+def test_auto_needs_animals_that_count(cohort):
+    _, X, y = cohort
+    mice = X.index.get_level_values("subject")
+    only_one = (mice == mice[0]).astype(float)
+    assert lr.DNNRuleEstimator(**QUICK).fit(X, y, sample_weight=only_one).mirrored_ is False
+
+
+def test_mirror_is_a_yes_a_no_or_auto(cohort):
+    _, X, y = cohort
+    with pytest.raises(ValueError, match="mirror should be True, False or 'auto', got 'always'"):
+        lr.DNNRuleEstimator(mirror="always", **QUICK).fit(X, y)
+
+
+def test_comparing_sides_warns_of_a_network_that_holds_them_for_alike(cohort):
+    _, X, y = cohort
+    mirrored = lr.DNNRuleEstimator(mirror=True, **QUICK).fit(X, y)
+    with pytest.warns(UserWarning, match="with mirror images and holds both sides for alike"):
+        asymmetry_table(mirrored, X, n_bootstraps=2)
