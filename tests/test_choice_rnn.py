@@ -272,7 +272,7 @@ def test_it_finds_a_habit_that_is_no_policy_of_the_stimulus():
         choice[t] = choice[t - 1] if stays else 1 - choice[t - 1]
     table = {"subject": np.repeat([0, 1, 2], 400), "session": 1, "stimulus": rng.randn(n)}
     X, y, _ = lr.make_design(pd.DataFrame({**table, "choice": choice, "reward": reward}))
-    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, **ONE).fit(X, y)
+    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, weight_decay=0.3, **ONE).fit(X, y)
     truth = 0.95 * np.log(0.95) + 0.05 * np.log(0.05)  # -0.199 nats per trial
     assert rival.score(X, y) == pytest.approx(truth, abs=0.05)
 
@@ -361,7 +361,7 @@ def test_training_parameters_are_those_of_the_rules(cohort, capsys):
         warm_start=True, early_stopping=True, n_iter_no_change=2, batch_size=2, max_epochs=5,
         device="cpu", verbose=1, random_state=0,
     ).fit(X, y)  # fmt: skip
-    assert "ChoiceRNNClassifier (fused engine, cpu)" in capsys.readouterr().err
+    assert "ChoiceRNNClassifier, with mirror images (fused engine, cpu)" in capsys.readouterr().err
     first = network.history_[0, "train_loss"]
     assert network.fit(X, y).history_[0, "train_loss"] < first
     with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):

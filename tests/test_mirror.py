@@ -75,9 +75,8 @@ def one_side_only(weights, trial):
 @pytest.mark.parametrize(("rule", "alike"), [(None, True), (one_side_only, False)])
 @pytest.mark.parametrize("estimator", [lr.DNNRuleEstimator, lr.ChoiceRNNClassifier])
 def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, alike):
-    trials = make_learning_cohort(8, 300, rule=rule, random_state=0)
-    X, y, _ = lr.make_design(trials)
-    network = estimator(max_epochs=60, lr=0.01, random_state=0).fit(X, y)
+    X, y, _ = lr.make_design(make_learning_cohort(8, 600, rule=rule, random_state=0))
+    network = estimator(max_epochs=1, n_ensemble=1, random_state=0).fit(X, y)
     assert network.mirrored_ is alike
 
 

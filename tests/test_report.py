@@ -25,7 +25,7 @@ from sklearn_learnrule.report import _parts, _sections, _write, write_report
 from sklearn_learnrule.simulation import predictive_check
 
 NAME = "<b>R & 'N'</b>"  # as a user may call a model
-TINY = {"memory_size": 3, "hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2}
+TINY = {"memory_size": 3, "hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2, "mirror": False}
 OPTIONS = {"n_simulations": 2, "verbose": 0}
 
 
