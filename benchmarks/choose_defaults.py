@@ -28,7 +28,7 @@ from sklearn_learnrule.rules import EligibilityRule, PredictMaxRule, Trial
 N_TRAINED, N_SCORED, N_TRIALS = 12, 20, 2000
 WHOLE = {"batch_size": -1, "max_epochs": 1000}
 PLAIN = {"n_ensemble": 1, "weight_decay": 0.0, "average": False, "gradient_clip_value": np.inf}
-PLAIN |= WHOLE
+PLAIN |= WHOLE | {"mirror": False, "lr": 1e-3}
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": PLAIN,
     "lr=.003, 300 epochs": {**PLAIN, "lr": 3e-3, "max_epochs": 300},
@@ -37,9 +37,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "n_ensemble=3": {**PLAIN, "n_ensemble": 3},
     "defaults, but whole batches": WHOLE,
     "the defaults": {},
-    "defaults, twice as long": {"max_epochs": 400},
     "defaults, early_stopping": {"early_stopping": True},
-    "defaults, mirror": {"mirror": True},
+    "defaults, weight_decay=.3": {"weight_decay": 0.3},
+    "defaults, mirror=False": {"mirror": False},
+    "defaults, mirror=True": {"mirror": True},
 }
 NETWORKS = {
     "DNN": lr.DNNRuleEstimator(random_state=0),

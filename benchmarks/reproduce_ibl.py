@@ -1,6 +1,6 @@
 """Held-out likelihood of twelve IBL mice, as in Tables 1 and 2 of Liu, Geadah & Pillow (2025).
 
-    python benchmarks/reproduce_ibl.py FILE        # all, or what an earlier run left undone
+    python benchmarks/reproduce_ibl.py FILE        # both tables, or what an earlier run left undone
     python benchmarks/reproduce_ibl.py FILE --seeds 99 --models REINFORCE DNN
     python benchmarks/reproduce_ibl.py --render    # the tables of what has been run
 
@@ -85,7 +85,7 @@ FORGETS: dict[str, Any] = {"forgetting": True}
 ALONE = {"n_ensemble": 1}  # networks of six weights take their time
 HABITS = FORGETS | {"unlearned": ["choice_back", "win_stay", "stimulus_back"]}
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
-MODELS = {
+TABLES = {
     "REINFORCE, nonnegative": Model(-68532, -3272.4, partial(reinforce, "nonnegative")),
     "REINFORCE": Model(-60576, -2924.4, partial(reinforce, "free")),
     "tinyRNN": Model(-60564, -2893.8, partial(network, TINY)),
@@ -96,19 +96,20 @@ MODELS = {
     "DNN, our defaults": Model(None, None, partial(with_defaults, DNN)),
     "RNN, our defaults": Model(None, None, partial(with_defaults, RNN)),
     "tinyRNN, our defaults": Model(None, None, partial(with_defaults, TINY)),
-    **{
-        f"{name}, noise{', history' * (regressors is HISTORY)}": Model(
-            None, None, partial(drifting, estimator, **parameters), regressors
-        )
-        for regressors in (SIDES, HISTORY)
-        for name, estimator, parameters in (
-            ("no rule", lr.ConstantRuleEstimator, {}),
-            ("REINFORCE", lr.ReinforceRuleEstimator, HABITS if regressors is HISTORY else FORGETS),
-            ("DNN", lr.DNNRuleEstimator, ALONE if regressors is HISTORY else {}),
-            ("RNN", lr.RNNRuleEstimator, ALONE if regressors is HISTORY else {}),
-        )
-    },
 }
+WITH_NOISE = {
+    f"{name}, noise{', history' * (regressors is HISTORY)}": Model(
+        None, None, partial(drifting, estimator, **parameters), regressors
+    )
+    for regressors in (SIDES, HISTORY)
+    for name, estimator, parameters in (
+        ("no rule", lr.ConstantRuleEstimator, {}),
+        ("REINFORCE", lr.ReinforceRuleEstimator, HABITS if regressors is HISTORY else FORGETS),
+        ("DNN", DNN, ALONE if regressors is HISTORY else {}),
+        ("RNN", RNN, ALONE if regressors is HISTORY else {}),
+    )
+}
+MODELS = TABLES | WITH_NOISE
 
 
 class Fold(NamedTuple):
@@ -232,7 +233,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
     parser.add_argument("--tables", nargs="+", choices=FOLDS, default=list(FOLDS))
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        choices=MODELS,
+        default=list(TABLES),
+        help="default: all without noise",
+    )
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time, default 2")
     parser.add_argument("--render", action="store_true", help="fit nothing")
