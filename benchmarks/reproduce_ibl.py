@@ -233,13 +233,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
     parser.add_argument("--tables", nargs="+", choices=FOLDS, default=list(FOLDS))
-    parser.add_argument(
-        "--models",
-        nargs="+",
-        choices=MODELS,
-        default=list(TABLES),
-        help="default: all without noise",
-    )
+    which: dict[str, Any] = {"choices": MODELS, "default": list(TABLES), "metavar": "MODEL"}
+    parser.add_argument("--models", nargs="+", **which, help="default: all without noise")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time, default 2")
     parser.add_argument("--render", action="store_true", help="fit nothing")
