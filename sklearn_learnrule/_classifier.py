@@ -39,7 +39,7 @@ lr : float or None, default=None
 max_epochs : int or None, default=50, of networks None
     Passes over all subjects. An "lbfgs" epoch is up to 20 iterations. None: 200 for subjects of
     2,000 trials, more or less by the root of their trials, as many trials take longer to overfit;
-    half as many with mirror images.
+    with process noise, fewer where steps are larger; half as many with mirror images.
 tol : float, default=1e-8
     "lbfgs" has converged when an epoch gains less than this, in nats per trial.
 batch_size : int, default=-1, of networks 2

@@ -87,7 +87,7 @@ def train(
     With early stopping, subjects that are held out tell after how many epochs to stop; then all
     are fitted, so that none is lost.
     """
-    lr, most_epochs = pace(how, dataset)
+    lr, most_epochs = pace(how, dataset, noisy=getattr(model, "noise", None) is not None)
     stopping_history, n_epochs = None, most_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
@@ -103,15 +103,18 @@ def train(
     return net
 
 
-def pace(how: Training, dataset: SequenceDataset) -> tuple[float, int]:
+def pace(how: Training, dataset: SequenceDataset, *, noisy: bool = False) -> tuple[float, int]:
     """Return the learning rate and how many passes to take; None: what suits so many trials.
 
     The more trials a subject has, the farther a network can go before it overfits: from 200
-    passes at .001 for 2,000. Mirror images are passed, too.
+    passes at .001 for 2,000. With process noise, which explains what the rule need not, it can go
+    no farther. Mirror images are passed, too.
     """
     size = dataset.lengths.mean() / 2000
-    lr = 1.0 if how.optimizer == "lbfgs" else 1e-3 * float(np.clip(size, 1, 5))
-    n_epochs = max(1, round(200 * np.sqrt(size) / (1 + how.mirrored_)))
+    larger = float(np.clip(size, 1, 5))
+    lr = 1.0 if how.optimizer == "lbfgs" else 1e-3 * larger
+    passes = 200 * np.sqrt(min(size, 1)) / larger if noisy else 200 * np.sqrt(size)
+    n_epochs = max(1, round(passes / (1 + how.mirrored_)))
     return lr if how.lr is None else how.lr, how.max_epochs or n_epochs
 
 

@@ -126,6 +126,8 @@ def test_steps_grow_with_a_subjects_trials(n_trials, rate):
     network.mirrored_ = False
     dataset = SimpleNamespace(lengths=np.array([n_trials // 2, n_trials * 3 // 2]))
     assert pace(network, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
+    _, with_noise = pace(network, dataset, noisy=True)
+    assert with_noise == {500: 100, 6000: 67, 30000: 40}[n_trials]
     assert pace(network.set_params(lr=0.1, max_epochs=7), dataset) == (0.1, 7)
 
 
