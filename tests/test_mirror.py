@@ -10,6 +10,7 @@ from scipy.special import expit
 from sklearn.base import clone
 
 import sklearn_learnrule as lr
+from sklearn_learnrule import _mirror
 from sklearn_learnrule._net import SequenceDataset
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import asymmetry_table
@@ -95,6 +96,15 @@ def test_auto_needs_animals_that_count(cohort):
     mice = X.index.get_level_values("subject")
     only_one = (mice == mice[0]).astype(float)
     assert lr.DNNRuleEstimator(**QUICK).fit(X, y, sample_weight=only_one).mirrored_ is False
+
+
+def test_auto_leaves_alone_what_reinforce_cannot_be_fitted_to(cohort, monkeypatch):
+    def diverge(*args, **kwargs):
+        raise FloatingPointError
+
+    monkeypatch.setattr(_mirror, "train", diverge)
+    _, X, y = cohort
+    assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is False
 
 
 def test_mirror_is_a_yes_a_no_or_auto(cohort):
