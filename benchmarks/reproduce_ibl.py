@@ -81,8 +81,8 @@ SIDES = lr.PolicyRegressors(
 )
 HISTORY = lr.PolicyRegressors(split_sides=True)
 FORGETS: dict[str, Any] = {"forgetting": True}
-# Of what came before, REINFORCE's weights only drift: so it fits the training mice better.
 ALONE = {"n_ensemble": 1}  # networks of six weights take their time
+# Of what came before, REINFORCE's weights only drift: so it fits the training mice better.
 HABITS = FORGETS | {"unlearned": ["choice_back", "win_stay", "stimulus_back"]}
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
 TABLES = {

@@ -326,9 +326,8 @@ def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
     lr.DNNRuleEstimator(max_epochs=2, random_state=0).fit(X, y)
     assert capsys.readouterr() == ("", "")
     lr.DNNRuleEstimator(max_epochs=2, device="cpu", verbose=1).fit(X, y)
-    assert (
-        "DNNRuleEstimator, with mirror images (fused engine, cpu): 100%" in capsys.readouterr().err
-    )
+    shown = capsys.readouterr().err
+    assert "DNNRuleEstimator, with mirror images (fused engine, cpu): 100%" in shown
     lr.DNNRuleEstimator(max_epochs=2, random_state=0, verbose=2).fit(X, y)
     assert "train_loss" in capsys.readouterr().out
 

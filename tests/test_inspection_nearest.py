@@ -29,9 +29,8 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def dnn(cohort):
-    return lr.DNNRuleEstimator(max_epochs=30, mirror=False, random_state=0, n_ensemble=1).fit(
-        *cohort
-    )
+    how = {"max_epochs": 30, "mirror": False, "n_ensemble": 1, "random_state": 0}
+    return lr.DNNRuleEstimator(**how).fit(*cohort)
 
 
 def of_weight(table, rule, weight="all"):
