@@ -20,6 +20,8 @@ FLOORS = {
     "metrics": 0,
     "_sequences": 1,  # reads what _design writes
     "_initial_weights": 2,
+    "_fit_checks": 2,
+    "_units": 2,
     "preprocessing": 2,
     "_along": 2,
     "_net": 2,

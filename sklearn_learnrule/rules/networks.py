@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -33,6 +33,8 @@ def make_mlp(n_in: int, hidden_sizes: Sequence[int], n_out: int, activation: str
 
 class _NetworkRule(LearningRule):
     """The inputs and the output scale that the network rules share."""
+
+    parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
     def __init__(
         self, n_weights: int, memory_size: int, session_input: bool, answer_input: bool
