@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_consistent_length
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
+from ._dataset import SequenceDataset
 from ._design import show
 from ._fitted import copy_models, read_trials
 from ._initial_weights import initial_weights
-from ._net import LearningModel, SequenceDataset
+from ._net import LearningModel
 from ._sequences import Sequences
 from ._smoothing import Filtered, look_back, smooth
 from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
@@ -154,8 +155,8 @@ class BaseRuleEstimator(SequenceClassifier):
             self.summary_ = summarize(model, dataset, self.weight_names_, learned, self.classes_)
         else:
             for net in self.nets_:
-                path, _ = net.predict_path(dataset)
-                net.module_.bound(path[..., : len(self.weight_names_)])
+                path = dataset.rows([path for path, _ in net.predict_path(dataset)])
+                net.module_.bound(path[:, : len(self.weight_names_)])
 
     def _find_fault(self) -> str | None:
         notes = self.summary_["note"] if hasattr(self, "summary_") else pd.Series()
@@ -190,10 +191,10 @@ class BaseRuleEstimator(SequenceClassifier):
                 "open, but there is neither: set n_ensemble to 2 or more, or process_noise."
             )
         sequences = self._read_as_fitted(X)
-        paths = self._paths(sequences)  # (M, N, T, K + S)
+        paths = self._paths(sequences)  # (M, n_rows, K + S)
         n_weights = len(self.weight_names_)
         covariances = None if self.process_noise is None else unpack(paths[..., n_weights:])
-        return self._tables(X, sequences, paths[..., :n_weights], covariances, return_std)
+        return self._tables(X, paths[..., :n_weights], covariances, return_std)
 
     def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: bool = False) -> Any:
         """Return the weights in force at each choice, as all choices let expect after the fact.
@@ -226,34 +227,37 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         sequences, filtered = self._look_back(X, y)
         smoothed = map(smooth, filtered)
-        means, covariances = map(torch.stack, zip(*smoothed, strict=True))
-        return self._tables(X, sequences, means, covariances, return_std)
+        means, covariances = (
+            torch.stack([torch.as_tensor(sequences.rows(padded.numpy())) for padded in of_members])
+            for of_members in zip(*smoothed, strict=True)
+        )
+        return self._tables(X, means, covariances, return_std)
 
     def _look_back(self, X: Any, y: ArrayLike) -> tuple[Sequences, list[Filtered]]:
         """Return what each member knew of the weights as the choices came, the last one, too."""
         sequences = self._read_as_fitted(X)
         labels = self._labels(y)
         check_consistent_length(X, labels)
-        sequences.check_choices(self._signed(labels))
+        signed = self._signed(labels)
+        sequences.check_choices(signed)
         trials, observed = read_trials(sequences)
-        trials = trials._replace(choice=torch.as_tensor(sequences.pad(labels == self.classes_[1])))
-        members = zip(copy_models(self), self._paths(sequences), strict=True)
+        trials = trials._replace(choice=torch.as_tensor(sequences.pad(signed > 0).astype(float)))
+        paths = [torch.as_tensor(sequences.pad(path.numpy())) for path in self._paths(sequences)]
+        members = zip(copy_models(self), paths, strict=True)
         return sequences, [look_back(model, path, trials, observed) for model, path in members]
 
     def _tables(
         self,
         X: Any,
-        sequences: Sequences,
         means: torch.Tensor,
         covariances: torch.Tensor | None,
         return_std: bool,
     ) -> Any:
-        """Return M members' mean weights (M, N, T, K) as a table and, if asked, their std."""
+        """Return M members' mean weights (M, n_rows, K) as a table and, if asked, their std."""
 
-        def table(padded: torch.Tensor) -> pd.DataFrame:
+        def table(rows: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
-            columns = pd.Index(sequences.feature_names)
-            return pd.DataFrame(sequences.rows(padded.numpy()), columns=columns, index=index)
+            return pd.DataFrame(rows.numpy(), columns=pd.Index(self.weight_names_), index=index)
 
         weights = table(means.mean(0))
         if not return_std:
@@ -264,22 +268,25 @@ class BaseRuleEstimator(SequenceClassifier):
         return weights, table(variance.sqrt())
 
     def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
-        features = torch.as_tensor(sequences.features)
+        features = torch.as_tensor(sequences.fields.features)
         logits = self.net_.module_.policy_logits(self._paths(sequences), features).mean(0)
         if self.lapses is not None:
             logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
         return logits.numpy()
 
     def _paths(self, sequences: Sequences) -> torch.Tensor:
-        """Return what is known of the M members' weights before each choice, (M, N, T, K + S)."""
+        """Return what is known of the M members' weights before each choice, (M, n_rows, K + S)."""
         if self.net_.module_.rule.uses_answer:
             self._check_answer_known(sequences)
         dataset = self._dataset(sequences)
-        paths, ran_away = zip(*(net.predict_path(dataset) for net in self.nets_), strict=True)
-        _warn_of_runaways(
-            type(self).__name__, sequences.subjects[torch.stack(ran_away).any(0).cpu().numpy()]
-        )
-        return torch.stack(paths).cpu().double()
+        paths, ran_away = [], np.zeros(len(dataset), dtype=bool)
+        for net in self.nets_:
+            padded, astray = zip(*net.predict_path(dataset), strict=True)
+            paths.append(dataset.rows(padded).cpu().double())
+            for block, of_block in zip(dataset.blocks, astray, strict=True):
+                ran_away[block.subjects] |= of_block.cpu().numpy()
+        _warn_of_runaways(type(self).__name__, sequences.subjects[ran_away])
+        return torch.stack(paths)
 
 
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:

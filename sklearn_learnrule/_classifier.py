@@ -26,10 +26,11 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from ._dataset import SequenceDataset
 from ._design import show, two_labels
 from ._fit_checks import find_fault
 from ._mirror import fits_mirror_images
-from ._net import SequenceDataset, SequenceModel, SequenceNet
+from ._net import SequenceModel, SequenceNet
 from ._sequences import Sequences, has_identity, read_sequences
 from ._training import Training, check_training, drawing_from, train
 from ._units import usual_units
@@ -96,7 +97,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         raise NotImplementedError
 
     def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
-        """Return the logit of P(second class) before each choice, (N, T)."""
+        """Return the logit of P(second class) before each choice, (n_rows,)."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------ fitting
@@ -111,7 +112,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
             Choices, two labels of any type.
         sample_weight : array-like of shape (n_rows,) or None
             How much each trial counts, relative to the others; one of weight 0 is unrolled
-            through, not scored.
+            through, not scored. To standard errors, a trial of weight 2 is two trials.
 
         Returns
         -------
@@ -129,7 +130,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         check_consistent_length(X, labels)
         self.classes_ = _two_classes(labels)
         sequences.check_choices(self._signed(labels))
-        weight = _relative_weights(sample_weight, len(labels))
+        weight, weight_unit = _relative_weights(sample_weight, len(labels))
 
         is_second = labels == self.classes_[1]
         units = usual_units(sequences, weight)
@@ -139,6 +140,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
+        dataset.weight_unit = weight_unit
         generator = torch.Generator()
         generator.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
 
@@ -153,9 +155,12 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset)
-        logits = sequences.rows(self._predict_logits(sequences))
-        features = sequences.rows(sequences.features) / units.feature.numpy()
-        fault = self._find_fault() or find_fault(logits, features, is_second, weight)
+        fault = self._find_fault() or find_fault(
+            self._predict_logits(sequences),
+            sequences.fields.features / units.feature.numpy(),
+            is_second,
+            weight,
+        )
         if fault:
             message = f"{type(self).__name__} {fault}"
             warnings.warn(message, ConvergenceWarning, stacklevel=3)
@@ -245,12 +250,12 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         labels = self._labels(y)
         check_consistent_length(logits, labels)
         sequences.check_choices(self._signed(labels))
-        weight = _relative_weights(sample_weight, len(labels))
+        weight, _ = _relative_weights(sample_weight, len(labels))
         return log_likelihood(self.classes_[1] == labels, logits, sample_weight=weight)
 
     def _logits(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
         sequences = self._read_as_fitted(X)
-        logits = sequences.rows(self._predict_logits(sequences))
+        logits = self._predict_logits(sequences)
         astray = ~np.isfinite(logits)
         if astray.any():
             row = int(np.argmax(astray))
@@ -336,15 +341,18 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         raise
 
 
-def _relative_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
-    """Return the trials' weights, 1 on average where they are not 0: only ratios matter."""
+def _relative_weights(
+    sample_weight: ArrayLike | None, n_rows: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return the trials' weights, in a unit in which they are 1 on average but for those of 0."""
     weight = _check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
     )
     if not weight.any():
         raise ValueError("Every sample_weight is zero: no trial is left to score.")
-    weight = weight / weight.max()
-    return weight / weight[weight > 0].mean()
+    relative = weight / weight.max()
+    mean = relative[relative > 0].mean()
+    return relative / mean, float(weight.max() * mean)
 
 
 def _check_identity_kept(X: Any, y: Any) -> None:

@@ -40,8 +40,8 @@ def find_fault(
     if largest > MAX_LOGIT:
         return (
             f"is certain of choices beyond all sense (odds of e^{largest:.0f}): its weights grow "
-            "without end, as they do where choices can be predicted without error. Lower max_epochs "
-            "or lr, fit more animals, or allow for lapses."
+            "without end, as they do where choices can be predicted without error. Lower "
+            "max_epochs or lr, fit more animals, or allow for lapses."
         )
     static = static_log_likelihood(features, is_second, weight)
     if score < static - MAX_LOSS:
@@ -54,9 +54,7 @@ def find_fault(
     return None
 
 
-def static_log_likelihood(
-    features: Floats, is_second: NDArray[np.bool_], weight: Floats
-) -> float:
+def static_log_likelihood(features: Floats, is_second: NDArray[np.bool_], weight: Floats) -> float:
     """Return the most that a policy whose weights never change can reach, in nats per trial."""
     policy = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky")
     with warnings.catch_warnings():

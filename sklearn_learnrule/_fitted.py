@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._net import LearningModel, SequenceDataset
+from ._net import LearningModel
 from ._sequences import Sequences
 from .rules import Trial
 
@@ -20,5 +20,5 @@ def copy_models(estimator: Any) -> list[LearningModel]:
 
 def read_trials(sequences: Sequences) -> tuple[Trial, Tensor]:
     """Return the trials, (N, T, ...), and which of them are observed, (N, T)."""
-    inputs = SequenceDataset(sequences, dtype=torch.float64, device="cpu").inputs
-    return Trial(*(inputs[name] for name in Trial._fields)), inputs["observed"]
+    *trials, observed = map(torch.as_tensor, sequences.padded)
+    return Trial(*trials), observed

@@ -18,7 +18,7 @@ def initial_weights(
     kind: str | Any, sequences: Sequences, is_second: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the starting weights, (K,): zeros, a psychometric fit, or the array given."""
-    n_weights = sequences.features.shape[-1]
+    n_weights = len(sequences.feature_names)
     if isinstance(kind, str):
         if kind == "zeros":
             return np.zeros(n_weights)
@@ -43,7 +43,7 @@ def psychometric_weights(sequences: Sequences, is_second: NDArray[np.bool_]) -> 
     is regressed on the features by least squares.
     """
     early = sequences.row_trial < N_EARLY_TRIALS
-    features = sequences.rows(sequences.features)[early]  # (n_early, K)
+    features = sequences.fields.features[early]  # (n_early, K)
     values, value_of_row = np.unique(features, axis=0, return_inverse=True)
     n_rows = np.bincount(value_of_row.ravel())
     share = np.bincount(value_of_row.ravel(), is_second[early]) / n_rows

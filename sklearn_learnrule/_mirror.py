@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 from sklearn.model_selection import KFold
 
-from ._net import LearningModel, SequenceDataset
+from ._dataset import SequenceDataset
+from ._net import LearningModel
 from ._sequences import Floats, Sequences
 from ._training import Training, train
 from .metrics import trial_log_likelihood
@@ -32,8 +33,8 @@ def fits_mirror_images(
         raise ValueError(f"mirror should be True, False or 'auto', got {mirror!r}.")
     if not mirror:
         return False
-    stimuli = sequences.features[..., :-1]  # 0 in the padding
-    one_sided = (stimuli.min((0, 1)) >= 0) | (stimuli.max((0, 1)) <= 0)
+    stimuli = sequences.fields.features[:, :-1]
+    one_sided = (stimuli.min(0) >= 0) | (stimuli.max(0) <= 0)
     if mirror == "auto":
         return not one_sided.any() and _sides_are_alike(sequences, is_second, weight, units)
     if one_sided.any():
@@ -55,7 +56,7 @@ def _sides_are_alike(
     dataset = SequenceDataset(
         sequences, choice=is_second, weight=weight, dtype=torch.float64, device="cpu"
     )
-    counts = np.flatnonzero(sequences.pad(weight).any(1))
+    counts = dataset.scored_subjects
     if len(counts) < FEWEST_SUBJECTS:
         return False
     gains = []
@@ -77,8 +78,6 @@ def _likelihood(
     fitted: SequenceDataset, held_out: SequenceDataset, units: Units, mirrored: bool
 ) -> Floats:
     """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
-    assert held_out.target is not None
-    choice, weight = (field.numpy() for field in held_out.target)
     start = torch.zeros_like(units.feature)
     rule = ReinforceRule(len(start), "free", side_specific=True)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
@@ -86,5 +85,10 @@ def _likelihood(
     training = Training()
     training.mirrored_ = mirrored
     net = train(model.double(), fitted, training, "cpu", torch.Generator(), seed=0)
-    scores = trial_log_likelihood(choice, net.predict_logits(held_out).numpy())
-    return np.average(scores, axis=1, weights=weight)
+    likelihoods = []
+    for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
+        assert block.target is not None
+        choice, weight = (field.numpy() for field in block.target)
+        scores = trial_log_likelihood(choice, logits.numpy())
+        likelihoods.append(np.average(scores, axis=1, weights=weight))
+    return np.concatenate(likelihoods)

@@ -6,16 +6,14 @@ One sample is one subject's sequence. The loss is the negative log-likelihood pe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy, deepcopy
-from typing import Any, NamedTuple
+from copy import deepcopy
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from skorch import NeuralNet
 from torch import Tensor, nn
 
-from ._sequences import Sequences
+from ._dataset import SequenceDataset, Target
 from .engine import choose_engine, unroll
 from .rules import (
     BoundedRule,
@@ -31,22 +29,6 @@ from .rules import (
 )
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
-
-
-class Target(NamedTuple):
-    """What is to be predicted and how much each trial counts, both (N, T)."""
-
-    choice: Tensor
-    weight: Tensor
-
-    def share_of(self, whole: Target) -> Target:
-        """Return a batch, its weights relative to those that so many subjects have on average.
-
-        So batches' losses, averaged over subjects, are the whole's loss per scored trial, however
-        unlike its subjects' weights and lengths.
-        """
-        usual = whole.weight.sum() * len(self.weight) / len(whole.weight)
-        return self._replace(weight=self.weight / usual.clamp_min(1e-12))
 
 
 class SequenceModel(nn.Module):
@@ -164,9 +146,9 @@ class LearningModel(SequenceModel):
         return BoundedRule(self.rule, *self.bounds) if self.bounds.isfinite().all() else self.rule
 
     def bound(self, weights: Tensor) -> None:
-        """Keep predictions within the range of weights (N, T, K), and a margin on either side."""
+        """Keep predictions within the range of weights (n, K), and a margin on either side."""
         weights = weights * self.rule.units.feature
-        lowest, highest = weights.amin((0, 1)), weights.amax((0, 1))
+        lowest, highest = weights.amin(0), weights.amax(0)
         margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
         self.bounds = torch.stack([lowest - margin, highest + margin]) / self.rule.units.feature
 
@@ -188,70 +170,6 @@ class LearningModel(SequenceModel):
         return choose_engine(self.dynamics, n_subjects, device)
 
 
-class SequenceDataset(torch.utils.data.Dataset):
-    """The padded sequences as tensors: inputs of the model and, if given, its target."""
-
-    def __init__(
-        self,
-        sequences: Sequences,
-        *,
-        choice: NDArray[Any] | None = None,
-        weight: NDArray[Any] | None = None,
-        dtype: torch.dtype,
-        device: str,
-    ) -> None:
-        def tensor(values: NDArray[Any]) -> Tensor:
-            return torch.as_tensor(values, dtype=dtype, device=device)
-
-        self.inputs = {name: tensor(getattr(sequences, name)) for name in Trial._fields}
-        self.inputs["observed"] = torch.as_tensor(sequences.observed, device=device)
-        self.target = None
-        if choice is not None and weight is not None:
-            self.target = Target(tensor(sequences.pad(choice)), tensor(sequences.pad(weight)))
-        self.lengths = np.bincount(sequences.row_subject)
-
-    def __len__(self) -> int:
-        return len(self.lengths)
-
-    def subset(self, subjects: NDArray[np.int64]) -> SequenceDataset:
-        """Return some subjects, with no more padding than they need."""
-        chosen = copy(self)
-        chosen.lengths = self.lengths[subjects]
-        n_trials = chosen.lengths.max()
-        index = torch.as_tensor(subjects)
-        chosen.inputs = {
-            name: field[index.to(field.device), :n_trials] for name, field in self.inputs.items()
-        }
-        chosen.target = self.target and Target(
-            *(field[index.to(field.device), :n_trials] for field in self.target)
-        )
-        return chosen
-
-    def with_mirror_images(self) -> SequenceDataset:
-        """Return these subjects and, after them, the same with left and right swapped.
-
-        The sides of stimuli, choices and correct choices change; the bias feature stays.
-        """
-        assert self.target is not None
-        inputs, target = self.inputs, self.target
-        exists = inputs["features"][..., -1]  # 1, and 0 in the padding
-        observed = inputs["observed"].to(exists.dtype)
-        bias = torch.zeros_like(inputs["features"])
-        bias[..., -1] = exists
-        image = inputs | {
-            "features": 2 * bias - inputs["features"],
-            "choice": observed - inputs["choice"],
-            "answer": observed - inputs["answer"],
-        }
-        both = copy(self)
-        both.lengths = np.tile(self.lengths, 2)
-        both.inputs = {name: torch.cat([inputs[name], image[name]]) for name in inputs}
-        both.target = Target(
-            torch.cat([target.choice, exists - target.choice]), torch.cat([target.weight] * 2)
-        )
-        return both
-
-
 class SequenceNet(NeuralNet):
     """A skorch net over sequences: minibatches are sets of subjects, the loss counts trials."""
 
@@ -259,31 +177,38 @@ class SequenceNet(NeuralNet):
     """Orders the minibatches."""
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the minibatches; the whole set is one batch, handed on without a copy."""
+        """Return the minibatches, each a dataset and its targets; all subjects may be one."""
         if self.batch_size == -1 or self.batch_size >= len(dataset):
-            target = dataset.target and dataset.target.share_of(dataset.target)
-            return [(dataset.inputs, target)]
+            return [(dataset, dataset.targets_of(dataset))]
         return _Minibatches(dataset, self.batch_size, self.generator if training else None)
 
-    def get_loss(
-        self, y_pred: Tensor, y_true: Target, X: Any = None, training: bool = False
-    ) -> Tensor:
-        """Return the negative log-likelihood per scored trial, in nats; see ``share_of``."""
-        del X, training
-        return (self.criterion_(y_pred, y_true.choice) * y_true.weight).sum()  # of (N, T)
+    def infer(self, x: SequenceDataset, **fit_params: Any) -> list[Tensor]:
+        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
+        return [self.module_(**block.inputs, **fit_params) for block in x.blocks]
 
-    def predict_logits(self, dataset: SequenceDataset) -> Tensor:
-        """Return the logit of P(y = 1) before each choice, (N, T)."""
+    def get_loss(
+        self, y_pred: list[Tensor], y_true: list[Target], X: Any = None, training: bool = False
+    ) -> Tensor:
+        """Return the negative log-likelihood per scored trial, in nats; see ``targets_of``."""
+        del X, training
+        losses = [
+            (self.criterion_(logits, target.choice) * target.weight).sum()  # of (n, T)
+            for logits, target in zip(y_pred, y_true, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
+        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
         return self._compute(self.module_, dataset)
 
-    def predict_path(self, dataset: SequenceDataset) -> tuple[Tensor, Tensor]:
-        """Return what is known of the weights before each choice, and whose ran away, (N,)."""
+    def predict_path(self, dataset: SequenceDataset) -> list[tuple[Tensor, Tensor]]:
+        """Return what the blocks know of weights before each choice, and whose ran away, (n,)."""
         return self._compute(self.module_.bounded_path, dataset)
 
-    def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> Any:
+    def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> list[Any]:
         self._set_training(False)
         with torch.no_grad():
-            return function(**dataset.inputs)
+            return [function(**block.inputs) for block in dataset.blocks]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what is not needed any more, and would bind a pickle to a GPU.
@@ -305,12 +230,11 @@ class _Minibatches:
         self.batch_size = batch_size
         self.generator = generator  # None: in order
 
-    def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Target | None]]:
+    def __iter__(self) -> Iterator[tuple[SequenceDataset, list[Target]]]:
         n_subjects = len(self.dataset)
         order = torch.arange(n_subjects)
         if self.generator is not None:
             order = torch.randperm(n_subjects, generator=self.generator)
         for subjects in order.split(self.batch_size):
-            batch, whole = self.dataset.subset(subjects.numpy()), self.dataset.target
-            target = batch.target.share_of(whole) if batch.target and whole else None
-            yield batch.inputs, target
+            batch = self.dataset.subset(subjects.numpy())
+            yield batch, batch.targets_of(self.dataset)

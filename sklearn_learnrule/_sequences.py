@@ -1,4 +1,4 @@
-"""From X to one padded sequence a subject, checked, and back to rows.
+"""From X to one sequence a subject, checked, padded where arrays are asked for, and back to rows.
 
 N subjects, T trials (of the longest subject), K weights (stimulus features and bias).
 """
@@ -6,8 +6,8 @@ N subjects, T trials (of the longest subject), K weights (stimulus features and 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import Any, TypeGuard
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import pandas as pd
@@ -44,29 +44,62 @@ GIVE_WHOLE = (
 )
 
 
-@dataclass(frozen=True)
-class Sequences:
-    """One sequence a subject, padded to the longest; the outcome fields speak of trial t.
+class Fields(NamedTuple):
+    """What is known of trials, (n_rows, ...) or padded (N, T, ...); the outcome is of trial t.
 
     ``choice``, ``reward``, ``answer`` and ``session_start`` (whether trial t + 1 opens a session)
     are known, ``observed``, for all but a subject's last trial.
     """
 
-    features: Floats  # (N, T, K)
-    choice: Floats  # (N, T)
-    reward: Floats  # (N, T)
-    answer: Floats  # (N, T)
-    session_start: Floats  # (N, T)
-    observed: NDArray[np.bool_]  # (N, T)
-    row_subject: Ints  # (n_rows,) each row's place in the padded arrays
+    features: Floats  # (..., K)
+    choice: Floats
+    reward: Floats
+    answer: Floats
+    session_start: Floats
+    observed: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """One sequence a subject, in the order of X's rows."""
+
+    fields: Fields  # (n_rows, ...)
+    row_subject: Ints  # (n_rows,) each row's place in padded arrays
     row_trial: Ints  # (n_rows,)
     subjects: pd.Index  # N names
     feature_names: list[str]  # K names
     answer_known: bool
 
-    def pad(self, rows: NDArray[Any]) -> Floats:
-        """Lay one number a row out as (N, T), 0 in the padding."""
-        return _pad(rows, self.row_subject, self.row_trial)
+    @property
+    def lengths(self) -> Ints:
+        """Each subject's number of trials, (N,)."""
+        return np.bincount(self.row_subject)
+
+    @property
+    def padded(self) -> Fields:
+        """The fields as (N, T, ...), padded to the longest sequence, 0 in the padding."""
+        return Fields(*map(self.pad, self.fields))
+
+    def pad(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Lay rows (n_rows, ...) out as (N, T, ...), 0 in the padding."""
+        shape = (len(self.subjects), self.row_trial.max() + 1, *rows.shape[1:])
+        padded = np.zeros(shape, rows.dtype)
+        padded[self.row_subject, self.row_trial] = rows
+        return padded
+
+    def some(self, subjects: Ints) -> tuple[Sequences, Ints]:
+        """Return some subjects' sequences, numbered anew, and which rows these are."""
+        number = np.full(len(self.subjects), -1)
+        number[subjects] = np.arange(len(subjects))
+        rows = np.flatnonzero(number[self.row_subject] >= 0)
+        part = replace(
+            self,
+            fields=Fields(*(field[rows] for field in self.fields)),
+            row_subject=number[self.row_subject[rows]],
+            row_trial=self.row_trial[rows],
+            subjects=self.subjects[subjects],
+        )
+        return part, rows
 
     def rows(self, padded: NDArray[Any]) -> NDArray[Any]:
         """Read (N, T, ...) back in the order of X's rows."""
@@ -74,9 +107,10 @@ class Sequences:
 
     def check_choices(self, signed_choice: Floats) -> None:
         """Raise where ``previous_choice`` contradicts the choices y (given as -1, +1)."""
-        contradicts = self.observed & (self.pad(signed_choice) != 2 * self.choice - 1)
+        contradicts = self.fields.observed & (signed_choice != 2 * self.fields.choice - 1)
         if contradicts.any():
-            subject, trial = np.argwhere(contradicts)[0]
+            row = np.argmax(contradicts)
+            subject, trial = self.row_subject[row], self.row_trial[row]
             raise ValueError(
                 "previous_choice should be the choice before, but contradicts y: subject "
                 f"{show(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
@@ -103,12 +137,16 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         raise ValueError("X has no stimulus column beside its identity and history columns.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
 
-    def outcome(rows: NDArray[Any]) -> Floats:
-        """What row t + 1 tells of trial t, (N, T)."""
-        padded = _pad(rows, codes, trial)
-        return np.concatenate([padded[:, 1:], np.zeros_like(padded[:, :1])], 1)
+    order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
+    observed = np.zeros(len(X), dtype=bool)
+    observed[order[:-1]] = np.diff(codes[order]) == 0
 
-    observed = outcome(np.ones(len(X))) > 0
+    def outcome(rows: NDArray[Any]) -> Floats:
+        """What the subject's next row tells of each trial, (n_rows,)."""
+        told = np.zeros(len(X))
+        told[order[:-1]] = rows[order[1:]]
+        return told * observed
+
     reward = outcome(values[PREVIOUS_REWARD])
     choice = outcome(values[PREVIOUS_CHOICE] > 0)
     if PREVIOUS_ANSWER in values:
@@ -117,12 +155,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         answer = np.where(reward > 0, choice, 1 - choice) * observed
         answer_known = _marks_correct(reward[observed])
     return Sequences(
-        features=_pad(features, codes, trial),
-        choice=choice,
-        reward=reward,
-        answer=answer,
-        session_start=outcome(new_session),
-        observed=observed,
+        fields=Fields(features, choice, reward, answer, outcome(new_session), observed),
         row_subject=codes,
         row_trial=trial,
         subjects=subjects,
@@ -154,14 +187,9 @@ def _plain_sequence(X: Any) -> Sequences:
     names = list(X.columns) if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
     stimuli = np.asarray(X, dtype=float)
     n_rows = len(stimuli)
-    nothing = np.zeros((1, n_rows))
+    features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
     return Sequences(
-        features=np.column_stack([stimuli, np.ones(n_rows)])[None],
-        choice=nothing,
-        reward=nothing,
-        answer=nothing,
-        session_start=nothing,
-        observed=nothing > 0,
+        fields=Fields(features, nothing, nothing, nothing, nothing, nothing > 0),
         row_subject=np.zeros(n_rows, dtype=np.int64),
         row_trial=np.arange(n_rows),
         subjects=pd.Index(["all"]),
@@ -175,12 +203,6 @@ def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
     if name in X.index.names:
         return X.index.get_level_values(name)
     return pd.Index(X[name]) if name in X.columns else None
-
-
-def _pad(rows: NDArray[Any], codes: Ints, trial: Ints) -> Floats:
-    padded = np.zeros((codes.max() + 1, trial.max() + 1, *rows.shape[1:]))
-    padded[codes, trial] = rows
-    return padded
 
 
 def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:

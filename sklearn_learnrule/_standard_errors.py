@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from ._net import LearningModel, SequenceDataset
+from ._dataset import Block, SequenceDataset
+from ._net import LearningModel
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +73,7 @@ def summarize(
     likelihood = LogLikelihood(model, dataset)
     estimate = likelihood.values(likelihood.fitted)
     error, robust, note = standard_errors(likelihood)
+    error /= np.sqrt(dataset.weight_unit)
     half = ndtri(0.975) * error
     names = (list(weight_names), list(learned_names))
     labels = _labels(likelihood.published(), *names, sides.tolist())
@@ -111,23 +113,26 @@ class LogLikelihood:
     def __init__(self, model: LearningModel, dataset: SequenceDataset) -> None:
         self.model = deepcopy(model)
         self.model.truncation = None  # gradients are to be exact
-        assert dataset.target is not None
-        self.inputs, (self.choice, self.weight) = dataset.inputs, dataset.target
+        self.dataset = dataset
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.fitted = parameters_to_vector(self.parameters).detach()
 
     @property
     def n_subjects(self) -> int:
         """N, of subjects of which a trial is scored."""
-        return int((self.weight > 0).any(1).sum())
+        return len(self.dataset.scored_subjects)
 
     def at(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
-        logits = self.model(**self.inputs)  # (N, T)
-        loss = binary_cross_entropy_with_logits(logits, self.choice, reduction="none")
-        subjects = -(loss * self.weight).sum(1)
+        subjects = torch.cat([self._of_subjects(block) for block in self.dataset.blocks])
         return subjects.detach(), self._gradient(subjects.sum())
+
+    def _of_subjects(self, block: Block) -> Tensor:
+        assert block.target is not None
+        logits = self.model(**block.inputs)  # (n, T)
+        loss = binary_cross_entropy_with_logits(logits, block.target.choice, reduction="none")
+        return -(loss * block.target.weight).sum(1)
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""

@@ -21,7 +21,8 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
-from ._net import SequenceDataset, SequenceModel, SequenceNet
+from ._dataset import SequenceDataset
+from ._net import SequenceModel, SequenceNet
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.AdamW, {}),
@@ -181,8 +182,7 @@ def _hold_out(
     dataset: SequenceDataset, fraction: float, seed: int
 ) -> tuple[SequenceDataset, SequenceDataset]:
     """Hold some of the scored subjects out."""
-    assert dataset.target is not None
-    scored = np.flatnonzero(dataset.target.weight.any(1).cpu().numpy())
+    scored = dataset.scored_subjects
     if len(scored) < 2:
         raise ValueError(
             f"early_stopping holds scored subjects out and needs at least 2, got {len(scored)}."

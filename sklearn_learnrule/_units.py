@@ -16,9 +16,8 @@ def usual_units(sequences: Sequences, weight: Floats) -> Units:
 
     ``weight`` (n_rows,) says how much each trial counts.
     """
-    features = sequences.rows(sequences.features)  # (n_rows, K)
-    sizes = np.array([_usual_size(column, weight) for column in features.T])
-    reward = _usual_size(sequences.rows(sequences.reward), weight)
+    sizes = np.array([_usual_size(column, weight) for column in sequences.fields.features.T])
+    reward = _usual_size(sequences.fields.reward, weight)
     return Units(torch.as_tensor(sizes), torch.as_tensor(reward))
 
 

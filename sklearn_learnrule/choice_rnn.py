@@ -153,4 +153,5 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         if self.net_.module_.answer_input:
             self._check_answer_known(sequences)
         dataset = self._dataset(sequences)
-        return np.mean([to_numpy(net.predict_logits(dataset)) for net in self.nets_], 0)
+        of_members = [dataset.rows(net.predict_logits(dataset)) for net in self.nets_]
+        return np.mean(list(map(to_numpy, of_members)), 0)

@@ -20,6 +20,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.choice_rnn import ChoiceRNN
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import CHOICE_ENGINES, choice_logits
+from sklearn_learnrule.rules import Units
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
 OTHER = {"left": "right", "right": "left"}
@@ -290,7 +291,8 @@ def test_trials_of_weight_zero_are_not_scored(cohort):
 
 @pytest.mark.parametrize("switch", ["session_input", "answer_input"])
 def test_an_input_that_is_switched_off_is_not_read(switch, cohort):
-    network = ChoiceRNN(1, **{switch: False}).double()
+    units = Units(torch.ones(2), torch.ones(()))
+    network = ChoiceRNN(units, **{switch: False}).double()
     generator = torch.Generator().manual_seed(0)
     fields = ("choice", "reward", "answer", "session_start")
     trials = {name: torch.rand(1, 9, generator=generator).double().round() for name in fields}

@@ -239,10 +239,10 @@ def test_lbfgs_ends_where_the_gradient_vanishes(cohort):
     best = rule.score(X, y)
     for step in (-1e-3, 1e-3):
         with torch.no_grad():
-            rule.net_.module_.rule.root_learning_rate.add_(step)
+            rule.net_.module_.rule.rule.root_learning_rate.add_(step)
         assert rule.score(X, y) < best
         with torch.no_grad():
-            rule.net_.module_.rule.root_learning_rate.sub_(step)
+            rule.net_.module_.rule.rule.root_learning_rate.sub_(step)
 
 
 def test_early_stopping_finds_the_epoch_by_held_out_subjects_and_fits_all(cohort):

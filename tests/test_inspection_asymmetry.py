@@ -130,7 +130,7 @@ def test_a_run_raises_the_rates_of_a_rule_that_remembers_rewards(cohort):
     table = asymmetry_table(mood, X, run_length=3, n_states=1000).set_index(KEYS).sort_index()
     rows = steps(mood, X, y)
     reward = rows["correct"].astype(float)
-    alpha = mood.net_.module_.rule.learning_rate.item()
+    alpha = mood.net_.module_.rule.rule.learning_rate.item()
     for name in NAMES:
         update = alpha * (1 - 0.5**3) * (reward - BASELINE) * rows[f"g_{name}"]
         found = table.loc["run", "rewarded - unrewarded", "update", name]

@@ -53,7 +53,7 @@ def gaps(table):
 def test_a_run_is_averaged_over_all_sequences_before_it(cohort, mood):
     X, _ = cohort
     table = history_table(mood, X, stimuli=[-1.0, 0.5], weights={"stimulus": 1.0, "bias": 0.5})
-    rule = mood.net_.module_.rule
+    rule = mood.net_.module_.rule.rule
     moods = dict.fromkeys(product([0, 1], repeat=4), 0.0)
     for outcomes in moods:
         for reward in outcomes:

@@ -154,7 +154,7 @@ def test_a_memory_goes_along(few):
     table = weight_decomposition(fit, X, y)
     rewards = X["previous_reward"].groupby("subject")
     mood = rewards.transform(lambda reward: lfilter([0.5], [1, -0.5], reward))  # (m + r) / 2
-    rate = fit.net_.module_.rule.learning_rate.item() * mood.to_numpy()[:, None]
+    rate = fit.net_.module_.rule.rule.learning_rate.item() * mood.to_numpy()[:, None]
     smoothed = wide(table, "smoothed").loc[X.index]
     expected = reinforce_alone(smoothed, X, y, rate, BASELINE)
     assert_allclose(wide(table, "by_rule").loc[X.index], expected, atol=1e-5)
@@ -229,7 +229,7 @@ def test_noise_that_the_rule_forgets_is_noise(forgetful, decaying):
 def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitted):
     X, y, _ = cohort
     faster = deepcopy(fitted)
-    faster.net_.module_.rule.root_learning_rate.data *= 2
+    faster.net_.module_.rule.rule.root_learning_rate.data *= 2
     table = variance_explained(faster, X, y, n_draws=5).set_index(["subject", "weight"])
     assert table.loc[("all", "stimulus"), "rule"] > 1 > 0 > table.loc[("all", "stimulus"), "noise"]
 

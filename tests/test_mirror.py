@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import _mirror
-from sklearn_learnrule._net import SequenceDataset
+from sklearn_learnrule._dataset import SequenceDataset
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import asymmetry_table
 

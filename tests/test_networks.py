@@ -149,7 +149,7 @@ def test_weight_decay_shrinks_the_layers_alone(cohort):
 
     def parameters(weight_decay: float) -> dict[str, torch.Tensor]:
         network = lr.DNNRuleEstimator(n_ensemble=1, weight_decay=weight_decay, **QUICK)
-        return dict(network.fit(X, y).net_.module_.rule.named_parameters())
+        return dict(network.fit(X, y).net_.module_.rule.rule.named_parameters())
 
     free, decayed = parameters(0.0), parameters(100.0)
     for name, value in decayed.items():
@@ -188,7 +188,7 @@ def test_a_diverging_rule_gives_finite_predictions_and_says_so(cohort):
     _, X, y = cohort
     network = lr.RNNRuleEstimator(memory_size=4, n_ensemble=1, **QUICK).fit(X, y)
     with torch.no_grad():
-        network.net_.module_.rule.scale.fill_(1e6)
+        network.net_.module_.rule.rule.scale.fill_(1e6)
     with pytest.warns(UserWarning, match=r"weights of 4 subject\(s\) .* would go far beyond"):
         weights = network.predict_weights(X)
     lowest, highest = network.net_.module_.bounds.numpy()
@@ -215,7 +215,7 @@ class Recorder(Callback):
         return self
 
     def on_grad_computed(self, net, **kwargs):
-        self.kept.append(net.module_.rule.scale.detach().clone())
+        self.kept.append(net.module_.rule.rule.scale.detach().clone())
 
 
 def test_the_fitted_network_is_the_average_over_the_latest_steps(cohort):
@@ -225,8 +225,8 @@ def test_the_fitted_network_is_the_average_over_the_latest_steps(cohort):
     fitted = lr.DNNRuleEstimator(callbacks=[("kept", Recorder(kept))], **how).fit(X, y)
     last = lr.DNNRuleEstimator(average=False, **how).fit(X, y)
     average = kept[1]  # after the first step
-    for n, scale in enumerate([*kept[2:], last.net_.module_.rule.scale.detach()], start=1):
+    for n, scale in enumerate([*kept[2:], last.net_.module_.rule.rule.scale.detach()], start=1):
         share = max(0.03, 9 / (10 + n))
         average = (1 - share) * average + share * scale
-    assert_allclose(fitted.net_.module_.rule.scale.detach(), average, rtol=1e-5)
-    assert not np.allclose(average, last.net_.module_.rule.scale.detach(), rtol=1e-3)
+    assert_allclose(fitted.net_.module_.rule.rule.scale.detach(), average, rtol=1e-5)
+    assert not np.allclose(average, last.net_.module_.rule.rule.scale.detach(), rtol=1e-3)

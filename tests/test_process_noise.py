@@ -235,7 +235,8 @@ def test_wrong_noise_gets_a_clear_sentence(cohort):
 
 def test_a_copied_model_filters_by_its_own_parameters(fitted):
     (model,) = copy_models(fitted)
-    assert model.dynamics.rule is model.rule and model.dynamics.noise is model.noise
+    filtered = model.dynamics.rule
+    assert filtered.rule is model.rule.rule and filtered.noise is model.noise
     assert model.dynamics is model.dynamics  # by which the parallel engine knows it again
     assert model.rule is not fitted.net_.module_.rule
 

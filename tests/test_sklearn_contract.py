@@ -116,7 +116,7 @@ def test_fitted_attributes_are_those_that_are_promised(fitted, cohort):
     assert fitted.n_features_in_ == 3 and list(fitted.feature_names_in_) == list(X)
     assert fitted.n_iter_ == len(fitted.history_) == len(fitted.net_.history)
     assert fitted.initial_weights_.shape == (2,)
-    for name in fitted.net_.module_.rule.textbook_names:
+    for name in fitted.net_.module_.rule.rule.textbook_names:
         by_side = name == "learning_rate" and fitted.side_specific
         shape = (2, 2) if by_side else () if name == "inverse_temperature" else (2,)
         assert getattr(fitted, f"{name}_").shape == shape

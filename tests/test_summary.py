@@ -11,12 +11,13 @@ import torch
 from helpers import all_estimators, estimator_name
 from scipy.special import expit
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import sklearn_learnrule as lr
 from sklearn_learnrule._base import BaseRuleEstimator
-from sklearn_learnrule._net import SequenceDataset
+from sklearn_learnrule._dataset import SequenceDataset
 from sklearn_learnrule._sequences import read_sequences
 from sklearn_learnrule._standard_errors import LogLikelihood, derivatives
 from sklearn_learnrule.datasets import make_learning_cohort
@@ -63,12 +64,13 @@ def by_autograd(likelihood: LogLikelihood) -> tuple[np.ndarray, np.ndarray]:
     """Return each subject's score (N, P) and the information (P, P), by autograd alone."""
     names = [name for name, p in likelihood.model.named_parameters() if p.requires_grad]
     shapes = [p.shape for p in likelihood.parameters]
-    choice, weight = likelihood.choice, likelihood.weight
+    (block,) = likelihood.dataset.blocks
+    choice, weight = block.target
 
     def subjects(vector: Tensor) -> Tensor:
         parts = vector.split([shape.numel() for shape in shapes])
         parameters = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
-        logits = torch.func.functional_call(likelihood.model, parameters, kwargs=likelihood.inputs)
+        logits = torch.func.functional_call(likelihood.model, parameters, kwargs=block.inputs)
         return -(binary_cross_entropy_with_logits(logits, choice, reduction="none") * weight).sum(1)
 
     scores = torch.autograd.functional.jacobian(subjects, likelihood.fitted, vectorize=True)
@@ -229,7 +231,7 @@ def test_trials_of_weight_zero_tell_nothing(cohort):
     late = (X.index.get_level_values("trial") >= 150).astype(float)
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y, sample_weight=late)
     _, information = by_autograd(likelihood_of(rule, X, y, late))
-    rates = 2 * rule.net_.module_.rule.root_learning_rate.detach().numpy()
+    rates = 2 * rule.net_.module_.rule.rule.root_learning_rate.detach().numpy()
     error = np.sqrt(np.linalg.inv(information).diagonal())[2:] * rates
     np.testing.assert_allclose(rule.summary_["standard_error"][:2], np.abs(error), rtol=1e-3)
 
@@ -284,7 +286,8 @@ class StuckRuleEstimator(lr.PredictMaxRuleEstimator):
 
 def test_a_saddle_is_no_maximum():
     X, y, _ = lr.make_design(make_learning_cohort(5, 300, random_state=0), answer="answer")
-    rule = StuckRuleEstimator().fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="not fitted to the maximum of the likelihood"):
+        rule = StuckRuleEstimator().fit(X, y)
     assert (rule.learning_rate_ == 0).all()
     assert (rule.summary_["note"] == "not at the maximum of the likelihood").all()
     assert rule.summary_["standard_error"].isna().all()
@@ -311,10 +314,11 @@ def test_what_the_trials_cannot_tell_apart_is_not_identified():
     [{"early_stopping": True, "n_iter_no_change": 1}, {"truncation": 20}, {"max_epochs": 1}],
     ids=lambda parameters: next(iter(parameters)),
 )
-@pytest.mark.filterwarnings("ignore:.*has not converged")
 def test_a_fit_that_is_not_at_the_maximum_says_so(parameters):
     X, y, _ = lr.make_design(make_learning_cohort(20, 300, random_state=0))
-    rule = lr.ReinforceRuleEstimator(optimizer="adam", **parameters, random_state=0).fit(X, y)
+    rule = lr.ReinforceRuleEstimator(optimizer="adam", **parameters, random_state=0)
+    with pytest.warns(ConvergenceWarning, match="was not fitted to the maximum"):
+        rule.fit(X, y)
     summary = rule.summary_
     assert (summary["note"] == "not at the maximum of the likelihood").all()
     assert summary["standard_error"].isna().all() and summary["estimate"].notna().all()

@@ -79,7 +79,7 @@ def test_an_actor_critic_may_expect_a_reward_from_the_start():
     expecting = lr.ActorCriticRuleEstimator(initial_value=(0.2, 0.6)).fit(X, y)
     assert expecting.score(X, y) != rule.score(X, y)
     again = rule.set_params(initial_value=(0.2, 0.6), warm_start=True).fit(X, y)
-    np.testing.assert_allclose(again.net_.module_.rule.initial_value, (0.2, 0.6))
+    np.testing.assert_allclose(again.net_.module_.rule.rule.initial_value, (0.2, 0.6))
     with pytest.raises(ValueError, match=r"initial_value should be one finite number or \(2,\)"):
         lr.ActorCriticRuleEstimator(initial_value=(0.1, 0.2, 0.3)).fit(X, y)
 

@@ -140,7 +140,7 @@ def test_a_stimulus_column_may_not_be_named_as_an_outcome(trials):
 def test_weights_that_run_away_are_told(trials):
     wild = lr.ReinforceRuleEstimator(baseline=None).fit(*design(trials))
     with torch.no_grad():
-        wild.net_.module_.rule.root_learning_rate.fill_(1e200)
+        wild.net_.module_.rule.rule.root_learning_rate.fill_(1e200)
     message = "The weights of mouse_0. ran away before trial .*: this rule is unstable"
     with pytest.raises(ValueError, match=message):
         simulate(wild, trials, random_state=0)

@@ -249,5 +249,4 @@ def _answers(X: pd.DataFrame) -> pd.Series:
             "The share of correct choices needs to know them, and these rewards do not tell: "
             "name the column of correct choices, make_design(..., answer=...)."
         )
-    answer = np.where(sequences.observed, sequences.answer, np.nan)
-    return pd.Series(sequences.rows(answer))
+    return pd.Series(np.where(sequences.fields.observed, sequences.fields.answer, np.nan))

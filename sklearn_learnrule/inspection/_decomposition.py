@@ -76,7 +76,14 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             _by_rule(model, trials, weights[:, 0], observed)
             for model, weights in zip(fit.models, means, strict=True)
         ]
-        smoothed, std = fit.final._tables(rows, sequences, means, covariances, True)
+        smoothed, std = fit.final._tables(
+            rows,
+            *(
+                torch.stack([torch.as_tensor(sequences.rows(padded.numpy())) for padded in each])
+                for each in (means, covariances)
+            ),
+            True,
+        )
         table = _identify(rows, fit.weight_names)
         table["smoothed"], table["std"] = smoothed.to_numpy().ravel(), std.to_numpy().ravel()
         table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()

@@ -72,7 +72,8 @@ class Lived:
 def read_lived(X: pd.DataFrame, weight_names: Sequence[str]) -> Lived:
     """Read the trials of X whose outcome is known, for tables with columns of these weights."""
     sequences = read_sequences(X)
-    seen = sequences.observed
+    trials = sequences.padded
+    seen = trials.observed
     if not seen.any():
         raise ValueError("X holds no trial whose outcome is known: give at least two of a subject.")
     names = sequences.feature_names[:-1]
@@ -84,12 +85,12 @@ def read_lived(X: pd.DataFrame, weight_names: Sequence[str]) -> Lived:
     check_not_own(names, (*OWN_COLUMNS, *columns))
     subject, trial = np.nonzero(seen)
     return Lived(
-        stimuli=pd.DataFrame(sequences.features[seen][:, :-1], columns=pd.Index(names)),
+        stimuli=pd.DataFrame(trials.features[seen][:, :-1], columns=pd.Index(names)),
         subject=subject,
         trial=trial,
-        choice=sequences.choice[seen] > 0,
-        reward=sequences.reward[seen],
-        answer=sequences.answer[seen] > 0,
+        choice=trials.choice[seen] > 0,
+        reward=trials.reward[seen],
+        answer=trials.answer[seen] > 0,
     )
 
 

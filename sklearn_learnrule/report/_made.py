@@ -19,18 +19,17 @@ LEANS_ON = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "scipy", "numb
 
 def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> pd.DataFrame:
     """Return the facts of the cohort, a row each."""
-    n_trials = np.bincount(sequences.row_subject)
-    observed = sequences.observed
+    n_trials, trials = sequences.lengths, sequences.fields
     facts = {
         "animals": len(n_trials),
         "trials": _total(n_trials),
         "sessions": _total(n_sessions.to_numpy()) if n_sessions.max() else "unknown",
         "stimulus columns": ", ".join(sequences.feature_names[:-1]),
         "choices": " | ".join(map(str, np.unique(y))),
-        "rewarded": _share(sequences.reward[observed] > 0),
+        "rewarded": _share(trials.reward[trials.observed] > 0),
     }
     if sequences.answer_known:
-        facts["correct"] = _share((sequences.choice == sequences.answer)[observed])
+        facts["correct"] = _share((trials.choice == trials.answer)[trials.observed])
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
 
 

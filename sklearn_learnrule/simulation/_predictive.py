@@ -147,18 +147,19 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
     labels = twin.estimator._labels(y)
     check_consistent_length(X, labels)
     sequences.check_choices(twin.estimator._signed(labels))
-    happened = sequences.observed
+    trials = sequences.padded
+    happened = trials.observed
     if by == "session":
-        block = np.cumsum(np.pad(sequences.session_start[:, :-1], [(0, 0), (1, 0)]), 1)
+        block = np.cumsum(np.pad(trials.session_start[:, :-1], [(0, 0), (1, 0)]), 1)
     else:
         length = check_scalar(by, "by", numbers.Integral, min_val=1)
         block = np.broadcast_to(np.arange(happened.shape[1]) // length, happened.shape)
     return Behaviour(
         animal=np.nonzero(happened)[0],
         block=block[happened].astype(int) + 1,
-        choice=sequences.choice[happened][:, None] > 0,
-        correct=(sequences.choice == sequences.answer)[happened][:, None],
-        rewarded=sequences.reward[happened][:, None] > 0,
+        choice=trials.choice[happened][:, None] > 0,
+        correct=(trials.choice == trials.answer)[happened][:, None],
+        rewarded=trials.reward[happened][:, None] > 0,
     )
 
 

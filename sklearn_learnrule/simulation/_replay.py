@@ -44,12 +44,13 @@ def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
             "X does not tell the correct choice, and neither do its rewards: name the column of "
             "correct choices, make_design(..., answer=...)."
         )
-    happened = sequences.observed
+    trials = sequences.padded
+    happened = trials.observed
     if not happened.any():
         raise ValueError("X tells the outcome of no trial: each subject has one row only.")
-    correct = (sequences.choice == sequences.answer)[happened]
-    pay = _pay(reward, sequences.reward[happened], correct)
-    return _replay(X, sequences, sequences.answer > 0, happened, pay)
+    correct = (trials.choice == trials.answer)[happened]
+    pay = _pay(reward, trials.reward[happened], correct)
+    return _replay(X, sequences, trials.answer > 0, happened, pay)
 
 
 def _of_trials(
@@ -77,13 +78,14 @@ def _replay(
     X: pd.DataFrame, sequences: Sequences, answer: Bools, happened: Bools, pay: Pay
 ) -> Replay:
     n_trials = int(happened.any(0).sum())
-    opens = np.pad(sequences.session_start[:, :-1] > 0, [(0, 0), (1, 0)], constant_values=True)
+    trials = sequences.padded
+    opens = np.pad(trials.session_start[:, :-1] > 0, [(0, 0), (1, 0)], constant_values=True)
     codes, names = pd.factorize(_sessions(X))
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
     return Replay(
         subjects=sequences.subjects[some],
-        stimulus=sequences.features[told][..., :-1],
+        stimulus=trials.features[told][..., :-1],
         answer=answer[told],
         session=sequences.pad(codes).astype(np.int64)[told],
         session_names=names,

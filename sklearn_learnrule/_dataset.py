@@ -1,0 +1,163 @@
+"""The sequences as tensors, one sample a subject, padded among subjects of like length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ._sequences import Ints, Sequences
+from .rules import Trial
+
+
+class Target(NamedTuple):
+    """What is to be predicted and how much each trial counts, both (n, T)."""
+
+    choice: Tensor
+    weight: Tensor
+
+
+class Block(NamedTuple):
+    """Some of a dataset's subjects, n of them, as padded tensors (n, T, ...)."""
+
+    subjects: Ints  # (n,) their numbers in the dataset
+    inputs: dict[str, Tensor]  # of the model
+    target: Target | None
+
+    def take(self, subjects: Ints, places: Ints, n_trials: int) -> Block:
+        """Return the subjects at some places, under new numbers."""
+        index = torch.as_tensor(places)
+
+        def taken(field: Tensor) -> Tensor:
+            return field[index.to(field.device), :n_trials]
+
+        inputs = {name: taken(field) for name, field in self.inputs.items()}
+        return Block(subjects, inputs, self.target and Target(*map(taken, self.target)))
+
+    def with_mirror_images(self, first: int) -> Block:
+        """Add the same with left and right swapped, whose numbers begin at ``first``.
+
+        The sides of stimuli, choices and correct choices change; the bias feature stays.
+        """
+        assert self.target is not None
+        inputs, target = self.inputs, self.target
+        exists = inputs["features"][..., -1]  # 1, and 0 in the padding
+        observed = inputs["observed"].to(exists.dtype)
+        bias = torch.zeros_like(inputs["features"])
+        bias[..., -1] = exists
+        image = inputs | {
+            "features": 2 * bias - inputs["features"],
+            "choice": observed - inputs["choice"],
+            "answer": observed - inputs["answer"],
+        }
+        both_choices = torch.cat([target.choice, exists - target.choice])
+        return Block(
+            np.concatenate([self.subjects, self.subjects + first]),
+            {name: torch.cat([inputs[name], image[name]]) for name in inputs},
+            Target(both_choices, torch.cat([target.weight, target.weight])),
+        )
+
+
+class SequenceDataset(torch.utils.data.Dataset):
+    """The sequences in blocks of subjects of like length: padding takes no more room than trials.
+
+    With choices and weights, (n_rows,) each, the blocks have targets.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequences,
+        *,
+        choice: NDArray[Any] | None = None,
+        weight: NDArray[Any] | None = None,
+        dtype: torch.dtype,
+        device: str,
+    ) -> None:
+        def tensor(values: NDArray[Any]) -> Tensor:
+            return torch.as_tensor(values, dtype=dtype, device=device)
+
+        self.weight_unit = 1.0  # how many trials one of weight 1 stands for
+        self.lengths = sequences.lengths  # (N,)
+        self.row_subject, self.row_trial = sequences.row_subject, sequences.row_trial
+        self.blocks = []
+        for subjects in _of_like_length(self.lengths):
+            part, rows = sequences.some(subjects)
+            padded = part.padded
+            inputs = {name: tensor(getattr(padded, name)) for name in Trial._fields}
+            inputs["observed"] = torch.as_tensor(padded.observed, device=device)
+            target = None
+            if choice is not None and weight is not None:
+                target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
+            self.blocks.append(Block(subjects, inputs, target))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def targets(self) -> list[Target]:
+        """Those of the blocks, if they have any."""
+        return [block.target for block in self.blocks if block.target]
+
+    @property
+    def scored_subjects(self) -> Ints:
+        """The numbers of those of whom a trial counts, ascending."""
+        scored = [
+            block.subjects[(block.target.weight > 0).any(1).cpu().numpy()]
+            for block in self.blocks
+            if block.target
+        ]
+        return np.sort(np.concatenate(scored))
+
+    def targets_of(self, whole: SequenceDataset) -> list[Target]:
+        """Return a batch's targets, weights relative to what so many subjects of the whole have.
+
+        So batches' losses, averaged over subjects, are the whole's loss per scored trial, however
+        unlike its subjects' weights and lengths.
+        """
+        total = torch.stack([target.weight.sum() for target in whole.targets]).sum()
+        usual = (total * len(self) / len(whole)).clamp_min(1e-12)
+        return [target._replace(weight=target.weight / usual) for target in self.targets]
+
+    def subset(self, subjects: Ints) -> SequenceDataset:
+        """Return some subjects, with no more padding than they need."""
+        chosen = copy(self)
+        chosen.lengths = self.lengths[subjects]
+        chosen.blocks = []
+        for block in self.blocks:
+            numbers, places = np.nonzero(subjects[:, None] == block.subjects)
+            if len(numbers):
+                n_trials = chosen.lengths[numbers].max()
+                chosen.blocks.append(block.take(numbers, places, n_trials))
+        return chosen
+
+    def with_mirror_images(self) -> SequenceDataset:
+        """Return these subjects and, after them, the same with left and right swapped."""
+        both = copy(self)
+        both.lengths = np.tile(self.lengths, 2)
+        both.blocks = [block.with_mirror_images(len(self)) for block in self.blocks]
+        return both
+
+    def rows(self, padded: Sequence[Tensor]) -> Tensor:
+        """Read what blocks have, (n, T, ...) each, in the order of X's rows, (n_rows, ...)."""
+        values = padded[0].new_empty(len(self.row_subject), *padded[0].shape[2:])
+        for block, of_block in zip(self.blocks, padded, strict=True):
+            place = np.full(len(self), -1)
+            place[block.subjects] = np.arange(len(block.subjects))
+            rows = np.flatnonzero(place[self.row_subject] >= 0)
+            values[rows] = of_block[place[self.row_subject[rows]], self.row_trial[rows]]
+        return values
+
+
+def _of_like_length(lengths: Ints) -> list[Ints]:
+    """Return the subjects in sets, in each of which the longest has at most twice the shortest."""
+    sets, left = [], np.ones(len(lengths), dtype=bool)
+    while left.any():
+        alike = left & (2 * lengths >= lengths[left].max())
+        sets.append(np.flatnonzero(alike))
+        left &= ~alike
+    return sets

@@ -1,0 +1,166 @@
+"""A fit does not depend on the units of stimuli and rewards: degrees, percent, drops of water."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from helpers import RULE_MAKERS, all_estimators, estimator_name, make_rule, make_trials
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.engine import unroll
+from sklearn_learnrule.rules import FilteredRule, ProcessNoise, StandardizedRule, Units
+
+FEATURES = {"stimulus": 1e6, "brightness": 1e-6}
+REWARD = 1e12
+UNITS = np.array([*FEATURES.values(), 1.0])  # of weights: of the bias, 1
+NETWORK = {"max_epochs": 3, "n_ensemble": 1, "random_state": 0, "mirror": False}
+FURTHER = [
+    lr.DNNRuleEstimator(process_noise="learned", hidden_sizes=(4,), **NETWORK),
+    lr.ReinforceRuleEstimator(process_noise="learned", unlearned=["brightness"]),
+    lr.QLearningRuleEstimator(forgetting=True, side_specific=True),
+    lr.ConstantRuleEstimator(process_noise="learned", lapses="learned"),
+    lr.ChoiceRNNClassifier(**NETWORK),
+]
+ESTIMATORS = [*all_estimators(), *FURTHER]
+
+
+@pytest.fixture(scope="module")
+def design():
+    trials = make_learning_cohort(6, 150, random_state=0)
+    trials["brightness"] = np.random.RandomState(0).normal(size=len(trials))
+    X, y, _ = lr.make_design(trials, stimulus=list(FEATURES), answer="answer")
+    return X, y
+
+
+def in_other_units(X: pd.DataFrame) -> pd.DataFrame:
+    return X.assign(
+        **{name: X[name] * unit for name, unit in FEATURES.items()},
+        previous_reward=X["previous_reward"] * REWARD,
+    )
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=estimator_name)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_is_the_same_in_any_units(estimator, design):
+    X, y = design
+    other = in_other_units(X)
+    usual, unusual = clone(estimator).fit(X, y), clone(estimator).fit(other, y)
+    assert_allclose(unusual.score(other, y), usual.score(X, y), atol=1e-4)
+    if hasattr(usual, "predict_weights"):
+        weights = unusual.predict_weights(other) * UNITS
+        assert_allclose(weights, usual.predict_weights(X), atol=0.02)
+
+
+def test_parameters_are_given_in_the_users_units(design):
+    X, y = design
+    X = X.drop(columns="brightness")
+    other = X.assign(stimulus=100 * X["stimulus"], previous_reward=5 * X["previous_reward"])
+    for estimator, names in (
+        (lr.ReinforceRuleEstimator(), {"learning_rate": -2, "baseline": 0}),
+        (lr.QLearningRuleEstimator(), {"learning_rate": -2}),
+        (lr.ActorCriticRuleEstimator(), {"critic_learning_rate": -2}),
+        (lr.ReinforceRuleEstimator(process_noise="learned"), {"process_noise": -1}),
+    ):
+        usual, unusual = clone(estimator).fit(X, y), clone(estimator).fit(other, y)
+        for name, power in names.items():
+            paid = {"baseline": 5.0}.get(name, 1.0)
+            if name == "learning_rate" and isinstance(estimator, lr.ReinforceRuleEstimator):
+                paid = 1 / 5
+            expected = getattr(usual, f"{name}_") * [100.0**power, 1.0] * paid
+            assert_allclose(getattr(unusual, f"{name}_"), expected, rtol=1e-2, atol=1e-7)
+
+
+VALUE = np.array([0.5, 0.2, 0.1])
+FIXED = {"train_initial_weights": False, "lapses": "learned"}
+SETTINGS = {
+    "initial_weights": (
+        lr.ConstantRuleEstimator(initial_weights=[0.5, 0.1, 0.1], **FIXED),
+        lr.ConstantRuleEstimator(initial_weights=[0.5, 0.1, 0.1] / UNITS, **FIXED),
+    ),
+    "process_noise": (
+        lr.ConstantRuleEstimator(process_noise=0.02),
+        lr.ConstantRuleEstimator(process_noise=0.02 / UNITS),
+    ),
+    "initial_value": (
+        lr.ActorCriticRuleEstimator(initial_value=VALUE),
+        lr.ActorCriticRuleEstimator(initial_value=VALUE * REWARD / UNITS),
+    ),
+}
+
+
+@pytest.mark.parametrize("usual, unusual", SETTINGS.values(), ids=SETTINGS)
+def test_settings_are_taken_in_the_users_units(usual, unusual, design):
+    X, y = design
+    other = in_other_units(X)
+    scores = clone(usual).fit(X, y).score(X, y), clone(unusual).fit(other, y).score(other, y)
+    assert_allclose(scores[1], scores[0], atol=1e-4)
+
+
+def test_an_offset_is_another_model_whose_maximum_is_found(design):
+    X, y = design
+    X = X.drop(columns="brightness")
+    far = X.assign(stimulus=X["stimulus"] + 50)  # 49 to 51
+    static = lr.ConstantRuleEstimator().fit(X, y).score(X, y)  # a shift of the bias is no loss
+    assert_allclose(lr.ConstantRuleEstimator().fit(far, y).score(far, y), static, atol=1e-6)
+    assert lr.ReinforceRuleEstimator().fit(far, y).score(far, y) >= static - 1e-6
+
+
+@pytest.mark.parametrize("name", ["reinforce, free baseline", "q-learning", "dnn", "rnn, small"])
+@pytest.mark.parametrize("with_noise", [False, True], ids=["", "noise"])
+def test_a_standardized_rule_is_the_same_by_its_forward_and_by_every_engine(name, with_noise):
+    rule = make_rule(name, 3)
+    if with_noise:
+        rule = FilteredRule(rule, ProcessNoise(3, 0.1, 0.2, 0.5).double())
+    units = Units(torch.tensor([100.0, 0.01, 1.0]).double(), torch.tensor(5.0).double())
+    standardized = StandardizedRule(rule, units)
+    trials, observed = make_trials([6, 3], 3)
+    start = torch.zeros(2, 3).double()
+    weights, memory = start, standardized.initial_memory(2, like=start)
+    by_hand = [torch.cat([weights, memory[:, : standardized.shown_memory]], -1)]
+    for t in range(2):  # both subjects' outcomes are observed
+        trial = type(trials)(*(field[:, t] for field in trials))
+        update, memory = standardized(weights, trial, memory)
+        weights = weights + update
+        by_hand.append(torch.cat([weights, memory[:, : standardized.shown_memory]], -1))
+    for engine in ("loop", "parallel", "auto"):
+        path = unroll(standardized, start, trials, observed, engine=engine)
+        assert_allclose(path[:, :3].detach(), torch.stack(by_hand, 1).detach(), rtol=1e-6, atol=1e-15)
+
+
+def test_a_slope_is_in_the_users_units():
+    rule = make_rule("predict max, forgetting", 2)
+    units = Units(torch.tensor([100.0, 1.0]).double(), torch.tensor(1.0).double())
+    trials, _ = make_trials([1, 1, 1], 2)
+    trial = type(trials)(*(field[:, 0] for field in trials))
+    weights = torch.tensor([[0.5, 0.1]] * 3).double()
+    nothing = torch.zeros(3, 0).double()
+    slope = StandardizedRule(rule, units).linearize(weights, trial, nothing)[1]
+    step = 1e-5 * torch.eye(2).double()
+    standardized = StandardizedRule(rule, units)
+    by_differences = torch.stack(
+        [
+            (standardized(weights + h, trial, nothing)[0] - standardized(weights, trial, nothing)[0])
+            / 1e-5
+            for h in step
+        ],
+        -1,
+    )
+    assert_allclose(slope.detach(), by_differences.detach(), rtol=0.02, atol=1e-6)
+
+
+def test_a_rule_that_does_not_say_how_it_changes_with_units_is_fitted_in_the_users(design):
+    class MyRule(type(RULE_MAKERS["predict max, forgetting"](2))):
+        parameter_units = None
+
+    class MyEstimator(lr.PredictMaxRuleEstimator):
+        def make_rule(self, n_weights):
+            return MyRule(n_weights)
+
+    X, y = design
+    units = MyEstimator().fit(X, y).net_.module_.rule.units
+    assert (units.feature == 1).all() and units.reward == 1
