@@ -113,14 +113,14 @@ def make_design(
             2       2           0.2              1.0              1.0
     """
     trials = as_table(trials)
-    stimuli, animals = as_names(stimulus), as_names(subject)
-    optional = [name for name in (session, answer) if name is not None]
-    others = [choice, reward, *animals, *optional]
-    check_columns(trials, [*stimuli, *others, *as_names(trial)])
-    _check_stimuli(stimuli, others)
+    stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
+    others = [choice, reward, *(name for name in (session, answer) if name is not None)]
+    clock = [] if trial is None else [trial]
+    check_columns(trials, [*stimuli, *animals, *others, *clock])
+    _check_stimuli(stimuli, [*others, *animals])
     names = weight_names(stimuli)
     subjects = subject_names(trials, animals)
-    check_complete(trials, [*stimuli, *others, *as_names(trial)], subjects)
+    check_complete(trials, [*stimuli, *others, *clock], subjects)
 
     index = _identify(trials, subjects, animals, session, trial)
     first = index.get_level_values("trial") == 0  # the rows of a subject stand together

@@ -51,9 +51,12 @@ def as_table(trials: Any) -> pd.DataFrame:
 
 
 def check_kind(X: Any) -> None:
-    """Raise if X is a table, but not one of pandas with a name for each column."""
+    """Raise if X is a table, but not one of pandas with a name of its own for each column."""
     if isinstance(X, pd.DataFrame):
         _check_flat(X, "X")
+        twice = X.columns[X.columns.duplicated()]
+        if len(twice):
+            raise ValueError(f"X has columns of one name, {twice[0]!r}; rename all but one.")
     elif cure := _cure(X, "X"):
         raise TypeError(
             f"X should be a pandas DataFrame from make_design, or an array, got {_kind(X)}{cure}."
@@ -84,12 +87,15 @@ def _check_flat(table: pd.DataFrame, name: str) -> None:
 # ----------------------------------------------------------------------------------- columns
 
 
-def as_names(columns: Any) -> list[Any]:
+def as_names(columns: Any, argument: str) -> list[Any]:
     """Return the columns that an argument names: one, several, or with None none."""
     if columns is None:
         return []
     several = isinstance(columns, Iterable) and not isinstance(columns, str)
-    return list(columns) if several else [columns]
+    names = list(columns) if several else [columns]
+    if not names:
+        raise ValueError(f"{argument} should name a column, or several, got {columns!r}.")
+    return names
 
 
 def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:

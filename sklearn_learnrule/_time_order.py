@@ -156,7 +156,7 @@ def _check_forward(
         warnings.warn(
             f"Sessions' names end in numbers that run backwards: {which(fall)}. Sort the trials by "
             f"subject and time, not by names as text; {ONE_NAME}.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
@@ -164,12 +164,12 @@ def _first_fall(
     numbers: Sequence[float | None], groups: Iterable[Hashable]
 ) -> tuple[int, int] | None:
     """Find the first number below the last known of its group; return the places of both."""
-    last: dict[Hashable, int] = {}
+    last: dict[Hashable, tuple[float, int]] = {}
     for here, (number, group) in enumerate(zip(numbers, groups, strict=True)):
         if number is None:
             continue
-        before = last.get(group, here)
-        if number < numbers[before]:
+        highest, before = last.get(group, (number, here))
+        if number < highest:
             return before, here
-        last[group] = here
+        last[group] = number, here
     return None

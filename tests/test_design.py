@@ -228,8 +228,8 @@ def set_cell(column, row, value):
             lambda t: t.iloc[[0, 3, 1, 2, 4]],
             "The trials of a subject should stand together, but subject 'Bo', row 2 comes after "
             "rows of another subject. First, if several animals bear one name, name them by more "
-            "columns, such as subject=['lab', 'subject']; then, if each subject's own trials are in "
-            "temporal order, sort the table: trials.sort_values('animal', kind='stable').",
+            "columns, such as subject=['lab', 'subject']; then, if each subject's own trials are "
+            "in temporal order, sort the table: trials.sort_values('animal', kind='stable').",
         ),
         (
             lambda t: t.assign(day=["tue", "wed", "tue", "tue", "tue"]),
@@ -266,7 +266,7 @@ def test_a_stimulus_may_not_take_a_name_that_means_something_else(simple, name):
 
 
 def test_a_design_needs_a_stimulus(simple):
-    with pytest.raises(ValueError, match=r"stimulus should name columns .*; got \[\]"):
+    with pytest.raises(ValueError, match=r"stimulus should name a column, or several, got \[\]\."):
         make_design(simple, stimulus=[])
 
 
