@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_hashable
+from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
 BIAS = "bias"
@@ -70,7 +71,7 @@ def _kind(table: Any) -> str:
 
 def _cure(table: Any, name: str) -> str:
     """Say how what is no table of pandas, but is like one, becomes one."""
-    if isinstance(table, Mapping):
+    if isinstance(table, Mapping) and not issparse(table):  # one kind of these is a dict
         return f": give pd.DataFrame({name})"
     method = next((method for method in TO_PANDAS if hasattr(table, method)), None)
     return f": give {name}.{method}()" if method else ""
