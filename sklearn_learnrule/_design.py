@@ -141,9 +141,10 @@ def make_design(
         columns[PREVIOUS_ANSWER] = previous(_signed(correct, labels, answer, subjects))
 
     y = trials[choice].set_axis(index)
-    if y.dtype == object:  # of numbers or booleans scikit-learn takes none such
+    if y.dtype == object:  # in which scikit-learn takes text alone
         y = pd.Series(made, index=index, dtype=made.dtype, name=choice)
-    return pd.DataFrame(columns, index=index), y, pd.Series(subjects, index=index, name="subject")
+    groups = pd.Series(subjects, index=index, name="subject", copy=True)
+    return pd.DataFrame(columns, index=index), y, groups
 
 
 def _identify(

@@ -133,7 +133,10 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether X is a table that names its subjects, sessions or trials, or their history."""
+    """Whether X is a table that names its subjects, sessions or trials, or their history.
+
+    Raises if X is a table, but not one of pandas with a name of its own for each column.
+    """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
         _find(X, name) is not None for name in (*IDENTITY, *HISTORY)

@@ -104,17 +104,20 @@ def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     for name in used:
         if not is_hashable(name):
             raise ValueError(f"A name of one column was expected, got {show(name)}.")
-        n_found = int((trials.columns == name).sum())
+        n_found = list(trials.columns).count(name)
         if n_found == 0:
-            raise ValueError(_unknown_column(name, list(trials.columns)))
+            raise ValueError(_unknown_column(name, trials))
         if n_found > 1:
             raise ValueError(f"The table has {n_found} columns named {name!r}; rename all but one.")
 
 
-def _unknown_column(name: Hashable, columns: list[Any]) -> str:
+def _unknown_column(name: Hashable, trials: pd.DataFrame) -> str:
+    columns = list(trials.columns)
     shown = ", ".join(repr(column) for column in columns[:12]) + (", ..." * (len(columns) > 12))
     close = difflib.get_close_matches(str(name), [str(column) for column in columns], n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
+    if name in trials.index.names:
+        hint = " It is in the index: give trials.reset_index()."
     return f"Column {name!r} is not in the table, whose columns are {shown}.{hint}"
 
 

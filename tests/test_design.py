@@ -182,6 +182,10 @@ def set_cell(column, row, value):
             "'right', 'drops', 'target', 0, 1, 2, 3, 4, 5, ....",
         ),
         (
+            lambda t: t.set_index("day"),
+            "'target'. It is in the index: give trials.reset_index().",
+        ),
+        (
             lambda t: t.set_axis([*t.columns[:-2], "side", "target"], axis=1),
             "The table has 2 columns named 'side'; rename all but one.",
         ),

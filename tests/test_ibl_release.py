@@ -97,7 +97,7 @@ def test_a_negative_contrast_is_put_on_the_other_side_as_is_usual_or_repaired(tm
     assert report[["negative_contrasts", "wrong_side", "repaired"]].values.tolist() == [[1, 1, 1]]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int32", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float32", "float64", ">i4"])
 def test_any_numbers_and_columns_of_numbers_will_do(tmp_path, dtype):
     coded = {name: np.array(GOOD[name], dtype) for name in ("choice", "feedbackType")}
     write_session(tmp_path, contrastLeft=np.array(GOOD["contrastLeft"])[:, None], **coded)

@@ -68,8 +68,8 @@ def load_ibl_trials(
         length, or that has been read from another folder, is left out with a warning.
 
         A CSV file, plain or compressed: one row a trial, in temporal order, with the columns
-        ``IBL_COLUMNS``: contrasts of each side (0 or NaN where nothing was shown), choice,
-        feedbackType and answer coded 0 or 1 (1: right, rewarded).
+        ``IBL_COLUMNS``: contrasts of each side from 0 to 1 (0 or NaN where nothing was shown),
+        choice, feedbackType and answer coded 0 or 1 (1: right, rewarded).
     subjects : str, list of str or None, default=None
         Keep these subjects only.
     max_trials : int or None, default=None
@@ -163,7 +163,9 @@ def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.Data
     for name in (*IBL_COLUMNS, *LOWEST):
         if name in raw and (fault := _fault(name, raw[name])):
             raise ValueError(f"Column {name!r} of {path} {fault}.")
-    raw = raw.astype(dict.fromkeys(BINARY, "int64"))
+    raw = raw.astype(
+        dict.fromkeys(BINARY, "int64") | {"contrastLeft": float, "contrastRight": float}
+    )
     table = raw.assign(session=raw["date"] + "/" + raw["session"])
     table = table.fillna({"contrastLeft": 0.0, "contrastRight": 0.0})
     table = table[table["subject"].isin(_choose(subjects, table["subject"], path))]

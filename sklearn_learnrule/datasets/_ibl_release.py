@@ -153,7 +153,8 @@ def _read(file: Path) -> NDArray[Any]:
             shape, dtype = _read_header(stream)
             if dtype.kind in "iuf" and shape and shape[1:] in ((), (1,)):
                 stream.seek(0)
-                return np.lib.format.read_array(stream, allow_pickle=False).reshape(-1)
+                array = np.lib.format.read_array(stream, allow_pickle=False)
+                return array.reshape(-1).astype(dtype.newbyteorder("="))
     except FileNotFoundError:
         raise ValueError(f"{file} is missing") from None
     except Exception as error:  # numpy's reader of broken headers raises any kind
@@ -167,8 +168,8 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     if version not in HEADERS:
         raise ValueError(f"version {version} of the format is unknown")
     shape, _, dtype = HEADERS[version](stream)
-    claimed, there = math.prod(shape) * dtype.itemsize, os.fstat(stream.fileno()).st_size
-    there -= stream.tell()
+    claimed = math.prod(shape) * dtype.itemsize
+    there = os.fstat(stream.fileno()).st_size - stream.tell()
     if claimed != there and not dtype.hasobject:
         raise ValueError(f"its header tells of {claimed} bytes, but {there} follow")
     return shape, dtype
