@@ -101,10 +101,11 @@ def as_names(columns: Any, argument: str) -> list[Any]:
 
 def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     """Raise unless each name that is used is that of one column."""
+    columns: list[Any] = list(trials.columns)
     for name in used:
         if not is_hashable(name):
             raise ValueError(f"A name of one column was expected, got {show(name)}.")
-        n_found = list(trials.columns).count(name)
+        n_found = columns.count(name)
         if n_found == 0:
             raise ValueError(_unknown_column(name, trials))
         if n_found > 1:

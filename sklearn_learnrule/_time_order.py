@@ -116,10 +116,10 @@ def as_moments(values: pd.Series | pd.Index) -> NDArray[np.float64]:
     if kind in NUMBERS:
         return objects.astype(np.float64)
     if kind.startswith("timedelta"):
-        return pd.to_timedelta(objects).total_seconds().to_numpy()
+        return np.asarray(pd.to_timedelta(objects).total_seconds(), dtype=np.float64)
     dates = objects if kind.startswith("date") else [_iso_date(value) for value in objects]
     times = pd.to_datetime(pd.Series(dates), format="ISO8601", utc=True, errors="coerce")
-    return (times - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy(dtype=np.float64)
+    return np.asarray((times - pd.Timestamp(0, tz="UTC")).dt.total_seconds(), dtype=np.float64)
 
 
 def _iso_date(value: Any) -> str | None:
