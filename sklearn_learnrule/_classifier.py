@@ -22,7 +22,6 @@ from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
-    column_or_1d,
     validate_data,
 )
 
@@ -32,6 +31,7 @@ from ._fit_checks import find_fault
 from ._mirror import fits_mirror_images
 from ._net import SequenceModel, SequenceNet
 from ._sequences import Sequences, has_identity, read_sequences
+from ._tables import as_labels
 from ._training import Training, check_training, drawing_from, train
 from ._units import usual_units
 from .metrics import log_likelihood
@@ -297,7 +297,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
-        labels = column_or_1d(y, warn=True)
+        labels = as_labels(y, "y")
         assert_all_finite(labels, input_name="y")
         return labels
 

@@ -13,16 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._design import (
-    HISTORY,
-    IDENTITY,
-    PREVIOUS_ANSWER,
-    PREVIOUS_CHOICE,
-    PREVIOUS_REWARD,
-    count_within,
-    first_return,
-    show,
-)
+from ._design import HISTORY, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ._tables import BIAS, as_numbers, check_kind, check_names, show, weight_names
+from ._time_order import count_within, first_return, session_starts
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -126,12 +119,20 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         raise ValueError("X has no trials (0 rows).")
     identity = {name: _find(X, name) for name in IDENTITY}
     _check_identity(X, identity)
-    codes, subjects = pd.factorize(subjects_of(X))
+    row_subject = subjects_of(X)
+    codes, subjects = pd.factorize(row_subject)
     trial = _trial_numbers(codes, subjects, identity["trial"])
-    values = {name: _numeric(X, name, subjects[codes]) for name in X if name not in IDENTITY}
-    _check_history(values, subjects[codes], trial)
+    values = {
+        name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
+        for column, name in zip(X, weight_names(X), strict=True)
+        if name not in IDENTITY
+    }
+    _check_history(values, row_subject, trial)
 
-    new_session = _session_starts(identity["session"], codes, subjects, trial)
+    if identity["session"] is None:
+        new_session = np.zeros(len(X), dtype=bool)
+    else:
+        new_session = session_starts(identity["session"], codes, trial, row_subject)
     stimuli = {name: value for name, value in values.items() if name not in HISTORY}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity and history columns.")
@@ -159,13 +160,17 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         row_subject=codes,
         row_trial=trial,
         subjects=subjects,
-        feature_names=[*map(str, stimuli), "bias"],
+        feature_names=[*stimuli, BIAS],
         answer_known=answer_known,
     )
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether X is a table that names its subjects, sessions or trials, or their history."""
+    """Whether X is a table that names its subjects, sessions or trials, or their history.
+
+    Raises if X is a table, but not one of pandas with a name of its own for each column.
+    """
+    check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
         _find(X, name) is not None for name in (*IDENTITY, *HISTORY)
     )
@@ -173,6 +178,7 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
 
 def subjects_of(X: Any) -> pd.Index:
     """Return the subject of each row of X; raise if X does not tell."""
+    check_kind(X)
     subjects = _find(X, "subject") if isinstance(X, pd.DataFrame) else None
     if subjects is None:
         raise ValueError(
@@ -184,7 +190,7 @@ def subjects_of(X: Any) -> pd.Index:
 def _plain_sequence(X: Any) -> Sequences:
     """Take a plain array as one sequence of stimuli whose outcomes are unknown."""
     warnings.warn(NO_IDENTITY, stacklevel=2)
-    names = list(X.columns) if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
+    names = weight_names(X) if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
     stimuli = np.asarray(X, dtype=float)
     n_rows = len(stimuli)
     features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
@@ -193,16 +199,19 @@ def _plain_sequence(X: Any) -> Sequences:
         row_subject=np.zeros(n_rows, dtype=np.int64),
         row_trial=np.arange(n_rows),
         subjects=pd.Index(["all"]),
-        feature_names=[*map(str, names), "bias"],
+        feature_names=[*names, BIAS],
         answer_known=True,
     )
 
 
 def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
     """Look a level or column of X up by name."""
+    n_found = [*X.index.names, *X.columns].count(name)
+    if n_found > 1:
+        raise ValueError(f"X has {name!r} {n_found} times, as columns or index levels; drop one.")
     if name in X.index.names:
         return X.index.get_level_values(name)
-    return pd.Index(X[name]) if name in X.columns else None
+    return pd.Index(X[name]) if n_found else None
 
 
 def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
@@ -219,6 +228,8 @@ def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> No
         if values is not None and values.hasnans:
             row = int(np.argmax(values.isna()))
             raise ValueError(f"{name!r} is missing (NaN) in X, first at row {row}.")
+        if values is not None:
+            check_names(values, f"{name!r} in X")
 
 
 def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> Ints:
@@ -243,23 +254,6 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
     return counted
 
 
-def _numeric(X: pd.DataFrame, name: Any, row_subject: pd.Index) -> Floats:
-    try:
-        values = X[name].to_numpy(dtype=float)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"Column {name!r} of X should be numeric, but has the type {X[name].dtype}."
-        ) from None
-    bad = ~np.isfinite(values)
-    if bad.any():
-        row = int(np.argmax(bad))
-        raise ValueError(
-            f"X should be finite, but column {name!r} is {values[row]} "
-            f"(subject {show(row_subject[row])}, row {row}); NaN and inf are not accepted."
-        )
-    return values
-
-
 def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints) -> None:
     first = trial == 0
     for name in HISTORY:
@@ -276,28 +270,6 @@ def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints
                 f"{name} should be {expected}, but is {values[name][row]:.4g} "
                 f"(subject {show(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
             )
-
-
-def _session_starts(
-    session: pd.Index | None, codes: Ints, subjects: pd.Index, trial: Ints
-) -> NDArray[np.bool_]:
-    """Whether each row opens a session."""
-    if session is None:
-        return np.zeros(len(codes), dtype=bool)
-    order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
-    session_codes = pd.factorize(session)[0]
-    in_order = (codes * (session_codes.max() + 1) + session_codes)[order]
-    back = first_return(in_order)
-    if back is not None:
-        row = int(order[back])
-        raise ValueError(
-            f"Session {show(session[row])} of subject {show(subjects[codes[row]])} comes back "
-            f"after another session (trial {trial[row]}, row {row}): trials should be in temporal "
-            "order."
-        )
-    starts = np.empty(len(codes), dtype=bool)
-    starts[order] = np.diff(in_order, prepend=-1) != 0
-    return starts
 
 
 def _marks_correct(reward: Floats) -> bool:

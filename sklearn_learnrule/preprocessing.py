@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ._sequences import subjects_of
+from ._tables import check_kind, weight_names
 
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> NDArray[np.float64]:
@@ -49,6 +50,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> TanhContrast:
         """Check the columns; nothing is learned from the data."""
         del y
+        check_kind(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=True)
             unknown = [name for name in self._columns() or [] if name not in X.columns]
@@ -63,6 +65,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def transform(self, X: Any) -> Any:
         """Return X with its contrasts bent, a DataFrame if X is one."""
         check_is_fitted(self)
+        check_kind(X)
         if not isinstance(X, pd.DataFrame):
             return tanh_contrast(validate_data(self, X, dtype=np.float64, reset=False), self.slope)
         validate_data(self, X, skip_check_array=True, reset=False)
@@ -140,26 +143,30 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
 
     def _extend(self, X: pd.DataFrame) -> pd.DataFrame:
         names = [name for name in X.columns if name not in (*HISTORY, *IDENTITY)]
-        columns: dict[str, Any] = {}
+        columns: list[tuple[str, pd.Series]] = []
         for name in names:
             if self.split_sides:
-                columns[f"{name}_left"] = (-X[name]).clip(lower=0)
-                columns[f"{name}_right"] = X[name].clip(lower=0)
+                columns.append((f"{name}_left", (-X[name]).clip(lower=0)))
+                columns.append((f"{name}_right", X[name].clip(lower=0)))
             else:
-                columns[name] = X[name]
+                columns.append((name, X[name]))
         if self.previous_choice:
-            columns["choice_back"] = X[PREVIOUS_CHOICE]
+            columns.append(("choice_back", X[PREVIOUS_CHOICE]))
         if self.win_stay:
-            columns["win_stay"] = X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD]
+            columns.append(("win_stay", X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD]))
         if self.previous_stimulus:
             subject = np.asarray(subjects_of(X))
             for name in names:
-                columns[f"{name}_back"] = X[name].groupby(subject).shift(fill_value=0.0)
-        return pd.DataFrame(columns).join(X.drop(columns=names))
+                back = X[name].groupby(subject).shift(fill_value=0.0)
+                columns.append((f"{name}_back", back))
+        weight_names(name for name, _ in columns)
+        return pd.DataFrame(dict(columns)).join(X.drop(columns=names))
 
     def _check(self, X: Any) -> None:
-        missing = [name for name in (PREVIOUS_CHOICE, PREVIOUS_REWARD) if name not in X]
-        if not isinstance(X, pd.DataFrame) or missing:
+        check_kind(X)
+        if not isinstance(X, pd.DataFrame) or not {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= {
+            *X.columns
+        }:
             raise ValueError(
                 "PolicyRegressors needs the X of make_design, with its history columns."
             )

@@ -98,8 +98,49 @@ def test_a_column_that_is_not_there_is_named(tmp_path, column):
 @pytest.mark.parametrize("value", [-1, np.nan, "left"])
 def test_a_column_coded_otherwise_is_refused(tmp_path, column, value):
     path = write_csv(tmp_path / "mice.csv", **{column: [0, 1, value, 0, 1]})
-    message = f"Column '{column}' of {path} must hold 0 and 1 (right, rewarded), but holds {value}"
-    with pytest.raises(ValueError, match=re.escape(message) + r"(\.0)? in row 2\."):
+    message = f"Column '{column}' of {path} must hold 0 or 1, but holds {value}"
+    end = r"(\.0)? in row 2 \(1 is right, rewarded\)\."
+    with pytest.raises(ValueError, match=re.escape(message) + end):
+        load_ibl_trials(path)
+
+
+@pytest.mark.parametrize("column", ["contrastLeft", "contrastRight", "probabilityLeft"])
+@pytest.mark.parametrize("value", [25.0, -0.25, np.inf, "25%"])
+def test_percentages_signs_and_infinity_are_refused_as_in_folders(tmp_path, column, value):
+    path = write_csv(tmp_path / "mice.csv", **{column: [0.5, 0, value, np.nan, 0]})
+    message = (
+        f"Column '{column}' of {path} must hold NaN or numbers from 0 to 1, but holds {value} in "
+        "row 2 (no percentage, no sign)."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        load_ibl_trials(path)
+
+
+@pytest.mark.parametrize("column", ["subject", "date", "session"])
+def test_a_trial_without_a_name_is_refused(tmp_path, column):
+    path = write_csv(tmp_path / "mice.csv", **{column: ["1", "1", None, "1", "1"]})
+    with pytest.raises(ValueError, match=re.escape(f"'{column}' of {path} is empty in row 2.")):
+        load_ibl_trials(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.csv.gz", gzip.compress(IBL_CSV.encode())[:-20]),
+        ("garbage.csv.gz", IBL_CSV.encode()),
+        ("broken.csv.zip", b"PK" + IBL_CSV.encode()),
+        ("broken.csv.xz", IBL_CSV.encode()),
+        ("utf16.csv", IBL_CSV.encode("utf-16")),
+        ("latin.csv", IBL_CSV.replace("007", "Zo\u00eb").encode("latin-1")),
+        ("empty.csv", b""),
+        ("ragged.csv", IBL_CSV.encode() + b"1,2,3,4,5,6,7,8,9,10,11,12,13\n"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    message = f"^{re.escape(str(path))} cannot be read as a CSV file \\(.+\\)\\.$"
+    with pytest.raises(ValueError, match=message):
         load_ibl_trials(path)
 
 

@@ -97,7 +97,7 @@ def test_a_negative_contrast_is_put_on_the_other_side_as_is_usual_or_repaired(tm
     assert report[["negative_contrasts", "wrong_side", "repaired"]].values.tolist() == [[1, 1, 1]]
 
 
-@pytest.mark.parametrize("dtype", ["int8", "int32", "float32", "float64"])
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float32", "float64", ">i4"])
 def test_any_numbers_and_columns_of_numbers_will_do(tmp_path, dtype):
     coded = {name: np.array(GOOD[name], dtype) for name in ("choice", "feedbackType")}
     write_session(tmp_path, contrastLeft=np.array(GOOD["contrastLeft"])[:, None], **coded)
@@ -189,12 +189,41 @@ def truncate(file):
     file.write_bytes(file.read_bytes()[:-3])
 
 
+def lies(shape, version=b"\x01\x00"):
+    """What writes four numbers with a header of its own."""
+
+    def write(file):
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+        length = len(header).to_bytes(2, "little")
+        file.write_bytes(b"\x93NUMPY" + version + length + header + np.ones(4).tobytes())
+
+    return write
+
+
 BROKEN = [
     (lambda file: file.unlink(), "{} is missing"),
     (truncate, "{} cannot be read ("),
     (lambda file: file.write_bytes(b""), "{} cannot be read (EOF: reading magic string"),
     (lambda file: file.write_text("1 2 3"), "{} cannot be read ("),
-    (lambda file: np.save(file, np.array([None, 1])), "{} cannot be read (Object arrays cannot"),
+    (
+        lambda file: np.save(file, np.array([None, 1])),
+        "{} must hold one number a trial, but holds object of shape (2,)",
+    ),
+    (
+        lambda file: np.save(file, np.array(1.0)),
+        "{} must hold one number a trial, but holds float64 of shape ()",
+    ),
+    (lies("(5,)"), "{} cannot be read (its header tells of 40 bytes, but 32 follow)"),
+    (lies("(3,)"), "{} cannot be read (its header tells of 24 bytes, but 32 follow)"),
+    (lies("(-4,)"), "{} cannot be read (its header tells of -32 bytes, but 32 follow)"),
+    (lies("(10**12,)"), "{} cannot be read ("),
+    (lies("(1000000000000000,)"), "{} cannot be read (its header tells of 8000000000000000 bytes"),
+    (lies(f"({2**62}, 4)"), "{} cannot be read (its header tells of "),
+    (lies("(" * 500), "{} cannot be read ("),
+    (
+        lies("(4,)", version=b"\x03\x00"),
+        "{} cannot be read (version (3, 0) of the format is unknown",
+    ),
     (
         lambda file: np.save(file, np.ones((2, 2))),
         "{} must hold one number a trial, but holds float64 of shape (2, 2)",
@@ -228,15 +257,23 @@ def test_a_missing_or_broken_file_is_named_while_the_rest_loads(tmp_path, name, 
 @pytest.mark.parametrize(
     ("arrays", "problem"),
     [
-        ({"choice": [1, 2, 1, 1]}, "{}/_ibl_trials.choice.npy must hold -1, 0 or 1, but holds 2"),
+        (
+            {"choice": [1, 2, 1, 1]},
+            "{}/_ibl_trials.choice.npy must hold -1, 0 or 1, but holds 2 in row 1",
+        ),
         (
             {"feedbackType": [1.0, NAN, 1, 1]},
-            "{}/_ibl_trials.feedbackType.npy must hold -1, 0 or 1, but holds nan",
+            "{}/_ibl_trials.feedbackType.npy must hold -1, 0 or 1, but holds nan in row 1",
         ),
         (
             {"contrastRight": [25.0, NAN, NAN, NAN]},
             "{}/_ibl_trials.contrastRight.npy must hold NaN or numbers from -1 to 1, "
-            "but holds 25.0",
+            "but holds 25.0 in row 0",
+        ),
+        (
+            {"probabilityLeft": [-0.5, 0.5, 0.5, 0.5]},
+            "{}/_ibl_trials.probabilityLeft.npy must hold NaN or numbers from 0 to 1, "
+            "but holds -0.5 in row 0",
         ),
         (
             {"contrastLeft": [1.0, NAN, NAN]},

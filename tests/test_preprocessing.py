@@ -131,3 +131,16 @@ def test_a_rule_is_fitted_after_them_and_predicts_no_future(X):
 def test_regressors_want_the_design():
     with pytest.raises(ValueError, match="needs the X of make_design"):
         PolicyRegressors().fit(np.zeros((3, 2)))
+
+
+@pytest.mark.parametrize("name", ["choice_back", "win_stay", "right_back"])
+def test_a_regressor_never_takes_the_place_of_a_column_of_its_name(X, name):
+    named = X.rename(columns={"left": name})
+    with pytest.raises(ValueError, match=f"names should differ .*; rename the second '{name}'"):
+        PolicyRegressors().fit(named)
+
+
+def test_regressors_are_added_once(X):
+    twice = make_pipeline(PolicyRegressors(), PolicyRegressors())
+    with pytest.raises(ValueError, match="rename the second 'choice_back'"):
+        twice.fit(X)

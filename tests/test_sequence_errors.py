@@ -98,8 +98,8 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
         ),
         (
             with_level("session", ["a", "b", "a", "a", "a", "a", "a"]),
-            "Session 'a' of subject 'Ada' comes back after another session (trial 2, row 2): "
-            "trials should be in temporal order.",
+            "Trials should be in temporal order, but session 'a' comes back after another session "
+            "(subject 'Ada', row 2). Sort the trials by subject and time, or give sessions names",
         ),
         (
             with_cell("previous_choice", 2, 0.0),
@@ -122,16 +122,16 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
         ),
         (
             with_cell("stimulus", 5, np.nan),
-            "X should be finite, but column 'stimulus' is nan (subject 'Bo', row 5); NaN and inf "
-            "are not accepted.",
+            "Column 'stimulus' of X should be finite, but is nan (subject 'Bo', row 5).",
         ),
         (
             with_cell("previous_reward", 1, np.inf),
-            "X should be finite, but column 'previous_reward' is inf (subject 'Ada', row 1)",
+            "Column 'previous_reward' of X should be finite, but is inf (subject 'Ada', row 1).",
         ),
         (
             with_cell("stimulus", 0, "bright"),
-            "Column 'stimulus' of X should be numeric, but has the type object.",
+            "Column 'stimulus' of X should be numeric, but has 'bright' (subject 'Ada', row 0); "
+            "recode it as numbers.",
         ),
         (
             lambda X: X.drop(columns="stimulus"),
@@ -220,7 +220,7 @@ def test_prefixed_column_names_are_told_how_to_be_avoided(design):
         (with_cell("stimulus", 5, np.nan), "(subject 8, row 5)"),
         (with_cell("previous_choice", 5, 0.0), "(subject 8, trial 1, row 5)"),
         (lambda X: X.drop(index=(7, 1, 1)), "subject 7 has trial 2 where 1 was expected"),
-        (with_level("session", [1, 2, 1, 1, 1, 1, 1]), "Session 1 of subject 7 comes back"),
+        (with_level("session", [1, 2, 1, 1, 1, 1, 1]), "session 1 comes back after"),
     ],
 )
 def test_an_error_shows_a_numbered_subject_as_a_plain_number(design, change, text):

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
 from ..preprocessing import tanh_contrast
-from ._ibl_release import find_sessions, read_sessions
+from ._ibl_release import LOWEST, code_fault, find_sessions, range_fault, read_sessions
 
 FilePath = str | os.PathLike[str]
 Subjects = str | Sequence[str] | None
@@ -29,6 +30,8 @@ IBL_COLUMNS = (
 )
 """The columns that a CSV file of IBL trials must have."""
 
+NAMES = ("subject", "date", "session")
+BINARY = ("choice", "feedbackType", "answer")
 EXTRA_COLUMNS = {"probabilityLeft": "probability_left", "lab": "lab"}
 COUNTS = (
     "read",
@@ -65,8 +68,8 @@ def load_ibl_trials(
         length, or that has been read from another folder, is left out with a warning.
 
         A CSV file, plain or compressed: one row a trial, in temporal order, with the columns
-        ``IBL_COLUMNS``: contrasts of each side (0 or NaN where nothing was shown), choice,
-        feedbackType and answer coded 0 or 1 (1: right, rewarded).
+        ``IBL_COLUMNS``: contrasts of each side from 0 to 1 (0 or NaN where nothing was shown),
+        choice, feedbackType and answer coded 0 or 1 (1: right, rewarded).
     subjects : str, list of str or None, default=None
         Keep these subjects only.
     max_trials : int or None, default=None
@@ -101,8 +104,9 @@ def load_ibl_trials(
     Raises
     ------
     ValueError
-        If a column or a subject is not there, a column of the CSV file is coded otherwise, a
-        folder holds no session, or none of its sessions can be read.
+        If a column or a subject is not there, a CSV file cannot be read or a column of it is coded
+        otherwise (contrasts in percent or with a sign, too), a folder holds no session, or none of
+        its sessions can be read.
 
     Notes
     -----
@@ -149,26 +153,43 @@ def _read_release(
 
 
 def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.DataFrame]:
-    raw = pd.read_csv(path, dtype={"subject": str, "date": str, "session": str})
+    raw = _parse_csv(path)
     missing = [name for name in IBL_COLUMNS if name not in raw]
     if missing:
         raise ValueError(
             f"{path} is not a table of IBL trials: it has no column {missing[0]!r}, only "
             f"{', '.join(map(repr, raw.columns))}."
         )
-    for name in ("choice", "feedbackType", "answer"):
-        number = pd.to_numeric(raw[name], errors="coerce")
-        odd = raw.loc[~number.isin([0, 1]), name]
-        if len(odd):
-            raise ValueError(
-                f"Column {name!r} of {path} must hold 0 and 1 (right, rewarded), but holds "
-                f"{odd.iloc[0]} in row {odd.index[0]}."
-            )
-        raw[name] = number.astype("int64")
+    for name in (*IBL_COLUMNS, *LOWEST):
+        if name in raw and (fault := _fault(name, raw[name])):
+            raise ValueError(f"Column {name!r} of {path} {fault}.")
+    raw = raw.astype(
+        dict.fromkeys(BINARY, "int64") | {"contrastLeft": float, "contrastRight": float}
+    )
     table = raw.assign(session=raw["date"] + "/" + raw["session"])
     table = table.fillna({"contrastLeft": 0.0, "contrastRight": 0.0})
     table = table[table["subject"].isin(_choose(subjects, table["subject"], path))]
     return table, _by_session(table).size().to_frame("read").assign(problem="")
+
+
+def _parse_csv(path: FilePath) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str))
+    except (FileNotFoundError, PermissionError):
+        raise  # they name the file
+    except Exception as error:  # each way of compressing breaks in its own
+        raise ValueError(f"{path} cannot be read as a CSV file ({str(error).strip()}).") from error
+
+
+def _fault(name: str, column: pd.Series) -> str | None:
+    """Say what is wrong with a column of a CSV file, if something is."""
+    if name in NAMES:
+        return f"is empty in row {np.argmax(column.isna())}" if column.isna().any() else None
+    if name in BINARY:
+        fault, meaning = code_fault(column, (0, 1)), "1 is right, rewarded"
+    else:
+        fault, meaning = range_fault(column, 0), "no percentage, no sign"
+    return fault and f"{fault} ({meaning})"
 
 
 def _choose(subjects: Subjects, there: Iterable[str], path: FilePath) -> set[str]:

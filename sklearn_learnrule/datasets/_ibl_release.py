@@ -8,21 +8,28 @@ stimulus.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 CODED = ("choice", "feedbackType")
-GRADED = ("contrastLeft", "contrastRight", "probabilityLeft")
+CODES = (-1, 0, 1)
+LOWEST = {"contrastLeft": -1, "contrastRight": -1, "probabilityLeft": 0}
+GRADED = tuple(LOWEST)
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 DATE_AND_NUMBER = re.compile(r"\d{4}-\d\d-\d\d/\d+")
 
 
@@ -112,29 +119,60 @@ def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"the arrays in {folder} differ in length ({listed})")
     for name, array in arrays.items():
-        good = np.isin(array, (-1, 0, 1)) if name in CODED else ~(np.abs(array) > 1)
-        if not good.all():
-            expected = "-1, 0 or 1" if name in CODED else "NaN or numbers from -1 to 1"
-            file = folder / f"_ibl_trials.{name}.npy"
-            raise ValueError(f"{file} must hold {expected}, but holds {array[~good][0]}")
+        fault = range_fault(array, LOWEST[name]) if name in GRADED else code_fault(array, CODES)
+        if fault:
+            raise ValueError(f"{folder / f'_ibl_trials.{name}.npy'} {fault}")
     return arrays
 
 
+def code_fault(values: ArrayLike, codes: tuple[int, ...]) -> str | None:
+    """Say of the first value that is no code what was expected."""
+    column = pd.Series(values)
+    expected = f"{', '.join(map(str, codes[:-1]))} or {codes[-1]}"
+    return _fault(column, pd.to_numeric(column, errors="coerce").isin(codes), expected)
+
+
+def range_fault(values: ArrayLike, low: int) -> str | None:
+    """Say of the first value that is known, but no number from ``low`` to 1, what was expected."""
+    column = pd.Series(values)
+    good = column.isna() | pd.to_numeric(column, errors="coerce").between(low, 1)
+    return _fault(column, good, f"NaN or numbers from {low} to 1")
+
+
+def _fault(column: pd.Series, good: pd.Series, expected: str) -> str | None:
+    if good.all():
+        return None
+    row = int(np.argmin(good))
+    return f"must hold {expected}, but holds {column[row]} in row {row}"
+
+
 def _read(file: Path) -> NDArray[Any]:
+    """Read one number a trial, (T,)."""
     try:
         with file.open("rb") as stream:
-            array = np.lib.format.read_array(stream, allow_pickle=False)
+            shape, dtype = _read_header(stream)
+            if dtype.kind in "iuf" and shape and shape[1:] in ((), (1,)):
+                stream.seek(0)
+                array = np.lib.format.read_array(stream, allow_pickle=False)
+                return array.reshape(-1).astype(dtype.newbyteorder("="))
     except FileNotFoundError:
         raise ValueError(f"{file} is missing") from None
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # numpy's reader of broken headers raises any kind
         raise ValueError(f"{file} cannot be read ({error})") from error
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]  # (T, 1) -> (T,)
-    if array.ndim != 1 or array.dtype.kind not in "iuf":
-        raise ValueError(
-            f"{file} must hold one number a trial, but holds {array.dtype} of shape {array.shape}"
-        )
-    return array
+    raise ValueError(f"{file} must hold one number a trial, but holds {dtype} of shape {shape}")
+
+
+def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type, so far as what follows is as long as they say."""
+    version = np.lib.format.read_magic(stream)
+    if version not in HEADERS:
+        raise ValueError(f"version {version} of the format is unknown")
+    shape, _, dtype = HEADERS[version](stream)
+    claimed = math.prod(shape) * dtype.itemsize
+    there = os.fstat(stream.fileno()).st_size - stream.tell()
+    if claimed != there and not dtype.hasobject:
+        raise ValueError(f"its header tells of {claimed} bytes, but {there} follow")
+    return shape, dtype
 
 
 def _decode(raw: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
