@@ -129,7 +129,9 @@ def test_a_standardized_rule_is_the_same_by_its_forward_and_by_every_engine(name
         by_hand.append(torch.cat([weights, memory[:, : standardized.shown_memory]], -1))
     for engine in ("loop", "parallel", "auto"):
         path = unroll(standardized, start, trials, observed, engine=engine)
-        assert_allclose(path[:, :3].detach(), torch.stack(by_hand, 1).detach(), rtol=1e-6, atol=1e-15)
+        assert_allclose(
+            path[:, :3].detach(), torch.stack(by_hand, 1).detach(), rtol=1e-6, atol=1e-15
+        )
 
 
 def test_a_slope_is_in_the_users_units():
@@ -144,7 +146,10 @@ def test_a_slope_is_in_the_users_units():
     standardized = StandardizedRule(rule, units)
     by_differences = torch.stack(
         [
-            (standardized(weights + h, trial, nothing)[0] - standardized(weights, trial, nothing)[0])
+            (
+                standardized(weights + h, trial, nothing)[0]
+                - standardized(weights, trial, nothing)[0]
+            )
             / 1e-5
             for h in step
         ],
