@@ -14,7 +14,13 @@ from .estimators import (
     RewardMaxRuleEstimator,
     RNNRuleEstimator,
 )
-from .model_selection import SubjectKFold, compare_rules, rank_rules
+from .model_selection import (
+    FutureSplit,
+    MaskedTrials,
+    SubjectKFold,
+    compare_rules,
+    rank_rules,
+)
 from .preprocessing import PolicyRegressors, TanhContrast
 
 __version__ = "0.1.0"
@@ -26,6 +32,8 @@ __all__ = [
     "ConstantRuleEstimator",
     "DNNRuleEstimator",
     "EligibilityRuleEstimator",
+    "FutureSplit",
+    "MaskedTrials",
     "PolicyRegressors",
     "PredictMaxRuleEstimator",
     "QLearningRuleEstimator",

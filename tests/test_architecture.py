@@ -17,7 +17,10 @@ FLOORS = {
     "rules": 0,
     "engine": 1,  # unrolls rules
     "_design": 0,
-    "metrics": 0,
+    "_cache": 0,
+    "_tasks": 1,
+    "_weighted": 1,
+    "metrics": 1,  # shows values as _design does
     "_sequences": 1,  # reads what _design writes
     "_initial_weights": 2,
     "preprocessing": 2,

@@ -1,0 +1,15 @@
+"""Which rule predicts best: splits, the comparison on them, and learning curves in animals."""
+
+from ._compare import compare_rules
+from ._rank import choose_reference, rank_rules, relative_to
+from ._splits import FutureSplit, MaskedTrials, SubjectKFold
+
+__all__ = [
+    "FutureSplit",
+    "MaskedTrials",
+    "SubjectKFold",
+    "choose_reference",
+    "compare_rules",
+    "rank_rules",
+    "relative_to",
+]

@@ -1,0 +1,34 @@
+"""How long a fit takes, but for the compiling that only a process's first fit waits for."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Stopwatch:
+    """What :func:`stopwatch` has measured; ``seconds`` is set when it has stopped."""
+
+    seconds: float
+
+
+@contextmanager
+def stopwatch() -> Iterator[Stopwatch]:
+    """Measure the seconds that are not spent on compiling kernels, or loading them from disk."""
+    from numba.core.event import TimingListener, install_listener  # before the clock runs
+
+    class OwnThread(TimingListener):
+        def notify(self, event: Any) -> None:
+            if threading.get_ident() == thread:
+                super().notify(event)
+
+    watch, thread = Stopwatch(), threading.get_ident()
+    with install_listener("numba:compiler_lock", OwnThread()) as compiling:
+        start = time.perf_counter()
+        yield watch
+        watch.seconds = time.perf_counter() - start
+    if compiling.done:
+        watch.seconds -= compiling.duration
