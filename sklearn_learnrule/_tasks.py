@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import joblib
@@ -20,11 +20,11 @@ def run_tasks(
     n_jobs: int | None = None,
     verbose: int = 1,
     cache: Any = None,
-    key: Callable[..., str] | None = None,
+    keys: Sequence[str] | None = None,
     complete: Callable[[Any], bool] | None = None,
     tell: Callable[[int, Any], str] | None = None,
-) -> Iterator[tuple[int, Any]]:
-    """Yield the number and the result of each task, as they are done.
+) -> list[Any]:
+    """Return the result of each task, in their order; Ctrl-C ends all, and keeps what is done.
 
     Parameters
     ----------
@@ -39,31 +39,35 @@ def run_tasks(
         Whether to show progress.
     cache : folder or None, default=None
         Where results are kept, by the process that makes them, and looked for first.
-    key : callable
-        Of a task's arguments, the name that its result is kept by.
+    keys : sequence of str, only with a cache
+        The name that each task's result is kept by.
     complete : callable or None, default=None
         Of a result, whether to keep it; None: every one.
     tell : callable or None, default=None
         Of a task's number and result, what to show beside the bar.
+
+    Returns
+    -------
+    list of results
     """
     store = None if cache is None else Cache(cache)
-    keys = [key(*task) if store and key else "" for task in tasks]
-    with tqdm(total=len(tasks), desc=name, unit=unit, disable=not verbose) as bar:
-        todo = []
-        for number, task in enumerate(tasks):
-            kept = store.read(keys[number]) if store else None
-            if kept is None:
-                todo.append(
-                    joblib.delayed(_run)(number, function, task, store, keys[number], complete)
-                )
-            else:
-                bar.update()
-                yield number, kept
+    keys = keys or [""] * len(tasks)
+    results = [None if store is None else store.read(key) for key in keys]
+    todo = [
+        joblib.delayed(_run)(number, function, tasks[number], store, keys[number], complete)
+        for number, kept in enumerate(results)
+        if kept is None
+    ]
+    bar: Any = tqdm(
+        total=len(tasks), initial=len(tasks) - len(todo), desc=name, unit=unit, disable=not verbose
+    )
+    with bar:
         for number, result in _parallel(n_jobs)(todo):
+            results[number] = result
             if tell is not None:
                 bar.set_postfix_str(tell(number, result), refresh=False)
             bar.update()
-            yield number, result
+    return results
 
 
 def _run(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -92,27 +91,20 @@ def bootstrap_fits(
             "bootstrap_fits draws animals by sample_weight, which this "
             f"{type(estimator).__name__} does not take."
         )
-    refits = run_tasks(
+    weights = [weight * draw[codes] for draw in draws]
+    keys = None
+    if cache is not None:
+        what = ["bootstrap_fits", describe_estimator(estimator), describe_table(X)]
+        keys = [make_key(what, describe_table(labels), weight) for weight in weights]
+    return run_tasks(
         _refit,
-        [(estimator, X, labels, weight * draw[codes], name) for draw in draws],
+        [(estimator, X, labels, weight, name) for weight in weights],
         name="bootstrap",
         n_jobs=n_jobs,
         verbose=verbose,
         cache=cache,
-        key=None if cache is None else _Key(X, labels),
+        keys=keys,
     )
-    return [refit for _, refit in sorted(refits, key=itemgetter(0))]
-
-
-class _Key:
-    """Names a refit by the content of all that it depends on."""
-
-    def __init__(self, X: pd.DataFrame, y: pd.Series) -> None:
-        self.data = [describe_table(X), describe_table(y)]
-
-    def __call__(self, estimator: Any, X: Any, y: Any, weight: Any, name: str) -> str:
-        del X, y, name
-        return make_key("bootstrap_fits", describe_estimator(estimator), self.data, weight)
 
 
 def _refit(

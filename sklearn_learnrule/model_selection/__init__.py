@@ -1,10 +1,11 @@
 """Which rule predicts best: splits, the comparison on them, and learning curves in animals."""
 
-from ._compare import compare_rules
+from ._compare import AllFitsFailedError, compare_rules
 from ._rank import choose_reference, rank_rules, relative_to
 from ._splits import FutureSplit, MaskedTrials, SubjectKFold
 
 __all__ = [
+    "AllFitsFailedError",
     "FutureSplit",
     "MaskedTrials",
     "SubjectKFold",

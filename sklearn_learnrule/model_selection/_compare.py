@@ -28,6 +28,10 @@ SCORES = ["log_likelihood", "accuracy"]
 Scored = tuple[pd.DataFrame, Exception | None]
 
 
+class AllFitsFailedError(ValueError):
+    """No rule could be fitted and scored on any fold."""
+
+
 def compare_rules(
     estimators: Mapping[str, Any] | Sequence[Any],
     X: pd.DataFrame,
@@ -102,8 +106,8 @@ def compare_rules(
     >>> scores = compare_rules(rules, X, y, cv=3, verbose=0)
     >>> scores.groupby("rule")["log_likelihood"].mean().round(2)
     rule
-    REINFORCE   -0.58
-    constant    -0.62
+    REINFORCE   -0.62
+    constant    -0.63
     Name: log_likelihood, dtype: float64
     """
     named = name_estimators(estimators)
@@ -112,22 +116,20 @@ def compare_rules(
     folds = read_folds(cv, X, labels, sample_weight)
     _check_searches(named, folds)
     cells = [(name, number) for name in named for number in range(len(folds))]
-    done = run_tasks(
+    scored = run_tasks(
         _score_fold,
         [(named[name], X, labels, folds[number]) for name, number in cells],
         name="compare",
         n_jobs=n_jobs,
         verbose=verbose,
         cache=cache,
-        key=None if cache is None else _Key(X, labels),
+        keys=None if cache is None else _keys(named, X, labels, folds),
         complete=_succeeded,
         tell=lambda task, scored: f"{cells[task][0]} {scored[0]['log_likelihood'].mean():.4f} nats",
     )
-    scored = dict(done)
-    _tell_failures([(*cells[task], scored[task][1]) for task in range(len(cells))])
+    _tell_failures([(*cell, failure) for cell, (_, failure) in zip(cells, scored, strict=True)])
     tables = []
-    for task, (name, number) in enumerate(cells):
-        table = scored[task][0].copy()
+    for (name, number), (table, _) in zip(cells, scored, strict=True):
         table.insert(0, "rule", name)
         table.insert(2, "fold", number)
         tables.append(table)
@@ -150,7 +152,7 @@ def _tell_failures(cells: list[tuple[str, int, Exception | None]]) -> None:
     failed = [(name, number, failure) for name, number, failure in cells if failure is not None]
     if len(failed) == len(cells):
         name, number, first = failed[0]
-        raise ValueError(
+        raise AllFitsFailedError(
             f"All {len(cells)} fits failed, the first, of {name} on fold {number}, by "
             f"{type(first).__name__}: {first}"
         ) from first
@@ -159,18 +161,20 @@ def _tell_failures(cells: list[tuple[str, int, Exception | None]]) -> None:
         warnings.warn(message, FitFailedWarning, stacklevel=3)
 
 
-class _Key:
-    """Names a fit by the content of all that its scores depend on."""
-
-    def __init__(self, X: pd.DataFrame, y: pd.Series) -> None:
-        self.columns, self.types, self.rows = describe_table(X)
-        _, self.type_of_choice, self.choices = describe_table(y)
-
-    def __call__(self, estimator: Any, X: Any, y: Any, fold: Fold) -> str:
-        del X, y
-        names = [self.columns, self.types, self.type_of_choice]
-        rows = [field[part] for field in (self.rows, self.choices) for part in fold[::2]]
-        return make_key("compare_rules", describe_estimator(estimator), names, rows, fold[1::2])
+def _keys(
+    named: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, folds: list[Fold]
+) -> list[str]:
+    """Name each estimator's fit on each fold by the content of all that its scores depend on."""
+    *types, rows = describe_table(X)
+    *type_of_choice, choices = describe_table(y)
+    data = [
+        [[hashes[fold.fitted], hashes[fold.given]] for hashes in (rows, choices)]
+        + [fold.fitted_weight, fold.scored_weight]
+        for fold in folds
+    ]
+    estimators = [describe_estimator(estimator) for estimator in named.values()]
+    how = ["compare_rules", types, type_of_choice]
+    return [make_key(how, estimator, fold) for estimator in estimators for fold in data]
 
 
 def _score_fold(estimator: Any, X: pd.DataFrame, y: pd.Series, fold: Fold) -> Scored:
