@@ -18,6 +18,7 @@ from .model_selection import (
     FutureSplit,
     MaskedTrials,
     SubjectKFold,
+    animal_learning_curve,
     compare_rules,
     rank_rules,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "RewardMaxRuleEstimator",
     "SubjectKFold",
     "TanhContrast",
+    "animal_learning_curve",
     "compare_rules",
     "make_design",
     "rank_rules",
