@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band
 from ..metrics import CHANCE
 from ..model_selection import animal_learning_curve, choose_reference
-from ._style import COLORS, GREY, Entry, draw_line, key, label_outer, panels
+from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
 
 CELL = ["rule", "n_subjects"]
 
@@ -20,9 +20,9 @@ class LearningCurveDisplay:
     """How well rules predict held-out animals, by the number of animals fitted.
 
     Lines are means over held-out animals, each of them averaged over draws of the animals fitted;
-    bands are the means' 95% confidence intervals. Animals differ by more than rules do: to see
-    rules apart, draw them relative to one of them. A rule that failed to be fitted to a number
-    of animals has no point there.
+    bands are the means' 95% confidence intervals. Animals differ by more than rules do: so
+    several rules have bands only where they are drawn relative to one of them. A rule that could
+    not be fitted to every draw of some number of animals has no point there.
 
     Parameters
     ----------
@@ -83,22 +83,24 @@ class LearningCurveDisplay:
         failed = table[table["log_likelihood"].isna()].set_index(CELL).index
         table = table[~table.set_index(CELL).index.isin(failed)]
         means = band(table, "log_likelihood", by=CELL, over="subject", interval="t")
-        name = "held-out log-likelihood\n"
+        rules = self.table["rule"].unique()
+        opacity = BAND if reference is not None or len(rules) == 1 else 0
         entries: list[Entry] = []
         with panels(ax, height=1.8) as axes:
             panel = axes[0, 0]
             panel.axhline(CHANCE if reference is None else 0, color=GREY, linewidth=0.6, zorder=0)
-            for color, rule in zip(cycle(COLORS), self.table["rule"].unique(), strict=False):
+            for color, rule in zip(cycle(COLORS), rules, strict=False):
                 line = {"color": color, "marker": "o", "markersize": 2.5}
                 own = means[means["rule"] == rule].sort_values("n_subjects")
-                draw_line(panel, own, "n_subjects", **line)
+                draw_line(panel, own, "n_subjects", opacity=opacity, **line)
                 entries.append((rule, line))
             sizes = sorted(self.table["n_subjects"].unique())
             panel.set_xscale("log", base=2)
             panel.set_xticks(sizes, [str(size) for size in sizes])
             panel.minorticks_off()
-            relative = f"− {reference} " if reference is not None else ""
-            label_outer(axes, "animals fitted", f"{name}{relative}(nats / trial)")
+            relative = "" if reference is None else f"− {reference} "
+            quantity = f"held-out log-likelihood\n{relative}(nats / trial)"
+            label_outer(axes, "animals fitted", quantity)
             key(axes, *entries)
         self.ax_, self.figure_ = panel, panel.figure
         return self
