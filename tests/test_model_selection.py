@@ -11,16 +11,19 @@ from pandas.testing import assert_frame_equal
 from scipy.stats import sem, ttest_rel
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     GroupShuffleSplit,
     cross_val_score,
 )
+from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.model_selection import relative_to
+from sklearn_learnrule.plotting import ComparisonDisplay
 
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
@@ -213,9 +216,104 @@ def test_folds_may_be_a_number_or_a_list(cv):
     )
 
 
-def test_five_folds_are_the_default(cohort):
-    coin = {"coin": DummyClassifier(strategy="prior")}
-    assert lr.compare_rules(coin, *cohort, verbose=0)["fold"].tolist() == [0, 1, 2, 3, 4]
+def of_animals(cohort, n_subjects):
+    X, y = cohort
+    some = X.index.get_level_values("subject").isin(X.index.unique("subject")[:n_subjects])
+    return X[some], y[some]
+
+
+@pytest.mark.parametrize(("n_subjects", "n_folds"), [(7, 5), (5, 5), (3, 3), (2, 2)])
+def test_five_folds_are_the_default_or_as_many_as_there_are_animals(n_subjects, n_folds):
+    X, y, _ = lr.make_design(make_learning_cohort(n_subjects, 20, random_state=0))
+    coin = [DummyClassifier(strategy="prior")]
+    folds = lr.compare_rules(coin, X, y, verbose=0)["fold"]
+    assert sorted(folds.unique()) == list(range(n_folds))
+
+
+@pytest.mark.parametrize("cv", [None, 2, lr.SubjectKFold(2)])
+def test_one_animal_is_told_what_can_be_done(cohort, cv):
+    message = (
+        "There is one animal, and none to hold out: score its later trials, "
+        "cv=FutureSplit(n_train=...), or some at random, cv=MaskedTrials()."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.compare_rules([RULES["coin"]], *of_animals(cohort, 1), cv=cv, verbose=0)
+
+
+def test_one_animals_rules_are_ranked_without_a_test(cohort):
+    cv = lr.MaskedTrials(random_state=0)
+    rules = {name: RULES[name] for name in ("coin", "logistic")}
+    scores = lr.compare_rules(rules, *of_animals(cohort, 1), cv=cv, verbose=0)
+    ranking = lr.rank_rules(scores)
+    assert ranking["log_likelihood"].notna().all()
+    assert ranking[["standard_error", "p_value"]].isna().all(axis=None)
+
+
+def test_estimators_of_a_list_are_named_by_their_classes(cohort):
+    coin, rule = DummyClassifier(), lr.ConstantRuleEstimator()
+    search = GridSearchCV(rule, {"initial_weights": ["zeros"]}, cv=lr.SubjectKFold(2))
+    given = [coin, rule, make_pipeline(lr.TanhContrast(), search)]
+    named = lr.compare_rules(given, *cohort, cv=2, verbose=0)["rule"].unique().tolist()
+    constant = "ConstantRuleEstimator"
+    assert named == ["DummyClassifier", f"{constant} 1", f"{constant} 2"]
+
+
+def test_the_names_of_sides_change_no_score(cohort):
+    X, y = cohort
+    names = {"left": "right", "right": "left"}
+    signs = {"stimulus": -X["stimulus"], "previous_choice": -X["previous_choice"]}
+    rules = [LogisticRegression(C=1e8, tol=1e-10), RULES["constant"]]
+    certain = X.assign(stimulus=X["stimulus"].where(np.arange(len(X)) % 2 == 0, 500))
+    mirrored = certain.assign(**{name: -certain[name] for name in signs})
+    scores, swapped = (
+        lr.compare_rules(rules, X, y, cv=3, verbose=0)
+        for X, y in ((certain, y), (mirrored, y.map(names)))
+    )
+    np.testing.assert_allclose(swapped["log_likelihood"], scores["log_likelihood"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("estimators", "error", "message"),
+    [
+        ({}, ValueError, "estimators should hold at least one classifier, as in"),
+        ([], ValueError, "ReinforceRuleEstimator()}, got []."),
+        (
+            RULES["REINFORCE"],
+            TypeError,
+            "estimators should be a list of classifiers, or a dict by name, got "
+            "ReinforceRuleEstimator: write [ReinforceRuleEstimator(...)].",
+        ),
+        (3, TypeError, "or a dict by name, got int"),
+        ({1: RULES["coin"]}, TypeError, "The names of estimators should be str, got 1."),
+        (
+            {"DNN": lr.DNNRuleEstimator},
+            TypeError,
+            "'DNN' should be a classifier, but is the class DNNRuleEstimator: write "
+            "DNNRuleEstimator().",
+        ),
+        ([RidgeClassifier()], TypeError, "with predict_proba, whose probabilities are scored, got"),
+        ({"a": "b"}, TypeError, "'a' should be a classifier with predict_proba, whose"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_a_sentence(cohort, estimators, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        lr.compare_rules(estimators, *cohort, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("cv", "error", "message"),
+    [
+        ([], ValueError, "cv should yield at least one fold (train, test), but yields none."),
+        (lr.SubjectKFold, TypeError, "is the class SubjectKFold: write SubjectKFold(...)."),
+        ([([0, 1], [1, 2])], ValueError, "Row 1 of X is in both parts of fold 0"),
+        ([([0], [9999])], ValueError, "rows of X by number, 0 to"),
+        ([([], [0])], ValueError, "Fold 0 of cv has no trial of weight above 0 to train on."),
+        ([([0], [])], ValueError, "Fold 0 of cv has no trial of weight above 0 to test on."),
+    ],
+)
+def test_folds_that_make_no_sense_are_told_in_a_sentence(cohort, cv, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        lr.compare_rules([RULES["coin"]], *cohort, cv=cv, verbose=0)
 
 
 def test_a_certain_mistake_scores_low_but_finite(cohort):
@@ -256,6 +354,34 @@ def test_a_rule_that_fails_is_told_and_the_rest_survive(cohort, scores):
     ranking = lr.rank_rules(found, "constant")
     assert ranking.index.tolist() == ["constant", "fussy"]
     assert ranking.loc["fussy", ["log_likelihood", "difference", "p_value"]].isna().all()
+    assert ranking["n_failed"].to_dict() == {"constant": 0, "fussy": 2}
+
+
+class Torn(Exception):
+    """Cannot be brought home from another process."""
+
+    def __init__(self, where, why):
+        super().__init__(f"{why} at {where}")
+
+
+class TornRuleEstimator(lr.ConstantRuleEstimator):
+    def fit(self, X, y):
+        raise Torn("the seam", "worn")
+
+
+@pytest.mark.parametrize(
+    ("rule", "cause", "message"),
+    [
+        (FussyRuleEstimator(), RuntimeError, "RuntimeError: mouse_01 bites"),
+        (TornRuleEstimator(), RuntimeError, "RuntimeError: Torn: worn at the seam"),
+    ],
+)
+def test_if_every_fit_fails_the_first_error_is_raised(cohort, rule, cause, message):
+    cv = [fold for number, fold in enumerate(FOLDS.split(cohort[0])) if number != 1]
+    expected = f"All 2 fits failed, the first, of bad on fold 0, by {message}"
+    with pytest.raises(ValueError, match=expected) as raised:
+        lr.compare_rules({"bad": rule}, *cohort, cv=cv, verbose=0)
+    assert isinstance(raised.value.__cause__, cause)
 
 
 def test_progress_is_shown_unless_it_is_not_wanted(cohort, capsys):
@@ -290,6 +416,16 @@ def test_a_ranking_is_what_the_textbook_makes_of_the_scores(scores, by_subject):
         assert row["seconds"] == pytest.approx(by_subject[name]["seconds"].unique().sum())
         if name != "REINFORCE":
             assert row["p_value"] == pytest.approx(ttest_rel(own, reference).pvalue)
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"), [(["coin", "REINFORCE"], "REINFORCE"), (["logistic", "coin"], "logistic")]
+)
+def test_the_reference_is_reinforce_or_else_the_first(scores, rules, expected):
+    some = pd.concat([scores[scores["rule"] == rule] for rule in rules])
+    assert_frame_equal(lr.rank_rules(some), lr.rank_rules(some, expected))
+    assert_frame_equal(relative_to(some), relative_to(some, expected))
+    assert ComparisonDisplay.from_scores(some).reference == expected
 
 
 @pytest.mark.parametrize("reference", ["REINFORCE", "coin"])

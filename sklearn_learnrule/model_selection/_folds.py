@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,7 +74,9 @@ def _split(cv: Any, X: pd.DataFrame, y: pd.Series, n_subjects: int) -> Any:
         cv = SubjectKFold(max(2, min(N_FOLDS, n_subjects)))
     elif isinstance(cv, numbers.Integral):
         cv = SubjectKFold(int(cv))
-    return check_cv(cv).split(X, y, groups=np.asarray(subjects_of(X)))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The groups parameter is ignored")  # where none is read
+        return list(check_cv(cv).split(X, y, groups=np.asarray(subjects_of(X))))
 
 
 def _mask(rows: Any, n_rows: int, number: int) -> NDArray[np.bool_]:

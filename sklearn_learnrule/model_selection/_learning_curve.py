@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
 from .._sequences import subjects_of
 from ._compare import compare_rules
@@ -73,6 +74,7 @@ def animal_learning_curve(
     {(1, 0): 8, (1, 1): 8, (4, 0): 8}
     """
     check_consistent_length(X, y)
+    check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
     subjects = np.asarray(subjects_of(X))
     labels = pd.Series(np.asarray(y), X.index)
     rng = check_random_state(random_state)
