@@ -157,7 +157,9 @@ def finished() -> pd.DataFrame:
         return pd.DataFrame(columns=COLUMNS)
     whole, _, torn = RESULTS.read_text().rpartition("\n")
     if torn:
-        warnings.warn(f"{RESULTS.name} ends in a torn line, which is left out: {torn}", stacklevel=2)
+        warnings.warn(
+            f"{RESULTS.name} ends in a torn line, which is left out: {torn}", stacklevel=2
+        )
     results = pd.read_csv(StringIO(whole), engine="python")  # whose floats are exact
     results = results.drop_duplicates([*ROW, "n_trials", "log_likelihood"], ignore_index=True)
     if (twice := results.duplicated(ROW)).any():

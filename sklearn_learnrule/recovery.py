@@ -218,9 +218,7 @@ def _keys(tasks: list[tuple[Any, ...]], task: list[Any]) -> list[str]:
     keys = []
     for twin, _, n_subjects, named, cv, seed in tasks:
         truth = [describe_estimator(twin.estimator), twin.transformers, twin.learned()]
-        keys.append(
-            make_key("recovery", truth, task, n_subjects, [*named], candidates, cv, seed)
-        )
+        keys.append(make_key("recovery", truth, task, n_subjects, [*named], candidates, cv, seed))
     return keys
 
 

@@ -63,7 +63,9 @@ def test_each_row_is_the_score_of_a_held_out_animal(cohort, table):
     X, y = cohort
     assert list(table)[:5] == ["rule", "n_subjects", "repeat", "subject", "fold"]
     assert table.groupby(["rule", "n_subjects", "repeat"])["subject"].nunique().eq(8).all()
-    whole = table.query("rule == 'constant' and n_subjects == 4").drop(columns=["n_subjects", "repeat"])
+    whole = table.query("rule == 'constant' and n_subjects == 4").drop(
+        columns=["n_subjects", "repeat"]
+    )
     expected = lr.compare_rules({"constant": RULES["constant"]}, X, y, cv=2, verbose=0)
     assert_frame_equal(
         whole.drop(columns="seconds").reset_index(drop=True), expected.drop(columns="seconds")
@@ -114,7 +116,9 @@ def test_lines_are_means_over_animals_by_the_number_fitted(table):
     display = LearningCurveDisplay(table).plot()
     ax = display.ax_
     assert list(legend(ax)) == ["constant", "coin"]
-    for line, (_, own) in zip(curves(ax, marker="o"), table.groupby("rule", sort=False), strict=True):
+    for line, (_, own) in zip(
+        curves(ax, marker="o"), table.groupby("rule", sort=False), strict=True
+    ):
         by_animal = own.groupby(["n_subjects", "subject"])["log_likelihood"].mean()
         expected = by_animal.groupby("n_subjects").mean()
         np.testing.assert_allclose(finite(line), np.c_[expected.index, expected])

@@ -419,7 +419,8 @@ def test_a_ranking_is_what_the_textbook_makes_of_the_scores(scores, by_subject):
 
 
 @pytest.mark.parametrize(
-    ("rules", "expected"), [(["coin", "REINFORCE"], "REINFORCE"), (["logistic", "coin"], "logistic")]
+    ("rules", "expected"),
+    [(["coin", "REINFORCE"], "REINFORCE"), (["logistic", "coin"], "logistic")],
 )
 def test_the_reference_is_reinforce_or_else_the_first(scores, rules, expected):
     some = pd.concat([scores[scores["rule"] == rule] for rule in rules])

@@ -23,7 +23,9 @@ LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 
 def rows_of(lengths):
     subjects = pd.Index([f"mouse {i}" for i in range(len(lengths))]).repeat(lengths)
-    return pd.DataFrame({"stimulus": 0.0}, index=pd.MultiIndex.from_arrays([subjects], names=["subject"]))
+    return pd.DataFrame(
+        {"stimulus": 0.0}, index=pd.MultiIndex.from_arrays([subjects], names=["subject"])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +76,9 @@ def test_the_future_is_each_animals_next_trials(lengths, n_train, n_test):
     X = rows_of(lengths)
     cv = lr.FutureSplit(n_train, n_test)
     if max(lengths) <= n_train:
-        message = f"the first {n_train} of an animal, but the longest has {max(lengths)}: lower n_train"
+        message = (
+            f"the first {n_train} of an animal, but the longest has {max(lengths)}: lower n_train"
+        )
         with pytest.raises(ValueError, match=message):
             next(cv.split(X))
         return
@@ -239,7 +243,9 @@ def test_a_search_is_not_let_choose_by_masked_choices(cohort):
 
 @pytest.mark.parametrize("cv", [FUTURE, MASKED])
 def test_cross_val_score_on_trials_that_start_late_is_an_error(cohort, cv):
-    message = "A rule is unrolled from an animal's first trial.*as compare_rules does for FutureSplit"
+    message = (
+        "A rule is unrolled from an animal's first trial.*as compare_rules does for FutureSplit"
+    )
     with pytest.raises(ValueError, match=message):
         cross_val_score(RULE, *cohort, cv=cv, error_score="raise")
 

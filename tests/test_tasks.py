@@ -5,8 +5,8 @@ import time
 
 import joblib
 import pytest
-from joblib.parallel import BACKENDS
 from joblib._parallel_backends import MultiprocessingBackend
+from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
 from sklearn_learnrule._tasks import run_tasks

@@ -161,9 +161,7 @@ def _tell_failures(cells: list[tuple[str, int, Exception | None]]) -> None:
         warnings.warn(message, FitFailedWarning, stacklevel=3)
 
 
-def _keys(
-    named: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, folds: list[Fold]
-) -> list[str]:
+def _keys(named: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, folds: list[Fold]) -> list[str]:
     """Name each estimator's fit on each fold by the content of all that its scores depend on."""
     *types, rows = describe_table(X)
     *type_of_choice, choices = describe_table(y)

@@ -59,7 +59,9 @@ def read_folds(
             )
         for part, rows in (("train", train), ("test", test)):
             if not (rows & (weight > 0)).any():
-                raise ValueError(f"Fold {number} of cv has no trial of weight above 0 to {part} on.")
+                raise ValueError(
+                    f"Fold {number} of cv has no trial of weight above 0 to {part} on."
+                )
         folds.append(Fold(*through(train), *through(test)))
     if not folds:
         raise ValueError("cv should yield at least one fold (train, test), but yields none.")
@@ -68,8 +70,9 @@ def read_folds(
 
 def _split(cv: Any, X: pd.DataFrame, y: pd.Series, n_subjects: int) -> Any:
     if isinstance(cv, type):
-        raise TypeError(f"cv should be a splitter, but is the class {cv.__name__}: write "
-                        f"{cv.__name__}(...).")
+        raise TypeError(
+            f"cv should be a splitter, but is the class {cv.__name__}: write {cv.__name__}(...)."
+        )
     if cv is None:
         cv = SubjectKFold(max(2, min(N_FOLDS, n_subjects)))
     elif isinstance(cv, numbers.Integral):

@@ -50,9 +50,7 @@ class SubjectKFold(GroupKFold):
     ) -> None:
         super().__init__(n_splits=n_splits, shuffle=shuffle, random_state=random_state)
 
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[Rows, Rows]]:
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows of the training and the held-out subjects; ``groups`` is not used."""
         del groups
         subjects = subjects_of(X)
@@ -105,9 +103,7 @@ class FutureSplit(BaseEstimator):
         self.n_train = n_train
         self.n_test = n_test
 
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[Rows, Rows]]:
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows of the first trials and of the next; ``y``, ``groups`` are not used."""
         del y, groups
         check_scalar(self.n_train, "n_train", numbers.Integral, min_val=1)
@@ -172,9 +168,7 @@ class MaskedTrials(BaseEstimator):
         self.n_splits = n_splits
         self.random_state = random_state
 
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[Rows, Rows]]:
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[Rows, Rows]]:
         """Yield the rows that are fitted and the masked ones; ``y``, ``groups`` are not used."""
         del y, groups
         check_scalar(
