@@ -150,17 +150,7 @@ def recovery_study(
     constant              2           0
     PredictMax            0           2
     """
-    if not rules:
-        raise ValueError(f"rules should name at least one rule estimator, got {rules!r}.")
-    if clash := [name for name in rules if name in OWN_COLUMNS]:
-        raise ValueError(
-            f"The table of cohorts has a column {clash[0]!r} of its own: rename that rule."
-        )
-    check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
-    if n_subjects is not None:
-        check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=2)
-    elif not isinstance(stimuli, pd.DataFrame):
-        raise ValueError("With a task, say how many animals a cohort has: n_subjects=...")
+    _check(rules, stimuli, n_repeats, n_subjects)
     rng = check_random_state(random_state)
     candidates = {name: _seeded(clone(rule), rng) for name, rule in rules.items()}
     options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
@@ -180,6 +170,21 @@ def recovery_study(
     tables = [scores.assign(**cohort) for cohort, (scores, _) in zip(cohorts, done, strict=True)]
     scores = pd.concat(tables, ignore_index=True)
     return RecoveryStudy(scores[[*cohorts[0], "rule", *SCORES]])
+
+
+def _check(rules: Any, stimuli: Any, n_repeats: int, n_subjects: int | None) -> None:
+    """Raise for what can be told to be wrong before anything is fitted."""
+    if not rules:
+        raise ValueError(f"rules should name at least one rule estimator, got {rules!r}.")
+    if clash := [name for name in rules if name in OWN_COLUMNS]:
+        raise ValueError(
+            f"The table of cohorts has a column {clash[0]!r} of its own: rename that rule."
+        )
+    check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
+    if n_subjects is not None:
+        check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=2)
+    elif not isinstance(stimuli, pd.DataFrame):
+        raise ValueError("With a task, say how many animals a cohort has: n_subjects=...")
 
 
 def _read_truths(

@@ -23,9 +23,7 @@ LENGTHS = st.lists(st.integers(1, 30), min_size=1, max_size=5)
 
 def rows_of(lengths):
     subjects = pd.Index([f"mouse {i}" for i in range(len(lengths))]).repeat(lengths)
-    return pd.DataFrame(
-        {"stimulus": 0.0}, index=pd.MultiIndex.from_arrays([subjects], names=["subject"])
-    )
+    return pd.DataFrame({"stimulus": 0.0}, index=subjects.rename("subject"))
 
 
 @pytest.fixture(scope="module")
@@ -252,8 +250,8 @@ def test_cross_val_score_on_trials_that_start_late_is_an_error(cohort, cv):
 
 def test_a_row_wise_k_fold_is_refused(cohort):
     message = (
-        "Fold 0 of cv trains and tests on the same animal, 'mouse_01', whose neighbouring trials are "
-        "too alike: split by animal .* or, within animals, use FutureSplit or MaskedTrials."
+        "Fold 0 of cv trains and tests on the same animal, 'mouse_01', whose neighbouring trials "
+        "are too alike: split by animal .* or, within animals, use FutureSplit or MaskedTrials."
     )
     for cv in (KFold(4), list(FUTURE.split(cohort[0]))):
         with pytest.raises(ValueError, match=message):

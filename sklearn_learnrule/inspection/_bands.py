@@ -91,20 +91,17 @@ def bootstrap_fits(
             "bootstrap_fits draws animals by sample_weight, which this "
             f"{type(estimator).__name__} does not take."
         )
-    weights = [weight * draw[codes] for draw in draws]
-    keys = None
-    if cache is not None:
-        what = ["bootstrap_fits", describe_estimator(estimator), describe_table(X)]
-        keys = [make_key(what, describe_table(labels), weight) for weight in weights]
-    return run_tasks(
-        _refit,
-        [(estimator, X, labels, weight, name) for weight in weights],
-        name="bootstrap",
-        n_jobs=n_jobs,
-        verbose=verbose,
-        cache=cache,
-        keys=keys,
-    )
+    tasks = [(estimator, X, labels, weight * draw[codes], name) for draw in draws]
+    keys = None if cache is None else _keys(tasks)
+    how: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache, "keys": keys}
+    return run_tasks(_refit, tasks, name="bootstrap", **how)
+
+
+def _keys(tasks: list[tuple[Any, ...]]) -> list[str]:
+    """Name each refit by the content of all that it depends on."""
+    estimator, X, y, *_ = tasks[0]
+    same = [describe_estimator(estimator), describe_table(X), describe_table(y)]
+    return [make_key("bootstrap_fits", same, weight) for _, _, _, weight, _ in tasks]
 
 
 def _refit(

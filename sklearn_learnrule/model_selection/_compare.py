@@ -84,8 +84,8 @@ def compare_rules(
         ``rule``, ``subject``, ``fold``, ``n_trials`` (scored), ``log_likelihood`` (mean, nats per
         trial, see :func:`~sklearn_learnrule.metrics.choice_log_likelihood`), ``accuracy``,
         ``seconds`` (of the fold's fit and prediction, without the compiling and loading that a
-        process's first fit waits for). An estimator that fails on a fold gets a ``FitFailedWarning`` and
-        NaN there; the others go on.
+        process's first fit waits for). An estimator that fails on a fold gets a
+        ``FitFailedWarning`` and NaN there; the others go on.
 
     Raises
     ------

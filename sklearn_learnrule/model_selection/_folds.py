@@ -54,8 +54,9 @@ def read_folds(
         if len(shared) and not may_share:
             raise ValueError(
                 f"Fold {number} of cv trains and tests on the same animal, "
-                f"{show(names[shared[0]])}, whose neighbouring trials are too alike: split by animal "
-                "(SubjectKFold, GroupKFold) or, within animals, use FutureSplit or MaskedTrials."
+                f"{show(names[shared[0]])}, whose neighbouring trials are too alike: split by "
+                "animal (SubjectKFold, GroupKFold) or, within animals, use FutureSplit or "
+                "MaskedTrials."
             )
         for part, rows in (("train", train), ("test", test)):
             if not (rows & (weight > 0)).any():

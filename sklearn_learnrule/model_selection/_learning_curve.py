@@ -14,9 +14,8 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 
 from .._sequences import subjects_of
 from ._compare import compare_rules
-from ._folds import read_folds
-
-Draw = tuple[int, int, int]  # fold, repeat, number of animals fitted
+from ._folds import Fold, read_folds
+from ._splits import Rows
 
 
 def animal_learning_curve(
@@ -77,12 +76,24 @@ def animal_learning_curve(
     check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
     subjects = np.asarray(subjects_of(X))
     labels = pd.Series(np.asarray(y), X.index)
-    rng = check_random_state(random_state)
-    draws: list[Draw] = []
-    folds = []
     read = read_folds(cv, X, labels, sample_weight)
+    draws, folds = _draw(read, subjects, n_subjects, n_repeats, check_random_state(random_state))
+    how: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
+    scores = compare_rules(estimators, X, labels, cv=folds, sample_weight=sample_weight, **how)
+    return _named(scores, draws)
+
+
+def _draw(
+    read: list[Fold],
+    subjects: NDArray[Any],
+    n_subjects: Sequence[int] | None,
+    n_repeats: int,
+    rng: np.random.RandomState,
+) -> tuple[NDArray[np.int64], list[tuple[Rows, Rows]]]:
+    """Return what each draw of animals is of, fold, repeat and number, and its (train, test)."""
+    draws, folds = [], []
     pools = [pd.unique(subjects[fold.fitted]) for fold in read]
-    sizes = _sizes(n_subjects, [len(pool) for pool in pools])
+    sizes = _sizes(n_subjects, min(map(len, pools)))
     for number, (fold, pool) in enumerate(zip(read, pools, strict=True)):
         scored = fold.given[fold.scored_weight > 0]
         if np.isin(pool, subjects[scored]).any():
@@ -95,15 +106,10 @@ def animal_learning_curve(
                 drawn = np.isin(subjects[fold.fitted], order[:size])
                 folds.append((fold.fitted[drawn], scored))
                 draws.append((number, repeat, size))
-    options: dict[str, Any] = {"sample_weight": sample_weight, "cache": cache}
-    scores = compare_rules(
-        estimators, X, labels, cv=folds, n_jobs=n_jobs, verbose=verbose, **options
-    )
-    return _named(scores, np.array(draws))
+    return np.array(draws), folds
 
 
-def _sizes(n_subjects: Sequence[int] | None, available: list[int]) -> list[int]:
-    most = min(available)
+def _sizes(n_subjects: Sequence[int] | None, most: int) -> list[int]:
     if n_subjects is None:
         return [*(2**k for k in range(1, most.bit_length()) if 2**k < most), most]
     sizes = sorted({int(size) for size in n_subjects})

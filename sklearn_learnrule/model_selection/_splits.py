@@ -18,8 +18,8 @@ from .._sequences import subjects_of
 
 Rows = NDArray[np.int64]
 ONE_ANIMAL = (
-    "There is one animal, and none to hold out: score its later trials, cv=FutureSplit(n_train=...), "
-    "or some at random, cv=MaskedTrials()."
+    "There is one animal, and none to hold out: score its later trials, "
+    "cv=FutureSplit(n_train=...), or some at random, cv=MaskedTrials()."
 )
 
 
