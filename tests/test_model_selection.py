@@ -283,7 +283,7 @@ def test_the_names_of_sides_change_no_score(cohort):
             "estimators should be a list of classifiers, or a dict by name, got "
             "ReinforceRuleEstimator: write [ReinforceRuleEstimator(...)].",
         ),
-        (3, TypeError, "or a dict by name, got int"),
+        (3, TypeError, "or a dict by name, got int."),
         ({1: RULES["coin"]}, TypeError, "The names of estimators should be str, got 1."),
         (
             {"DNN": lr.DNNRuleEstimator},
@@ -306,6 +306,7 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(cohort, estimators, error
         ([], ValueError, "cv should yield at least one fold (train, test), but yields none."),
         (lr.SubjectKFold, TypeError, "is the class SubjectKFold: write SubjectKFold(...)."),
         ([([0, 1], [1, 2])], ValueError, "Row 1 of X is in both parts of fold 0"),
+        ([1, 2], ValueError, "cv should yield pairs (train, test), got 1."),
         ([([0], [9999])], ValueError, "rows of X by number, 0 to"),
         ([([], [0])], ValueError, "Fold 0 of cv has no trial of weight above 0 to train on."),
         ([([0], [])], ValueError, "Fold 0 of cv has no trial of weight above 0 to test on."),

@@ -248,6 +248,11 @@ def test_cross_val_score_on_trials_that_start_late_is_an_error(cohort, cv):
         cross_val_score(RULE, *cohort, cv=cv, error_score="raise")
 
 
+def test_cross_val_score_of_the_future_is_nan_and_says_why_if_errors_are_not_to_be_raised(cohort):
+    with pytest.warns(UserWarning, match="A rule is unrolled from an animal's first trial"):
+        assert np.isnan(cross_val_score(RULE, *cohort, cv=FUTURE)).all()
+
+
 def test_a_row_wise_k_fold_is_refused(cohort):
     message = (
         "Fold 0 of cv trains and tests on the same animal, 'mouse_01', whose neighbouring trials "

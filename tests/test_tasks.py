@@ -10,7 +10,7 @@ from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
 from sklearn_learnrule._tasks import run_tasks
-from sklearn_learnrule.model_selection._seconds import stopwatch
+from sklearn_learnrule.model_selection import _seconds
 
 
 def slower_first(number):
@@ -19,7 +19,7 @@ def slower_first(number):
 
 
 def broken(number):
-    if number == 1:
+    if number == 9:
         raise KeyboardInterrupt
     return number
 
@@ -46,7 +46,7 @@ def test_ctrl_c_ends_all(backend, tmp_path):
     tasks = [(number,) for number in range(30)]
     with joblib.parallel_config(backend, n_jobs=2), pytest.raises(KeyboardInterrupt):
         run_tasks(broken, tasks, name="broken", verbose=0, cache=tmp_path, keys=keys)
-    assert "0.pickle.z" in {file.name for file in tmp_path.iterdir()}
+    assert 0 < len(list(tmp_path.iterdir())) < 30
 
 
 def test_progress_counts_what_was_kept(tmp_path, capsys):
@@ -57,22 +57,31 @@ def test_progress_counts_what_was_kept(tmp_path, capsys):
     assert "square" in (shown := capsys.readouterr().err) and "2/2" in shown
 
 
-def compiling(seconds):
-    start_event("numba:compiler_lock")
-    time.sleep(seconds)
-    end_event("numba:compiler_lock")
+class Clock:
+    """Stands still unless it is moved."""
+
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def compile(self, seconds):
+        start_event("numba:compiler_lock")
+        self.now += seconds
+        end_event("numba:compiler_lock")
 
 
-def test_compiling_is_not_counted_but_for_that_of_others():
-    with stopwatch() as watch:
-        compiling(0.1)
-        time.sleep(0.02)
-    assert 0.02 <= watch.seconds < 0.1
-    with stopwatch() as watch:
-        other = threading.Thread(target=compiling, args=(0.1,))
+def test_compiling_is_not_counted_but_for_that_of_other_threads(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(_seconds, "perf_counter", clock)
+    monkeypatch.setattr("numba.core.event.timer", clock)
+    with _seconds.stopwatch() as watch:
+        clock.compile(10)
+        clock.now += 2
+        clock.compile(20)
+    assert watch.seconds == 2
+    with _seconds.stopwatch() as watch:
+        other = threading.Thread(target=clock.compile, args=(10,))
         other.start()
         other.join()
-    assert watch.seconds >= 0.1
-    with stopwatch() as watch:
-        pass
-    assert 0 <= watch.seconds < 0.1
+    assert watch.seconds == 10

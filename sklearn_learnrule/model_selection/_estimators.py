@@ -14,9 +14,9 @@ def name_estimators(estimators: Any) -> dict[str, Any]:
     """Return the estimators by name, those of a list by their classes; raise if one is none."""
     if hasattr(estimators, "fit") or not isinstance(estimators, Iterable):
         what = _name(estimators)
+        cure = f": write [{what}(...)]" if hasattr(estimators, "fit") else ""
         raise TypeError(
-            f"estimators should be a list of classifiers, or a dict by name, got {what}: write "
-            f"[{what}(...)]."
+            f"estimators should be a list of classifiers, or a dict by name, got {what}{cure}."
         )
     named = dict(estimators) if isinstance(estimators, Mapping) else _by_class(list(estimators))
     if not named:

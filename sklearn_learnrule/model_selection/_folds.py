@@ -43,8 +43,8 @@ def read_folds(
         return rows, (weight * chosen)[rows]
 
     folds = []
-    for number, (train, test) in enumerate(_split(cv, X, y, len(names))):
-        train, test = (_mask(rows, len(X), number) for rows in (train, test))
+    for number, fold in enumerate(_split(cv, X, y, len(names))):
+        train, test = (_mask(rows, len(X), number) for rows in _pair(fold))
         if (train & test).any():
             raise ValueError(
                 f"Row {int(np.argmax(train & test))} of X is in both parts of fold {number}: cv "
@@ -81,6 +81,14 @@ def _split(cv: Any, X: pd.DataFrame, y: pd.Series, n_subjects: int) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The groups parameter is ignored")  # where none is read
         return list(check_cv(cv).split(X, y, groups=np.asarray(subjects_of(X))))
+
+
+def _pair(fold: Any) -> tuple[Any, Any]:
+    try:
+        train, test = fold
+    except (TypeError, ValueError):
+        raise ValueError(f"cv should yield pairs (train, test), got {show(fold)}.") from None
+    return train, test
 
 
 def _mask(rows: Any, n_rows: int, number: int) -> NDArray[np.bool_]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 import torch
@@ -32,9 +32,9 @@ def stopwatch() -> Iterator[Stopwatch]:
 
     watch, thread = Stopwatch(), threading.get_ident()
     with install_listener("numba:compiler_lock", OwnThread()) as compiling:
-        start = time.perf_counter()
+        start = perf_counter()
         yield watch
-        watch.seconds = time.perf_counter() - start
+        watch.seconds = perf_counter() - start
     if compiling.done:
         watch.seconds -= compiling.duration
 

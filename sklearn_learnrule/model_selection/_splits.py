@@ -75,7 +75,8 @@ class FutureSplit(BaseEstimator):
     before t are known, as always. Animals are not held out: the question is how well a rule
     that was fitted to these animals foretells them.
 
-    In ``cross_val_score`` the scored rows would start late, which rule estimators refuse.
+    In ``cross_val_score`` the scored rows would start late, which rule estimators refuse: an
+    error, or NaN with a warning that says so, as ``error_score`` has it.
 
     Parameters
     ----------
