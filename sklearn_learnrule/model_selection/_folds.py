@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -74,6 +75,8 @@ def _split(cv: Any, X: pd.DataFrame, y: pd.Series, n_subjects: int) -> Any:
         raise TypeError(
             f"cv should be a splitter, but is the class {cv.__name__}: write {cv.__name__}(...)."
         )
+    if isinstance(cv, Iterable) and not isinstance(cv, str):
+        return list(cv)
     if cv is None:
         cv = SubjectKFold(max(2, min(N_FOLDS, n_subjects)))
     elif isinstance(cv, numbers.Integral):
