@@ -135,8 +135,9 @@ class MaskedTrials(BaseEstimator):
     it, in fitting as in testing, from ``previous_choice`` and ``previous_reward``. Thus the
     scores are of one step ahead among trials that are otherwise known, and neighbours are
     alike: they are higher than on animals never seen, and tell how well a rule describes these
-    animals, not how well it generalises. A search (such as ``GridSearchCV``) is refused, as
-    it would choose by the masked choices too.
+    animals, not how well it generalises. What does not read ``sample_weight`` sees masked choices:
+    a transformer that is fitted to y, and ``initial_weights="psychometric"``. A search (such as
+    ``GridSearchCV``), which would choose by them, is refused.
 
     In ``cross_val_score`` the rows would have holes, which rule estimators refuse.
 
