@@ -6,33 +6,34 @@
 
 FILE holds the first 10,001 trials of CSHL_001 to 008, 010, 012, 014 and 015. "animals" (Table 1):
 five folds by animal; "future" (Table 2): trained on every animal's first 5,500 scored trials,
-scored on its next 500. The first trial of an animal is not scored. Every finished fit is a few
-rows in the CSV beside this script; a killed run loses the fit it was in.
+scored on its next 500. The first trial of an animal is not scored. Every finished fit is kept in
+--cache, and a killed run goes on where it was. The CSV beside this script, the published record, is
+written whole, when all folds of a table and seed are done; what it has is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import pandas as pd
 from scipy.stats import ttest_1samp
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import LRScheduler
-from tqdm import tqdm
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials
-from sklearn_learnrule.metrics import trial_log_likelihood
 
 RESULTS = Path(__file__).with_suffix(".csv")
-KEYS = ["table", "model", "seed", "fold"]
-COLUMNS = [*KEYS, "subject", "n_trials", "log_likelihood", "seconds"]
+CACHE = Path(__file__).with_name("reproduce_ibl_fits")
+ROW = ["table", "model", "seed", "fold", "subject"]
+COLUMNS = [*ROW, "n_trials", "log_likelihood", "seconds"]
 SEEDS = (99, 41, 42, 43)
 N_TRAINED, N_FUTURE = 5500, 500
 REFERENCE = "REINFORCE"
@@ -112,91 +113,96 @@ WITH_NOISE = {
 MODELS = TABLES | WITH_NOISE
 
 
-class Fold(NamedTuple):
-    """Rows to fit, rows to predict from, and which of all rows are scored."""
-
-    number: int
-    fitted: pd.Series
-    given: pd.Series
-    scored: pd.Series
-
-
-def animal_folds(X: pd.DataFrame, seed: int) -> Iterator[Fold]:
+def animal_folds(X: pd.DataFrame, seed: int) -> list[tuple[Any, Any]]:
     """The paper's five folds: a seeded permutation of the mice, split in order."""
-    subject, trial = (X.index.to_frame()[name] for name in ("subject", "trial"))
+    subject = X.index.get_level_values("subject")
     mice = np.array(sorted(subject.unique()))
     shuffled = np.random.RandomState(seed).permutation(len(mice))
-    for number, held_out in enumerate(np.array_split(shuffled, 5)):
-        given = subject.isin(mice[held_out])
-        yield Fold(number, ~given, given, given & (trial > 0))
+    folds = np.array_split(shuffled, 5)
+    return [(~(held := subject.isin(mice[fold])), held) for fold in folds]
 
 
-def future_folds(X: pd.DataFrame, seed: int) -> Iterator[Fold]:
-    del seed
-    trial = X.index.to_frame()["trial"]
-    given = trial <= N_TRAINED + N_FUTURE
-    yield Fold(0, trial <= N_TRAINED, given, given & (trial > N_TRAINED))
+def future_folds(X: pd.DataFrame, seed: int) -> lr.FutureSplit:
+    del X, seed
+    return lr.FutureSplit(n_train=1 + N_TRAINED, n_test=N_FUTURE)  # the first is not scored
 
 
 FOLDS = {"animals": animal_folds, "future": future_folds}
 
 
-def held_out(model: Model, seed: int, fold: Fold, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    """Fit, and return each held-out subject's mean log-likelihood, in nats per trial."""
-    start = time.perf_counter()
-    if model.regressors is not None:
-        X = model.regressors.fit_transform(X)
-    after_first = (X.index.get_level_values("trial") > 0)[fold.fitted].astype(float)
-    estimator = model.make(seed)
-    estimator.fit(X[fold.fitted], y[fold.fitted], sample_weight=after_first)
-    logits = estimator.decision_function(X[fold.given])
-    is_second = y[fold.given] == estimator.classes_[1]
-    scores = pd.Series(trial_log_likelihood(is_second, logits), is_second.index)
-    by_subject = scores[fold.scored[fold.given]].groupby("subject")
-    return pd.DataFrame(
-        {
-            "n_trials": by_subject.size(),
-            "log_likelihood": by_subject.mean(),
-            "seconds": round(time.perf_counter() - start, 1),
-        }
-    ).reset_index()
+def run(
+    table: str,
+    names: list[str],
+    seed: int,
+    X: pd.DataFrame,
+    y: pd.Series,
+    how: dict[str, Any],
+) -> pd.DataFrame:
+    """Fit these models on all folds of a table, and return their rows of the record."""
+    models = {}
+    for name in names:
+        estimator, regressors = MODELS[name].make(seed), MODELS[name].regressors
+        models[name] = make_pipeline(regressors, estimator) if regressors else estimator
+    after_first = X.index.get_level_values("trial") > 0
+    cv = FOLDS[table](X, seed)
+    scores = lr.compare_rules(models, X, y, cv=cv, sample_weight=after_first, **how)
+    scores = scores.dropna(subset="log_likelihood")  # what failed is tried again
+    scores = scores.rename(columns={"rule": "model"}).assign(table=table, seed=seed)
+    return scores.assign(seconds=scores["seconds"].round(1))[COLUMNS]
 
 
 def finished() -> pd.DataFrame:
-    return pd.read_csv(RESULTS) if RESULTS.exists() else pd.DataFrame(columns=COLUMNS)
+    """Read the record; rows that stand in it twice are one, and raise where they differ."""
+    if not RESULTS.exists():
+        return pd.DataFrame(columns=COLUMNS)
+    whole, _, torn = RESULTS.read_text().rpartition("\n")
+    if torn:
+        warnings.warn(
+            f"{RESULTS.name} ends in a torn line, which is left out: {torn}", stacklevel=2
+        )
+    results = pd.read_csv(StringIO(whole), engine="python")  # whose floats are exact
+    results = results.drop_duplicates([*ROW, "n_trials", "log_likelihood"], ignore_index=True)
+    if (twice := results.duplicated(ROW)).any():
+        row = results.loc[twice.idxmax(), ROW].to_dict()
+        raise ValueError(f"{RESULTS.name} has two log-likelihoods of {row}: delete the wrong one.")
+    return results
 
 
-def run(
-    tables: list[str], models: list[str], seeds: list[int], X: pd.DataFrame, y: pd.Series, jobs: int
+def record(results: pd.DataFrame) -> None:
+    """Write the record, beside and then renamed."""
+    beside = RESULTS.with_suffix(".csv.tmp")
+    results.to_csv(beside, index=False)
+    beside.replace(RESULTS)
+
+
+def run_missing(
+    tables: list[str],
+    names: list[str],
+    seeds: list[int],
+    X: pd.DataFrame,
+    y: pd.Series,
+    how: dict[str, Any],
 ) -> None:
-    """Fit what the CSV lacks, and append it."""
-    done = set(finished()[KEYS].itertuples(index=False, name=None))
-    todo = [
-        joblib.delayed(fit_and_score)((table, name, seed, fold.number), fold, X, y)
-        for seed in seeds
-        for table in tables
-        for name in models
-        for fold in FOLDS[table](X, seed)
-        if (table, name, seed, fold.number) not in done
-    ]
-    results = joblib.Parallel(jobs, return_as="generator_unordered")(todo)
-    for rows in tqdm(results, total=len(todo), unit="fit"):
-        rows.to_csv(RESULTS, mode="a", header=not RESULTS.exists(), index=False)
-
-
-def fit_and_score(key: tuple[Any, ...], fold: Fold, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
-    """Return the rows of one fit, as they stand in the CSV."""
-    _, name, seed, _ = key
-    rows = held_out(MODELS[name], seed, fold, X, y)
-    rows[KEYS] = key
-    return rows[COLUMNS]
+    """Fit what the record lacks, and write it whole after each table and seed."""
+    n_mice = X.index.unique("subject").size
+    for seed in seeds:
+        for table in tables:
+            results = finished()
+            here = results[(results["table"] == table) & (results["seed"] == seed)]
+            n_scored = here.groupby("model")["subject"].nunique()
+            missing = [name for name in names if n_scored.get(name) != n_mice]
+            if missing:
+                rest = results.drop(here.index[here["model"].isin(missing)])
+                record(pd.concat([rest, run(table, missing, seed, X, y, how)]))
 
 
 def render(table: str, results: pd.DataFrame) -> str:
     """Return the Markdown table: totals over all subjects' scored trials, mean of the seeds."""
     results = results[results["table"] == table]
-    n_subjects = results["subject"].nunique()
-    results = results.groupby(["model", "seed"]).filter(lambda rows: len(rows) == n_subjects)
+    n_mice = results["subject"].nunique()
+    by_cell = results.groupby(["model", "seed"])
+    incomplete = [cell for cell, rows in by_cell if rows["subject"].nunique() < n_mice]
+    results = by_cell.filter(lambda rows: rows["subject"].nunique() == n_mice)
     n_scored = results.drop_duplicates("subject")["n_trials"].sum()
     by_seed = results.pivot_table("log_likelihood", "model", "seed") * n_scored
     by_subject = results.pivot_table("log_likelihood", ["subject", "seed"], "model") * n_scored
@@ -226,6 +232,7 @@ def render(table: str, results: pd.DataFrame) -> str:
             f"{seconds[name]:.0f}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
+    lines += [f"\nNot complete: {name}, seed {seed}" for name, seed in incomplete]
     return "\n".join(lines)
 
 
@@ -237,6 +244,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", **which, help="default: all without noise")
     parser.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time, default 2")
+    parser.add_argument("--cache", default=CACHE, help=f"finished fits, default {CACHE.name}")
     parser.add_argument("--render", action="store_true", help="fit nothing")
     arguments = parser.parse_args()
     if not arguments.render:
@@ -244,7 +252,8 @@ def main() -> None:
             parser.error("name the file of trials, or --render")
         trials = load_ibl_trials(arguments.file, processing="published")
         X, y, _ = lr.make_design(trials, answer="answer")
-        run(arguments.tables, arguments.models, arguments.seeds, X, y, arguments.jobs)
+        how = {"cache": arguments.cache, "n_jobs": arguments.jobs}
+        run_missing(arguments.tables, arguments.models, arguments.seeds, X, y, how)
     results = finished()
     for table in results["table"].unique():
         print(f"\n{table}\n\n{render(table, results)}")

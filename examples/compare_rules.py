@@ -88,7 +88,7 @@ def main() -> None:
     table = lr.rank_rules(scores, arguments.reference)
     print(f"\nHeld-out animals, log-likelihood in nats per trial, difference from "
           f"{arguments.reference}:\n")  # fmt: skip
-    print(table.to_string(formatters=FORMATS))
+    print(table[list(FORMATS)].to_string(formatters=FORMATS))
     save_figure(scores, arguments)
 
 

@@ -14,7 +14,14 @@ from .estimators import (
     RewardMaxRuleEstimator,
     RNNRuleEstimator,
 )
-from .model_selection import SubjectKFold, compare_rules, rank_rules
+from .model_selection import (
+    FutureSplit,
+    MaskedTrials,
+    SubjectKFold,
+    animal_learning_curve,
+    compare_rules,
+    rank_rules,
+)
 from .preprocessing import PolicyRegressors, TanhContrast
 
 __version__ = "0.1.0"
@@ -26,6 +33,8 @@ __all__ = [
     "ConstantRuleEstimator",
     "DNNRuleEstimator",
     "EligibilityRuleEstimator",
+    "FutureSplit",
+    "MaskedTrials",
     "PolicyRegressors",
     "PredictMaxRuleEstimator",
     "QLearningRuleEstimator",
@@ -34,6 +43,7 @@ __all__ = [
     "RewardMaxRuleEstimator",
     "SubjectKFold",
     "TanhContrast",
+    "animal_learning_curve",
     "compare_rules",
     "make_design",
     "rank_rules",

@@ -83,6 +83,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     random_state: int | np.random.RandomState | None = None
 
     _dtype: ClassVar[torch.dtype] = torch.float64
+    _tells_logits: ClassVar[bool] = True  # to ``metrics``: decision_function is a logit
     _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -232,8 +233,8 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class before each choice, (n_rows, 2)."""
-        second = expit(self.decision_function(X))
-        return np.column_stack([1 - second, second])
+        logits = self.decision_function(X)
+        return np.column_stack([expit(-logits), expit(logits)])  # 1 - p would round to 0
 
     def predict(self, X: Any) -> NDArray[Any]:
         """Return the likelier choice on each trial, (n_rows,)."""

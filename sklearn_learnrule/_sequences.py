@@ -33,7 +33,7 @@ SCALE_STIMULI = (
 GIVE_WHOLE = (
     "A rule is unrolled from an animal's first trial, so give all rows of each subject, in order: "
     "split by subject (SubjectKFold, or GroupKFold with groups=); to score some trials only, give "
-    "the others sample_weight 0."
+    "the others sample_weight 0, as compare_rules does for FutureSplit and MaskedTrials."
 )
 
 

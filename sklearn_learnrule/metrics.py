@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
+
+from ._design import show
 
 NATS_PER_BIT = float(np.log(2))
 CHANCE = -NATS_PER_BIT
@@ -21,3 +27,85 @@ def trial_log_likelihood(is_second: ArrayLike, logits: ArrayLike) -> NDArray[np.
 def log_likelihood(is_second: ArrayLike, logits: ArrayLike, *, sample_weight: Any = None) -> float:
     """Return the mean log-likelihood in nats per trial, weighted by ``sample_weight``."""
     return float(np.average(trial_log_likelihood(is_second, logits), weights=sample_weight))
+
+
+def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> NDArray[np.float64]:
+    """Return log P(choice) of each trial, in nats, as any fitted classifier predicted it.
+
+    This package's estimators, also at the end of a pipeline or within a search, tell the logit of
+    the second class, which is exact however sure they are. Of other classifiers there is the
+    probability of the choice made, and 1 - p has no digits below 2e-16: so less than that
+    counts as that much, for either class, and no trial costs more than 36 nats.
+
+    Parameters
+    ----------
+    estimator : fitted classifier of two classes with ``predict_proba``
+    X : DataFrame of shape (n_rows, n_columns)
+    y : array-like of shape (n_rows,)
+
+    Returns
+    -------
+    array of shape (n_rows,)
+
+    Raises
+    ------
+    ValueError
+        If y holds another class than the estimator was fitted to, or a prediction is NaN.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator().fit(X, y)
+    >>> choice_log_likelihood(rule, X, y).mean().item() == rule.score(X, y)
+    True
+    """
+    return predict_choices(estimator, X, y)["log_likelihood"].to_numpy()
+
+
+def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+    """Tabulate what was chosen and what was predicted, a row a trial.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 3)
+        ``is_second``, whether the second class was chosen; ``second``, the predicted probability
+        of that; ``log_likelihood`` of :func:`choice_log_likelihood`.
+    """
+    check_consistent_length(X, y)
+    labels, classes = np.asarray(y), estimator.classes_
+    if len(classes) != 2:
+        raise ValueError(
+            f"{type(estimator).__name__} should have been fitted to two classes of choices, but "
+            f"was fitted to {classes.tolist()}."
+        )
+    unknown = ~np.isin(labels, classes)
+    if unknown.any():
+        raise ValueError(
+            f"y should hold the classes {classes.tolist()}, but has {show(labels[unknown][0])}."
+        )
+    is_second = labels == classes[1]
+    if _tells_logits(estimator):
+        logits = estimator.decision_function(X)
+        second, made = expit(logits), trial_log_likelihood(is_second, logits)
+    else:
+        probability = np.asarray(estimator.predict_proba(X))
+        second = probability[:, 1]
+        of_choice = np.where(is_second, second, probability[:, 0])
+        made = np.log(of_choice.clip(np.finfo(of_choice.dtype).eps))
+    if np.isnan(made).any():
+        row = int(np.argmax(np.isnan(made)))
+        raise ValueError(
+            f"{type(estimator).__name__} should predict a probability for every trial, but "
+            f"predicts NaN at row {row} of {len(made)}: look for extreme values in X, or fit again."
+        )
+    return pd.DataFrame({"is_second": is_second, "second": second, "log_likelihood": made})
+
+
+def _tells_logits(estimator: Any) -> bool:
+    """Whether ``decision_function`` is the logit of the second class, which few promise."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if isinstance(estimator, Pipeline):
+        return _tells_logits(estimator.steps[-1][1])
+    return getattr(estimator, "_tells_logits", False)

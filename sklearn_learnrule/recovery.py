@@ -6,9 +6,9 @@ import numbers
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 import pandas as pd
 import torch
@@ -17,10 +17,11 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
-from tqdm import tqdm
 
+from ._cache import describe_estimator, describe_table, make_key
 from ._design import PREVIOUS_CHOICE
-from .model_selection import SubjectKFold, compare_rules
+from ._tasks import run_tasks
+from .model_selection import AllFitsFailedError, compare_rules
 from .rules import Trial
 from .simulation._experiment import Stimuli
 from .simulation._learned import split_pipeline
@@ -29,7 +30,6 @@ from .simulation._twins import Twin
 Warned = list[tuple[type[Warning], str]]
 
 MAX_SEED = 2**31 - 1
-N_FOLDS = 5
 TIE = 1e-6  # nats per trial
 SCORES = ("log_likelihood", "rmse", "true_rms")
 OWN_COLUMNS = ("true_rule", "repeat", "selected_rule", *SCORES[1:])
@@ -89,6 +89,7 @@ def recovery_study(
     reward: Any = None,
     cv: Any = None,
     random_state: int | np.random.RandomState | None = None,
+    cache: str | Path | None = None,
     n_jobs: int | None = None,
     verbose: int = 1,
 ) -> RecoveryStudy:
@@ -120,6 +121,10 @@ def recovery_study(
         None: five folds by animal, or as many as there are animals.
     random_state : int, RandomState or None, default=None
         Seeds the cohorts, and the rules whose own ``random_state`` is None.
+    cache : str, Path or None, default=None
+        A folder in which finished fits and cohorts are kept, as of
+        :func:`~sklearn_learnrule.compare_rules`; with an int as ``random_state`` they are found
+        again. What a function given as ``stimuli`` or ``reward`` does is not watched.
     n_jobs : int or None, default=None
         Cohorts at a time.
     verbose : int, default=1
@@ -145,6 +150,30 @@ def recovery_study(
     constant              2           0
     PredictMax            0           2
     """
+    _check(rules, stimuli, n_repeats, n_subjects)
+    rng = check_random_state(random_state)
+    candidates = {name: _seeded(clone(rule), rng) for name, rule in rules.items()}
+    options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
+    twins = _read_truths(rules, candidates, stimuli, y, options)
+    tasks, cohorts = [], []
+    for name, twin in twins.items():
+        source = twin.read(stimuli, n_trials, session_length, reward)
+        for repeat in range(n_repeats):
+            cohorts.append({"true_rule": name, "repeat": repeat})
+            tasks.append((twin, source, n_subjects, candidates, cv, rng.randint(MAX_SEED)))
+    if cache is not None:
+        shown = describe_table(stimuli) if isinstance(stimuli, pd.DataFrame) else stimuli
+        options["keys"] = _keys(tasks, [shown, n_trials, session_length, reward])
+    names: dict[str, Any] = {"name": "recovery", "unit": "cohort"}
+    done = run_tasks(_study_cohort, tasks, complete=_succeeded, **names, **options)
+    _tell_warnings(cohorts, [warned for _, warned in done])
+    tables = [scores.assign(**cohort) for cohort, (scores, _) in zip(cohorts, done, strict=True)]
+    scores = pd.concat(tables, ignore_index=True)
+    return RecoveryStudy(scores[[*cohorts[0], "rule", *SCORES]])
+
+
+def _check(rules: Any, stimuli: Any, n_repeats: int, n_subjects: int | None) -> None:
+    """Raise for what can be told to be wrong before anything is fitted."""
     if not rules:
         raise ValueError(f"rules should name at least one rule estimator, got {rules!r}.")
     if clash := [name for name in rules if name in OWN_COLUMNS]:
@@ -156,43 +185,61 @@ def recovery_study(
         check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=2)
     elif not isinstance(stimuli, pd.DataFrame):
         raise ValueError("With a task, say how many animals a cohort has: n_subjects=...")
-    rng = check_random_state(random_state)
-    candidates = {name: _seeded(clone(rule), rng) for name, rule in rules.items()}
-    twins = {}
-    for name, rule in rules.items():
-        twins[name] = Twin(rule if _is_fitted(rule) else _fit(name, candidates[name], stimuli, y))
-    _check_alike(twins)
-    tasks, cohorts = [], []
-    for name, twin in twins.items():
-        source = twin.read(stimuli, n_trials, session_length, reward)
-        for repeat in range(n_repeats):
-            seed = rng.randint(MAX_SEED)
-            cohorts.append({"true_rule": name, "repeat": repeat})
-            tasks.append(
-                joblib.delayed(_study_cohort)(twin, source, n_subjects, candidates, cv, seed)
-            )
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    tables: list[pd.DataFrame] = []
-    told: set[str] = set()
-    with tqdm(total=len(tasks), desc="recovery", unit="cohort", disable=not verbose) as bar:
-        for cohort, (scores, warned) in zip(cohorts, parallel(tasks), strict=True):
-            where = f"{cohort['true_rule']}, repeat {cohort['repeat']}"
-            for category, message in warned:
-                if category is FitFailedWarning or message not in told:  # failures always
-                    warnings.warn(f"{where}: {message}", category, stacklevel=2)
-                told.add(message)
-            tables.append(scores.assign(**cohort))
-            bar.update()
-    scores = pd.concat(tables, ignore_index=True)
-    return RecoveryStudy(scores[[*cohorts[0], "rule", *SCORES]])
 
 
-def _fit(name: str, rule: Any, X: Any, y: ArrayLike | None) -> Any:
-    if y is None or not isinstance(X, pd.DataFrame) or PREVIOUS_CHOICE not in X:
+def _read_truths(
+    rules: Mapping[str, Any],
+    candidates: Mapping[str, Any],
+    X: Any,
+    y: ArrayLike | None,
+    options: Mapping[str, Any],
+) -> dict[str, Twin]:
+    """Return each rule as an animal, fitted first if it is not yet."""
+    unfitted = [name for name, rule in rules.items() if not _is_fitted(rule)]
+    if unfitted and (y is None or not isinstance(X, pd.DataFrame) or PREVIOUS_CHOICE not in X):
         raise ValueError(
-            f"{name} is not fitted: fit it, or give the X and y=... of make_design to fit it to."
+            f"{unfitted[0]} is not fitted: fit it, or give the X and y=... of make_design to fit "
+            "it to."
         )
+    tasks = [(candidates[name], X, y) for name in unfitted]
+    keys = None
+    if unfitted and options["cache"] is not None:
+        data = [describe_table(X), describe_table(pd.Series(np.asarray(y)))]
+        keys = [make_key("fit", describe_estimator(rule), data) for rule, *_ in tasks]
+    fits = run_tasks(_fit, tasks, name="fit", unit="rule", keys=keys, **options) if tasks else []
+    fitted = {**rules, **dict(zip(unfitted, fits, strict=True))}
+    twins = {name: Twin(rule) for name, rule in fitted.items()}
+    _check_alike(twins)
+    return twins
+
+
+def _fit(rule: Any, X: pd.DataFrame, y: ArrayLike) -> Any:
     return clone(rule).fit(X, y)
+
+
+def _keys(tasks: list[tuple[Any, ...]], task: list[Any]) -> list[str]:
+    """Name each cohort by the content of all that it, and what is found in it, depends on."""
+    candidates = [describe_estimator(rule) for rule in tasks[0][3].values()]
+    keys = []
+    for twin, _, n_subjects, named, cv, seed in tasks:
+        truth = [describe_estimator(twin.estimator), twin.transformers, twin.learned()]
+        keys.append(make_key("recovery", truth, task, n_subjects, [*named], candidates, cv, seed))
+    return keys
+
+
+def _succeeded(studied: tuple[pd.DataFrame, Warned]) -> bool:
+    return all(category is not FitFailedWarning for category, _ in studied[1])
+
+
+def _tell_warnings(cohorts: list[dict[str, Any]], warned: list[Warned]) -> None:
+    """Pass on what was warned of, each message once, but every failure."""
+    told: set[str] = set()
+    for cohort, messages in zip(cohorts, warned, strict=True):
+        for category, message in messages:
+            if category is FitFailedWarning or message not in told:
+                where = f"{cohort['true_rule']}, repeat {cohort['repeat']}"
+                warnings.warn(f"{where}: {message}", category, stacklevel=3)
+            told.add(message)
 
 
 def _is_fitted(rule: Any) -> bool:
@@ -252,7 +299,10 @@ def _study_cohort(
         except Exception as failure:  # one bad cohort must not lose the others' hours
             _tell("no cohort", failure)
         else:
-            scores["log_likelihood"] = scores["rule"].map(_compare(candidates, cohort, cv))
+            try:
+                scores["log_likelihood"] = scores["rule"].map(_compare(candidates, cohort, cv))
+            except AllFitsFailedError as failure:
+                _tell("no rule", failure)
             scores["rmse"] = [_rmse(name, rule, cohort) for name, rule in candidates.items()]
             scores["true_rms"] = _rms(cohort.update)
     return scores, [(warning.category, str(warning.message)) for warning in caught]
@@ -272,9 +322,7 @@ def _simulate(
 
 def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any) -> pd.Series:
     """Return each rule's log-likelihood of held-out animals, NaN if a fold failed."""
-    n_subjects = len(cohort.weights)
-    folds = SubjectKFold(min(N_FOLDS, n_subjects)) if cv is None else cv
-    scores = compare_rules(candidates, cohort.X, cohort.y, cv=folds, verbose=0)
+    scores = compare_rules(candidates, cohort.X, cohort.y, cv=cv, verbose=0)
     by_subject = scores.groupby(["rule", "subject"])["log_likelihood"].agg(_strict_mean)
     return by_subject.groupby("rule").agg(_strict_mean)
 

@@ -19,7 +19,10 @@ FLOORS = {
     "_tables": 0,
     "_time_order": 1,
     "_design": 2,
-    "metrics": 0,
+    "_cache": 0,
+    "_tasks": 1,
+    "_weighted": 1,
+    "metrics": 3,
     "_sequences": 3,  # reads what _design writes
     "_initial_weights": 4,
     "_fit_checks": 4,

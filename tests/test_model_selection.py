@@ -1,26 +1,27 @@
-"""Folds of whole animals, and the comparison of rules on animals never seen."""
+"""The comparison of rules on animals never seen, and their ranking."""
 
 import re
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from scipy.stats import sem, ttest_rel
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import FitFailedWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
     GroupShuffleSplit,
-    cross_val_score,
 )
+from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.model_selection import relative_to
+from sklearn_learnrule.plotting import ComparisonDisplay
 
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
@@ -29,13 +30,6 @@ RULES = {
     "coin": DummyClassifier(strategy="prior"),
 }
 FOLDS = lr.SubjectKFold(3)
-
-
-def rows_of(lengths, order=None):
-    """An X of subjects with these lengths, which may stand in any order."""
-    subjects = pd.Index([f"mouse {i}" for i in order or range(len(lengths))]).repeat(lengths)
-    index = pd.MultiIndex.from_arrays([subjects, np.arange(sum(lengths))])
-    return pd.DataFrame({"stimulus": 0.0}, index=index.set_names(["subject", "trial"]))
 
 
 @pytest.fixture(scope="module")
@@ -51,103 +45,6 @@ def scores(cohort):
 @pytest.fixture(scope="module")
 def by_subject(scores):
     return {name: rows.set_index("subject") for name, rows in scores.groupby("rule")}
-
-
-# --------------------------------------------------------------------- SubjectKFold
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    lengths=st.lists(st.integers(1, 9), min_size=3, max_size=8),
-    n_splits=st.integers(2, 3),
-    shuffle=st.booleans(),
-)
-def test_each_subject_is_held_out_whole_and_once(lengths, n_splits, shuffle):
-    X = rows_of(lengths)
-    cv = lr.SubjectKFold(n_splits, shuffle=shuffle, random_state=0 if shuffle else None)
-    held_out = []
-    for train, test in cv.split(X):
-        subjects = set(X.index[test].get_level_values("subject"))
-        assert subjects.isdisjoint(X.index[train].get_level_values("subject"))
-        assert sorted([*train, *test]) == list(range(len(X)))
-        held_out += subjects
-    assert len(held_out) == len(lengths)
-    assert cv.get_n_splits() == n_splits
-
-
-@pytest.mark.parametrize(
-    "order",
-    [
-        [0, 1, 2, 3, 4],
-        [3, 0, 4, 2, 1],
-    ],
-    ids=["sorted", "unsorted"],
-)
-@pytest.mark.parametrize("options", [{}, {"shuffle": True, "random_state": 3}])
-def test_folds_are_those_of_group_k_fold_with_groups(order, options):
-    X = rows_of([4, 4, 4, 4, 4], order)
-    groups = X.index.get_level_values("subject")
-    own = lr.SubjectKFold(2, **options).split(X)
-    for folds in zip(own, GroupKFold(2, **options).split(X, groups=groups), strict=True):
-        np.testing.assert_array_equal(*(test for _, test in folds))
-
-
-def test_subjects_may_be_a_column_and_groups_are_not_read(cohort):
-    X, y = cohort
-    expected = [test.tolist() for _, test in FOLDS.split(X)]
-    assert [test.tolist() for _, test in FOLDS.split(X.reset_index())] == expected
-    others = np.arange(len(X)) % 3
-    assert [test.tolist() for _, test in FOLDS.split(X, y, others)] == expected
-
-
-def test_the_same_seed_shuffles_alike_and_another_otherwise(cohort):
-    first, same, other = (
-        [
-            test.tolist()
-            for _, test in lr.SubjectKFold(2, shuffle=True, random_state=s).split(cohort[0])
-        ]
-        for s in (0, 0, 1)
-    )
-    assert first == same != other
-
-
-def test_more_folds_than_subjects_are_refused():
-    message = "SubjectKFold cannot split 2 subjects into 3 folds: lower n_splits."
-    with pytest.raises(ValueError, match=message):
-        lr.SubjectKFold(3).split(rows_of([4, 4]))
-
-
-@pytest.mark.parametrize("X", [np.zeros((6, 2)), pd.DataFrame({"stimulus": [0.0, 1.0]})])
-def test_x_without_subjects_cannot_be_split(X):
-    message = "X has no index level or column 'subject' to split by: build it with make_design."
-    with pytest.raises(ValueError, match=message):
-        lr.SubjectKFold(2).split(X)
-
-
-FITTED_ON = []
-
-
-class WatchedRuleEstimator(lr.ConstantRuleEstimator):
-    """Notes down whom it was fitted on."""
-
-    def fit(self, X, y):
-        FITTED_ON.append(set(X.index.get_level_values("subject")))
-        return super().fit(X, y)
-
-
-def test_a_nested_search_never_sees_the_outer_folds_animals(cohort):
-    X, y = cohort
-    FITTED_ON.clear()
-    starts = {"initial_weights": ["zeros", "psychometric"]}
-    search = GridSearchCV(WatchedRuleEstimator(), starts, cv=lr.SubjectKFold(2))
-    assert np.isfinite(cross_val_score(search, X, y, cv=FOLDS)).all()
-    n_fits = 2 * 2 + 1  # two candidates on two inner folds, then the best on both
-    for number, (train, _) in enumerate(FOLDS.split(X)):
-        outer = set(X.index[train].get_level_values("subject"))
-        *inner, refit = FITTED_ON[number * n_fits : (number + 1) * n_fits]
-        assert all(subjects < outer for subjects in inner)
-        assert refit == outer
-    assert len(FITTED_ON) == 3 * n_fits
 
 
 # -------------------------------------------------------------------- compare_rules
@@ -197,12 +94,14 @@ def test_any_classifier_of_scikit_learns_is_a_rival(cohort, by_subject):
     np.testing.assert_allclose(found, expected)
 
 
-def test_two_jobs_compare_as_one_does(scores, cohort):
-    two = lr.compare_rules(RULES, *cohort, cv=FOLDS, verbose=0, n_jobs=2)
+@pytest.mark.parametrize("backend", ["threading", "multiprocessing"])  # forks need no imports
+def test_two_jobs_compare_as_one_does(scores, cohort, backend):
+    with joblib.parallel_config(backend):
+        two = lr.compare_rules(RULES, *cohort, cv=FOLDS, verbose=0, n_jobs=2)
     assert_frame_equal(two.drop(columns="seconds"), scores.drop(columns="seconds"))
 
 
-@pytest.mark.parametrize("cv", [3, list(FOLDS.split(rows_of([1] * 6)))])
+@pytest.mark.parametrize("cv", [3, list(GroupKFold(3).split(np.zeros(6), groups=list("abcdef")))])
 def test_folds_may_be_a_number_or_a_list(cv):
     X, y, _ = lr.make_design(make_learning_cohort(6, 1, length_spread=0, random_state=4))
     coin = {"coin": DummyClassifier(strategy="constant", constant="left")}
@@ -213,9 +112,105 @@ def test_folds_may_be_a_number_or_a_list(cv):
     )
 
 
-def test_five_folds_are_the_default(cohort):
-    coin = {"coin": DummyClassifier(strategy="prior")}
-    assert lr.compare_rules(coin, *cohort, verbose=0)["fold"].tolist() == [0, 1, 2, 3, 4]
+def of_animals(cohort, n_subjects):
+    X, y = cohort
+    some = X.index.get_level_values("subject").isin(X.index.unique("subject")[:n_subjects])
+    return X[some], y[some]
+
+
+@pytest.mark.parametrize(("n_subjects", "n_folds"), [(7, 5), (5, 5), (3, 3), (2, 2)])
+def test_five_folds_are_the_default_or_as_many_as_there_are_animals(n_subjects, n_folds):
+    X, y, _ = lr.make_design(make_learning_cohort(n_subjects, 20, random_state=0))
+    coin = [DummyClassifier(strategy="prior")]
+    folds = lr.compare_rules(coin, X, y, verbose=0)["fold"]
+    assert sorted(folds.unique()) == list(range(n_folds))
+
+
+@pytest.mark.parametrize("cv", [None, 2, lr.SubjectKFold(2)])
+def test_one_animal_is_told_what_can_be_done(cohort, cv):
+    message = (
+        "There is one animal, and none to hold out: score its later trials, "
+        "cv=FutureSplit(n_train=...), or some at random, cv=MaskedTrials()."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.compare_rules([RULES["coin"]], *of_animals(cohort, 1), cv=cv, verbose=0)
+
+
+def test_one_animals_rules_are_ranked_without_a_test(cohort):
+    cv = lr.MaskedTrials(random_state=0)
+    rules = {name: RULES[name] for name in ("coin", "logistic")}
+    scores = lr.compare_rules(rules, *of_animals(cohort, 1), cv=cv, verbose=0)
+    ranking = lr.rank_rules(scores)
+    assert ranking["log_likelihood"].notna().all()
+    assert ranking[["standard_error", "p_value"]].isna().all(axis=None)
+
+
+def test_estimators_of_a_list_are_named_by_their_classes(cohort):
+    coin, rule = DummyClassifier(), lr.ConstantRuleEstimator()
+    search = GridSearchCV(rule, {"initial_weights": ["zeros"]}, cv=lr.SubjectKFold(2))
+    given = [coin, rule, make_pipeline(lr.TanhContrast(), search)]
+    named = lr.compare_rules(given, *cohort, cv=2, verbose=0)["rule"].unique().tolist()
+    constant = "ConstantRuleEstimator"
+    assert named == ["DummyClassifier", f"{constant} 1", f"{constant} 2"]
+
+
+def test_the_names_of_sides_change_no_score(cohort):
+    X, y = cohort
+    names = {"left": "right", "right": "left"}
+    signs = {"stimulus": -X["stimulus"], "previous_choice": -X["previous_choice"]}
+    rules = [LogisticRegression(C=1e8, tol=1e-10), RULES["constant"]]
+    certain = X.assign(stimulus=X["stimulus"].where(np.arange(len(X)) % 2 == 0, 500))
+    mirrored = certain.assign(**{name: -certain[name] for name in signs})
+    scores, swapped = (
+        lr.compare_rules(rules, X, y, cv=3, verbose=0)
+        for X, y in ((certain, y), (mirrored, y.map(names)))
+    )
+    np.testing.assert_allclose(swapped["log_likelihood"], scores["log_likelihood"], rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("estimators", "error", "message"),
+    [
+        ({}, ValueError, "estimators should hold at least one classifier, as in"),
+        ([], ValueError, "ReinforceRuleEstimator()}, got []."),
+        (
+            RULES["REINFORCE"],
+            TypeError,
+            "estimators should be a list of classifiers, or a dict by name, got "
+            "ReinforceRuleEstimator: write [ReinforceRuleEstimator(...)].",
+        ),
+        (3, TypeError, "or a dict by name, got int."),
+        ({1: RULES["coin"]}, TypeError, "The names of estimators should be str, got 1."),
+        (
+            {"DNN": lr.DNNRuleEstimator},
+            TypeError,
+            "'DNN' should be a classifier, but is the class DNNRuleEstimator: write "
+            "DNNRuleEstimator().",
+        ),
+        ([RidgeClassifier()], TypeError, "with predict_proba, whose probabilities are scored, got"),
+        ({"a": "b"}, TypeError, "'a' should be a classifier with predict_proba, whose"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_in_a_sentence(cohort, estimators, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        lr.compare_rules(estimators, *cohort, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("cv", "error", "message"),
+    [
+        ([], ValueError, "cv should yield at least one fold (train, test), but yields none."),
+        (lr.SubjectKFold, TypeError, "is the class SubjectKFold: write SubjectKFold(...)."),
+        ([([0, 1], [1, 2])], ValueError, "Row 1 of X is in both parts of fold 0"),
+        ([1, 2], ValueError, "cv should yield pairs (train, test), got 1."),
+        ([([0], [9999])], ValueError, "rows of X by number, 0 to"),
+        ([([], [0])], ValueError, "Fold 0 of cv has no trial of weight above 0 to train on."),
+        ([([0], [])], ValueError, "Fold 0 of cv has no trial of weight above 0 to test on."),
+    ],
+)
+def test_folds_that_make_no_sense_are_told_in_a_sentence(cohort, cv, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        lr.compare_rules([RULES["coin"]], *cohort, cv=cv, verbose=0)
 
 
 def test_a_certain_mistake_scores_low_but_finite(cohort):
@@ -223,7 +218,9 @@ def test_a_certain_mistake_scores_low_but_finite(cohort):
     sure = {"sure": DummyClassifier(strategy="constant", constant="left")}
     scores = lr.compare_rules(sure, X, y, cv=2, verbose=0)
     assert np.isfinite(scores["log_likelihood"]).all()
-    assert scores["log_likelihood"].max() < -100
+    share = (y == "right").groupby("subject").mean()[scores["subject"]]
+    expected = share.to_numpy() * np.log(np.finfo(float).eps)
+    np.testing.assert_allclose(scores["log_likelihood"], expected)
 
 
 class FussyRuleEstimator(lr.ConstantRuleEstimator):
@@ -254,6 +251,34 @@ def test_a_rule_that_fails_is_told_and_the_rest_survive(cohort, scores):
     ranking = lr.rank_rules(found, "constant")
     assert ranking.index.tolist() == ["constant", "fussy"]
     assert ranking.loc["fussy", ["log_likelihood", "difference", "p_value"]].isna().all()
+    assert ranking["n_failed"].to_dict() == {"constant": 0, "fussy": 2}
+
+
+class Torn(Exception):
+    """Cannot be brought home from another process."""
+
+    def __init__(self, where, why):
+        super().__init__(f"{why} at {where}")
+
+
+class TornRuleEstimator(lr.ConstantRuleEstimator):
+    def fit(self, X, y):
+        raise Torn("the seam", "worn")
+
+
+@pytest.mark.parametrize(
+    ("rule", "cause", "message"),
+    [
+        (FussyRuleEstimator(), RuntimeError, "RuntimeError: mouse_01 bites"),
+        (TornRuleEstimator(), RuntimeError, "RuntimeError: Torn: worn at the seam"),
+    ],
+)
+def test_if_every_fit_fails_the_first_error_is_raised(cohort, rule, cause, message):
+    cv = [fold for number, fold in enumerate(FOLDS.split(cohort[0])) if number != 1]
+    expected = f"All 2 fits failed, the first, of bad on fold 0, by {message}"
+    with pytest.raises(ValueError, match=expected) as raised:
+        lr.compare_rules({"bad": rule}, *cohort, cv=cv, verbose=0)
+    assert isinstance(raised.value.__cause__, cause)
 
 
 def test_progress_is_shown_unless_it_is_not_wanted(cohort, capsys):
@@ -272,7 +297,7 @@ def test_a_ranking_is_what_the_textbook_makes_of_the_scores(scores, by_subject):
     ranking = lr.rank_rules(scores)
     assert list(ranking) == [
         *("log_likelihood", "standard_error", "bits_above_chance"),
-        *("difference", "p_value", "accuracy", "seconds"),
+        *("difference", "p_value", "accuracy", "seconds", "n_failed"),
     ]
     assert ranking.index.name == "rule"
     assert sorted(ranking.index) == sorted(RULES)
@@ -290,6 +315,17 @@ def test_a_ranking_is_what_the_textbook_makes_of_the_scores(scores, by_subject):
             assert row["p_value"] == pytest.approx(ttest_rel(own, reference).pvalue)
 
 
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [(["coin", "REINFORCE"], "REINFORCE"), (["logistic", "coin"], "logistic")],
+)
+def test_the_reference_is_reinforce_or_else_the_first(scores, rules, expected):
+    some = pd.concat([scores[scores["rule"] == rule] for rule in rules])
+    assert_frame_equal(lr.rank_rules(some), lr.rank_rules(some, expected))
+    assert_frame_equal(relative_to(some), relative_to(some, expected))
+    assert ComparisonDisplay.from_scores(some).reference == expected
+
+
 @pytest.mark.parametrize("reference", ["REINFORCE", "coin"])
 def test_the_reference_differs_from_itself_by_nothing(scores, reference):
     row = lr.rank_rules(scores, reference).loc[reference]
@@ -298,7 +334,7 @@ def test_the_reference_differs_from_itself_by_nothing(scores, reference):
 
 
 def test_an_unknown_reference_is_told_the_rules_there_are(scores):
-    message = "reference should be one of ['REINFORCE', 'coin', 'constant', 'logistic'], got 'DNN'."
+    message = "reference should be one of ['constant', 'REINFORCE', 'logistic', 'coin'], got 'DNN'."
     with pytest.raises(ValueError, match=re.escape(message)):
         lr.rank_rules(scores, "DNN")
 

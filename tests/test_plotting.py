@@ -107,7 +107,7 @@ def test_one_animal_alone_can_be_drawn(scores):
 
 
 def test_an_unknown_reference_is_told_the_rules_there_are(scores):
-    with pytest.raises(ValueError, match=r"one of \['DNN', 'REINFORCE', 'constant'\], got 'RNN'"):
+    with pytest.raises(ValueError, match=r"one of \['constant', 'REINFORCE', 'DNN'\], got 'RNN'"):
         ComparisonDisplay.from_scores(scores, reference="RNN")
 
 

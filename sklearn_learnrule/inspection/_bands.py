@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
-from sklearn.utils import check_random_state
-from tqdm import tqdm
+from sklearn.utils import check_consistent_length, check_random_state
 
+from .._cache import describe_estimator, describe_table, make_key
 from .._sequences import subjects_of
+from .._tasks import run_tasks
+from .._weighted import check_weight, weight_parameter
 from ._lived import check_not_own
 
 INTERVALS = ("percentile", "t")
@@ -30,6 +31,7 @@ def bootstrap_fits(
     n_bootstraps: int = 20,
     sample_weight: ArrayLike | None = None,
     random_state: int | np.random.RandomState | None = None,
+    cache: str | Path | None = None,
     n_jobs: int | None = None,
     verbose: int = 1,
 ) -> list[Any]:
@@ -51,6 +53,10 @@ def bootstrap_fits(
         What each trial counts beside, e.g. 0 to unroll through without scoring.
     random_state : int, RandomState or None, default=None
         Draws the animals.
+    cache : str, Path or None, default=None
+        A folder in which finished refits are kept, as of :func:`~sklearn_learnrule.compare_rules`.
+        They are found again if ``random_state`` is an int, so that it draws the same animals. They
+        are pickles: read only those that you have written.
     n_jobs : int or None, default=None
         Fits at a time.
     verbose : int, default=1
@@ -72,24 +78,37 @@ def bootstrap_fits(
     """
     if n_bootstraps < 1:
         raise ValueError(f"n_bootstraps should be at least 1, got {n_bootstraps}.")
+    check_consistent_length(X, y)
     codes, subjects = pd.factorize(subjects_of(X))
     n_subjects = len(subjects)
     rng = check_random_state(random_state)
     draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
-    weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    weight = check_weight(sample_weight, X)
     labels = pd.Series(np.asarray(y), X.index)
-    tasks = [joblib.delayed(_refit)(estimator, X, labels, weight * draw[codes]) for draw in draws]
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
-    progress = tqdm(parallel(tasks), "bootstrap", n_bootstraps, unit="fit", disable=not verbose)
-    return list(progress)
+    name = weight_parameter(estimator)
+    if name is None:
+        raise TypeError(
+            "bootstrap_fits draws animals by sample_weight, which this "
+            f"{type(estimator).__name__} does not take."
+        )
+    tasks = [(estimator, X, labels, weight * draw[codes], name) for draw in draws]
+    keys = None if cache is None else _keys(tasks)
+    how: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache, "keys": keys}
+    return run_tasks(_refit, tasks, name="bootstrap", **how)
 
 
-def _refit(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[np.float64]) -> Any:
+def _keys(tasks: list[tuple[Any, ...]]) -> list[str]:
+    """Name each refit by the content of all that it depends on."""
+    estimator, X, y, *_ = tasks[0]
+    same = [describe_estimator(estimator), describe_table(X), describe_table(y)]
+    return [make_key("bootstrap_fits", same, weight) for _, _, _, weight, _ in tasks]
+
+
+def _refit(
+    estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[np.float64], name: str
+) -> Any:
     by_subject = pd.Series(weight).groupby(np.asarray(subjects_of(X)))
     drawn = by_subject.transform("max").to_numpy() > 0
-    name = "sample_weight"
-    if isinstance(estimator, Pipeline):
-        name = f"{estimator.steps[-1][0]}__{name}"
     return clone(estimator).fit(X[drawn], y[drawn], **{name: weight[drawn]})
 
 

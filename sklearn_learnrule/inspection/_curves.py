@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length
 
 from .._design import HISTORY, IDENTITY, show
 from .._sequences import read_sequences, subjects_of
+from ..metrics import predict_choices
 from ._fits import Fit, read_fits, read_rule_fits
 from ._lived import check_not_own
 from ._probes import MANY_STIMULI
@@ -192,25 +193,10 @@ def _by_subject(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
 def _predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
     """Return what was chosen and what was predicted, a row each that the fit is judged by."""
     check_consistent_length(X, y)
-    labels = fit.held_out(pd.Series(np.asarray(y), X.index)).to_numpy()
     rows = fit.held_out(X)
-    unknown = ~np.isin(labels, fit.estimator.classes_)
-    if unknown.any():
-        raise ValueError(
-            f"y should hold the classes {fit.estimator.classes_.tolist()}, but has "
-            f"{show(labels[unknown][0])}."
-        )
-    second = fit.estimator.predict_proba(rows)[:, 1]
-    is_second = labels == fit.estimator.classes_[1]
-    made = np.where(is_second, second, 1 - second).clip(np.finfo(float).tiny)
-    return pd.DataFrame(
-        {
-            "subject": subjects_of(rows),
-            "is_second": is_second,
-            "second": second,
-            "log_likelihood": np.log(made),
-        }
-    )
+    predicted = predict_choices(fit.estimator, rows, fit.held_out(pd.Series(np.asarray(y))))
+    predicted.insert(0, "subject", np.asarray(subjects_of(rows)))
+    return predicted
 
 
 def _row_numbers(X: pd.DataFrame) -> pd.Series:

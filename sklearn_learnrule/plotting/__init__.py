@@ -3,6 +3,7 @@
 from ._comparison import ComparisonDisplay
 from ._decomposition import DecompositionDisplay
 from ._history import HistoryDisplay
+from ._learning_curve import LearningCurveDisplay
 from ._psychometric import PsychometricDisplay
 from ._recovery import RecoveryDisplay
 from ._sessions import SessionCurveDisplay
@@ -13,6 +14,7 @@ __all__ = [
     "ComparisonDisplay",
     "DecompositionDisplay",
     "HistoryDisplay",
+    "LearningCurveDisplay",
     "PsychometricDisplay",
     "RecoveryDisplay",
     "SessionCurveDisplay",

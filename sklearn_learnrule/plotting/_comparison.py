@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..model_selection import compare_rules, relative_to
+from ..model_selection import choose_reference, compare_rules, relative_to
 from ._style import BLACK, BLUE, GREY, panels
 
 
@@ -34,9 +34,13 @@ class ComparisonDisplay:
 
     @classmethod
     def from_scores(
-        cls, scores: pd.DataFrame, *, reference: str = "REINFORCE", ax: Any = None
+        cls, scores: pd.DataFrame, *, reference: str | None = None, ax: Any = None
     ) -> ComparisonDisplay:
-        """Draw the scores of :func:`~sklearn_learnrule.compare_rules`."""
+        """Draw the scores of :func:`~sklearn_learnrule.compare_rules`.
+
+        Where no ``reference`` is named, it is "REINFORCE" if that is there, else the first.
+        """
+        reference = choose_reference(scores["rule"].unique(), reference)
         return cls(relative_to(scores, reference), reference).plot(ax=ax)
 
     @classmethod
@@ -46,7 +50,7 @@ class ComparisonDisplay:
         X: pd.DataFrame,
         y: pd.Series,
         *,
-        reference: str = "REINFORCE",
+        reference: str | None = None,
         cv: Any = None,
         n_jobs: int | None = None,
         verbose: int = 1,

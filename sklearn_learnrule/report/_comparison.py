@@ -8,7 +8,7 @@ import pandas as pd
 
 from .._design import show as short
 from .._sequences import subjects_of
-from ..model_selection import SubjectKFold, compare_rules, rank_rules
+from ..model_selection import choose_reference, compare_rules, rank_rules
 from ..plotting import ComparisonDisplay
 from ._models import Model, tell
 from ._parts import (
@@ -25,7 +25,6 @@ from ._parts import (
     written,
 )
 
-N_FOLDS = 5
 COLUMNS = ("rule", "subject", "fold", "n_trials", "log_likelihood", "accuracy", "seconds")
 FORMATS = {
     "log_likelihood": ".4f",
@@ -64,9 +63,7 @@ def check(compare: Any, reference: str | None, names: list[str], X: pd.DataFrame
         )
     if compare is False:
         return None
-    if reference is not None and reference not in names:
-        raise ValueError(f"reference should be one of {names}, got {reference!r}.")
-    return reference or ("REINFORCE" if "REINFORCE" in names else names[0])
+    return choose_reference(names, reference)
 
 
 def compare(
@@ -79,7 +76,7 @@ def compare(
 ) -> Section:
     """Compare the models, unless their scores are given."""
     if scores is None and reference not in [model.name for model in models]:
-        reference = models[0].name  # the other could not be fitted
+        reference = choose_reference(model.name for model in models)  # the other failed
     shown = Shown("comparison", HOW.format(reference=reference))
     try:
         if scores is None:
@@ -92,11 +89,6 @@ def compare(
 
 
 def _score(models: list[Model], question: Question, cv: Any, n_jobs: int | None) -> pd.DataFrame:
-    if cv is None:
-        n_subjects = subjects_of(question.X).nunique()
-        if n_subjects < 2:
-            raise ValueError("there is one animal, and none to hold out.")
-        cv = SubjectKFold(min(N_FOLDS, n_subjects))
     candidates = {model.name: model.candidate for model in models}
     options: Any = {"cv": cv, "n_jobs": n_jobs, "verbose": question.verbose}
     return compare_rules(candidates, question.X, question.y, **options)

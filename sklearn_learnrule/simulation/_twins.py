@@ -127,6 +127,12 @@ class Twin:
         self.classes = self.estimator.classes_
         self.rules, self.initial_weights = learned_rules(self.estimator)  # (M, K)
 
+    def learned(self) -> list[np.ndarray]:
+        """Return the numbers that the fit has found, which tell it from others."""
+        modules = [net.module_ for net in self.estimator.nets_]
+        found = [[*module.state_dict().values(), module.bounds] for module in modules]
+        return [values.detach().cpu().numpy() for of_member in found for values in of_member]
+
     def read(
         self, stimuli: Any, n_trials: int | None, session_length: int | None, reward: Any
     ) -> Stimuli:

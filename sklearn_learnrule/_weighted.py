@@ -1,0 +1,48 @@
+"""Fits of any classifier in which trials do not count alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
+
+
+def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[Any]) -> Any:
+    """Fit with a weight for each row; 0: not scored.
+
+    An estimator that takes no ``sample_weight`` is given the rows that are scored.
+    """
+    if (weight == 1).all():
+        return estimator.fit(X, y)
+    if name := weight_parameter(estimator):
+        return estimator.fit(X, y, **{name: weight})
+    scored = weight > 0
+    if len(np.unique(weight[scored])) > 1:
+        raise ValueError(
+            f"{type(estimator).__name__} takes no sample_weight, so that trials count or do not: "
+            "give weights of 0 and 1."
+        )
+    return estimator.fit(X[scored], y[scored])
+
+
+def weight_parameter(estimator: Any) -> str | None:
+    """Return the name by which ``fit`` takes trials' weights, None if it takes none."""
+    if isinstance(estimator, Pipeline):
+        name, step = estimator.steps[-1]
+        inner = weight_parameter(step)
+        return inner and f"{name}__{inner}"
+    if isinstance(estimator, BaseSearchCV):
+        return weight_parameter(estimator.estimator)
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+
+
+def check_weight(sample_weight: ArrayLike | None, X: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the weight of each row, 1 if none is given."""
+    return _check_sample_weight(
+        sample_weight, np.empty(len(X)), dtype=np.float64, ensure_non_negative=True
+    )
