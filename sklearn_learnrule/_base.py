@@ -19,7 +19,7 @@ from ._design import show
 from ._fitted import copy_models, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel
-from ._sequences import Sequences
+from ._sequences import Floats, Sequences
 from ._smoothing import Filtered, look_back, smooth
 from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from .rules import (
@@ -37,7 +37,7 @@ from .rules import (
 RULE_PARAMETERS = """\
 initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
     Policy weights before the first trial. "psychometric" fits them to the choices on the
-    first 100 trials of all subjects.
+    first 100 trials of all subjects, where these are scored.
 train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
 unlearned : sequence of str, default=()
@@ -85,9 +85,9 @@ class BaseRuleEstimator(SequenceClassifier):
         raise NotImplementedError
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
     ) -> LearningModel:
-        start = initial_weights(self.initial_weights, sequences, is_second)
+        start = initial_weights(self.initial_weights, sequences, is_second, weight)
         rule = self._make_rule(sequences.feature_names)
         if rule.uses_answer:
             self._check_answer_known(sequences)

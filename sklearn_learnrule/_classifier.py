@@ -30,7 +30,7 @@ from ._design import show, two_labels
 from ._fit_checks import find_fault
 from ._mirror import fits_mirror_images
 from ._net import SequenceModel, SequenceNet
-from ._sequences import Sequences, has_identity, read_sequences
+from ._sequences import Floats, Sequences, has_identity, read_sequences
 from ._tables import as_labels
 from ._training import Training, check_training, drawing_from, train
 from ._units import usual_units
@@ -92,7 +92,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
             cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{shared}", cls._shared_parameters)
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
     ) -> SequenceModel:
         """Return the model to be fitted, for these sequences and choices of the second class."""
         raise NotImplementedError
@@ -147,7 +147,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
         def make_model() -> SequenceModel:
             with drawing_from(generator):
-                return self._make_model(sequences, is_second, units).to(self._dtype)
+                return self._make_model(sequences, is_second, weight, units).to(self._dtype)
 
         self.nets_ = [
             self._fit_member(member, make_model, dataset, device, generator)

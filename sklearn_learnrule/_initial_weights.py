@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from ._sequences import Sequences
+from ._sequences import Floats, Sequences
 
 N_EARLY_TRIALS = 100
 CLIP = 0.01
 
 
 def initial_weights(
-    kind: str | Any, sequences: Sequences, is_second: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+    kind: str | Any, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
+) -> Floats:
     """Return the starting weights, (K,): zeros, a psychometric fit, or the array given."""
     n_weights = len(sequences.feature_names)
     if isinstance(kind, str):
         if kind == "zeros":
             return np.zeros(n_weights)
         if kind == "psychometric":
-            return psychometric_weights(sequences, is_second)
+            return psychometric_weights(sequences, is_second, weight)
         raise ValueError(
             f"initial_weights should be 'zeros', 'psychometric' or an array, got {kind!r}."
         )
@@ -36,13 +36,15 @@ def initial_weights(
     return given
 
 
-def psychometric_weights(sequences: Sequences, is_second: NDArray[np.bool_]) -> NDArray[np.float64]:
+def psychometric_weights(
+    sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
+) -> Floats:
     """Fit a psychometric line to all subjects' first 100 trials (Liu, Geadah & Pillow 2025).
 
     The logit of the share of second choices at each stimulus value, clipped to [.01, .99],
-    is regressed on the features by least squares.
+    is regressed on the features by least squares. Choices of weight 0 are not looked at.
     """
-    early = sequences.row_trial < N_EARLY_TRIALS
+    early = (sequences.row_trial < N_EARLY_TRIALS) & (weight > 0)
     features = sequences.fields.features[early]  # (n_early, K)
     values, value_of_row = np.unique(features, axis=0, return_inverse=True)
     n_rows = np.bincount(value_of_row.ravel())

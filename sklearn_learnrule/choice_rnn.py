@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._net import SequenceModel
 from ._networks import NETWORK_PARAMETERS, NetworkTraining
-from ._sequences import Sequences
+from ._sequences import Floats, Sequences
 from .engine import choice_logits, choose_choice_engine
 from .rules import Units
 
@@ -133,9 +133,9 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     )
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
     ) -> ChoiceRNN:
-        del is_second
+        del is_second, weight
         if self.memory_size < 1:
             raise ValueError(f"memory_size should be at least 1, got {self.memory_size}.")
         if self.answer_input:

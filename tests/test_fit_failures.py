@@ -77,7 +77,7 @@ def test_weights_that_grow_without_end_are_told(design):
     X = X.assign(previous_choice=0.0)
     trial = X.index.get_level_values("trial")
     X.loc[trial > 0, "previous_choice"] = np.where(y == "right", 1.0, -1.0)[:-1][trial[1:] > 0]
-    wild = clone(DNN).set_params(lr=0.3, average=False)
+    wild = clone(DNN).set_params(lr=0.02, max_epochs=200)
     with pytest.warns(ConvergenceWarning, match="certain of choices beyond all sense"):
         wild.fit(X, y)
 
