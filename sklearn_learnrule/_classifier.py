@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -25,10 +26,13 @@ from sklearn.utils.validation import (
 )
 
 from ._design import show, two_labels
+from ._frozen import freeze, one_trial, thaw
 from ._mirror import fits_mirror_images
+from ._misuse import refuse_changed_columns
 from ._net import SequenceDataset, SequenceModel, SequenceNet
+from ._parameters import Meets, Number, check_parameters
 from ._sequences import Sequences, has_identity, read_sequences
-from ._training import Training, check_training, seeded, train
+from ._training import Training, check_training, is_device, seeded, train
 from .metrics import log_likelihood
 
 TRAINING_PARAMETERS = """\
@@ -74,6 +78,15 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "device": [Meets(is_device, "'auto' or a torch device that there is on this machine")],
+        "warm_start": ["boolean"],
+        "random_state": [
+            None,
+            Number(Integral, 0, 2**32 - 1, closed="both"),
+            np.random.RandomState,
+        ],
+    }
     _dtype: ClassVar[torch.dtype] = torch.float64
     _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
 
@@ -107,6 +120,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         -------
         self
         """
+        check_parameters(self)
         check_training(self)
         _check_identity_kept(X, y)
         sequences = self._read(X, reset=True)
@@ -121,9 +135,11 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
             raise ValueError("Every sample_weight is zero: no trial is left to score.")
 
         is_second = labels == self.classes_[1]
+        device = self._device()
+        with seeded(self.random_state, device):
+            self._make_model(sequences, is_second)  # raises for parameters that do not suit X
         mirror = getattr(self, "mirror", False)  # of networks alone
         self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight)
-        device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
@@ -166,6 +182,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     def _publish(self, dataset: SequenceDataset) -> None:
         """Set the fitted attributes, after a fit to this dataset."""
         del dataset
+        self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
@@ -180,6 +197,32 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=3,
             )
+
+    # ------------------------------------------------------------------ storage
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Store nets as plain arrays: for every device, and without what trained them."""
+        state = {**super().__getstate__()}
+        if "nets_" in state:
+            state["nets_"] = [freeze(net) for net in self.nets_]
+            del state["net_"], state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "nets_" not in state:
+            return
+        made_with = type(self)(**self._made_with)
+        device = self._device() if is_device(self.device) else "cpu"
+        sequences, is_second = one_trial(self._stimulus_names), np.array([False])
+        with torch.random.fork_rng(devices=[]):
+            models = [made_with._make_model(sequences, is_second) for _ in self.nets_]
+        self.nets_ = [
+            thaw(frozen, model.to(self._dtype), device)
+            for frozen, model in zip(state["nets_"], models, strict=True)
+        ]
+        self.net_ = self.nets_[0]
+        self.history_ = self.net_.history
 
     # --------------------------------------------------------------- prediction
 
@@ -220,6 +263,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
     def _read_as_fitted(self, X: Any) -> Sequences:
         check_is_fitted(self)
+        refuse_changed_columns(type(self).__name__)
         sequences = self._read(X, reset=False)
         stimuli = sequences.feature_names[:-1]
         if len(stimuli) != len(self._stimulus_names):

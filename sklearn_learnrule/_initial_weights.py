@@ -20,18 +20,13 @@ def initial_weights(
     """Return the starting weights, (K,): zeros, a psychometric fit, or the array given."""
     n_weights = sequences.features.shape[-1]
     if isinstance(kind, str):
-        if kind == "zeros":
-            return np.zeros(n_weights)
-        if kind == "psychometric":
-            return psychometric_weights(sequences, is_second)
-        raise ValueError(
-            f"initial_weights should be 'zeros', 'psychometric' or an array, got {kind!r}."
-        )
+        psychometric = kind == "psychometric"
+        return psychometric_weights(sequences, is_second) if psychometric else np.zeros(n_weights)
     given = np.array(kind, dtype=float)
-    if given.shape != (n_weights,) or not np.isfinite(given).all():
+    if given.shape != (n_weights,):
         raise ValueError(
-            f"initial_weights should be {n_weights} finite numbers, one for each of "
-            f"{sequences.feature_names}, got {kind!r}."
+            f"initial_weights should be {n_weights} numbers, one for each of "
+            f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
     return given
 

@@ -22,8 +22,6 @@ def fits_mirror_images(
     mirror: bool | str, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
 ) -> bool:
     """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
-    if mirror not in (True, False, "auto"):
-        raise ValueError(f"mirror should be True, False or 'auto', got {mirror!r}.")
     if not mirror:
         return False
     stimuli = sequences.features[..., :-1]  # 0 in the padding

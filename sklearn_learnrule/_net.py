@@ -251,14 +251,6 @@ class SequenceNet(NeuralNet):
         with torch.no_grad():
             return function(**dataset.inputs)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is not needed any more, and would bind a pickle to a GPU.
-
-        skorch maps the fitted ``module_`` to the device that there is; ``module`` and the
-        validation set it would not.
-        """
-        return {**super().__getstate__(), "module": type(self.module_), "train_split": None}
-
 
 class _Minibatches:
     """A pass over the subjects, a batch at a time, anew on each iteration."""
@@ -271,7 +263,7 @@ class _Minibatches:
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Target | None]]:
         n_subjects = len(self.dataset)
         order = torch.randperm(n_subjects) if self.shuffle else torch.arange(n_subjects)
-        for subjects in order.split(self.batch_size):
+        for subjects in order.split(int(self.batch_size)):
             batch, whole = self.dataset.subset(subjects.numpy()), self.dataset.target
             target = batch.target.share_of(whole) if batch.target and whole else None
             yield batch.inputs, target

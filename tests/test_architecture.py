@@ -17,6 +17,7 @@ FLOORS = {
     "rules": 0,
     "engine": 1,  # unrolls rules
     "_design": 0,
+    "_parameters": 1,
     "metrics": 0,
     "_sequences": 1,  # reads what _design writes
     "_initial_weights": 2,
@@ -24,6 +25,8 @@ FLOORS = {
     "_along": 2,
     "_net": 2,
     "_fitted": 3,
+    "_frozen": 3,
+    "_misuse": 0,
     "_smoothing": 3,
     "_standard_errors": 3,
     "_training": 3,
@@ -41,7 +44,9 @@ FLOORS = {
     "plotting": 10,
     "report": 11,
 }
-TABLES = {"_design", "_sequences", "preprocessing", "_initial_weights", "metrics"}
+TABLES = {
+    "_design", "_sequences", "_parameters", "preprocessing", "_initial_weights", "metrics"
+}  # fmt: skip
 
 
 def room(path: Path) -> str:

@@ -316,14 +316,6 @@ def test_rewards_that_do_not_tell_the_answer_need_it_named_or_switched_off():
     clone(network).fit(*lr.make_design(graded, answer="answer")[:2])
 
 
-def test_parameters_out_of_range_are_named(cohort):
-    X, y, _ = cohort
-    with pytest.raises(ValueError, match="memory_size should be at least 1, got 0"):
-        lr.ChoiceRNNClassifier(memory_size=0).fit(X, y)
-    with pytest.raises(ValueError, match="engine must be 'auto' or one of .*, got 'parallel'"):
-        lr.ChoiceRNNClassifier(engine="parallel").fit(X, y)
-
-
 def test_it_has_the_attributes_of_a_classifier_and_none_of_a_policy(fitted, cohort):
     X, _, _ = cohort
     assert list(fitted.classes_) == ["left", "right"]

@@ -1,0 +1,59 @@
+"""Fitted nets as plain arrays and numbers, for pickles and skops, and made anew from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import pandas as pd
+import torch
+from skorch.history import History
+from torch import Tensor
+
+from ._design import PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ._net import SequenceModel, SequenceNet
+from ._sequences import Sequences, read_sequences
+
+
+def freeze(net: SequenceNet) -> dict[str, Any]:
+    """Return what a fitted net knows, without what trained it (optimizer, callbacks)."""
+    return {
+        "tensors": {name: value.detach().cpu().numpy() for name, value in _tensors(net.module_)},
+        "history": list(net.history),
+        "stopping_history": net.stopping_history and list(net.stopping_history),
+        "most_epochs": net.most_epochs,
+        "lr": net.lr,
+    }
+
+
+def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceNet:
+    """Return a net that predicts as the frozen one did; ``model`` is made as its model was."""
+    with torch.no_grad():
+        for name, value in _tensors(model):
+            value.copy_(torch.as_tensor(frozen["tensors"][name]))
+    net = SequenceNet(
+        model,
+        criterion=torch.nn.BCEWithLogitsLoss,
+        criterion__reduction="none",
+        lr=frozen["lr"],
+        callbacks="disable",
+        device=device,
+    ).initialize()
+    net.history_ = History(frozen["history"])
+    searched = frozen["stopping_history"]
+    net.stopping_history = searched and History(searched)
+    net.most_epochs = frozen["most_epochs"]
+    return net
+
+
+def one_trial(stimulus_names: Sequence[str]) -> Sequences:
+    """Return one trial of these stimuli, all 0, for which a model can be made as for any data."""
+    columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
+    subject = pd.Index(["nobody"], name="subject")
+    return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
+
+
+def _tensors(model: SequenceModel) -> Iterator[tuple[str, Tensor]]:
+    """What was fitted or set by the data: a model's parameters, and all of its buffers."""
+    return chain(model.named_parameters(), model.named_buffers())
