@@ -30,7 +30,7 @@ from ._frozen import freeze, one_trial, thaw
 from ._mirror import fits_mirror_images
 from ._misuse import refuse_changed_columns
 from ._net import SequenceDataset, SequenceModel, SequenceNet
-from ._parameters import Meets, Number, check_parameters
+from ._parameters import Meets, Number, with_checked_parameters
 from ._sequences import Sequences, has_identity, read_sequences
 from ._training import Training, check_training, is_device, seeded, train
 from .metrics import log_likelihood
@@ -105,6 +105,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
     # ------------------------------------------------------------------ fitting
 
+    @with_checked_parameters
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Fit by the likelihood of the choices.
 
@@ -120,7 +121,6 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         -------
         self
         """
-        check_parameters(self)
         check_training(self)
         _check_identity_kept(X, y)
         sequences = self._read(X, reset=True)
@@ -195,7 +195,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
                 f"{type(self).__name__} has not converged after {most} epochs: raise "
                 "max_epochs, or give fewer parameters to so little data.",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
 
     # ------------------------------------------------------------------ storage

@@ -263,7 +263,7 @@ class _Minibatches:
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Target | None]]:
         n_subjects = len(self.dataset)
         order = torch.randperm(n_subjects) if self.shuffle else torch.arange(n_subjects)
-        for subjects in order.split(int(self.batch_size)):
+        for subjects in order.split(self.batch_size):
             batch, whole = self.dataset.subset(subjects.numpy()), self.dataset.target
             target = batch.target.share_of(whole) if batch.target and whole else None
             yield batch.inputs, target

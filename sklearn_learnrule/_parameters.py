@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
 from ._design import show
 
+P = ParamSpec("P")
+R = TypeVar("R")
 MOST_SHOWN = 60  # characters of a wrong value
 
 
@@ -75,6 +78,28 @@ def check_parameters(estimator: Any) -> None:
             raise InvalidParameterError(
                 f"{type(estimator).__name__}: {name} should be {expected}, got {_brief(value)}."
             )
+
+
+def with_checked_parameters(fit: Callable[P, R]) -> Callable[P, R]:
+    """Decorate an estimator's ``fit``, inside of which parameters make sense.
+
+    They are checked before, and numpy's numbers are Python's for as long as it takes: torch and
+    numba, and rules that are added, need not know both.
+    """
+
+    @wraps(fit)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        estimator: Any = args[0]
+        check_parameters(estimator)
+        given = estimator.get_params(deep=False)
+        plain = {k: v.item() for k, v in given.items() if isinstance(v, np.generic)}
+        try:
+            vars(estimator).update(plain)
+            return fit(*args, **kwargs)
+        finally:
+            vars(estimator).update(given)
+
+    return checked
 
 
 def constraints(kind: type) -> dict[str, list[Any]]:

@@ -53,8 +53,10 @@ def is_minus_1(value: Any) -> bool:
 
 def is_device(value: Any) -> bool:
     """Whether a value is "auto" or tells torch a device on which numbers can be kept."""
+    if not isinstance(value, str | torch.device):
+        return False
     try:
-        return bool(value == "auto") or torch.zeros(1, device=value).item() == 0
+        return value == "auto" or torch.zeros(1, device=value).item() == 0
     except Exception:  # torch raises all kinds, AssertionError for a GPU where there is none
         return False
 

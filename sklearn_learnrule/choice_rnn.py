@@ -34,8 +34,8 @@ class ChoiceRNN(SequenceModel):
     ) -> None:
         super().__init__()
         n_inputs = n_stimuli + 2 + session_input + answer_input
-        self.gru = nn.GRU(n_inputs, int(memory_size), batch_first=True)
-        self.readout = nn.Linear(int(memory_size), 1)
+        self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
+        self.readout = nn.Linear(memory_size, 1)
         self.session_input = session_input
         self.answer_input = answer_input
         self.truncation = truncation

@@ -18,7 +18,7 @@ def spread(value: Numbers, name: str, *shape: int) -> Tensor:
     """Return finite numbers of this shape, from one for all or from as many as there are."""
     wrong = ValueError(f"{name} should be one finite number or {shape} of them, got {value}.")
     try:
-        given = value if isinstance(value, Tensor) else np.asarray(value, dtype=float)
+        given = value if isinstance(value, Tensor) else np.array(value, dtype=float)
         values = torch.as_tensor(given, dtype=torch.get_default_dtype()).expand(shape)
     except (RuntimeError, TypeError, ValueError):
         raise wrong from None

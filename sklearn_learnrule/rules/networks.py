@@ -29,7 +29,7 @@ def make_mlp(
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}.")
     layers: list[nn.Module] = []
-    hidden = [int(size) for size in np.ravel(hidden_sizes)]
+    hidden = np.ravel(hidden_sizes).tolist()
     for size_in, size_out in pairwise((n_in, *hidden, n_out)):
         layers += [nn.Linear(size_in, size_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
@@ -88,9 +88,9 @@ class RNNRule(_NetworkRule):
         session_input: bool = True,
         answer_input: bool = True,
     ) -> None:
-        super().__init__(n_weights, int(memory_size), session_input, answer_input)
-        self.gru = nn.GRUCell(self.n_inputs, self.memory_size)
-        self.mlp = make_mlp(self.memory_size, hidden_sizes, n_weights, activation)
+        super().__init__(n_weights, memory_size, session_input, answer_input)
+        self.gru = nn.GRUCell(self.n_inputs, memory_size)
+        self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)
