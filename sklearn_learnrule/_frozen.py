@@ -17,11 +17,12 @@ from ._sequences import Sequences, read_sequences
 
 
 def freeze(net: SequenceNet) -> dict[str, Any]:
-    """Return what a fitted net knows, without what trained it (optimizer, callbacks)."""
+    """Return what a fitted net knows; not what trained it, nor the log of single minibatches."""
+    searched = net.stopping_history
     return {
         "tensors": {name: value.detach().cpu().numpy() for name, value in _tensors(net.module_)},
-        "history": list(net.history),
-        "stopping_history": net.stopping_history and list(net.stopping_history),
+        "history": _epochs(net.history),
+        "stopping_history": None if searched is None else _epochs(searched),
         "most_epochs": net.most_epochs,
         "lr": net.lr,
     }
@@ -31,7 +32,7 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     """Return a net that predicts as the frozen one did; ``model`` is made as its model was."""
     with torch.no_grad():
         for name, value in _tensors(model):
-            value.copy_(torch.as_tensor(frozen["tensors"][name]))
+            value.copy_(torch.tensor(frozen["tensors"][name]))
     net = SequenceNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
@@ -42,7 +43,7 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     ).initialize()
     net.history_ = History(frozen["history"])
     searched = frozen["stopping_history"]
-    net.stopping_history = searched and History(searched)
+    net.stopping_history = None if searched is None else History(searched)
     net.most_epochs = frozen["most_epochs"]
     return net
 
@@ -52,6 +53,10 @@ def one_trial(stimulus_names: Sequence[str]) -> Sequences:
     columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
     subject = pd.Index(["nobody"], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
+
+
+def _epochs(history: History) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in row if name != "batches"} for row in history]
 
 
 def _tensors(model: SequenceModel) -> Iterator[tuple[str, Tensor]]:
