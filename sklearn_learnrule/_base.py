@@ -132,8 +132,8 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
-        unlearned = () if self.unlearned is None else self.unlearned
-        unknown = sorted(set(unlearned).difference(weight_names))
+        unlearned = set(() if self.unlearned is None else self.unlearned)
+        unknown = sorted(unlearned.difference(weight_names))
         if unknown:
             raise ValueError(
                 f"unlearned should be a list of weights among {list(weight_names)}, got "

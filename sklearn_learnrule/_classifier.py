@@ -58,6 +58,8 @@ n_iter_no_change : int, default=20, of networks 30
 device : str, default="auto"
     A torch device; "auto" takes a GPU if torch sees one.
 callbacks : list of skorch callbacks or None, default=None
+    With names if wished, as pairs. ``EpochScoring`` takes a function of the net, a dataset with its
+    ``target`` (choices and weights, padded), and None.
 warm_start : bool, default=False
     Start from the last fit's parameters.
 random_state : int, RandomState or None, default=None

@@ -22,13 +22,13 @@ def initial_weights(
     if isinstance(kind, str):
         psychometric = kind == "psychometric"
         return psychometric_weights(sequences, is_second) if psychometric else np.zeros(n_weights)
-    given = np.array(kind, dtype=float)
+    given = np.asarray(kind, dtype=float)
     if given.shape != (n_weights,):
         raise ValueError(
             f"initial_weights should be {n_weights} numbers, one for each of "
             f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
-    return given
+    return given.copy()
 
 
 def psychometric_weights(sequences: Sequences, is_second: NDArray[np.bool_]) -> NDArray[np.float64]:

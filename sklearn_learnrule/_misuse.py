@@ -22,9 +22,9 @@ def refuse_changed_columns(name: str) -> None:
     while frame is not None:
         module = frame.f_globals.get("__name__") or ""
         if module.startswith("sklearn.inspection."):
-            importance = "permutation" in module
-            tool = "permutation_importance" if importance else "partial_dependence"
-            instead = "column_importance" if importance else "psychometric_table"
+            tool = module.rpartition(".")[2].lstrip("_")
+            by_column = tool == "permutation_importance"
+            instead = "column_importance" if by_column else "psychometric_table"
             raise ValueError(
                 f"scikit-learn's {tool} changes past stimuli, too, from which {name} has learned, "
                 f"and so answers another question: use sklearn_learnrule.inspection.{instead}."

@@ -47,7 +47,7 @@ def is_callback(value: Any) -> bool:
     return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
 
 
-def is_minus_1(value: Any) -> bool:
+def _is_minus_1(value: Any) -> bool:
     return isinstance(value, int | np.integer) and value == -1
 
 
@@ -81,7 +81,7 @@ class Training:
         "lr": [None, ABOVE_0],
         "max_epochs": [None, WHOLE_FROM_1],
         "tol": [AT_LEAST_0],
-        "batch_size": [Meets(is_minus_1, "-1"), WHOLE_FROM_1],
+        "batch_size": [Meets(_is_minus_1, "-1"), WHOLE_FROM_1],
         "early_stopping": ["boolean"],
         "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [WHOLE_FROM_1],

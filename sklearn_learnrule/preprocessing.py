@@ -59,7 +59,8 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         check_parameters(self)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=True)
-            unknown = [name for name in self._columns() or [] if name not in X.columns]
+            names = self._columns()
+            unknown = [] if names is None else [name for name in names if name not in X.columns]
             if unknown:
                 raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
         elif self.columns is not None:

@@ -7,7 +7,12 @@ import timeit
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from sklearn.inspection import PartialDependenceDisplay, partial_dependence, permutation_importance
+from sklearn.inspection import (
+    DecisionBoundaryDisplay,
+    PartialDependenceDisplay,
+    partial_dependence,
+    permutation_importance,
+)
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -59,16 +64,15 @@ def test_partial_dependence_is_refused(fitted, how, cohort):
         partial_dependence(fitted, cohort[0], ["stimulus"], grid_resolution=3, **how)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_they_are_refused_in_workers_as_well(n_jobs, cohort):
+def test_they_are_refused_in_workers_as_well(cohort):
     X, y = cohort
     rule = CONSTANT.fit(X, y)
     with pytest.raises(ValueError, match=DEPENDENCE):
-        PartialDependenceDisplay.from_estimator(rule, X, ["stimulus"], n_jobs=n_jobs)
+        PartialDependenceDisplay.from_estimator(rule, X, ["stimulus"], n_jobs=2)
     plt.close("all")
     score = LaterRefusal()
     with pytest.raises(ValueError, match=IMPORTANCE):
-        permutation_importance(rule, X, y, scoring=score, n_jobs=n_jobs, n_repeats=1)
+        permutation_importance(rule, X, y, scoring=score, n_jobs=2, n_repeats=1)
 
 
 class LaterRefusal:
@@ -88,6 +92,14 @@ def test_other_estimators_and_other_uses_are_left_alone(cohort):
     assert np.isfinite(permutation_importance(logistic, X, y, n_repeats=1).importances).all()
     rule = CONSTANT.fit(X, y)
     assert np.isfinite(rule.score(X, y)) and rule.predict(X).shape == y.shape
+
+
+def test_no_other_of_these_tools_is_overlooked(cohort):
+    X = cohort[0].reset_index(drop=True)[["stimulus", "previous_reward"]]
+    with pytest.warns(UserWarning, match="X has no subject identity"):
+        rule = CONSTANT.fit(X.to_numpy(), cohort[1].to_numpy())
+    with pytest.raises(ValueError, match="scikit-learn's decision_boundary changes past stimuli"):
+        DecisionBoundaryDisplay.from_estimator(rule, X.to_numpy(), grid_resolution=5)
 
 
 def test_looking_at_the_callers_takes_microseconds():

@@ -12,7 +12,7 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from skorch.callbacks import BatchScoring, EpochScoring, PassthroughScoring
+from skorch.callbacks import BatchScoring, EpochScoring
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import _classifier, _mirror
@@ -244,6 +244,7 @@ def test_a_value_is_one_or_one_for_each_weight(cohort, untrained):
 # ------------------------------------------------------------------------ numpy's numbers
 
 BY_NUMPY = {
+    "batch_size": (2, np.int64),
     "lr": (0.25, np.float32),
     "max_epochs": (2, np.int64),
     "tol": (0.5, np.float32),
@@ -278,18 +279,18 @@ BY_NUMPY = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*has not converged")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=name_of)
 def test_numbers_may_be_numpys_in_every_parameter(estimator):
     X, y, _ = lr.make_design(make_learning_cohort(3, 12, random_state=0))
-    given = {name: BY_NUMPY[name] for name in estimator.get_params() if name in BY_NUMPY}
-    texts = {"activation", "callbacks", "device", "engine", "optimizer"}
-    rest = set(estimator.get_params()) - set(given) - {"batch_size"}
-    assert rest <= texts
-    size = -1 if estimator.optimizer == "lbfgs" else 2
-    plain = clone(estimator).set_params(batch_size=size, **{n: v for n, (v, _) in given.items()})
-    numpys = clone(estimator).set_params(
-        batch_size=np.int64(size), **{name: kind(value) for name, (value, kind) in given.items()}
+    names = set(estimator.get_params())
+    assert names - set(BY_NUMPY) <= {"activation", "callbacks", "device", "engine", "optimizer"}
+    given = {name: BY_NUMPY[name] for name in BY_NUMPY if name in names}
+    plain, numpys = (
+        clone(estimator).set_params(optimizer="adam", **values)
+        for values in (
+            {name: value for name, (value, _) in given.items()},
+            {name: kind(value) for name, (value, kind) in given.items()},
+        )
     )
     expected, found = (rule.fit(X, y).decision_function(X) for rule in (plain, numpys))
     assert_array_equal(found, expected)
@@ -303,6 +304,33 @@ def test_a_grid_may_be_of_numpys_numbers(cohort):
     network = lr.DNNRuleEstimator(max_epochs=1, n_ensemble=1, mirror=False, random_state=0)
     search = GridSearchCV(network, grid, cv=lr.SubjectKFold(2), error_score="raise").fit(*cohort)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize("kind", [list, np.array, pd.Series, pd.Index, torch.tensor])
+def test_a_sequence_may_be_of_any_kind(kind):
+    X, y, _ = lr.make_design(make_learning_cohort(3, 12, random_state=0))
+    given = {"initial_weights": (0.5, 0.25), "process_noise": (0.25, 0.5)}
+    how = {"max_epochs": 1, "n_ensemble": 1, "mirror": False, "random_state": 0}
+    plain, other = (
+        lr.DNNRuleEstimator(hidden_sizes=of((3, 2)), **how, **{n: of(v) for n, v in given.items()})
+        for of in (tuple, kind)
+    )
+    expected, found = (rule.fit(X, y).decision_function(X) for rule in (plain, other))
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kind", [tuple, np.array, pd.Series, pd.Index])
+def test_names_may_be_of_any_kind(kind, cohort):
+    X, y = cohort
+    rule = lr.ReinforceRuleEstimator(baseline=None, unlearned=kind(["stimulus"])).fit(X, y)
+    assert rule.predict_weights(X)["stimulus"].nunique() == 1
+    bent = lr.TanhContrast(columns=kind(["stimulus"])).fit_transform(X)
+    pd.testing.assert_frame_equal(bent, lr.TanhContrast().fit_transform(X))
+
+
+def test_a_device_may_be_torchs(cohort):
+    rule = lr.ConstantRuleEstimator(device=torch.device("cpu"))
+    assert rule.fit(*cohort).net_.device == "cpu"
 
 
 def test_one_number_is_one_hidden_layer(cohort):
@@ -333,16 +361,11 @@ def test_a_scoring_callback_gets_the_net_and_its_subjects(batch_size, cohort):
 
 
 def test_scores_of_animals_held_out_can_be_called_back(cohort):
-    X, y = cohort
-    seen = lr.DNNRuleEstimator(
-        max_epochs=2, early_stopping=True, n_ensemble=1, mirror=False,
-        callbacks=[("held_out", EpochScoring(accuracy, name="held_out")), PassthroughScoring],
-        random_state=0,
-    )  # fmt: skip
-    with pytest.raises(TypeError, match="name"):  # a class alone, which skorch makes and cannot
-        seen.fit(X, y)
-    seen.set_params(callbacks=seen.callbacks[:1]).fit(X, y)
-    assert 0 <= seen.net_.stopping_history[-1, "held_out"] <= 1
+    held_out = EpochScoring(accuracy, name="held_out")
+    how = {"max_epochs": 2, "n_ensemble": 1, "mirror": False, "random_state": 0}
+    network = lr.DNNRuleEstimator(early_stopping=True, callbacks=[("score", held_out)], **how)
+    seen = network.fit(*cohort).net_.stopping_history[:, "held_out"]
+    assert len(seen) == 2 and all(0 <= score <= 1 for score in seen)
 
 
 @pytest.mark.parametrize(
