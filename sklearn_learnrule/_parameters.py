@@ -70,8 +70,9 @@ def check_parameters(estimator: Any) -> None:
     InvalidParameterError
         Which is a ValueError and a TypeError.
     """
+    of_class = constraints(type(estimator))
     for name, value in estimator.get_params(deep=False).items():
-        allowed = [_as_constraint(kind) for kind in constraints(type(estimator)).get(name, [])]
+        allowed = [_as_constraint(kind) for kind in of_class.get(name, [])]
         if allowed and not any(constraint.is_satisfied_by(value) for constraint in allowed):
             *words, last = map(str, allowed)
             expected = f"{', '.join(words)} or {last}" if words else last
