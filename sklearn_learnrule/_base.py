@@ -23,7 +23,7 @@ from ._net import LearningModel, SequenceDataset
 from ._parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
 from ._sequences import Sequences
 from ._smoothing import Filtered, look_back, smooth
-from ._standard_errors import is_parametric, summarize
+from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from .engine import ENGINES
 from .rules import (
     LEARNED,
@@ -31,6 +31,7 @@ from .rules import (
     LearningRule,
     PartialRule,
     ProcessNoise,
+    Units,
     lapse_odds,
     lapsing_logit,
     unpack,
@@ -38,7 +39,6 @@ from .rules import (
 
 IS_LEARNED = StrOptions({LEARNED})
 SHARE = Number(Real, 0, 1, closed="left")
-MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
 RULE_PARAMETERS = """\
 initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
@@ -101,18 +101,24 @@ class BaseRuleEstimator(SequenceClassifier):
         """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights."""
         raise NotImplementedError
 
-    def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> LearningModel:
+    def _make_model(
+        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+    ) -> LearningModel:
         start = initial_weights(self.initial_weights, sequences, is_second)
         rule = self._make_rule(sequences.feature_names)
         if rule.uses_answer:
             self._check_answer_known(sequences)
+        if rule.parameter_units is None:  # it is another rule in other units
+            units = Units(torch.ones_like(units.feature), torch.ones_like(units.reward))
+        rule.standardize_settings(units.feature, units.reward)
         model = LearningModel(
             rule,
-            torch.as_tensor(start),
+            torch.as_tensor(start) * units.feature,
+            units,
             train_initial_weights=self.train_initial_weights,
             truncation=self.truncation,
             engine=self.engine,
-            noise=self._make_noise(len(start)),
+            noise=self._make_noise(units.feature),
             lapses=self._make_lapses(),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -147,11 +153,13 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         return learned
 
-    def _make_noise(self, n_weights: int) -> ProcessNoise | None:
+    def _make_noise(self, units: torch.Tensor) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
         given: Any = (self.process_noise, self.session_noise, self.initial_std)
-        return ProcessNoise(n_weights, *given)
+        noise = ProcessNoise(len(units), *given)
+        noise.standardize_settings(units)
+        return noise
 
     def _make_lapses(self) -> Lapses | None:
         given: Any = self.lapses
@@ -162,17 +170,10 @@ class BaseRuleEstimator(SequenceClassifier):
         super()._publish(dataset)
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, "bias"]
-        starts = [to_numpy(net.module_.initial_weights) for net in self.nets_]
-        self.initial_weights_ = np.mean(starts, 0)
-        for name, value in model.rule.textbook_parameters().items():
-            setattr(self, f"{name}_", to_numpy(value))
-        for name in ProcessNoise.names if model.noise else ():
-            stds = [to_numpy(getattr(net.module_.noise, name)) for net in self.nets_]
-            setattr(self, f"{name}_", np.mean(stds, 0))
-        if model.lapses:
-            self.lapse_rates_ = np.mean(
-                [to_numpy(net.module_.lapses.rates) for net in self.nets_], 0
-            )
+        of_members: Any = [net.module_.published() for net in self.nets_]
+        for name in of_members[0]:
+            value = np.mean([to_numpy(published[name]) for published in of_members], 0)
+            setattr(self, f"{name}_", value)
         if is_parametric(model):
             learned = self._learned(self.weight_names_)
             table = summarize(model, dataset, self.weight_names_, learned, self.classes_)
@@ -180,7 +181,17 @@ class BaseRuleEstimator(SequenceClassifier):
         else:
             for net in self.nets_:
                 path, _ = net.predict_path(dataset)
-                net.module_.bounds = _bounds(path[..., : len(self.weight_names_)])
+                net.module_.bound(path[..., : len(self.weight_names_)])
+
+    def _find_fault(self) -> str | None:
+        notes = self.summary_["note"] if hasattr(self, "summary_") else pd.Series()
+        if (notes == NOT_MAXIMAL).any():
+            return super()._find_fault() or (
+                "was not fitted to the maximum of the likelihood, so that its parameters may be "
+                "far from those that it is to find: leave optimizer, max_epochs, truncation and "
+                "early_stopping at their defaults."
+            )
+        return super()._find_fault()
 
     @property
     def summary_(self) -> pd.DataFrame:
@@ -305,13 +316,6 @@ class BaseRuleEstimator(SequenceClassifier):
             type(self).__name__, sequences.subjects[torch.stack(ran_away).any(0).cpu().numpy()]
         )
         return torch.stack(paths).cpu().double()
-
-
-def _bounds(weights: torch.Tensor) -> torch.Tensor:
-    """Return the range of weights (N, T, K), and a margin on either side, (2, K)."""
-    lowest, highest = weights.amin((0, 1)), weights.amax((0, 1))
-    margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
-    return torch.stack([lowest - margin, highest + margin])
 
 
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:

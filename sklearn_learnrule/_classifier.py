@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar
@@ -15,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, assert_all_finite
+from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -26,14 +28,19 @@ from sklearn.utils.validation import (
 )
 
 from ._design import show, two_labels
-from ._frozen import freeze, one_trial, thaw
+from ._fit_checks import find_fault
+from ._frozen import StoredAsArrays
 from ._mirror import fits_mirror_images
 from ._misuse import refuse_changed_columns
 from ._net import SequenceDataset, SequenceModel, SequenceNet
 from ._parameters import Meets, Number, with_checked_parameters
 from ._sequences import Sequences, has_identity, read_sequences
-from ._training import Training, check_training, is_device, seeded, train
+from ._training import Training, check_training, drawing_from, is_device, train
+from ._units import usual_units
 from .metrics import log_likelihood
+from .rules import Units
+
+MAX_ATTEMPTS = 3  # at a network that diverges
 
 TRAINING_PARAMETERS = """\
 optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
@@ -58,8 +65,8 @@ n_iter_no_change : int, default=20, of networks 30
 device : str, default="auto"
     A torch device; "auto" takes a GPU if torch sees one.
 callbacks : list of skorch callbacks or None, default=None
-    With names if wished, as pairs. ``EpochScoring`` takes a function of the net, a dataset with its
-    ``target`` (choices and weights, padded), and None.
+    With names if wished, as pairs. ``EpochScoring`` takes a function of the net, the subjects as a
+    dataset, and None.
 warm_start : bool, default=False
     Start from the last fit's parameters.
 random_state : int, RandomState or None, default=None
@@ -69,7 +76,7 @@ verbose : int, default=0
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimator):
     """A model of subjects' choices, trained by their likelihood.
 
     A subclass is a dataclass whose fields are its parameters, with :meth:`_make_model` and
@@ -97,7 +104,9 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         if cls.__doc__:
             cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{shared}", cls._shared_parameters)
 
-    def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> SequenceModel:
+    def _make_model(
+        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+    ) -> SequenceModel:
         """Return the model to be fitted, for these sequences and choices of the second class."""
         raise NotImplementedError
 
@@ -117,57 +126,86 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         y : array-like of shape (n_rows,)
             Choices, two labels of any type.
         sample_weight : array-like of shape (n_rows,) or None
-            How much each trial counts; one of weight 0 is unrolled through, not scored.
+            How much each trial counts, relative to the others; one of weight 0 is unrolled
+            through, not scored.
 
         Returns
         -------
         self
+            A fit that fails leaves the estimator as it was.
         """
         check_training(self)
         _check_identity_kept(X, y)
+        with _all_or_nothing(self):
+            return self._fit(X, y, sample_weight)
+
+    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Any:
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
         self.classes_ = _two_classes(labels)
         sequences.check_choices(self._signed(labels))
-        weight = _check_sample_weight(
-            sample_weight, np.empty(len(labels)), dtype=np.float64, ensure_non_negative=True
-        )
-        if not weight.any():
-            raise ValueError("Every sample_weight is zero: no trial is left to score.")
+        weight = _relative_weights(sample_weight, len(labels))
 
         is_second = labels == self.classes_[1]
-        device = self._device()
-        with seeded(self.random_state, device):
-            self._make_model(sequences, is_second)  # raises for parameters that do not suit X
+        units = usual_units(sequences, weight)
+        with drawing_from(torch.Generator()):
+            self._make_model(sequences, is_second, units)  # raises for what does not suit X
         mirror = getattr(self, "mirror", False)  # of networks alone
-        self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight)
+        self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight, units)
+        device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
-        with seeded(self.random_state, device) as seed:
-            self.nets_ = [
-                self._fit_member(member, sequences, dataset, is_second, device, seed)
-                for member in range(self.n_ensemble)
-            ]
+        generator = torch.Generator()
+        generator.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
+
+        def make_model() -> SequenceModel:
+            with drawing_from(generator):
+                return self._make_model(sequences, is_second, units).to(self._dtype)
+
+        self.nets_ = [
+            self._fit_member(member, make_model, dataset, device, generator)
+            for member in range(self.n_ensemble)
+        ]
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset)
-        self._warn_if_cut_short()
+        logits = sequences.rows(self._predict_logits(sequences))
+        features = sequences.rows(sequences.features) / units.feature.numpy()
+        fault = self._find_fault() or find_fault(logits, features, is_second, weight)
+        if fault:
+            message = f"{type(self).__name__} {fault}"
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
 
     def _fit_member(
         self,
         member: int,
-        sequences: Sequences,
+        make_model: Callable[[], SequenceModel],
         dataset: SequenceDataset,
-        is_second: NDArray[np.bool_],
         device: str,
-        seed: int,
+        generator: torch.Generator,
     ) -> SequenceNet:
-        model = self._make_model(sequences, is_second).to(self._dtype)
-        self._go_on(model, member)
-        return train(model, dataset, self, device, seed + member)
+        """Fit one network of the ensemble; one that is lost is fitted anew from another start."""
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            before = generator.get_state()
+            model = make_model()
+            another_start = not torch.equal(before, generator.get_state())
+            self._go_on(model, member)
+            try:
+                seed = generator.initial_seed() + member
+                return train(model, dataset, self, device, generator, seed)
+            except FloatingPointError as lost:
+                if attempt == MAX_ATTEMPTS or not another_start:
+                    raise
+                warnings.warn(
+                    f"{type(self).__name__}: member {member} of the ensemble is fitted anew from "
+                    f"another start. {lost}",
+                    ConvergenceWarning,
+                    stacklevel=6,
+                )
+        raise AssertionError  # the last attempt returns or raises
 
     def _go_on(self, model: SequenceModel, member: int) -> None:
         """Let a warm start begin with the last fit's parameters."""
@@ -188,43 +226,17 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
-    def _warn_if_cut_short(self) -> None:
+    def _find_fault(self) -> str | None:
+        """Return why the training may not be trusted, if it ended before it was done."""
         converged = dict(self.net_.callbacks_).get("converged")
         most = self.net_.most_epochs
         cut_short = self.n_iter_ >= most  # and not ended by early stopping
         if converged is not None and cut_short and not converged.misses_:
-            warnings.warn(
-                f"{type(self).__name__} has not converged after {most} epochs: raise "
-                "max_epochs, or give fewer parameters to so little data.",
-                ConvergenceWarning,
-                stacklevel=4,
+            return (
+                f"has not converged after {most} epochs: raise max_epochs, or give fewer "
+                "parameters to so little data."
             )
-
-    # ------------------------------------------------------------------ storage
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Store nets as plain arrays: for every device, and without what trained them."""
-        state = {**super().__getstate__()}
-        if "nets_" in state:
-            state["nets_"] = [freeze(net) for net in self.nets_]
-            del state["net_"], state["history_"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "nets_" not in state:
-            return
-        made_with = type(self)(**self._made_with)
-        device = self._device() if is_device(self.device) else "cpu"
-        sequences, is_second = one_trial(self._stimulus_names), np.array([False])
-        with torch.random.fork_rng(devices=[]):
-            models = [made_with._make_model(sequences, is_second) for _ in self.nets_]
-        self.nets_ = [
-            thaw(frozen, model.to(self._dtype), device)
-            for frozen, model in zip(state["nets_"], models, strict=True)
-        ]
-        self.net_ = self.nets_[0]
-        self.history_ = self.net_.history
+        return None
 
     # --------------------------------------------------------------- prediction
 
@@ -250,13 +262,24 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         """
         sequences, logits = self._logits(X)
         labels = self._labels(y)
-        check_consistent_length(logits, labels, sample_weight)
+        check_consistent_length(logits, labels)
         sequences.check_choices(self._signed(labels))
-        return log_likelihood(self.classes_[1] == labels, logits, sample_weight=sample_weight)
+        weight = _relative_weights(sample_weight, len(labels))
+        return log_likelihood(self.classes_[1] == labels, logits, sample_weight=weight)
 
     def _logits(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
         sequences = self._read_as_fitted(X)
-        return sequences, sequences.rows(self._predict_logits(sequences))
+        logits = sequences.rows(self._predict_logits(sequences))
+        astray = ~np.isfinite(logits)
+        if astray.any():
+            row = int(np.argmax(astray))
+            raise FloatingPointError(
+                f"{type(self).__name__} cannot predict subject "
+                f"{show(sequences.subjects[sequences.row_subject[row]])} from trial "
+                f"{sequences.row_trial[row]} on: its weights ran away there. Are its stimuli far "
+                "larger than those of the subjects fitted?"
+            )
+        return sequences, logits
 
     def _dataset(self, sequences: Sequences) -> SequenceDataset:
         return SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device)
@@ -319,6 +342,29 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+@contextmanager
+def _all_or_nothing(estimator: Any) -> Iterator[None]:
+    """Leave the estimator's attributes as they were if anything goes wrong."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+def _relative_weights(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
+    """Return the trials' weights, 1 on average where they are not 0: only ratios matter."""
+    weight = _check_sample_weight(
+        sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
+    )
+    if not weight.any():
+        raise ValueError("Every sample_weight is zero: no trial is left to score.")
+    weight = weight / weight.max()
+    return weight / weight[weight > 0].mean()
 
 
 def _check_identity_kept(X: Any, y: Any) -> None:

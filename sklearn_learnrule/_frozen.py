@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from skorch.history import History
@@ -14,6 +15,38 @@ from torch import Tensor
 from ._design import PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ._net import SequenceModel, SequenceNet
 from ._sequences import Sequences, read_sequences
+from ._training import drawing_from, is_device
+from ._units import usual_units
+
+
+class StoredAsArrays:
+    """A classifier whose nets are stored as arrays: for every device, without what trained them.
+
+    Its models are made anew as they were made for the fit; what was fitted, or set by the data, are
+    their parameters and buffers. ``_made_with`` holds the constructor's parameters of that time.
+    """
+
+    device: Any
+    _device: Callable[[], str]
+    nets_: list[SequenceNet]
+
+    def __getstate__(self) -> dict[str, Any]:
+        attributes: Any = super().__getstate__()
+        state = dict(attributes)
+        if "nets_" in state:
+            state["nets_"] = [freeze(net) for net in self.nets_]
+            del state["net_"], state["history_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "nets_" in state:
+            models = _models_like(self, len(state["nets_"]))
+            device = self._device() if is_device(self.device) else "cpu"
+            frozen = zip(state["nets_"], models, strict=True)
+            self.nets_ = [thaw(net, model, device) for net, model in frozen]
+            self.net_ = self.nets_[0]
+            self.history_ = self.net_.history
 
 
 def freeze(net: SequenceNet) -> dict[str, Any]:
@@ -48,11 +81,20 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     return net
 
 
-def one_trial(stimulus_names: Sequence[str]) -> Sequences:
+def _one_trial(stimulus_names: Sequence[str]) -> Sequences:
     """Return one trial of these stimuli, all 0, for which a model can be made as for any data."""
     columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
     subject = pd.Index(["nobody"], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
+
+
+def _models_like(estimator: Any, n_models: int) -> list[SequenceModel]:
+    """Make models as for the fit, but for their parameters and buffers."""
+    maker = type(estimator)(**estimator._made_with)
+    sequences = _one_trial(estimator._stimulus_names)
+    given = (sequences, np.array([False]), usual_units(sequences, np.ones(1)))
+    with drawing_from(torch.Generator()):
+        return [maker._make_model(*given).to(maker._dtype) for _ in range(n_models)]
 
 
 def _epochs(history: History) -> list[dict[str, Any]]:

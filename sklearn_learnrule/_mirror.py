@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,14 +14,18 @@ from ._net import LearningModel, SequenceDataset
 from ._sequences import Floats, Sequences
 from ._training import Training, train
 from .metrics import trial_log_likelihood
-from .rules import ReinforceRule
+from .rules import ReinforceRule, Units
 
 FEWEST_SUBJECTS = 4
 LEVEL = 0.2  # of a test; above it, mirror images do no harm
 
 
 def fits_mirror_images(
-    mirror: bool | str, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
+    mirror: bool | str,
+    sequences: Sequences,
+    is_second: NDArray[np.bool_],
+    weight: Floats,
+    units: Units,
 ) -> bool:
     """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
     if not mirror:
@@ -27,7 +33,7 @@ def fits_mirror_images(
     stimuli = sequences.features[..., :-1]  # 0 in the padding
     one_sided = (stimuli.min((0, 1)) >= 0) | (stimuli.max((0, 1)) <= 0)
     if mirror == "auto":
-        return not one_sided.any() and _sides_are_alike(sequences, is_second, weight)
+        return not one_sided.any() and _sides_are_alike(sequences, is_second, weight, units)
     if one_sided.any():
         raise ValueError(
             "mirror=True swaps left and right by the sign of every stimulus column, but "
@@ -37,7 +43,9 @@ def fits_mirror_images(
     return True
 
 
-def _sides_are_alike(sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats) -> bool:
+def _sides_are_alike(
+    sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
+) -> bool:
     """Return whether a rule that tells the sides apart predicts held-out subjects no better.
 
     The rule is REINFORCE with a learning rate for each side, which mirror images make one.
@@ -51,27 +59,30 @@ def _sides_are_alike(sequences: Sequences, is_second: NDArray[np.bool_], weight:
     gains = []
     for some, others in KFold(3, shuffle=True, random_state=0).split(counts):
         try:
-            gains += [*_gain(dataset.subset(counts[some]), dataset.subset(counts[others]))]
+            gains += [*_gain(dataset.subset(counts[some]), dataset.subset(counts[others]), units)]
         except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
             return False
     return bool(wilcoxon(gains, alternative="less").pvalue > LEVEL)
 
 
-def _gain(fitted: SequenceDataset, held_out: SequenceDataset) -> Floats:
+def _gain(fitted: SequenceDataset, held_out: SequenceDataset, units: Units) -> Floats:
     """Return by how much mirror images raise each held-out subject's likelihood per trial."""
-    plain, mirrored = (_likelihood(fitted, held_out, mirrored) for mirrored in (False, True))
+    plain, mirrored = (_likelihood(fitted, held_out, units, mirrored) for mirrored in (False, True))
     return mirrored - plain
 
 
-def _likelihood(fitted: SequenceDataset, held_out: SequenceDataset, mirrored: bool) -> Floats:
+def _likelihood(
+    fitted: SequenceDataset, held_out: SequenceDataset, units: Units, mirrored: bool
+) -> Floats:
     """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
     assert held_out.target is not None
     choice, weight = (field.numpy() for field in held_out.target)
-    start = torch.zeros(fitted.inputs["features"].shape[-1], dtype=torch.float64)
+    start = torch.zeros_like(units.feature)
     rule = ReinforceRule(len(start), "free", side_specific=True)
-    model = LearningModel(rule, start, train_initial_weights=True, truncation=None, engine="auto")
-    how = Training()
-    how.mirrored_ = mirrored
-    net = train(model.double(), fitted, how, "cpu", seed=0)
+    how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
+    model = LearningModel(rule, start, units, **how)
+    training = Training()
+    training.mirrored_ = mirrored
+    net = train(model.double(), fitted, training, "cpu", torch.Generator(), seed=0)
     scores = trial_log_likelihood(choice, net.predict_logits(held_out).numpy())
     return np.average(scores, axis=1, weights=weight)

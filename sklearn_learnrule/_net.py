@@ -6,7 +6,7 @@ One sample is one subject's sequence. The loss is the negative log-likelihood pe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,10 +23,14 @@ from .rules import (
     Lapses,
     LearningRule,
     ProcessNoise,
+    StandardizedRule,
     Trial,
+    Units,
     filtered_logit,
     lapsing_logit,
 )
+
+MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
 
 class Target(NamedTuple):
@@ -60,6 +64,9 @@ class LearningModel(SequenceModel):
 
     A *path* is what is known of the weights before each choice, (N, T, K + S): themselves or,
     with noise, their mean, and the lower triangle of their covariance.
+
+    What is fitted is in standard units: the parameters of ``rule``, ``noise`` and
+    ``initial_weights`` as they are given. All that goes in and out is in the user's.
     """
 
     bounds: Tensor
@@ -69,6 +76,7 @@ class LearningModel(SequenceModel):
         self,
         rule: LearningRule,
         initial_weights: Tensor,
+        units: Units,
         *,
         train_initial_weights: bool,
         truncation: int | None,
@@ -77,11 +85,13 @@ class LearningModel(SequenceModel):
         lapses: Lapses | None = None,
     ) -> None:
         super().__init__()
-        self.rule = rule
+        units = deepcopy(units)
+        self.rule = StandardizedRule(rule, units)
         self.noise = noise
         self.lapses = lapses
+        filtered = noise and StandardizedRule(FilteredRule(rule, noise, lapses), units)
         # In a tuple, so that it is no second home of the parameters: an engine knows it again.
-        self._dynamics = (rule if noise is None else FilteredRule(rule, noise, lapses),)
+        self._dynamics = (filtered or self.rule,)
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
         unbounded[0].neg_()
@@ -94,11 +104,25 @@ class LearningModel(SequenceModel):
         """What moves the path: the rule, with noise inside its filter."""
         return self._dynamics[0]
 
+    @property
+    def start(self) -> Tensor:
+        """The initial weights in the user's units, (K,)."""
+        return self.initial_weights / self.rule.units.feature
+
+    def published(self) -> dict[str, Tensor]:
+        """Return what was fitted or given, under its textbook names, in the user's units."""
+        values = self.rule.textbook_parameters()
+        for name in ProcessNoise.names if self.noise else ():
+            values[name] = getattr(self.noise, name) / self.rule.units.feature
+        if self.lapses:
+            values["lapse_rates"] = self.lapses.rates
+        return values | {"initial_weights": self.start}
+
     def path(self, observed: Tensor, **trials: Tensor) -> Tensor:
         """Return the path, (N, T, K + S)."""
         return unroll(
             self.dynamics,
-            self.initial_weights.expand(len(observed), -1),
+            self.start.expand(len(observed), -1),
             Trial(**trials),
             observed,
             truncation=self.truncation,
@@ -114,7 +138,7 @@ class LearningModel(SequenceModel):
         weights = path[..., : self.rule.n_weights]
         far = highest - lowest
         ran_away = ~((lowest - far <= weights) & (weights <= highest + far)).all(-1).all(-1)
-        start = self.initial_weights.expand(len(path), -1)
+        start = self.start.expand(len(path), -1)
         self.hold(path, self.dynamics, start, Trial(**trials), observed)
         return path, ran_away
 
@@ -138,6 +162,13 @@ class LearningModel(SequenceModel):
     def bounded_rule(self) -> LearningRule:
         """The rule as predictions have it: it carries no weight beyond the bounds."""
         return BoundedRule(self.rule, *self.bounds) if self.bounds.isfinite().all() else self.rule
+
+    def bound(self, weights: Tensor) -> None:
+        """Keep predictions within the range of weights (N, T, K), and a margin on either side."""
+        weights = weights * self.rule.units.feature
+        lowest, highest = weights.amin((0, 1)), weights.amax((0, 1))
+        margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
+        self.bounds = torch.stack([lowest - margin, highest + margin]) / self.rule.units.feature
 
     def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
@@ -224,12 +255,15 @@ class SequenceDataset(torch.utils.data.Dataset):
 class SequenceNet(NeuralNet):
     """A skorch net over sequences: minibatches are sets of subjects, the loss counts trials."""
 
+    generator: torch.Generator | None = None
+    """Orders the minibatches."""
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the minibatches; the whole set is one batch, handed on without a copy."""
         if self.batch_size == -1 or self.batch_size >= len(dataset):
             target = dataset.target and dataset.target.share_of(dataset.target)
             return [(dataset.inputs, target)]
-        return _Minibatches(dataset, self.batch_size, shuffle=training)
+        return _Minibatches(dataset, self.batch_size, self.generator if training else None)
 
     def get_loss(
         self, y_pred: Tensor, y_true: Target, X: Any = None, training: bool = False
@@ -255,14 +289,18 @@ class SequenceNet(NeuralNet):
 class _Minibatches:
     """A pass over the subjects, a batch at a time, anew on each iteration."""
 
-    def __init__(self, dataset: SequenceDataset, batch_size: int, *, shuffle: bool) -> None:
+    def __init__(
+        self, dataset: SequenceDataset, batch_size: int, generator: torch.Generator | None
+    ) -> None:
         self.dataset = dataset
         self.batch_size = batch_size
-        self.shuffle = shuffle
+        self.generator = generator  # None: in order
 
     def __iter__(self) -> Iterator[tuple[dict[str, Tensor], Target | None]]:
         n_subjects = len(self.dataset)
-        order = torch.randperm(n_subjects) if self.shuffle else torch.arange(n_subjects)
+        order = torch.arange(n_subjects)
+        if self.generator is not None:
+            order = torch.randperm(n_subjects, generator=self.generator)
         for subjects in order.split(self.batch_size):
             batch, whole = self.dataset.subset(subjects.numpy()), self.dataset.target
             target = batch.target.share_of(whole) if batch.target and whole else None

@@ -131,13 +131,7 @@ class LogLikelihood:
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""
-        rule = self.model.rule
-        values = rule.textbook_parameters()
-        if self.model.noise is not None:
-            values |= {name: getattr(self.model.noise, name) for name in self.model.noise.names}
-        if self.model.lapses is not None:
-            values["lapse_rates"] = self.model.lapses.rates
-        values["initial_weights"] = self.model.initial_weights
+        values = self.model.published()
         return {name: value for name, value in values.items() if value.requires_grad}
 
     def values(self, parameters: Tensor) -> Floats:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Real
+from threading import RLock, current_thread, main_thread
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import StrOptions
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
@@ -38,6 +39,7 @@ UNDECAYED = [
     (name, {"weight_decay": 0.0})
     for name in ("*bias*", "*scale", "initial_weights", "noise.*", "lapses.*")
 ]
+_GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
 
 def is_callback(value: Any) -> bool:
@@ -108,7 +110,7 @@ def check_training(how: Training) -> None:
             raise ValueError(
                 f"callbacks has {type(callback).__name__}(scoring={callback.scoring!r}), but the y "
                 "of a net are padded sequences: use EpochScoring with a function of (net, dataset, "
-                "y), which reads dataset.target."
+                "y)."
             )
 
 
@@ -117,23 +119,25 @@ def train(
     dataset: SequenceDataset,
     how: Training,
     device: str,
+    generator: torch.Generator,
     seed: int,
 ) -> SequenceNet:
     """Fit the model, and return the skorch net that holds it.
 
-    With early stopping, subjects that are held out tell after how many epochs to stop; then all
-    are fitted, so that none is lost.
+    With early stopping, subjects that are held out, by ``seed``, tell after how many epochs to
+    stop; then all are fitted, so that none is lost. ``generator`` orders the minibatches.
     """
     lr, most_epochs = pace(how, dataset, noisy=getattr(model, "noise", None) is not None)
     stopping_history, n_epochs = None, most_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
-        with torch.random.fork_rng(devices=[]):  # the fit to come draws as if there were no search
-            search = _fit(deepcopy(model), fitted, how, device, lr, n_epochs, held_out)
+        before = generator.get_state()
+        search = _fit(deepcopy(model), fitted, how, device, generator, lr, n_epochs, held_out)
+        generator.set_state(before)  # the fit to come draws as if there were no search
         stopping_history = search.history
         losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
         n_epochs = int(np.argmin(losses)) + 1
-    net = _fit(model, dataset, how, device, lr, n_epochs)
+    net = _fit(model, dataset, how, device, generator, lr, n_epochs)
     net.stopping_history, net.most_epochs = stopping_history, most_epochs
     return net
 
@@ -158,6 +162,7 @@ def _fit(
     dataset: SequenceDataset,
     how: Training,
     device: str,
+    generator: torch.Generator,
     lr: float,
     n_epochs: int,
     held_out: SequenceDataset | None = None,
@@ -182,13 +187,15 @@ def _fit(
         verbose=max(0, how.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    return net.fit(dataset.with_mirror_images() if how.mirrored_ else dataset, y=None)
+    net.generator = generator
+    with interruptible():
+        return net.fit(dataset.with_mirror_images() if how.mirrored_ else dataset, y=None)
 
 
 def _callbacks(
     how: Training, engine: str, device: str, held_out: SequenceDataset | None
 ) -> list[tuple[str, Callback]]:
-    callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard())]
+    callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard(how.optimizer))]
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
@@ -209,21 +216,54 @@ def _callbacks(
 def _hold_out(
     dataset: SequenceDataset, fraction: float, seed: int
 ) -> tuple[SequenceDataset, SequenceDataset]:
-    if len(dataset) < 2:
-        raise ValueError("early_stopping holds subjects out and needs at least 2, got 1.")
+    """Hold some of the scored subjects out."""
+    assert dataset.target is not None
+    scored = np.flatnonzero(dataset.target.weight.any(1).cpu().numpy())
+    if len(scored) < 2:
+        raise ValueError(
+            f"early_stopping holds scored subjects out and needs at least 2, got {len(scored)}."
+        )
     split = ShuffleSplit(n_splits=1, test_size=fraction, random_state=seed)
-    train, held_out = next(split.split(np.arange(len(dataset))))
+    train, held_out = (scored[some] for some in next(split.split(scored)))
     return dataset.subset(train), dataset.subset(held_out)
 
 
 @contextmanager
-def seeded(random_state: Any, device: str) -> Iterator[int]:
-    """Seed torch for a while, and leave its global generators as they were."""
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        yield seed
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C through, which skorch, whose callbacks raise the like, takes for an early end."""
+    handler = signal.getsignal(signal.SIGINT)
+    if current_thread() is not main_thread() or not callable(handler):
+        yield
+        return
+    seen = []
+
+    def note(number: int, frame: Any) -> None:
+        seen.append(number)
+        handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if seen:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def drawing_from(generator: torch.Generator) -> Iterator[None]:
+    """Let what draws from torch's global generator, as layers do for their start, draw from ours.
+
+    The global one is then as it was. Fits in other threads wait for their turn.
+    """
+    with _GLOBAL_GENERATOR:
+        before = torch.default_generator.get_state()
+        torch.default_generator.set_state(generator.get_state())
+        try:
+            yield
+        finally:
+            generator.set_state(torch.default_generator.get_state())
+            torch.default_generator.set_state(before)
 
 
 class EpochProgress(Callback):
@@ -270,11 +310,25 @@ class AverageParameters(Callback):
 
 
 class DivergenceGuard(Callback):
-    """Stops the training at the first loss that is not finite."""
+    """Takes no step that is not finite, and ends a training that does not find back."""
+
+    def __init__(self, optimizer: str) -> None:
+        self.patience = 0 if optimizer == "lbfgs" else 3  # epochs
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.n_lost = 0
+
+    def on_grad_computed(self, net: NeuralNet, **kwargs: Any) -> None:
+        parameters = [p for p in net.module_.parameters() if p.grad is not None]
+        if self.patience and not all(p.grad.isfinite().all() for p in parameters):
+            for parameter in parameters:
+                parameter.grad = None  # which optimizers pass over
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        if not np.isfinite(net.history[-1, "train_loss"]):
+        loss = net.history[-1, "train_loss"]
+        self.n_lost = 0 if np.isfinite(loss) else self.n_lost + 1
+        if self.n_lost > self.patience:
             raise FloatingPointError(
-                f"Training diverged: the loss is {net.history[-1, 'train_loss']} at epoch "
-                f"{len(net.history)}. Lower lr (now {net.lr}), or rescale the stimulus columns."
+                f"Training diverged: the loss is {loss} at epoch {len(net.history)}. Lower lr "
+                f"(now {net.lr})."
             )

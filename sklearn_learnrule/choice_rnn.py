@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from ._networks import NETWORK_PARAMETERS, NetworkTraining
 from ._parameters import WHOLE_FROM_1
 from ._sequences import Sequences
 from .engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
+from .rules import Units
 
 
 class ChoiceRNN(SequenceModel):
@@ -24,7 +26,7 @@ class ChoiceRNN(SequenceModel):
 
     def __init__(
         self,
-        n_stimuli: int,
+        units: Units,
         memory_size: int = 8,
         session_input: bool = True,
         answer_input: bool = True,
@@ -33,9 +35,10 @@ class ChoiceRNN(SequenceModel):
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        n_inputs = n_stimuli + 2 + session_input + answer_input
+        n_inputs = len(units.feature) + 1 + session_input + answer_input
         self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
         self.readout = nn.Linear(memory_size, 1)
+        self.units = deepcopy(units)
         self.session_input = session_input
         self.answer_input = answer_input
         self.truncation = truncation
@@ -50,17 +53,17 @@ class ChoiceRNN(SequenceModel):
         session_start: Tensor,
         observed: Tensor,
     ) -> Tensor:
-        """Return the stimulus and the outcome of the trial before, (N, T, D).
+        """Return the stimulus and the outcome of the trial before, in standard units, (N, T, D).
 
         Choice and answer are -1 or +1, 0 where unknown. A sequence's first trial opens a session.
         """
         known = _previous(observed.to(features.dtype))
-        outcome = [known * (2 * _previous(choice) - 1), _previous(reward)]
+        outcome = [known * (2 * _previous(choice) - 1), _previous(reward) / self.units.reward]
         if self.session_input:
             outcome.append(_previous(session_start, on_first=1))
         if self.answer_input:
             outcome.append(known * (2 * _previous(answer) - 1))
-        stimuli = features[..., :-1]  # without the bias, which the network has
+        stimuli = (features / self.units.feature)[..., :-1]  # without the bias, which the GRU has
         return torch.cat([stimuli, torch.stack(outcome, -1)], -1)
 
     def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
@@ -137,12 +140,14 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         "lr : float or None, default=None", "lr : float or None, default=0.01"
     )
 
-    def _make_model(self, sequences: Sequences, is_second: NDArray[np.bool_]) -> ChoiceRNN:
+    def _make_model(
+        self, sequences: Sequences, is_second: NDArray[np.bool_], units: Units
+    ) -> ChoiceRNN:
         del is_second
         if self.answer_input:
             self._check_answer_known(sequences)
         return ChoiceRNN(
-            len(sequences.feature_names) - 1,
+            units,
             self.memory_size,
             self.session_input,
             self.answer_input,

@@ -21,6 +21,9 @@ import sklearn_learnrule as lr
 from sklearn_learnrule._misuse import refuse_changed_columns
 from sklearn_learnrule.datasets import make_learning_cohort
 
+# the networks here are hardly trained
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 IMPORTANCE = (
     "scikit-learn's permutation_importance changes past stimuli, too, from which .* has learned, "
     r"and so answers another question: use sklearn_learnrule.inspection.column_importance\.$"

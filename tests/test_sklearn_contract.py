@@ -153,6 +153,7 @@ def test_a_stored_estimator_predicts_and_tells_the_same(fitted, cohort, through)
         pd.testing.assert_frame_equal(restored.summary_, fitted.summary_)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_pickle_holds_neither_tensors_nor_what_trained(cohort):
     """So that what a GPU fitted is loaded on a CPU, and files are small."""
     X, y, _ = cohort
@@ -171,6 +172,7 @@ def test_a_pickle_holds_neither_tensors_nor_what_trained(cohort):
     np.testing.assert_array_equal(*losses)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_stored_fit_is_that_of_the_parameters_it_was_made_with(cohort):
     X, y, _ = cohort
     rule = lr.RNNRuleEstimator(memory_size=3, max_epochs=1, n_ensemble=1, mirror=False).fit(X, y)
@@ -201,7 +203,7 @@ def test_an_estimator_that_is_not_fitted_is_stored_as_well():
     ],
     ids=estimator_name,
 )
-@pytest.mark.filterwarnings("ignore:.*has not converged")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_pipeline_is_stored_with_the_same_trust(rule):
     X, y, _ = lr.make_design(make_learning_cohort(2, 40, random_state=0))
     pipeline = make_pipeline(lr.TanhContrast(), lr.PolicyRegressors(), rule).fit(X, y)

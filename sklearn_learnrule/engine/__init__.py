@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..rules import LearningRule, Trial
+from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
@@ -40,6 +40,8 @@ def choose_engine(rule: LearningRule, n_subjects: int, device: torch.device) -> 
     """Return the engine that is fastest for this rule, number of subjects and device."""
     from ._fused import supports_fused
 
+    if isinstance(rule, StandardizedRule):
+        rule = rule.rule
     if supports_fused(rule, device):
         return "fused"
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
@@ -80,6 +82,10 @@ def unroll(
     """
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")
+    if isinstance(rule, StandardizedRule):  # engines know the rule itself
+        trials, start = rule.units.standardize(trials), rule.units.feature * initial_weights
+        how: Any = {"truncation": truncation, "engine": engine}
+        return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
     if engine == "auto":
         engine = choose_engine(rule, len(initial_weights), initial_weights.device)
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)

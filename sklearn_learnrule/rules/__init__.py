@@ -11,6 +11,7 @@ from .networks import DNNRule, RNNRule
 from .partial import PartialRule
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
+from .standardized import StandardizedRule, Units
 
 RULES = (
     ConstantRule,
@@ -42,8 +43,10 @@ __all__ = [
     "RNNRule",
     "ReinforceRule",
     "RewardMaxRule",
+    "StandardizedRule",
     "TextbookRule",
     "Trial",
+    "Units",
     "choice_probability",
     "filtered_logit",
     "lapse_odds",

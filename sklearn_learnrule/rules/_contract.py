@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -53,6 +54,13 @@ class LearningRule(nn.Module):
     shown_memory: int = 0
     textbook_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold the rule's fitted parameters, under their textbook names."""
+    parameter_units: Mapping[str, tuple[int, int]] | None = None
+    """How parameters change with the units of stimulus and reward: the powers of each, by name.
+
+    A parameter in 1 / (stimulus^2 reward) has (-2, -1); those without units need no entry. So a
+    fit does not depend on units: it is done where stimuli and rewards are of about 1. None: in
+    other units this would be another rule; it is fitted in the user's.
+    """
 
     def __init__(self, n_weights: int, memory_size: int = 0) -> None:
         super().__init__()
@@ -79,6 +87,12 @@ class LearningRule(nn.Module):
         update = update.view(n, k + 1, k)
         slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
         return update[:, 0], slope, new_memory.view(n, k + 1, -1)[:, 0]
+
+    def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
+        """Take what is no parameter, but has units, from the user's units over to standard ones.
+
+        ``feature``, (K,), and ``reward``, (), are the units in the user's.
+        """
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the parameters under their textbook names."""

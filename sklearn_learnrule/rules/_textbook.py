@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -65,6 +65,7 @@ class TextbookRule(LearningRule):
     """
 
     textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "forgetting")
+    parameter_units: Mapping[str, tuple[int, int]] | None = {"learning_rate": (-2, 0)}
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class ActorCriticRule(TextbookRule):
     """
 
     textbook_names = (*TextbookRule.textbook_names, "critic_learning_rate")
+    parameter_units = {"learning_rate": (-2, -1), "critic_learning_rate": (-2, 0)}
     initial_value: Tensor
 
     def __init__(
@@ -48,6 +49,9 @@ class ActorCriticRule(TextbookRule):
         self.root_critic_learning_rate = nn.Parameter(root)
         start = spread(initial_value, "initial_value", n_weights)
         self.register_buffer("initial_value", start, persistent=False)  # a setting, not a state
+
+    def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
+        self.initial_value *= feature / reward
 
     @property
     def critic_learning_rate(self) -> Tensor:

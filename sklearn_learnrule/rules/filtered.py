@@ -50,6 +50,13 @@ class ProcessNoise(nn.Module):
             std = nonnegative(start, name, n_weights)
             setattr(self, f"root_{name}", nn.Parameter(std.sqrt(), requires_grad=learned))
 
+    @torch.no_grad()
+    def standardize_settings(self, feature: Tensor) -> None:
+        """Take what is not fitted from the user's units over to standard ones, ``feature`` (K,)."""
+        for name in self.names:
+            root = getattr(self, f"root_{name}")
+            root *= 1 if root.requires_grad else feature.sqrt()
+
     @property
     def process_noise(self) -> Tensor:
         """The noise after every trial, (K,)."""

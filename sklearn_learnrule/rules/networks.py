@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +37,8 @@ def make_mlp(
 
 class _NetworkRule(LearningRule):
     """The inputs and the output scale that the network rules share."""
+
+    parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
     def __init__(
         self, n_weights: int, memory_size: int, session_input: bool, answer_input: bool

@@ -32,8 +32,12 @@ class PartialRule(LearningRule):
         if len(learned) != rule.n_weights:
             raise ValueError(f"The rule moves {rule.n_weights} weights, got places {learned}.")
         self.uses_answer = rule.uses_answer
+        self.parameter_units = rule.parameter_units
         self.rule = rule
         self.register_buffer("learned", torch.tensor(learned), persistent=False)
+
+    def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
+        self.rule.standardize_settings(feature[self.learned], reward)
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's."""

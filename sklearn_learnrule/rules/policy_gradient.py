@@ -7,6 +7,7 @@ may forget, and learn at another rate after each choice; see :class:`TextbookRul
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -20,6 +21,8 @@ BASELINES = (None, "free", "nonnegative")
 
 class ConstantRule(LearningRule):
     """No learning: the update is 0 and the policy a static GLM."""
+
+    parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         del trial
@@ -37,6 +40,7 @@ class ReinforceRule(TextbookRule):
     """
 
     textbook_names = ("learning_rate", "baseline", "forgetting")
+    parameter_units = {"learning_rate": (-2, -1), "baseline": (0, 1)}
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class QLearningRule(TextbookRule):
     """
 
     textbook_names = (*TextbookRule.textbook_names, "inverse_temperature")
+    parameter_units = {"learning_rate": (-2, 0), "inverse_temperature": (0, -1)}
 
     def __init__(
         self,

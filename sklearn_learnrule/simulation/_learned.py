@@ -28,7 +28,7 @@ def learned_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Ten
     """Return the rules as predictions have them, and first weights, of M members, (M, K)."""
     models = [model.requires_grad_(False) for model in copy_models(estimator)]
     rules = [model.bounded_rule for model in models]
-    return rules, torch.stack([model.initial_weights for model in models])
+    return rules, torch.stack([model.start for model in models])
 
 
 class EnsembleRule(LearningRule):

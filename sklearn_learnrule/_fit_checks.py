@@ -1,0 +1,66 @@
+"""Whether a fit may be trusted: one that went wrong must not look like one that went right."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from ._sequences import Floats
+from .metrics import CHANCE, log_likelihood
+
+MAX_LOSS = 0.002  # nats per trial that a fit may stay below a simpler policy
+MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
+
+
+def find_fault(
+    logits: Floats, features: Floats, is_second: NDArray[np.bool_], weight: Floats
+) -> str | None:
+    """Return what is wrong with a fit's predictions of its own trials, and what may help.
+
+    Parameters
+    ----------
+    logits : ndarray of shape (n_rows,)
+        Of P(second class), by the fit.
+    features : ndarray of shape (n_rows, K)
+        In standard units.
+    is_second, weight : ndarray of shape (n_rows,)
+        The choices, and how much each counts.
+    """
+    score = log_likelihood(is_second, logits, sample_weight=weight)
+    if score < CHANCE - MAX_LOSS:
+        return (
+            f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "
+            f"per trial, a coin {CHANCE:.4g}): the training went astray. Lower lr, or leave it at "
+            "its default."
+        )
+    largest = np.abs(logits[weight > 0]).max()
+    if largest > MAX_LOGIT:
+        return (
+            f"is certain of choices beyond all sense (odds of e^{largest:.0f}): its weights grow "
+            "without end, as they do where choices can be predicted without error. Lower max_epochs "
+            "or lr, fit more animals, or allow for lapses."
+        )
+    static = static_log_likelihood(features, is_second, weight)
+    if score < static - MAX_LOSS:
+        return (
+            f"predicts the choices that it was fitted to worse than a policy that never changes "
+            f"({score:.4f} and {static:.4f} nats per trial): the training ended too early, or the "
+            "rule is wrong for these animals. Raise max_epochs; let train_initial_weights be True; "
+            "centre stimulus columns that lie far from 0."
+        )
+    return None
+
+
+def static_log_likelihood(
+    features: Floats, is_second: NDArray[np.bool_], weight: Floats
+) -> float:
+    """Return the most that a policy whose weights never change can reach, in nats per trial."""
+    policy = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it need not have a maximum
+        policy.fit(features, is_second, weight)
+    logits = policy.decision_function(features)
+    return log_likelihood(is_second, logits, sample_weight=weight)
