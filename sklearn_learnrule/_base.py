@@ -71,7 +71,8 @@ engine : "auto", "loop", "parallel" or "fused", default="auto"
 class BaseRuleEstimator(SequenceClassifier):
     """A Bernoulli GLM policy whose weights a learning rule moves from trial to trial.
 
-    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`.
+    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`. What they may
+    be it can say in ``_parameter_constraints``, as scikit-learn's estimators do.
     """
 
     initial_weights: str | ArrayLike = "zeros"
