@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_consistent_length
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
@@ -19,9 +21,11 @@ from ._design import show
 from ._fitted import copy_models, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel
+from ._parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
 from ._sequences import Floats, Sequences
 from ._smoothing import Filtered, look_back, smooth
 from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
+from .engine import ENGINES
 from .rules import (
     LEARNED,
     Lapses,
@@ -34,13 +38,16 @@ from .rules import (
     unpack,
 )
 
+IS_LEARNED = StrOptions({LEARNED})
+SHARE = Number(Real, 0, 1, closed="left")
+
 RULE_PARAMETERS = """\
 initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
     Policy weights before the first trial. "psychometric" fits them to the choices on the
     first 100 trials of all subjects, where these are scored.
 train_initial_weights : bool, default=True
     Whether the initial weights, shared by all subjects, are fitted too.
-unlearned : sequence of str, default=()
+unlearned : sequence of str or None, default=()
     Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where they
     start or, with process noise, drift.
 truncation : int or None, default=None, of networks 500
@@ -65,12 +72,13 @@ engine : "auto", "loop", "parallel" or "fused", default="auto"
 class BaseRuleEstimator(SequenceClassifier):
     """A Bernoulli GLM policy whose weights a learning rule moves from trial to trial.
 
-    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`.
+    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`. What they may
+    be it can say in ``_parameter_constraints``, as scikit-learn's estimators do.
     """
 
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
-    unlearned: Sequence[str] = ()
+    unlearned: Sequence[str] | None = ()
     truncation: int | None = None
     process_noise: str | ArrayLike | None = None
     session_noise: str | ArrayLike = LEARNED
@@ -78,6 +86,17 @@ class BaseRuleEstimator(SequenceClassifier):
     lapses: str | ArrayLike | None = None
     engine: str = "auto"
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "initial_weights": [StrOptions({"zeros", "psychometric"}), each(ANY_NUMBER)],
+        "train_initial_weights": ["boolean"],
+        "unlearned": [None, each(str)],
+        "truncation": [None, WHOLE_FROM_1],
+        "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
+        "session_noise": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
+        "initial_std": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
+        "lapses": [None, IS_LEARNED, SHARE, each(SHARE)],
+        "engine": [StrOptions({"auto", *ENGINES})],
+    }
     _shared_parameters: ClassVar[str] = RULE_PARAMETERS + TRAINING_PARAMETERS
 
     def make_rule(self, n_weights: int) -> LearningRule:
@@ -112,22 +131,29 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _make_rule(self, weight_names: Sequence[str]) -> LearningRule:
         """Return the rule, of those weights that it is to learn."""
-        given = self.unlearned
-        unknown = [given] if isinstance(given, str) else sorted(set(given).difference(weight_names))
+        learned = self._learned(weight_names)
+        rule = self.make_rule(len(learned))
+        if len(learned) == len(weight_names):
+            return rule
+        places = [k for k, name in enumerate(weight_names) if name in learned]
+        return PartialRule(rule, places, len(weight_names))
+
+    def _learned(self, weight_names: Sequence[str]) -> list[str]:
+        """Return the names of the weights that the rule is to learn."""
+        unlearned = set(() if self.unlearned is None else self.unlearned)
+        unknown = sorted(unlearned.difference(weight_names))
         if unknown:
             raise ValueError(
                 f"unlearned should be a list of weights among {list(weight_names)}, got "
                 f"{show(unknown[0])}."
             )
-        learned = [k for k, name in enumerate(weight_names) if name not in self.unlearned]
+        learned = [name for name in weight_names if name not in unlearned]
         if not learned:
             raise ValueError(
                 f"unlearned leaves {type(self).__name__} no weight to learn: use "
                 "ConstantRuleEstimator."
             )
-        rule = self.make_rule(len(learned))
-        everything = len(learned) == len(weight_names)
-        return rule if everything else PartialRule(rule, learned, len(weight_names))
+        return learned
 
     def _make_noise(self, units: torch.Tensor) -> ProcessNoise | None:
         if self.process_noise is None:
@@ -151,22 +177,32 @@ class BaseRuleEstimator(SequenceClassifier):
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
             setattr(self, f"{name}_", value)
         if is_parametric(model):
-            learned = [name for name in self.weight_names_ if name not in self.unlearned]
-            self.summary_ = summarize(model, dataset, self.weight_names_, learned, self.classes_)
+            learned = self._learned(self.weight_names_)
+            table = summarize(model, dataset, self.weight_names_, learned, self.classes_)
+            self._summary = table.to_dict("list")
         else:
             for net in self.nets_:
                 path = dataset.rows([path for path, _ in net.predict_path(dataset)])
                 net.module_.bound(path[:, : len(self.weight_names_)])
 
     def _find_fault(self) -> str | None:
-        notes = self.summary_["note"] if hasattr(self, "summary_") else pd.Series()
-        if (notes == NOT_MAXIMAL).any():
+        if hasattr(self, "summary_") and NOT_MAXIMAL in self._summary["note"]:
             return super()._find_fault() or (
                 "was not fitted to the maximum of the likelihood, so that its parameters may be "
                 "far from those that it is to find: leave optimizer, max_epochs, truncation and "
                 "early_stopping at their defaults."
             )
         return super()._find_fault()
+
+    @property
+    def summary_(self) -> pd.DataFrame:
+        """The fitted parameters of a parametric rule, with standard errors; networks have none."""
+        if "_summary" not in vars(self):
+            raise AttributeError(
+                f"{type(self).__name__} has no summary_: it is there after the fit of a rule whose "
+                "parameters have names."
+            )
+        return pd.DataFrame(self._summary)
 
     def predict_weights(self, X: Any, *, return_std: bool = False) -> Any:
         """Return the policy weights in force before each choice, one column a feature, then bias.

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
@@ -28,11 +30,14 @@ from sklearn.utils.validation import (
 from ._dataset import SequenceDataset
 from ._design import show, two_labels
 from ._fit_checks import find_fault
+from ._frozen import StoredAsArrays
 from ._mirror import fits_mirror_images
+from ._misuse import refuse_changed_columns
 from ._net import SequenceModel, SequenceNet
+from ._parameters import Meets, Number, with_checked_parameters
 from ._sequences import Floats, Sequences, has_identity, read_sequences
 from ._tables import as_labels
-from ._training import Training, check_training, drawing_from, train
+from ._training import Training, check_training, drawing_from, is_device, train
 from ._units import usual_units
 from .metrics import log_likelihood
 from .rules import Units
@@ -62,6 +67,8 @@ n_iter_no_change : int, default=20, of networks 30
 device : str, default="auto"
     A torch device; "auto" takes a GPU if torch sees one.
 callbacks : list of skorch callbacks or None, default=None
+    With names if wished, as pairs. ``EpochScoring`` takes a function of the net, the subjects as a
+    dataset, and None.
 warm_start : bool, default=False
     Start from the last fit's parameters.
 random_state : int, RandomState or None, default=None
@@ -71,7 +78,7 @@ verbose : int, default=0
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimator):
     """A model of subjects' choices, trained by their likelihood.
 
     A subclass is a dataclass whose fields are its parameters, with :meth:`_make_model` and
@@ -82,6 +89,15 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "device": [Meets(is_device, "'auto' or a torch device that there is on this machine")],
+        "warm_start": ["boolean"],
+        "random_state": [
+            None,
+            Number(Integral, 0, 2**32 - 1, closed="both"),
+            np.random.RandomState,
+        ],
+    }
     _dtype: ClassVar[torch.dtype] = torch.float64
     _tells_logits: ClassVar[bool] = True  # to ``metrics``: decision_function is a logit
     _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
@@ -103,6 +119,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
     # ------------------------------------------------------------------ fitting
 
+    @with_checked_parameters
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Fit by the likelihood of the choices.
 
@@ -135,6 +152,8 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
         is_second = labels == self.classes_[1]
         units = usual_units(sequences, weight)
+        make_model = partial(self._draw_model, sequences, is_second, weight, units)
+        make_model(torch.Generator())  # raises for what does not suit X, before any work
         mirror = getattr(self, "mirror", False)  # of networks alone
         self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight, units)
         device = self._device()
@@ -144,11 +163,6 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         dataset.weight_unit = weight_unit
         generator = torch.Generator()
         generator.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
-
-        def make_model() -> SequenceModel:
-            with drawing_from(generator):
-                return self._make_model(sequences, is_second, weight, units).to(self._dtype)
-
         self.nets_ = [
             self._fit_member(member, make_model, dataset, device, generator)
             for member in range(self.n_ensemble)
@@ -156,21 +170,28 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset)
-        fault = self._find_fault() or find_fault(
-            self._predict_logits(sequences),
-            sequences.fields.features / units.feature.numpy(),
-            is_second,
-            weight,
-        )
-        if fault:
+        features = sequences.fields.features / units.feature.numpy()
+        predicted = self._predict_logits(sequences), features, is_second, weight
+        if fault := self._find_fault() or find_fault(*predicted):
             message = f"{type(self).__name__} {fault}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=3)
+            warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
+
+    def _draw_model(
+        self,
+        sequences: Sequences,
+        is_second: NDArray[np.bool_],
+        weight: Floats,
+        units: Units,
+        generator: torch.Generator,
+    ) -> SequenceModel:
+        with drawing_from(generator):
+            return self._make_model(sequences, is_second, weight, units).to(self._dtype)
 
     def _fit_member(
         self,
         member: int,
-        make_model: Callable[[], SequenceModel],
+        make_model: Callable[[torch.Generator], SequenceModel],
         dataset: SequenceDataset,
         device: str,
         generator: torch.Generator,
@@ -178,7 +199,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
         """Fit one network of the ensemble; one that is lost is fitted anew from another start."""
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
-            model = make_model()
+            model = make_model(generator)
             another_start = not torch.equal(before, generator.get_state())
             self._go_on(model, member)
             try:
@@ -191,7 +212,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
                     f"{type(self).__name__}: member {member} of the ensemble is fitted anew from "
                     f"another start. {lost}",
                     ConvergenceWarning,
-                    stacklevel=5,
+                    stacklevel=6,
                 )
         raise AssertionError  # the last attempt returns or raises
 
@@ -210,6 +231,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
     def _publish(self, dataset: SequenceDataset) -> None:
         """Set the fitted attributes, after a fit to this dataset."""
         del dataset
+        self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
@@ -275,6 +297,7 @@ class SequenceClassifier(ClassifierMixin, Training, BaseEstimator):
 
     def _read_as_fitted(self, X: Any) -> Sequences:
         check_is_fitted(self)
+        refuse_changed_columns(type(self).__name__)
         sequences = self._read(X, reset=False)
         stimuli = sequences.feature_names[:-1]
         if len(stimuli) != len(self._stimulus_names):

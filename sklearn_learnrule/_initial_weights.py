@@ -22,18 +22,14 @@ def initial_weights(
     if isinstance(kind, str):
         if kind == "zeros":
             return np.zeros(n_weights)
-        if kind == "psychometric":
-            return psychometric_weights(sequences, is_second, weight)
+        return psychometric_weights(sequences, is_second, weight)
+    given = np.asarray(kind, dtype=float)
+    if given.shape != (n_weights,):
         raise ValueError(
-            f"initial_weights should be 'zeros', 'psychometric' or an array, got {kind!r}."
+            f"initial_weights should be {n_weights} numbers, one for each of "
+            f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
-    given = np.array(kind, dtype=float)
-    if given.shape != (n_weights,) or not np.isfinite(given).all():
-        raise ValueError(
-            f"initial_weights should be {n_weights} finite numbers, one for each of "
-            f"{sequences.feature_names}, got {kind!r}."
-        )
-    return given
+    return given.copy()
 
 
 def psychometric_weights(

@@ -29,8 +29,6 @@ def fits_mirror_images(
     units: Units,
 ) -> bool:
     """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
-    if mirror not in (True, False, "auto"):
-        raise ValueError(f"mirror should be True, False or 'auto', got {mirror!r}.")
     if not mirror:
         return False
     stimuli = sequences.fields.features[:, :-1]

@@ -210,15 +210,6 @@ class SequenceNet(NeuralNet):
         with torch.no_grad():
             return [function(**block.inputs) for block in dataset.blocks]
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out what is not needed any more, and would bind a pickle to a GPU.
-
-        skorch maps the fitted ``module_`` to the device that there is; ``module`` and the
-        validation set it would not.
-        """
-        left = {"module": type(self.module_), "train_split": None, "generator": None}
-        return super().__getstate__() | left
-
 
 class _Minibatches:
     """A pass over the subjects, a batch at a time, anew on each iteration."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from numbers import Real
+from typing import Any, ClassVar
 
 import torch
+from sklearn.utils._param_validation import StrOptions
+
+from ._parameters import AT_LEAST_0, WHOLE_FROM_1, Number
 
 NETWORK_PARAMETERS = """\
 n_ensemble : int, default=3
@@ -48,5 +52,14 @@ class NetworkTraining:
     gradient_clip_value: float = 0.1
     average: bool = True
     mirror: bool | str = "auto"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "truncation": [None, WHOLE_FROM_1],
+        "n_ensemble": [WHOLE_FROM_1],
+        "weight_decay": [AT_LEAST_0],
+        "gradient_clip_value": [Number(Real, 0, None, closed="right")],
+        "average": ["boolean"],
+        "mirror": ["boolean", StrOptions({"auto"})],
+    }
 
     _dtype: ClassVar[torch.dtype] = torch.float32

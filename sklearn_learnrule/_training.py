@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from numbers import Real
 from threading import RLock, current_thread, main_thread
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
+from sklearn.utils._param_validation import StrOptions
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
+from skorch.callbacks.scoring import ScoringBase
 from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import Tensor
@@ -23,6 +26,7 @@ from tqdm import tqdm
 
 from ._dataset import SequenceDataset
 from ._net import SequenceModel, SequenceNet
+from ._parameters import ABOVE_0, AT_LEAST_0, WHOLE_FROM_0, WHOLE_FROM_1, Meets, Number, each
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.AdamW, {}),
@@ -37,6 +41,27 @@ UNDECAYED = [
     for name in ("*bias*", "*scale", "initial_weights", "noise.*", "lapses.*")
 ]
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
+
+
+def is_callback(value: Any) -> bool:
+    """Whether skorch takes a value for a callback: one, its class, or a name and either."""
+    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
+        value = value[1]
+    return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
+
+
+def _is_minus_1(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and value == -1
+
+
+def is_device(value: Any) -> bool:
+    """Whether a value is "auto" or tells torch a device on which numbers can be kept."""
+    if not isinstance(value, str | torch.device):
+        return False
+    try:
+        return value == "auto" or torch.zeros(1, device=value).item() == 0
+    except Exception:  # torch raises all kinds, AssertionError for a GPU where there is none
+        return False
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -54,6 +79,19 @@ class Training:
     callbacks: Sequence[Any] | None = None
     verbose: int = 0
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "optimizer": [StrOptions({*OPTIMIZERS})],
+        "lr": [None, ABOVE_0],
+        "max_epochs": [None, WHOLE_FROM_1],
+        "tol": [AT_LEAST_0],
+        "batch_size": [Meets(_is_minus_1, "-1"), WHOLE_FROM_1],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Number(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [WHOLE_FROM_1],
+        "callbacks": [None, each(Meets(is_callback, "a skorch callback, or a name and one"))],
+        "verbose": [WHOLE_FROM_0, "boolean"],
+    }
+
     # Of networks alone; without annotation, so that they are no fields.
     n_ensemble = 1
     weight_decay = 0.0
@@ -63,19 +101,18 @@ class Training:
 
 
 def check_training(how: Training) -> None:
-    """Raise for training parameters that make no sense."""
-    if how.optimizer not in OPTIMIZERS:
-        raise ValueError(f"optimizer should be one of {sorted(OPTIMIZERS)}, got {how.optimizer!r}.")
+    """Raise for training parameters that do not go together."""
     if how.optimizer == "lbfgs" and how.batch_size != -1:
         raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
-    for name in ("max_epochs", "n_iter_no_change", "n_ensemble"):
-        value = getattr(how, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} should be at least 1, got {value}.")
-    if not how.gradient_clip_value > 0:
-        raise ValueError(f"gradient_clip_value should be above 0, got {how.gradient_clip_value}.")
-    if how.batch_size != -1 and how.batch_size < 1:
-        raise ValueError(f"batch_size should be -1 or at least 1, got {how.batch_size}.")
+    for given in how.callbacks if how.callbacks is not None else ():
+        callback = given[1] if isinstance(given, tuple) else given
+        by_function = isinstance(callback, EpochScoring) and callable(callback.scoring)
+        if isinstance(callback, ScoringBase) and not by_function:
+            raise ValueError(
+                f"callbacks has {type(callback).__name__}(scoring={callback.scoring!r}), but the y "
+                "of a net are padded sequences: use EpochScoring with a function of (net, dataset, "
+                "y)."
+            )
 
 
 def train(
@@ -103,8 +140,6 @@ def train(
         n_epochs = int(np.argmin(losses)) + 1
     net = _fit(model, dataset, how, device, generator, lr, n_epochs)
     net.stopping_history, net.most_epochs = stopping_history, most_epochs
-    for _, callback in net.callbacks_:
-        vars(callback).pop("lr_scheduler_", None)  # it would bind a pickle to a GPU
     return net
 
 
@@ -149,6 +184,7 @@ def _fit(
         train_split=None if held_out is None else predefined_split(held_out),
         callbacks=callbacks,
         device=device,
+        use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, how.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._net import SequenceModel
 from ._networks import NETWORK_PARAMETERS, NetworkTraining
+from ._parameters import WHOLE_FROM_1
 from ._sequences import Floats, Sequences
-from .engine import choice_logits, choose_choice_engine
+from .engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from .rules import Units
 
 
@@ -128,6 +130,12 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     lr: float | None = 0.01  # it needs larger steps than rules do
     max_epochs: int | None = 200
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "memory_size": [WHOLE_FROM_1],
+        "session_input": ["boolean"],
+        "answer_input": ["boolean"],
+        "engine": [StrOptions({"auto", *CHOICE_ENGINES})],
+    }
     _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + TRAINING_PARAMETERS.replace(
         "lr : float or None, default=None", "lr : float or None, default=0.01"
     )
@@ -136,8 +144,6 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
     ) -> ChoiceRNN:
         del is_second, weight
-        if self.memory_size < 1:
-            raise ValueError(f"memory_size should be at least 1, got {self.memory_size}.")
         if self.answer_input:
             self._check_answer_known(sequences)
         return ChoiceRNN(

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sklearn.utils._param_validation import StrOptions
+
 from ._base import BaseRuleEstimator
 from ._networks import NETWORK_PARAMETERS, NetworkTraining
+from ._parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
 from .rules import (
     ActorCriticRule,
     ConstantRule,
@@ -20,6 +23,7 @@ from .rules import (
     RewardMaxRule,
     RNNRule,
 )
+from .rules.networks import ACTIVATIONS
 
 TEXTBOOK_PARAMETERS = """\
 side_specific : bool, default=False
@@ -49,6 +53,10 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
     side_specific: bool = False
     forgetting: bool = False
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "side_specific": ["boolean"],
+        "forgetting": ["boolean"],
+    }
     _shared_parameters: ClassVar[str] = TEXTBOOK_PARAMETERS + BaseRuleEstimator._shared_parameters
 
     def _options(self) -> dict[str, Any]:
@@ -90,6 +98,10 @@ class ReinforceRuleEstimator(_TextbookRuleEstimator):
     """
 
     baseline: str | None = "free"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "baseline": [None, StrOptions({"free", "nonnegative"})]
+    }
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return ReinforceRule(n_weights, self.baseline, **self._options())
@@ -168,6 +180,8 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
 
     window: int = 10
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"window": [WHOLE_FROM_0]}
+
     def make_rule(self, n_weights: int) -> LearningRule:
         return EligibilityRule(n_weights, self.window, **self._options())
 
@@ -201,6 +215,10 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     """
 
     initial_value: float | Sequence[float] = 0.0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "initial_value": [ANY_NUMBER, each(ANY_NUMBER)]
+    }
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
@@ -239,11 +257,17 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
 class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
     """What the network rules share: their training, and their inputs."""
 
-    hidden_sizes: Sequence[int] = (32, 32)
+    hidden_sizes: int | Sequence[int] = (32, 32)
     activation: str = "relu"
     session_input: bool = True
     answer_input: bool = True
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_sizes": [WHOLE_FROM_1, each(WHOLE_FROM_1)],
+        "activation": [StrOptions({*ACTIVATIONS})],
+        "session_input": ["boolean"],
+        "answer_input": ["boolean"],
+    }
     _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + BaseRuleEstimator._shared_parameters
 
 
@@ -255,8 +279,8 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
 
     Parameters
     ----------
-    hidden_sizes : sequence of int, default=(32, 32)
-        Widths of the hidden layers.
+    hidden_sizes : int or sequence of int, default=(32, 32)
+        Widths of the hidden layers; an int: of the only one.
     activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default="relu"
     session_input, answer_input : bool, default=True
         Whether the network sees that the next trial opens a session, and the correct choice.
@@ -283,8 +307,8 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     ----------
     memory_size : int, default=32
         Units of the GRU.
-    hidden_sizes : sequence of int, default=(32, 32)
-        Widths of the MLP's hidden layers.
+    hidden_sizes : int or sequence of int, default=(32, 32)
+        Widths of the MLP's hidden layers; an int: of the only one.
     activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default="relu"
     session_input, answer_input : bool, default=True
         Whether the network sees that the next trial opens a session, and the correct choice.
@@ -296,6 +320,8 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     """
 
     memory_size: int = 32
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return RNNRule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ._parameters import ABOVE_0, check_parameters, each
 from ._sequences import subjects_of
 from ._tables import check_kind, weight_names
 
@@ -30,6 +31,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     slope : float, default=5.0
+        Above 0.
     columns : str, list of str or None, default=None
         The columns to bend; None: all but identity and history.
 
@@ -43,6 +45,11 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     1     0.303              1.0
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "slope": [ABOVE_0],
+        "columns": [None, str, each(str)],
+    }
+
     def __init__(self, slope: float = 5.0, columns: str | Sequence[str] | None = None) -> None:
         self.slope = slope
         self.columns = columns
@@ -50,10 +57,12 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> TanhContrast:
         """Check the columns; nothing is learned from the data."""
         del y
+        check_parameters(self)
         check_kind(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=True)
-            unknown = [name for name in self._columns() or [] if name not in X.columns]
+            names = self._columns()
+            unknown = [] if names is None else [name for name in names if name not in X.columns]
             if unknown:
                 raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
         elif self.columns is not None:
@@ -108,6 +117,13 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
     ['stimulus_left', 'stimulus_right', 'choice_back']
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "previous_choice": ["boolean"],
+        "win_stay": ["boolean"],
+        "previous_stimulus": ["boolean"],
+        "split_sides": ["boolean"],
+    }
+
     def __init__(
         self,
         previous_choice: bool = True,
@@ -123,6 +139,7 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
     def fit(self, X: pd.DataFrame, y: Any = None) -> PolicyRegressors:
         """Check that X is a design; nothing is learned from the data."""
         del y
+        check_parameters(self)
         self._check(X)
         validate_data(self, X, skip_check_array=True, reset=True)
         self.names_out_ = np.array(self._extend(X).columns, dtype=object)

@@ -192,10 +192,8 @@ def test_initial_weights_can_be_given_and_held():
     np.testing.assert_array_equal(rule.fit(X, y).initial_weights_, [1.0, -0.5])
     rule.set_params(train_initial_weights=True)
     assert (rule.fit(X, y).initial_weights_ != [1.0, -0.5]).all()
-    with pytest.raises(ValueError, match=r"initial_weights should be 2 finite numbers.*'bias'"):
+    with pytest.raises(ValueError, match=r"initial_weights should be 2 numbers.*'bias'"):
         rule.set_params(initial_weights=[1.0]).fit(X, y)
-    with pytest.raises(ValueError, match="'zeros', 'psychometric' or an array, got 'random'"):
-        rule.set_params(initial_weights="random").fit(X, y)
     constant = lr.ConstantRuleEstimator(train_initial_weights=False)
     with pytest.raises(ValueError, match="nothing to fit"):
         constant.fit(X, y)
@@ -317,8 +315,6 @@ def test_fits_by_every_engine_agree(cohort, estimator):
     }
     for engine in ENGINES:
         np.testing.assert_allclose(by_engine[engine], by_engine["loop"], atol=2e-3)
-    with pytest.raises(ValueError, match="engine must be 'auto' or one of .*, got 'warp'"):
-        clone(estimator).set_params(engine="warp").fit(X, y)
 
 
 def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
@@ -336,20 +332,6 @@ def test_training_that_diverges_says_so(cohort):
     X, y, _ = cohort
     with pytest.raises(FloatingPointError, match=r"Training diverged.*Lower lr"):
         lr.DNNRuleEstimator(lr=1e8, max_epochs=50, random_state=0).fit(X, y)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"optimizer": "sgd"}, r"optimizer should be one of \['adam', 'lbfgs'\], got 'sgd'"),
-        ({"max_epochs": 0}, "max_epochs should be at least 1, got 0"),
-        ({"optimizer": "adam", "batch_size": 0}, "batch_size should be -1 or at least 1, got 0"),
-    ],
-)
-def test_parameters_out_of_range_are_named(cohort, parameters, message):
-    X, y, _ = cohort
-    with pytest.raises(ValueError, match=message):
-        lr.ReinforceRuleEstimator(**parameters).fit(X, y)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

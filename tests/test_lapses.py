@@ -277,10 +277,9 @@ def test_without_lapses_seeds_keep_their_animals():
         (np.nan, r"lapses should be one finite number or \(2,\) of them, got nan"),
     ],
 )
-def test_wrong_lapses_get_a_clear_sentence(drifting, lapses, message):
-    X, y = few(drifting)
+def test_wrong_lapses_get_a_clear_sentence(lapses, message):
     with pytest.raises(ValueError, match=message):
-        lr.ReinforceRuleEstimator(lapses=lapses).fit(X, y)
+        Lapses(lapses)
     if not isinstance(lapses, str):
         with pytest.raises(ValueError, match=message):
             make_learning_cohort(2, 10, lapses=lapses)

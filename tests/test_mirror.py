@@ -107,12 +107,6 @@ def test_auto_leaves_alone_what_reinforce_cannot_be_fitted_to(cohort, monkeypatc
     assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is False
 
 
-def test_mirror_is_a_yes_a_no_or_auto(cohort):
-    _, X, y = cohort
-    with pytest.raises(ValueError, match="mirror should be True, False or 'auto', got 'always'"):
-        lr.DNNRuleEstimator(mirror="always", **QUICK).fit(X, y)
-
-
 def test_comparing_sides_warns_of_a_network_that_holds_them_for_alike(cohort):
     _, X, y = cohort
     mirrored = lr.DNNRuleEstimator(mirror=True, **QUICK).fit(X, y)

@@ -224,13 +224,12 @@ def test_twins_drift_as_much_as_the_animals(fitted, cohort):
 
 def test_wrong_noise_gets_a_clear_sentence(cohort):
     _, X, y = cohort
-    rule = lr.ReinforceRuleEstimator
     with pytest.raises(ValueError, match="process_noise should be 'learned' or numbers, got 'yes'"):
-        rule(process_noise="yes").fit(X, y)
-    with pytest.raises(ValueError, match="process_noise should be at least 0, got -1"):
-        rule(process_noise=-1).fit(X, y)
+        ProcessNoise(2, "yes", 0.1, 0.1)
+    with pytest.raises(ValueError, match="session_noise should be at least 0, got -1"):
+        ProcessNoise(2, 0.1, -1, 0.1)
     with pytest.raises(ValueError, match="process_noise is None: fit with process_noise='learned'"):
-        rule().fit(X, y).smooth_weights(X, y)
+        lr.ReinforceRuleEstimator().fit(X, y).smooth_weights(X, y)
 
 
 def test_a_copied_model_filters_by_its_own_parameters(fitted):

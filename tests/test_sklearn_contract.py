@@ -8,12 +8,14 @@ import os
 import pickle
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import fields
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io as sio
 import torch
 from helpers import all_estimators, estimator_name
 from scipy.special import expit
@@ -122,34 +124,97 @@ def test_fitted_attributes_are_those_that_are_promised(fitted, cohort):
         assert getattr(fitted, f"{name}_").shape == shape
 
 
-@pytest.mark.parametrize("through", ["pickle", "joblib"])
-def test_a_stored_estimator_predicts_the_same(fitted, cohort, through):
+STORED = {
+    "pickle": lambda estimator: pickle.loads(pickle.dumps(estimator)),
+    "joblib": lambda estimator: through_a_file(estimator, joblib.dump, joblib.load),
+    "skops": lambda estimator: sio.loads(sio.dumps(estimator), trusted=lr.TRUSTED_TYPES),
+    "deepcopy": deepcopy,
+}
+
+
+def through_a_file(estimator, dump, load):
+    file = io.BytesIO()
+    dump(estimator, file)
+    file.seek(0)
+    return load(file)
+
+
+@pytest.mark.parametrize("through", STORED)
+def test_a_stored_estimator_predicts_and_tells_the_same(fitted, cohort, through):
     X, _, _ = cohort
-    if through == "pickle":
-        restored = pickle.loads(pickle.dumps(fitted))
-    else:
-        file = io.BytesIO()
-        joblib.dump(fitted, file)
-        file.seek(0)
-        restored = joblib.load(file)
+    restored = STORED[through](fitted)
     np.testing.assert_array_equal(restored.predict_proba(X), fitted.predict_proba(X))
+    pd.testing.assert_frame_equal(restored.predict_weights(X), fitted.predict_weights(X))
+    assert vars(restored).keys() == vars(fitted).keys()
+    assert restored.net_ is restored.nets_[0] and restored.history_ is restored.net_.history
+    assert restored.history_[:, "train_loss"] == fitted.history_[:, "train_loss"]
+    assert hasattr(restored, "summary_") is hasattr(fitted, "summary_")
+    if hasattr(fitted, "summary_"):
+        pd.testing.assert_frame_equal(restored.summary_, fitted.summary_)
 
 
-def test_a_pickle_holds_tensors_only_where_skorch_maps_them_to_the_device_there_is(cohort):
-    """So that what a GPU fitted is loaded on a CPU."""
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_pickle_holds_neither_tensors_nor_what_trained(cohort):
+    """So that what a GPU fitted is loaded on a CPU, and files are small."""
     X, y, _ = cohort
-    rule = lr.DNNRuleEstimator(early_stopping=True, max_epochs=2, random_state=0).fit(X, y)
-    found = []
+    how = {"early_stopping": True, "max_epochs": 2, "random_state": 0}
+    rule = lr.DNNRuleEstimator(**how).fit(X, y)
+    found = set()
 
-    class Watch(pickle.Pickler):
-        def reducer_override(self, obj):
-            found.extend([obj] * isinstance(obj, torch.Tensor))
-            return NotImplemented
+    class Watch(pickle.Unpickler):
+        def find_class(self, module, name):
+            found.add(module.split(".")[0])
+            return super().find_class(module, name)
 
-    Watch(io.BytesIO()).dump(rule)
-    assert not found
-    Watch(io.BytesIO()).dump(rule.net_.module_)
-    assert found
+    restored = Watch(io.BytesIO(pickle.dumps(rule))).load()
+    assert found <= {"sklearn_learnrule", "numpy"}
+    losses = (fit.net_.stopping_history[:, "valid_loss"] for fit in (restored, rule))
+    np.testing.assert_array_equal(*losses)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_stored_fit_is_that_of_the_parameters_it_was_made_with(cohort):
+    X, y, _ = cohort
+    rule = lr.RNNRuleEstimator(memory_size=3, max_epochs=1, n_ensemble=1, mirror=False).fit(X, y)
+    expected = rule.predict_proba(X)
+    rule.set_params(memory_size=5, hidden_sizes=4, unlearned=["stimulus"])
+    state = torch.random.get_rng_state()
+    restored = STORED["skops"](rule)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    np.testing.assert_array_equal(restored.predict_proba(X), expected)
+    assert restored.get_params() == rule.get_params()
+    # and goes on from there
+    rule.set_params(memory_size=3, hidden_sizes=(32, 32), unlearned=(), warm_start=True)
+    first = rule.history_[0, "train_loss"]
+    assert STORED["skops"](rule).fit(X, y).history_[0, "train_loss"] < first
+
+
+def test_an_estimator_that_is_not_fitted_is_stored_as_well():
+    for estimator in CHECKED:
+        assert repr(STORED["skops"](estimator)) == repr(estimator)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lr.ReinforceRuleEstimator(unlearned=["choice_back"], process_noise=np.full(5, 0.1)),
+        lr.ActorCriticRuleEstimator(initial_value=0.5),
+        lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, truncation=np.int64(50)),
+    ],
+    ids=estimator_name,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_pipeline_is_stored_with_the_same_trust(rule):
+    X, y, _ = lr.make_design(make_learning_cohort(2, 40, random_state=0))
+    pipeline = make_pipeline(lr.TanhContrast(), lr.PolicyRegressors(), rule).fit(X, y)
+    restored = STORED["skops"](pipeline)
+    np.testing.assert_array_equal(restored.predict_proba(X), pipeline.predict_proba(X))
+
+
+def test_what_is_trusted_are_this_packages_own_classes():
+    names = {name.rsplit(".", 1)[1] for name in lr.TRUSTED_TYPES}
+    assert names == {name for name in lr.__all__ if isinstance(getattr(lr, name), type)}
+    assert all(name.startswith("sklearn_learnrule.") for name in lr.TRUSTED_TYPES)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

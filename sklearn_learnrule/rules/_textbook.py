@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -17,8 +18,9 @@ def spread(value: Numbers, name: str, *shape: int) -> Tensor:
     """Return finite numbers of this shape, from one for all or from as many as there are."""
     wrong = ValueError(f"{name} should be one finite number or {shape} of them, got {value}.")
     try:
-        values = torch.as_tensor(value, dtype=torch.get_default_dtype()).expand(shape)
-    except RuntimeError:
+        given = value if isinstance(value, Tensor) else np.array(value, dtype=float)
+        values = torch.as_tensor(given, dtype=torch.get_default_dtype()).expand(shape)
+    except (RuntimeError, TypeError, ValueError):
         raise wrong from None
     if not values.isfinite().all():
         raise wrong

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,12 +22,15 @@ ACTIVATIONS = {
 }
 
 
-def make_mlp(n_in: int, hidden_sizes: Sequence[int], n_out: int, activation: str) -> nn.Sequential:
+def make_mlp(
+    n_in: int, hidden_sizes: int | Sequence[int], n_out: int, activation: str
+) -> nn.Sequential:
     """Linear layers of the given sizes with an activation between each two."""
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {sorted(ACTIVATIONS)}, got {activation!r}.")
     layers: list[nn.Module] = []
-    for size_in, size_out in pairwise((n_in, *hidden_sizes, n_out)):
+    hidden = np.ravel(hidden_sizes).tolist()
+    for size_in, size_out in pairwise((n_in, *hidden, n_out)):
         layers += [nn.Linear(size_in, size_out), ACTIVATIONS[activation]()]
     return nn.Sequential(*layers[:-1])
 
@@ -62,7 +66,7 @@ class DNNRule(_NetworkRule):
     def __init__(
         self,
         n_weights: int,
-        hidden_sizes: Sequence[int] = (32, 32),
+        hidden_sizes: int | Sequence[int] = (32, 32),
         activation: str = "relu",
         session_input: bool = True,
         answer_input: bool = True,
@@ -81,7 +85,7 @@ class RNNRule(_NetworkRule):
         self,
         n_weights: int,
         memory_size: int = 32,
-        hidden_sizes: Sequence[int] = (32, 32),
+        hidden_sizes: int | Sequence[int] = (32, 32),
         activation: str = "relu",
         session_input: bool = True,
         answer_input: bool = True,
