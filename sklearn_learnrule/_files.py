@@ -85,7 +85,7 @@ def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
         if not pd.api.types.is_numeric_dtype(kind):
             safe.isetitem(place, table.iloc[:, place].astype(object).map(_no_formula))
     with replacing(path) as file:
-        safe.to_csv(file, index=False)
+        safe.to_csv(file, index=False, errors="backslashreplace")  # of halves of a character
 
 
 def _no_formula(value: Any) -> Any:

@@ -18,6 +18,7 @@ FLOORS = {
     "engine": 1,  # unrolls rules
     "_design": 0,
     "_files": 0,
+    "_texts": 0,
     "metrics": 0,
     "_sequences": 1,  # reads what _design writes
     "_initial_weights": 2,

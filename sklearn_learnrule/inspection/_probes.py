@@ -30,6 +30,18 @@ def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
 
 
+def evenly(low: float, high: float, n: int, digits: int = 3) -> NDArray[np.float64]:
+    """Return n values from low to high, rounded to so many digits of the way between.
+
+    If there is no way between, they are the value itself.
+    """
+    values = np.linspace(low, high, n)
+    size = np.ptp(values)
+    if size <= np.finfo(float).eps * np.abs(values).max():
+        return values
+    return values.round(digits - 1 - int(np.floor(np.log10(size))))
+
+
 def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise for a name that is not one of ``names``."""
     unknown = [name for name in given if name not in names]
