@@ -12,7 +12,7 @@ from ..model_selection import compare_rules, relative_to
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, key, panels
 
-XLABEL = 52  # characters in a line
+XLABEL = 40  # characters in a line
 BAR: dict[str, Any] = {"height": 0.6, "color": BLUE, "alpha": 0.35}
 DOT: dict[str, Any] = {
     "marker": "o",
@@ -86,7 +86,7 @@ class ComparisonDisplay:
             panel.axvline(0.0, color=GREY, linewidth=0.6)
             panel.set_yticks(rows, names)
             panel.locator_params("x", nbins=6)
-            label = f"held-out log-likelihood − {self.reference} (nats / trial)"
+            label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
             panel.set_xlabel(in_lines(label, XLABEL))
             key(axes, ("an animal", DOT), ("mean ± standard error", WHISKER), above=True)
         self.ax_, self.figure_ = panel, panel.figure
