@@ -83,7 +83,8 @@ def write_csv(table: pd.DataFrame, path: str | PathLike[str]) -> None:
     safe = table.set_axis([_no_formula(name) for name in table], axis=1)
     for place, kind in enumerate(table.dtypes):
         if not pd.api.types.is_numeric_dtype(kind):
-            safe.isetitem(place, table.iloc[:, place].astype(object).map(_no_formula))
+            texts = table.iloc[:, place].astype(object).map(_no_formula)
+            safe.isetitem(place, texts.to_numpy())
     with replacing(path) as file:
         safe.to_csv(file, index=False, errors="backslashreplace")  # of halves of a character
 

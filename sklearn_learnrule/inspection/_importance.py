@@ -92,25 +92,24 @@ def _of_fit(fit: RuleFit, X: pd.DataFrame, y: pd.Series, n_repeats: int, seed: i
         return totals / n_trials
 
     n_trials = np.bincount(sequences.row_subject)
-    as_predicted = by_subject(sequences.features)
-    exchanges = [_exchange(sequences, seed, repeat) for repeat in range(n_repeats)]
-    tables = []
-    for k, name in enumerate(fit.weight_names[:-1]):
-        permuted = np.zeros(len(n_trials))
-        for taken in exchanges:
+    names = fit.weight_names[:-1]
+    permuted = np.zeros((len(n_trials), len(names)))
+    for repeat in range(n_repeats):
+        taken = _exchange(sequences, seed, repeat)
+        for k in range(len(names)):
             features = sequences.features.copy()  # (N, T, K)
             features[..., k] = sequences.pad(sequences.rows(features[..., k])[taken])
-            permuted += by_subject(features) / n_repeats
-        table = pd.DataFrame({"subject": sequences.subjects, "column": name, "n_trials": n_trials})
-        table["log_likelihood"], table["permuted"] = as_predicted, permuted
-        tables.append(table.assign(importance=as_predicted - permuted))
-    return pd.concat(tables).sort_values(
-        "subject", kind="stable", key=sequences.subjects.get_indexer
-    )
+            permuted[:, k] += by_subject(features) / n_repeats
+    table = pd.DataFrame({"subject": sequences.subjects.repeat(len(names))})
+    table["column"] = np.tile(names, len(n_trials))
+    table["n_trials"] = n_trials.repeat(len(names))
+    table["log_likelihood"] = by_subject(sequences.features).repeat(len(names))
+    table["permuted"] = permuted.ravel()
+    return table.assign(importance=table["log_likelihood"] - table["permuted"])
 
 
 def _exchange(sequences: Sequences, seed: int, repeat: int) -> Ints:
-    """Return from which row each row takes its value, another of the same animal's."""
+    """Return from which row each row takes its value, one of the same animal's, at random."""
     taken = np.arange(len(sequences.row_subject))
     names = pd.util.hash_array(np.asarray(sequences.subjects.map(str), dtype=object))
     for subject, name in enumerate(names):

@@ -145,7 +145,7 @@ def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) 
         if name in lived.stimulus_names and len(axis) == 1:
             states[name] = axis[0]
         else:
-            states[name] = _nearest(axis, states[name].to_numpy(), reach.get(name, 0.0))
+            states[name] = _nearest(axis, states[name].to_numpy(), reach.get(str(name), 0.0))
     cell = [*states, *OUTCOME]
     states[OUTCOME] = np.column_stack([lived.choice, lived.reward, lived.correct])
     states = states.assign(subject=lived.subject, correct=lived.correct).dropna()

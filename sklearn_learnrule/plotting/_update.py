@@ -176,7 +176,7 @@ def _varying_weights(table: pd.DataFrame) -> list[str]:
 
 def _settings(column: pd.Series) -> dict[float, str]:
     """Return what a panel of each value of a weight is called."""
-    values, name = column.unique(), str(column.name).removeprefix("weight_")
+    values, name = column.unique().tolist(), str(column.name).removeprefix("weight_")
     return {v: f"{name} = {text}" for v, text in zip(values, numbers(values), strict=True)}
 
 

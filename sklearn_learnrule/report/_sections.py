@@ -229,7 +229,8 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "update",
             "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
             "an error; their colour is the weight before. Dots are stimuli that animals met; lines "
-            "are faint where no animal has been.",
+            "are faint where no animal has been. Of fewer than six stimuli, there are dots alone, "
+            "filled after a correct choice, open after an error.",
             _slices,
             "learning",
         ),
