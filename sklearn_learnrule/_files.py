@@ -45,10 +45,10 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     ...     Path(folder, "note.txt").read_text()
     'whole'
     """
-    place = Path(path).resolve()
-    if place.exists() and not place.is_file():
-        yield place
+    if Path(path).exists() and not Path(path).is_file():
+        yield Path(path)
         return
+    place = Path(path).resolve()
     if not place.parent.is_dir():
         raise FileNotFoundError(f"{str(path)!r} should be in a folder that exists: make it first.")
     old = place.stat().st_mode if place.exists() else None

@@ -102,8 +102,13 @@ def test_a_name_is_broken_but_otherwise_shown_as_it_is():
 def test_dollars_in_a_name_open_no_formula(name):
     differences = pd.DataFrame({name: [0.0, 0.0], "b": [-0.1, 0.2]})
     display = plotting.ComparisonDisplay(differences, name).plot()
-    display.figure_.canvas.draw()
     shown = [text for text in display.figure_.findobj(Text) if "$" in text.get_text()]
     assert len(shown) >= 2  # the tick, and in the axis's label
+    table = pd.DataFrame({"fit": 0, "subject": name, "session": 1, "trial": [0, 1]})
+    table = table.assign(**{f"weight_{name}": 0.5})
+    trajectory = plotting.WeightTrajectoryDisplay(table).plot()
+    titles = [text for text in trajectory.figure_.findobj(Text) if "$" in text.get_text()]
+    assert len(titles) >= 3  # of the panel, its axis, and the key
+    shown += titles
     assert not any(text._preprocess_math(text.get_text())[1] for text in shown)
     assert np.isfinite(display.figure_.get_tightbbox().extents).all()

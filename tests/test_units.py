@@ -10,7 +10,7 @@ from drawn import curves, finite, legend
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.inspection import update_table
+from sklearn_learnrule.inspection import nearest_rules, update_table
 from sklearn_learnrule.plotting import UpdateDisplay
 
 SCALES = {"stimulus": 0.01, "weight_stimulus": 100.0, "update_stimulus": 100.0}  # back to ours
@@ -90,6 +90,17 @@ def test_a_display_shows_the_same_up_to_units(cohort, rules, kind):
             for display in (ours, theirs)
         ]
         np.testing.assert_allclose(100 * np.array(values[1]), values[0], rtol=0.01)
+
+
+def test_the_nearest_rules_are_the_same_up_to_units(cohort, rules):
+    X, _ = cohort
+    rule, in_percent = rules
+    ours, theirs = nearest_rules(rule, X), nearest_rules(in_percent, percent(X))
+    columns = ["rule", "weight", "r2"]
+    pd.testing.assert_frame_equal(theirs[columns], ours[columns], check_exact=False, atol=1e-5)
+    of_stimulus = ours["weight"] == "stimulus"
+    rates = [table.loc[of_stimulus, "learning_rate"].to_numpy() for table in (ours, theirs)]
+    np.testing.assert_allclose(1e4 * rates[1], rates[0], rtol=1e-3, atol=1e-8)
 
 
 def test_a_weight_that_does_not_move_is_shown_as_it_is(cohort):

@@ -40,7 +40,8 @@ def nearest_rules(
 
     The inferred rule goes through the trials of X. The parameters of each textbook rule are those
     whose updates at the same weights and trials come nearest to its updates, in least squares
-    over all weights. A textbook rule with a memory goes through these weights and trials
+    over all weights, each by what it does to the logit of the largest stimulus: so the units of X
+    do not matter. A textbook rule with a memory goes through these weights and trials
     with it; over thousands of trials that takes minutes.
 
     Parameters
@@ -98,8 +99,9 @@ def _compare(
     """Yield what is explained of all weights' updates and of each, with its parameters."""
     rule = rule.to("cpu", torch.float64)
     target = visited.rows()[1]  # (n, K)
-    unexplained = (target - _project(rule, visited)).square().sum(0)  # (K,)
-    total = (target - target.mean(0)).square().sum(0)
+    size = visited.largest
+    unexplained = (size * (target - _project(rule, visited))).square().sum(0)  # (K,)
+    total = (size * (target - target.mean(0))).square().sum(0)
     yield {"weight": ALL, "r2": (1 - unexplained.sum() / total.sum()).item()}
     for k, name in enumerate(weight_names):
         r2 = (1 - unexplained[k] / total[k]).item()
@@ -127,11 +129,12 @@ def _project(rule: LearningRule, visited: Visited) -> Tensor:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = (updates() - target).square().sum() / scale
+        loss = (size * (updates() - target)).square().sum() / scale
         loss.backward()
         return loss
 
-    scale = target.square().sum().clamp_min(torch.finfo(target.dtype).tiny)
+    size = visited.largest
+    scale = (size * target).square().sum().clamp_min(torch.finfo(target.dtype).tiny)
     parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
     if parameters:
         optimizer = torch.optim.LBFGS(

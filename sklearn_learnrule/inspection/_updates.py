@@ -136,9 +136,7 @@ def weight_grid(names: list[str], visits: list[Visited], weights: Grid | None) -
 def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) -> pd.DataFrame:
     """Return the numbers of trials and animals that came near the rows of the table."""
     weights = [f"weight_{name}" for name in fit.weight_names]
-    largest = visited.trials.features.abs().amax((0, 1)).numpy()  # (K,)
-    with np.errstate(divide="ignore"):  # of a column of zeros, any weight is near
-        reach = dict(zip(weights, REACH / largest, strict=True))
+    reach = dict(zip(weights, (REACH / visited.largest).tolist(), strict=True))
     states = lived.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
     for name in states:
         axis = np.unique(table[name])

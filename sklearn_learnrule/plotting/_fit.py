@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .._texts import visible
 
 NAME = 26  # characters in a line of a name that stands beside the panels
+WHOLE = 10_000  # characters: the lines that there are
 LINE = 0.13  # inches, of a name of several
 ROOM = 1.0  # inches that a line of a label has at least
 TITLE = 1.04  # of its panel, with half of the gutters
@@ -48,6 +49,8 @@ def fit_labels(axes: NDArray[Any], height: float) -> None:
         That a panel should keep beside its labels, in inches.
     """
     figure, broken = axes[0, 0].figure, False
+    for label in (label for panel in figure.axes for label in _labels(panel)):
+        label.set_text(in_lines(label.get_text(), WHOLE))
     for _ in range(ATTEMPTS):
         size = figure.get_size_inches()
         if not _lay_out(figure):
@@ -60,36 +63,38 @@ def fit_labels(axes: NDArray[Any], height: float) -> None:
             return
 
 
-def _lengths(panel: Any) -> list[tuple[Any, NDArray[np.float64]]]:
-    """Return a panel's labels, and how long each is beside the panel, (width, height), inches."""
-    labels = []
-    for label, share in ((panel.title, TITLE), (panel.xaxis.label, 1.0), (panel.yaxis.label, 1.0)):
-        along = np.array([label is not panel.yaxis.label, label is panel.yaxis.label])
-        length = np.array(label.get_window_extent().size) * along / panel.figure.dpi / share
-        labels.append((label, length))
-    return labels
+def _labels(panel: Any) -> tuple[Any, Any, Any]:
+    return panel.title, panel.xaxis.label, panel.yaxis.label
 
 
-def _size(panel: Any) -> NDArray[np.float64]:
-    return np.array(panel.get_window_extent().size) / panel.figure.dpi
+def _size(artist: Any) -> NDArray[np.float64]:
+    """Return width and height in inches."""
+    return np.array(artist.get_window_extent().size) / artist.figure.dpi
+
+
+def _lengths(panel: Any) -> NDArray[np.float64]:
+    """Return how much of the panel each label takes, its width or its height, in inches, (3, 2)."""
+    title, x, y = map(_size, _labels(panel))
+    return np.array([[title[0] / TITLE, 0.0], [x[0], 0.0], [0.0, y[1]]])
 
 
 def _break_labels(panel: Any) -> bool:
     """Break those of a panel's labels that are longer than it is, and return whether any was."""
     room = np.maximum(_size(panel), ROOM)
-    before = [label.get_text() for label, _ in _lengths(panel)]
-    for label, length in _lengths(panel):
-        if (times := (length / room).max()) > 1:
-            longest = max(map(len, label.get_text().split("\n")))
-            label.set_text(in_lines(label.get_text(), int(longest / times)))
-    return before != [label.get_text() for label, _ in _lengths(panel)]
+    times = (_lengths(panel) / room).max(1)
+    before = [label.get_text() for label in _labels(panel)]
+    for label, text, factor in zip(_labels(panel), before, times, strict=True):
+        if factor > 1:
+            longest = max(map(len, text.split("\n")))
+            label.set_text(in_lines(text, int(longest / factor)))
+    return before != [label.get_text() for label in _labels(panel)]
 
 
 def _overhang(figure: Any, height: float) -> NDArray[np.float64]:
     """Return by how much panels are too small at most, (width, height), inches."""
-    least = np.array([0.0, height])
-    needed = [(panel, size) for panel in figure.axes for _, size in [(0, least), *_lengths(panel)]]
-    return np.max([np.zeros(2), *(size - _size(panel) for panel, size in needed)], axis=0)
+    least = np.array([[0.0, height]])
+    lacking = [np.vstack([least, _lengths(panel)]) - _size(panel) for panel in figure.axes]
+    return np.vstack([np.zeros(2), *lacking]).max(0)
 
 
 def _cut(figure: Any) -> NDArray[np.float64]:
@@ -103,7 +108,7 @@ def _lay_out(figure: Any) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "constrained_layout not applied", UserWarning)
         try:
-            figure.draw_without_rendering()
+            figure.get_layout_engine().execute(figure)
         except UserWarning:
             return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -145,7 +145,7 @@ def _draw(panel: Any, table: pd.DataFrame, x: str, update: str, styles: dict[boo
         draw_line(panel, band(line, update, by=x), x, **style)
 
 
-def _entries(remember: Iterable[bool]) -> list[Entry]:
+def _entries(remember: Collection[bool]) -> list[Entry]:
     """Return what the key tells, of models that remember and of others."""
     entries: list[Entry] = list(RUNS.items()) if any(remember) else []
     return entries if all(remember) else [*entries, ("any", ANY_RUN)]
