@@ -174,8 +174,9 @@ def test_the_lines_of_reinforce_are_its_formula(design, reinforce):
                 np.testing.assert_allclose(update[drawn], expected[drawn], atol=1e-7)
 
 
-def test_one_call_draws_smooth_lines_and_a_fine_heatmap(design, reinforce):
+def test_one_call_draws_smooth_lines_and_a_fine_heatmap(design, reinforce, monkeypatch):
     X, _ = design
+    monkeypatch.setattr(UpdateDisplay, "plot", lambda display, *_, **__: display)  # the table alone
 
     def table(fits=reinforce, **options):
         return UpdateDisplay.from_estimator(fits, X, **options).table

@@ -1,8 +1,6 @@
 """A report holds the pictures and tables of the package, loses nothing, and stands alone."""
 
 import base64
-import errno
-import os
 import re
 import sys
 from copy import deepcopy
@@ -197,57 +195,7 @@ def test_of_a_fit_with_noise_is_told_how_much_is_learning(cohort, tmp_path, monk
     assert row[2] == "{} [{},\u00a0{}]".format(*limits)
 
 
-def test_names_that_hide_something_show_it_and_are_no_formulas(cohort, tmp_path, monkeypatch):
-    name, title = "rule\u202e\x1b[31m", "Mice\u2066\x07"
-    curves = {"Learning curves": _sections.SECTIONS["Learning curves"]}
-    monkeypatch.setattr(_write, "SECTIONS", curves)
-    X, y = cohort
-    subjects = {"mouse_01": "=1+1\u202e", "mouse_02": "@SUM(A1)"}
-    X = X.rename(index=subjects, level="subject")
-    y.index = X.index
-    models = {name: lr.ConstantRuleEstimator(), "-x": lr.ConstantRuleEstimator()}
-    write_report(models, X, y, tmp_path, title=title, cv=2, reference=name, **OPTIONS)
-    page = Page(tmp_path / "report.html")
-    assert page.says(r"rule\u202e\x1b[31m") and page.says(r"Mice\u2066\x07")
-    assert not re.search("[\u202e\u2066\x07\x1b]", page.source)
-    scores = read(tmp_path, "01-comparison")
-    assert set(scores["rule"]) == {name, "'-x"}
-    assert set(scores["subject"]) == {"'=1+1\u202e", "'@SUM(A1)", "mouse_03", "mouse_04"}
-    assert scores["log_likelihood"].dtype == float
-
-
 # --------------------------------------------------------------- nothing is lost
-
-
-@pytest.mark.parametrize("name", ["report.html", "folder"])
-def test_a_disk_that_is_full_leaves_last_weeks_report(cohort, tmp_path, short, monkeypatch, name):
-    rule, path = lr.ConstantRuleEstimator(), tmp_path / name
-    options = OPTIONS | {"cv": 2}
-
-    def files():
-        return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
-
-    write_report({"constant": rule}, *cohort, path, title="last week's", **options)
-    before = files()
-    synced = os.fsync
-
-    def full(descriptor):  # from the second file of a folder on
-        calls.append(descriptor)
-        if len(calls) > (1 if name == "folder" else 0):
-            raise OSError(errno.ENOSPC, "No space left on device")
-        synced(descriptor)
-
-    calls = []
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_report({"constant": rule}, *cohort, path, title="this week's", **options)
-    after = files()
-    assert set(after) == set(before)  # no litter
-    changed = [file for file in before if after[file] != before[file]]
-    assert len(changed) == (0 if name == "report.html" else 1)  # the page; other files are alike
-    for file in changed:
-        page = after[file].decode()
-        assert "this week" in page and page.rstrip().endswith("</html>")
 
 
 def test_a_picture_that_fails_is_named_and_the_rest_is_written(
@@ -385,33 +333,6 @@ def test_progress_is_shown(cohort, tmp_path, short, capsys):
     write_report(lr.ConstantRuleEstimator(), *cohort, tmp_path / "a.html", cv=2, **options)
     shown = capsys.readouterr().err
     assert all(f"{what}:" in shown for what in ("fit", "compare", "look"))
-
-
-def test_a_bar_within_another_is_taken_away_when_it_is_done(cohort, tmp_path, monkeypatch, capsys):
-    checks = {"Checks": _sections.SECTIONS["Checks"][:1]}
-    monkeypatch.setattr(_write, "SECTIONS", checks)
-    options = OPTIONS | {"verbose": 1, "compare": False}
-    write_report(lr.ConstantRuleEstimator(), *cohort, tmp_path / "a.html", **options)
-    screen = on_screen(capsys.readouterr().err)
-    assert [line.split(":")[0] for line in screen if line.strip()] == ["fit", "look"]
-
-
-def on_screen(written):
-    """The lines that a terminal shows in the end."""
-    lines, row, column = [""], 0, 0
-    for part in re.findall(r"\n|\r|\x1b\[A|[^\n\r\x1b]+", written):
-        if part == "\n":
-            row, column = row + 1, 0
-            lines += [""] * (row == len(lines))
-        elif part == "\r":
-            column = 0
-        elif part == "\x1b[A":
-            row -= 1
-        else:
-            line = lines[row].ljust(column)
-            lines[row] = line[:column] + part + line[column + len(part) :]
-            column += len(part)
-    return lines
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,8 @@ def draw_line(
     """
     points = line.get("linestyle") == ""
     if (bands["n"] > 1).any() and points:
-        ax.vlines(bands[x], bands["lower"], bands["upper"], line["color"], linewidth=0.8)
+        bar = {"color": line["color"], "alpha": 0.5, "linewidth": 0.8}
+        ax.vlines(bands[x], bands["lower"], bands["upper"], **bar)
     elif (bands["n"] > 1).any():
         fill = {"color": line["color"], "alpha": opacity, "linewidth": 0}
         ax.fill_between(bands[x], bands["lower"], bands["upper"], **fill)
