@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from sklearn_learnrule._files import replacing
+
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # of the Okabe-Ito palette
 TRAININGS = {"paper": "paper's training", "ours": "ours"}
 BASE = 0.013
@@ -166,7 +168,8 @@ def draw(results: pd.DataFrame, path: Path) -> None:
     draw_runs(means, right)
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=150)
     plt.close(figure)
 
 

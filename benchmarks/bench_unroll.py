@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.engine import ENGINES, unroll
 from sklearn_learnrule.rules import DNNRule, LearningRule, ReinforceRule, RNNRule, Trial
 
@@ -126,7 +127,8 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
         ax.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("seconds a gradient")
     figure.axes[0].legend(frameon=False)
-    figure.savefig(path, dpi=120)
+    with replacing(path) as file:
+        figure.savefig(file, dpi=120)
 
 
 def main() -> None:
@@ -144,7 +146,8 @@ def main() -> None:
         with spawn.Pool(1) as process:
             rows.append(process.apply(measure, (case,)))
         print(rows[-1], flush=True)
-        pd.DataFrame(rows).to_csv(arguments.csv, index=False)
+        with replacing(arguments.csv) as file:
+            pd.DataFrame(rows).to_csv(file, index=False)
     print(as_markdown(rows))
     if arguments.figure:
         draw(rows, arguments.figure)

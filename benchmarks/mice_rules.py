@@ -23,6 +23,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import load_ibl_trials
 from sklearn_learnrule.inspection import (
     asymmetry_table,
@@ -66,7 +67,8 @@ def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> tuple[Any, li
         folder.mkdir(parents=True, exist_ok=True)
         whole = clone(MODELS[name]).fit(X, y)
         refits = bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS, random_state=0)
-        joblib.dump((whole, refits), file)
+        with replacing(file) as beside:
+            joblib.dump((whole, refits), beside)
     return joblib.load(file)
 
 
@@ -162,7 +164,8 @@ def draw(
 
 
 def save(display: Any, file: Path) -> None:
-    display.figure_.savefig(file, dpi=110)
+    with replacing(file) as beside:
+        display.figure_.savefig(beside, dpi=110)
     print(f"Figure: {file}")
 
 

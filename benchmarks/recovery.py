@@ -13,6 +13,7 @@ them the log-likelihood per trial of new animals; a killed run loses the fit it 
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from tqdm import tqdm
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.inspection import history_table
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -223,7 +225,15 @@ def run(
     ]
     tables = joblib.Parallel(jobs, return_as="generator_unordered")(todo)
     for table in tqdm(tables, total=len(todo), unit="fit"):
-        table.to_csv(results, mode="a", header=not results.exists(), index=False)
+        add(table, results)
+
+
+def add(table: pd.DataFrame, results: Path) -> None:
+    """Append to the CSV, which is whole whenever it is looked at."""
+    with replacing(results) as file:
+        if results.exists():
+            shutil.copyfile(results, file)
+        table.to_csv(file, mode="a", header=not results.exists(), index=False)
 
 
 def fit_and_measure(name: str, training: str, seed: int, quick: bool) -> pd.DataFrame:

@@ -28,6 +28,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import LRScheduler
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import load_ibl_trials
 
 RESULTS = Path(__file__).with_suffix(".csv")
@@ -169,10 +170,9 @@ def finished() -> pd.DataFrame:
 
 
 def record(results: pd.DataFrame) -> None:
-    """Write the record, beside and then renamed."""
-    beside = RESULTS.with_suffix(".csv.tmp")
-    results.to_csv(beside, index=False)
-    beside.replace(RESULTS)
+    """Write the record whole."""
+    with replacing(RESULTS) as file:
+        results.to_csv(file, index=False)
 
 
 def run_missing(

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.rules import LearningRule, Trial, choice_probability
 
@@ -80,7 +81,7 @@ def main() -> None:
     print(f"{n_mice} mice, {len(X)} trials. There is no baseline, but REINFORCE finds one:\n")
     print(misled[["weight", "estimate", "lower", "upper"]].round(2).to_string(index=False))
     print("\nWhich rule predicts mice that it has not seen? (nats per trial)\n")
-    scores = lr.compare_rules(rules, X, y, cv=n_folds, verbose=0)
+    scores = lr.compare_rules(rules, X, y, cv=n_folds)
     columns = ["log_likelihood", "difference", "p_value", "seconds"]
     print(lr.rank_rules(scores)[columns].round(4).to_string())
 
@@ -94,13 +95,11 @@ def main() -> None:
 
 
 def save_figure(scores: pd.DataFrame, file: str) -> None:
-    from matplotlib.figure import Figure
-
     from sklearn_learnrule.plotting import ComparisonDisplay
 
-    figure = Figure(figsize=(7.2, 2.4), layout="constrained")
-    ComparisonDisplay.from_scores(scores, ax=figure.subplots())
-    figure.savefig(file, dpi=200)
+    figure = ComparisonDisplay.from_scores(scores).figure_
+    with replacing(file) as beside:
+        figure.savefig(beside, dpi=200)
     print(f"\nFigure: {file}")
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import pandas as pd
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import IBL_COLUMNS, load_ibl_trials, make_learning_cohort
+from sklearn_learnrule.plotting import ComparisonDisplay
 
 # A tenth of the default training: the ranking of the rules is clear by then.
 QUICK: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3, "random_state": 0}
@@ -105,15 +107,12 @@ FORMATS: Any = {
 
 def save_figure(scores: pd.DataFrame, arguments: argparse.Namespace) -> None:
     try:
-        from matplotlib.figure import Figure
+        display = ComparisonDisplay.from_scores(scores, reference=arguments.reference)
     except ImportError:
         print("\nInstall matplotlib, or sklearn_learnrule[plot], to get the figure as well.")
         return
-    from sklearn_learnrule.plotting import ComparisonDisplay
-
-    figure = Figure(figsize=(5.0, 2.5), layout="constrained")
-    ComparisonDisplay.from_scores(scores, reference=arguments.reference, ax=figure.subplots())
-    figure.savefig(arguments.figure, dpi=200)
+    with replacing(arguments.figure) as file:
+        display.figure_.savefig(file, dpi=200)
     print(f"\nFigure: {arguments.figure}")
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import expit
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import CURRICULUM, ContrastTask, make_learning_cohort
 from sklearn_learnrule.simulation import simulate
 
@@ -42,7 +43,9 @@ def main() -> None:
     print(f"{n_mice} mice, {len(X)} trials in the old curriculum; {n_twins} twins in the new one.")
     rules = {
         "REINFORCE twins": lr.ReinforceRuleEstimator(),
-        "DNN twins": lr.DNNRuleEstimator(max_epochs=20 if arguments.quick else 300, random_state=0),
+        "DNN twins": lr.DNNRuleEstimator(
+            max_epochs=20 if arguments.quick else 300, random_state=0, verbose=1
+        ),
     }
     task = partial(ContrastTask, curriculum=NEW, criterion=CRITERION)
     asked: Any = {"n_trials": n_trials, "session_length": SESSION, "return_weights": True}
@@ -91,7 +94,8 @@ def save_figure(curves: pd.DataFrame, file: str) -> None:
     ax.set(xlabel="session", ylabel="P(correct) at hard contrasts")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False)
-    figure.savefig(file, dpi=200)
+    with replacing(file) as beside:
+        figure.savefig(beside, dpi=200)
     print(f"\nFigure: {file}")
 
 

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import nearest_rules, update_table
 from sklearn_learnrule.rules import ReinforceRule
@@ -78,6 +79,7 @@ def main() -> None:
         session_input=False,
         mirror=True,  # both sides are learned alike
         random_state=0,
+        verbose=1,
     ).fit(X, y)
     near = nearest_rules(network, X)
     print(near[near["weight"] == "all"][["rule", "r2"]].round(3).to_string(index=False))
@@ -123,7 +125,8 @@ def save_figure(lived: pd.DataFrame, file: str) -> None:
     ax.set(xlabel="stimulus", ylabel="update of the stimulus weight\n(per trial)")
     ax.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False)
-    figure.savefig(file, dpi=200)
+    with replacing(file) as beside:
+        figure.savefig(beside, dpi=200)
     print(f"\nFigure: {file}")
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 import sklearn_learnrule as lr
+from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import band, history_table, relative_log_likelihood
 from sklearn_learnrule.rules import EligibilityRule
@@ -53,6 +54,7 @@ def main() -> None:
         "max_epochs": n_epochs,
         "n_ensemble": 1,
         "random_state": 0,
+        "verbose": 1,
     }
     rules = {
         "truth": lr.EligibilityRuleEstimator(),
@@ -83,7 +85,9 @@ def save_figure(table: pd.DataFrame, file: str) -> None:
     from sklearn_learnrule.plotting import HistoryDisplay
 
     some = table[table["length"].isin([1, 4])]
-    HistoryDisplay(some).plot().figure_.savefig(file, dpi=200)
+    figure = HistoryDisplay(some).plot().figure_
+    with replacing(file) as beside:
+        figure.savefig(beside, dpi=200)
     print(f"\nFigure: {file}")
 
 

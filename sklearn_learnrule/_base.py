@@ -304,8 +304,13 @@ class BaseRuleEstimator(SequenceClassifier):
         return weights, table(variance.sqrt())
 
     def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
-        features = torch.as_tensor(sequences.fields.features)
-        logits = self.net_.module_.policy_logits(self._paths(sequences), features).mean(0)
+        return self._policy_logits(self._paths(sequences), sequences.fields.features)
+
+    def _policy_logits(
+        self, paths: torch.Tensor, features: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the logit of P(second class) where members' weights meet any features, (n,)."""
+        logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
         if self.lapses is not None:
             logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
         return logits.numpy()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 import pickle
 import sys
-import tempfile
 import warnings
 import zlib
 from pathlib import Path
@@ -15,6 +13,8 @@ from typing import Any
 import joblib
 import pandas as pd
 from sklearn.base import clone
+
+from ._files import replacing
 
 ROOT = Path(__file__).parent
 SILENT = ("verbose", "n_jobs")  # parameters that change no result
@@ -51,16 +51,11 @@ class Cache:
 
     def write(self, key: str, result: Any) -> None:
         """Keep the result, or warn that it could not be kept."""
-        beside = None
         try:
             content = zlib.compress(pickle.dumps(result), level=1)
-            with tempfile.NamedTemporaryFile(dir=self.folder, suffix=".tmp", delete=False) as file:
-                beside = file.name
-                file.write(content)
-            os.replace(beside, self._file(key))
+            with replacing(self._file(key)) as file:
+                file.write_bytes(content)
         except Exception as failure:  # the result itself is not lost
-            if beside is not None:
-                Path(beside).unlink(missing_ok=True)
             warnings.warn(
                 f"A result could not be kept in {self.folder}, and the work goes on: "
                 f"{type(failure).__name__}: {failure}",

@@ -273,7 +273,7 @@ class EpochProgress(Callback):
         self.name = name
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        self.bar_ = tqdm(total=net.max_epochs, desc=self.name, unit="epoch")
+        self.bar_ = tqdm(total=net.max_epochs, desc=self.name, unit="epoch", leave=None)
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         losses = {k: net.history[-1].get(k) for k in ("train_loss", "valid_loss")}

@@ -16,11 +16,13 @@ ROOT = Path(sklearn_learnrule.__file__).parent
 FLOORS = {
     "rules": 0,
     "engine": 1,  # unrolls rules
+    "_files": 0,
+    "_texts": 0,
     "_tables": 0,
     "_time_order": 1,
     "_design": 2,
-    "_cache": 0,
-    "_tasks": 1,
+    "_cache": 1,
+    "_tasks": 2,
     "_weighted": 1,
     "_misuse": 0,
     "_parameters": 3,

@@ -75,7 +75,7 @@ def test_the_best_rule_is_on_top_and_the_axis_says_what_is_drawn(scores):
     ax = ComparisonDisplay.from_scores(scores, reference="constant").ax_
     assert [label.get_text() for label in ax.get_yticklabels()] == RULES
     assert ax.get_yticks().tolist() == [0, 1, 2]
-    assert ax.get_xlabel() == "held-out log-likelihood − constant (nats / trial)"
+    assert ax.get_xlabel() == "held-out log-likelihood − constant\n(nats / trial)"
     zero = [line for line in ax.lines if line.get_linestyle() == "-"]
     assert [list(line.get_xdata()) for line in zero] == [[0, 0]]
 

@@ -154,6 +154,15 @@ def test_the_models_line_weighs_trials_as_the_points_do():
     assert len(panel.collections) == 1  # no band
 
 
+def test_between_two_stimuli_there_is_no_line():
+    two = make_choices()
+    two = two[two["stimulus"] != 0]
+    (panel,) = PsychometricDisplay(two).plot().axes_
+    (model,) = curves(panel, marker="_")
+    assert model.get_linestyle() == "None" and len(finite(model)) == 2
+    assert list(legend(panel)) == ["animals", "model"]
+
+
 def test_refits_are_a_band_folds_one_line_and_models_a_line_each(cohort, fit, other, folds):
     (panel,) = PsychometricDisplay(make_choices(fits=range(3))).plot().axes_
     band = panel.collections[-1]

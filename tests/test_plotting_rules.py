@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from drawn import curves, edges, finite, legend
 from matplotlib.collections import QuadMesh
+from matplotlib.colors import same_color
 from scipy.special import expit
 from sklearn.pipeline import make_pipeline
 
@@ -14,7 +15,7 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, update_table
 from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay
 
-STIMULI = [-1.0, -0.5, 0.5, 1.0]
+STIMULI = [-1.0, -0.5, -0.2, 0.2, 0.5, 1.0]
 WEIGHTS = [0.0, 2.0]
 
 
@@ -26,7 +27,9 @@ def closed_figures():
 
 @pytest.fixture(scope="module")
 def design():
-    X, y, _ = lr.make_design(make_learning_cohort(4, 150, session_length=40, random_state=0))
+    contrasts = [(1.0, 0.2, 0.1, 0.05)]
+    trials = make_learning_cohort(4, 150, session_length=40, curriculum=contrasts, random_state=0)
+    X, y, _ = lr.make_design(trials)
     return X, y
 
 
@@ -106,10 +109,10 @@ def test_a_rule_is_faint_beyond_the_stimuli_that_animals_met():
     assert all(line.get_alpha() < 0.5 for line in faint)
     (right,) = faint
     np.testing.assert_array_equal(finite(right), slice_of(table, 0.0, True, 1))
-    assert [finite(line)[:, 0].tolist() for line in strong] == [[-1, -0.5], [0.5]]
+    assert [finite(line)[:, 0].tolist() for line in strong] == [[-1, -0.5, -0.2], [0.2, 0.5]]
     dots = np.vstack([finite(line) for line in curves(panel, marker="o")])
-    assert dots[:, 0].tolist() == [-1, -0.5, 0.5]
-    np.testing.assert_array_equal(finite(drawn_slices(panel, 2.0, True)[0])[:, 0], [-1, -0.5])
+    assert dots[:, 0].tolist() == [-1, -0.5, -0.2, 0.2, 0.5]
+    np.testing.assert_array_equal(finite(drawn_slices(panel, 2.0, True)[0])[:, 0], [-1, -0.5, -0.2])
     assert not any(len(finite(x)) for x in drawn_slices(panel, 2.0, True) if not x.get_alpha())
 
 
@@ -122,7 +125,7 @@ def test_refits_are_a_mean_with_a_band_and_models_are_rows():
     np.testing.assert_allclose(left.get_ydata(), means[left.get_xdata()])
     limits = by_stimulus["update_stimulus"].quantile([0.025, 0.975]).unstack()
     (band,) = [
-        band for band in panel.collections if np.allclose(edges(band), limits.loc[[-1, -0.5]])
+        band for band in panel.collections if np.allclose(edges(band), limits.loc[[-1, -0.5, -0.2]])
     ]
     assert band.get_alpha() < 0.5
 
@@ -146,11 +149,11 @@ def test_a_heatmap_is_the_update_after_correct_choices_hatched_where_no_animal_w
         assert mesh.norm.vmin == -mesh.norm.vmax == -22
         (cell,) = hatched.get_paths()
         assert hatched.get_hatch()
-        assert cell.vertices.min(0).tolist() == [2.5, 1] and cell.vertices.max(0).tolist() == [
-            3.5,
+        assert cell.vertices.min(0).tolist() == [4.5, 1] and cell.vertices.max(0).tolist() == [
+            5.5,
             3,
         ]
-        (divider,) = [line for line in panel.lines if line.get_xdata()[0] == 1.5]
+        (divider,) = [line for line in panel.lines if line.get_xdata()[0] == 2.5]
         assert panel.get_xlabel() == "stimulus\n(left | right correct)"
     (_, _, bar) = display.figure_.axes
     assert bar.get_ylabel() == "change of stimulus weight\nper trial\n(hatched: no animal there)"
@@ -171,8 +174,9 @@ def test_the_lines_of_reinforce_are_its_formula(design, reinforce):
                 np.testing.assert_allclose(update[drawn], expected[drawn], atol=1e-7)
 
 
-def test_one_call_draws_smooth_lines_and_a_fine_heatmap(design, reinforce):
+def test_one_call_draws_smooth_lines_and_a_fine_heatmap(design, reinforce, monkeypatch):
     X, _ = design
+    monkeypatch.setattr(UpdateDisplay, "plot", lambda display, *_, **__: display)  # the table alone
 
     def table(fits=reinforce, **options):
         return UpdateDisplay.from_estimator(fits, X, **options).table
@@ -241,26 +245,78 @@ def test_a_probe_of_errors_is_dashed():
     assert {line.get_linestyle() for line in curves(panel)} == {"--"}
 
 
-def test_both_lines_are_seen_where_they_coincide(design, reinforce, rnn):
+def test_a_rule_without_memory_is_said_to_have_none_beside_one_that_remembers(
+    design, reinforce, rnn
+):
     X, _ = design
     fits = {"REINFORCE": reinforce, "RNN": rnn}
-    display = HistoryDisplay.from_estimator(fits, X, lengths=[3], n_draws=2)
-    assert display.axes_.shape == (2, 1)
-    memoryless, remembers = display.axes_[:, 0]
-    assert memoryless.get_title() == "REINFORCE\nrun of 3"
-
-    def gap(panel):
-        rewarded, unrewarded = (
-            np.hstack([line.get_ydata() for line in curves(panel, color=handle.get_color())])
-            for handle in legend(memoryless).values()
-        )
-        return np.abs(rewarded - unrewarded)
-
-    assert (gap(memoryless) == 0).all() and (gap(remembers) > 0).all()
-    widths = {line.get_linewidth() for line in curves(memoryless)}
-    assert len(widths) == 2
-    expected = history_table(fits, X, lengths=[3], n_draws=2)
+    display = HistoryDisplay.from_estimator(fits, X, lengths=[2, 3], n_draws=2)
+    (memoryless, empty), (remembers, _) = display.axes_
+    assert memoryless.get_title().split() == ["REINFORCE", *"this rule has no memory".split()]
+    assert remembers.get_title() == "RNN\nrun of 2"
+    assert not empty.axison and empty.get_title() == ""
+    entries = legend(display.axes_[0, -1])
+    assert list(entries) == ["rewarded", "unrewarded", "any"]
+    expected = history_table(fits, X, lengths=[2, 3], n_draws=2)
     pd.testing.assert_frame_equal(display.table, expected)
+    for line in curves(memoryless):
+        assert same_color(line.get_color(), entries["any"].get_color())
+        points = finite(line)
+        update = expected[expected["fit"] == "REINFORCE"].set_index("stimulus")["update_stimulus"]
+        np.testing.assert_allclose(points[:, 1], update.groupby(level=0).first()[points[:, 0]])
+    widths = {line.get_linewidth() for line in curves(remembers)}
+    assert len(widths) == 2  # both lines are seen where they coincide
+
+
+def test_a_rule_without_memory_has_one_panel_in_which_that_is_said(design, reinforce):
+    X, _ = design
+    for fits in (reinforce, [reinforce, reinforce]):
+        display = HistoryDisplay.from_estimator(fits, X, n_draws=1)
+        (panel,) = display.axes_.flat
+        assert panel.get_title() == "this rule has no memory"
+        assert panel.get_xlabel() == "stimulus" and list(legend(panel)) == ["any"]
+    forgets = make_histories(trials_back=[1, 7]).assign(update_stimulus=0.5)
+    assert HistoryDisplay(forgets).plot().axes_.shape == (1, 1)
+
+
+def test_where_there_are_few_stimuli_updates_are_points_and_no_line_joins_them(design):
+    trials = make_learning_cohort(4, 150, curriculum=[(1.0,)], session_length=40, random_state=0)
+    X, y, _ = lr.make_design(trials)
+    assert set(X["stimulus"]) == {-1, 1}
+    rule = lr.ReinforceRuleEstimator().fit(X, y)
+    display = UpdateDisplay.from_estimator(rule, X, weights={"bias": 0})
+    assert set(display.table["stimulus"]) == {-1, 1}  # nothing is asked where there is nothing
+    (panel,) = display.axes_.flat
+    entries = legend(panel)
+    assert [entries[f"after {name}"].get_markerfacecolor() for name in ("correct", "error")] == [
+        "#000000",
+        "none",
+    ]
+    drawn = curves(panel)
+    assert {(line.get_linestyle(), line.get_marker()) for line in drawn} == {("None", "o")}
+    shown = {tuple(point) for line in drawn for point in finite(line)}
+    assert shown == set(display.table[["stimulus", "update_stimulus"]].itertuples(index=False))
+
+    histories = make_histories()
+    three = histories[histories["stimulus"] != 0.5]
+    (panel, _) = HistoryDisplay(three).plot().axes_.flat
+    assert {line.get_linestyle() for line in curves(panel)} == {"None"}
+    refits = make_histories(fits=range(3))
+    refits = refits[refits["stimulus"].abs() == 1]
+    refits["update_stimulus"] += refits["fit"]
+    (panel, _) = HistoryDisplay(refits).plot().axes_.flat
+    heights = {
+        np.ptp(bar[:, 1]).round(6) for bars in panel.collections for bar in bars.get_segments()
+    }
+    assert heights == {1.9}  # from 2.5% to 97.5% of 0, 1, 2
+
+
+def test_values_that_few_digits_do_not_tell_apart_have_more():
+    table = make_updates(biases=(5.0, 5.001))
+    table["weight_stimulus"] = 1000 + table["weight_stimulus"] / 1000
+    axes = UpdateDisplay(table).plot().axes_
+    assert [panel.get_title() for panel in axes.flat] == ["bias = 5", "bias = 5.001"]
+    assert list(legend(axes[0, -1]))[:2] == ["1000.002", "1000"]
 
 
 def test_weights_and_kinds_that_are_not_there_are_told_which_are():

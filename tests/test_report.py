@@ -92,6 +92,9 @@ def test_pictures_and_tables_of_a_folder_are_those_of_inspection(folder, models,
     constant = models["constant"].fit(X, y)
     both = {NAME: rule, "constant": constant}
     same(read(folder, "07-psychometric"), inspection.psychometric_table(both, X, y, by="session"))
+    importance = read(folder, "07-importance")
+    found = importance[importance["model"] == NAME].drop(columns="model")
+    same(found.reset_index(drop=True), inspection.column_importance(rule, X, y))
     same(read(folder, "08-sessions-correct"), inspection.session_table(both, X, y))
     check = predictive_check(rule, X, y, n_simulations=2, random_state=0)
     same(read(folder, "09-predictive_check-b_R_N_b"), check)

@@ -16,6 +16,7 @@ from ._curves import (
 )
 from ._decomposition import variance_explained, weight_decomposition
 from ._histories import history_table
+from ._importance import column_importance
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._updates import update_table
 
@@ -24,6 +25,7 @@ __all__ = [
     "asymmetry_table",
     "band",
     "bootstrap_fits",
+    "column_importance",
     "history_table",
     "nearest_rules",
     "psychometric_table",

@@ -53,6 +53,11 @@ class Visited:
     trials: Trial  # features (N, T, K), the other fields (N, T)
     observed: torch.Tensor  # (N, T) whether the outcome is known
 
+    @property
+    def largest(self) -> torch.Tensor:
+        """The largest size of each policy input: what a unit of its weight does to logits, (K,)."""
+        return self.trials.features.abs().amax((0, 1))
+
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, Trial]:
         """Return weights (n, K), updates (n, K) and trials, subject after subject."""
         trials = Trial(*(field[self.observed] for field in self.trials))

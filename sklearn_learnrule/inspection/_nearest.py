@@ -11,7 +11,14 @@ import torch
 from torch import Tensor
 
 from .._along import updates_along
-from ..rules import LearningRule, PredictMaxRule, ReinforceRule, RewardMaxRule
+from ..rules import (
+    LearningRule,
+    PredictMaxRule,
+    ReinforceRule,
+    RewardMaxRule,
+    StandardizedRule,
+    Units,
+)
 from ._fits import Visited, read_rule_fits
 
 RuleMaker = Callable[[int], LearningRule]
@@ -40,7 +47,8 @@ def nearest_rules(
 
     The inferred rule goes through the trials of X. The parameters of each textbook rule are those
     whose updates at the same weights and trials come nearest to its updates, in least squares
-    over all weights. A textbook rule with a memory goes through these weights and trials
+    over all weights, each by what it does to the logit of the largest stimulus: so the units of X
+    do not matter. A textbook rule with a memory goes through these weights and trials
     with it; over thousands of trials that takes minutes.
 
     Parameters
@@ -84,12 +92,23 @@ def nearest_rules(
         rows = [
             {"fit": fit.name, "rule": name, **row}
             for name, make in (TEXTBOOK_RULES if rules is None else rules).items()
-            for row in _compare(make(len(fit.weight_names)), visited, fit.weight_names)
+            for row in _compare(_standard(make, visited), visited, fit.weight_names)
         ]
         table = pd.DataFrame(rows)
         of_all = table["r2"].where(table["weight"] == ALL).groupby(table["rule"]).transform("max")
         tables.append(table.loc[(-of_all).sort_values(kind="stable").index])
     return pd.concat(tables, ignore_index=True)
+
+
+def _standard(make: RuleMaker, visited: Visited) -> LearningRule:
+    """Return the rule, which is sought in standard units where it is the same rule in any."""
+    largest, reward = visited.largest, visited.trials.reward.abs().max()
+    rule = make(len(largest))
+    if rule.parameter_units is None:
+        return rule
+    units = Units(*(torch.where(size > 0, size, 1) for size in (largest, reward)))
+    rule.standardize_settings(units.feature, units.reward)
+    return StandardizedRule(rule, units)
 
 
 def _compare(
@@ -98,8 +117,9 @@ def _compare(
     """Yield what is explained of all weights' updates and of each, with its parameters."""
     rule = rule.to("cpu", torch.float64)
     target = visited.rows()[1]  # (n, K)
-    unexplained = (target - _project(rule, visited)).square().sum(0)  # (K,)
-    total = (target - target.mean(0)).square().sum(0)
+    size = visited.largest
+    unexplained = (size * (target - _project(rule, visited))).square().sum(0)  # (K,)
+    total = (size * (target - target.mean(0))).square().sum(0)
     yield {"weight": ALL, "r2": (1 - unexplained.sum() / total.sum()).item()}
     for k, name in enumerate(weight_names):
         r2 = (1 - unexplained[k] / total[k]).item()
@@ -109,8 +129,8 @@ def _compare(
 def _parameters(rule: LearningRule, k: int) -> dict[str, float]:
     """Return the rule's parameters of weight k, under their textbook names."""
     found = {}
-    for name in rule.textbook_names:
-        value = getattr(rule, name).detach()
+    for name, value in rule.textbook_parameters().items():
+        value = value.detach()
         if value.ndim == 2:  # a row for each class of choice
             found[f"{name}_first"], found[f"{name}_second"] = value[:, k].tolist()
         else:
@@ -127,11 +147,12 @@ def _project(rule: LearningRule, visited: Visited) -> Tensor:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = (updates() - target).square().sum() / scale
+        loss = (size * (updates() - target)).square().sum() / scale
         loss.backward()
         return loss
 
-    scale = target.square().sum().clamp_min(torch.finfo(target.dtype).tiny)
+    size = visited.largest
+    scale = (size * target).square().sum().clamp_min(torch.finfo(target.dtype).tiny)
     parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
     if parameters:
         optimizer = torch.optim.LBFGS(

@@ -19,6 +19,7 @@ Grid: TypeAlias = Mapping[str, ArrayLike]
 
 MANY_STIMULI, N_STIMULI = 25, 21
 MAX_OUTCOMES = 8
+SAME = 1e-9  # of a weight: how far rounding may move one that stays as it is
 
 
 def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
@@ -28,6 +29,17 @@ def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
         if not (len(axis) and np.isfinite(axis).all()):
             raise ValueError(f"The grid of {name!r} should be finite numbers, got {axes[name]!r}.")
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
+
+
+def evenly(low: float, high: float, n: int, digits: int = 3) -> NDArray[np.float64]:
+    """Return n values from low to high, rounded to so many digits of the way between.
+
+    If there is no way between but for rounding, they are the value itself.
+    """
+    way = high - low
+    if way <= SAME * max(abs(low), abs(high)):
+        return np.full(n, low)
+    return np.linspace(low, high, n).round(digits - 1 - int(np.floor(np.log10(way))))
 
 
 def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from ._lived import Lived, draw_windows, read_lived
 from ._probes import (
     Grid,
     check_names,
+    evenly,
     lived_outcomes,
     make_grid,
     make_probes,
@@ -26,7 +27,7 @@ from ._probes import (
 )
 
 N_STIMULUS_WEIGHTS, N_BIASES = 5, 3
-REACH = 0.5  # of a weight that is held at one value
+REACH = 0.5  # of a weight that is held at one value, by what it changes of the logit
 OUTCOME = ["choice", "reward", "correct"]
 
 
@@ -79,7 +80,8 @@ def update_table(
         ``n_trials`` and ``n_subjects``: the trials and animals in X with this choice and outcome
         whose stimulus and weights, as the fit has them, are nearest to this point and within
         half a step of the grid. A stimulus held at one value is not asked; a weight held at one
-        value is near within .5. Where ``n_trials`` is 0, the rule is extrapolated.
+        value is near if it changes no choice's logit by more than .5, whatever the units. Where
+        ``n_trials`` is 0, the rule is extrapolated.
 
     Examples
     --------
@@ -124,23 +126,24 @@ def weight_grid(names: list[str], visits: list[Visited], weights: Grid | None) -
     given = dict(weights or {})
     check_names("weights", given, names)
     visited = np.concatenate([visit.rows()[0].numpy() for visit in visits])
-    low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0).round(2)  # (K,)
+    low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0)  # (K,)
     axes: dict[str, Any] = dict(zip(names, middle, strict=True))
     for k, n_values in ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)):
-        axes[names[k]] = np.linspace(low[k], high[k], n_values).round(2)
+        axes[names[k]] = evenly(low[k], high[k], n_values)
     return make_grid(axes | given)
 
 
 def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) -> pd.DataFrame:
     """Return the numbers of trials and animals that came near the rows of the table."""
     weights = [f"weight_{name}" for name in fit.weight_names]
+    reach = dict(zip(weights, (REACH / visited.largest).tolist(), strict=True))
     states = lived.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
     for name in states:
         axis = np.unique(table[name])
         if name in lived.stimulus_names and len(axis) == 1:
             states[name] = axis[0]
         else:
-            states[name] = _nearest(axis, states[name].to_numpy())
+            states[name] = _nearest(axis, states[name].to_numpy(), reach.get(str(name), 0.0))
     cell = [*states, *OUTCOME]
     states[OUTCOME] = np.column_stack([lived.choice, lived.reward, lived.correct])
     states = states.assign(subject=lived.subject, correct=lived.correct).dropna()
@@ -148,9 +151,14 @@ def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) 
     return by_cell.agg(n_trials="size", n_subjects="nunique").reset_index()
 
 
-def _nearest(axis: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the axis value nearest to each value, NaN where it is over half a step away."""
-    half = np.diff(axis) / 2 if len(axis) > 1 else np.array([REACH])
+def _nearest(
+    axis: NDArray[np.float64], values: NDArray[np.float64], reach: float
+) -> NDArray[np.float64]:
+    """Return the axis value nearest to each value, NaN where it is over half a step away.
+
+    Of an axis of one value, over ``reach`` away.
+    """
+    half = np.diff(axis) / 2 if len(axis) > 1 else np.array([reach])
     edges = np.r_[axis[0] - half[0], (axis[1:] + axis[:-1]) / 2, axis[-1] + half[-1]]
     place = np.searchsorted(edges, values, side="right") - 1
     inside = (values >= edges[0]) & (values <= edges[-1])

@@ -9,13 +9,25 @@ import numpy as np
 import pandas as pd
 
 from ..model_selection import choose_reference, compare_rules, relative_to
-from ._style import BLACK, BLUE, GREY, panels
+from ._fit import height_of, in_lines
+from ._style import BLACK, BLUE, GREY, key, panels
+
+XLABEL = 40  # characters in a line
+BAR: dict[str, Any] = {"height": 0.6, "color": BLUE, "alpha": 0.35}
+DOT: dict[str, Any] = {
+    "marker": "o",
+    "linestyle": "",
+    "color": BLACK,
+    "markersize": 2,
+    "alpha": 0.6,
+}
+WHISKER: dict[str, Any] = {"color": BLUE, "marker": "|", "markersize": 5, "alpha": 0.6}
 
 
 class ComparisonDisplay:
-    """Held-out log-likelihood of rules relative to a reference, a point an animal.
+    """Held-out log-likelihood of rules relative to a reference, a dot an animal.
 
-    Bars are means over animals, whiskers their standard error.
+    Bars are means over animals, whiskers their standard errors.
 
     Parameters
     ----------
@@ -65,19 +77,21 @@ class ComparisonDisplay:
         ordered = self.differences[self.differences.mean().sort_values().index]
         rows = np.arange(ordered.shape[1])
         mean, error = ordered.mean(skipna=False), ordered.sem(skipna=False)
-        with panels(ax, height=0.3 * len(rows)) as axes:
+        names = [in_lines(rule) for rule in ordered]
+        with panels(ax, height=height_of(names, 0.3), keep=1.0) as axes:
             panel = axes[0, 0]
-            style = {"height": 0.6, "color": BLUE, "alpha": 0.35, "ecolor": BLUE, "capsize": 2}
-            panel.barh(rows, mean, xerr=error, **style)
+            panel.barh(rows, mean, xerr=error, ecolor=BLUE, capsize=2, **BAR)
             for row, rule in zip(rows, ordered, strict=True):
                 if rule == self.reference:
                     continue  # by definition, all its points lie at 0
                 values = ordered[rule].to_numpy()
                 spread = np.linspace(-0.2, 0.2, len(values)) if len(values) > 1 else 0.0
-                panel.plot(values, row + spread, "o", color=BLACK, markersize=2, alpha=0.6)
+                panel.plot(values, row + spread, **DOT)
             panel.axvline(0.0, color=GREY, linewidth=0.6)
-            panel.set_yticks(rows, list(ordered))
+            panel.set_yticks(rows, names)
             panel.locator_params("x", nbins=6)
-            panel.set_xlabel(f"held-out log-likelihood − {self.reference} (nats / trial)")
+            label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
+            panel.set_xlabel(in_lines(label, XLABEL))
+            key(axes, ("an animal", DOT), ("mean ± standard error", WHISKER), above=True)
         self.ax_, self.figure_ = panel, panel.figure
         return self

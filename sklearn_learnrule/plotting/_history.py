@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..inspection import band, history_table
-from ._style import BLUE, GREY, LINE_STYLES, RED, draw_line, key, label_outer, panels
+from ._style import (
+    BLACK,
+    BLUE,
+    GREY,
+    RED,
+    Entry,
+    draw_line,
+    key,
+    label_outer,
+    outcome_styles,
+    panels,
+)
 from ._tables import (
     check_outcomes,
+    names_after,
     panels_of,
+    split_models,
     stimulus_column,
     update_column,
     update_label,
 )
 
 # Of two widths, so that both are seen where they coincide.
-REWARDED = {"color": BLUE, "linewidth": 2.4}
-UNREWARDED = {"color": RED, "linewidth": 1.0}
+RUNS = {
+    "rewarded": {"color": BLUE, "linewidth": 2.4, "markersize": 6},
+    "unrewarded": {"color": RED, "linewidth": 1.0, "markersize": 3},
+}
+ANY_RUN = {"color": BLACK}
+NO_MEMORY = "this rule has no memory"
+SAME = 1e-9  # of the largest update: how far rounding may part updates that are the same
 
 
 class HistoryDisplay:
@@ -26,7 +46,8 @@ class HistoryDisplay:
 
     A panel for each length of the run, or for each number of trials that it is moved back in
     time. The probe's weights are those of the table, 0 by default. Lines are solid for probes
-    with a correct choice, dashed for errors. Of a rule without memory, the two lines coincide.
+    with a correct choice, dashed for errors; of fewer than six stimuli, there are points, filled
+    and open. A rule without memory is said to have none, in one panel with its update.
 
     Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
     dict are models of their own, with a row of panels each.
@@ -87,19 +108,47 @@ class HistoryDisplay:
         cells, shape = panels_of(
             self.table, ["trials_back", "length"], _trials_back if moved else _run
         )
-        with panels(ax, *shape, sharex=True, sharey=True) as axes:
-            for panel, (title, table) in zip(axes.flat, cells, strict=True):
-                panel.set_title(title)
-                panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-                lines: Any = table.groupby(["run", "correct", "choice"])
-                for (run, correct, _), line in lines:
-                    style: Any = REWARDED if run == "rewarded" else UNREWARDED
-                    dashes = LINE_STYLES[correct]
-                    draw_line(panel, band(line, update, by=x), x, linestyle=dashes, **style)
+        models = split_models(self.table)
+        remembers = {model: _remembers(table) for model, table in models.items()}
+        by_model = dict(zip(models, np.reshape(range(len(cells)), shape), strict=True))
+        n_columns = shape[1] if any(remembers.values()) else 1
+        styles = outcome_styles(self.table[x])
+        with panels(ax, len(models), n_columns, sharex=True, sharey=True) as axes:
+            for row, (model, places) in zip(axes, by_model.items(), strict=True):
+                here = [cells[place] for place in places]
+                if not remembers[model]:
+                    here = [(f"{model}\n{NO_MEMORY}".strip(), here[0][1].assign(run=""))]
+                for panel, (title, table) in zip(row, here, strict=False):
+                    panel.set_title(title)
+                    _draw(panel, table, x, update, styles)
+                for spare in row[len(here) :]:
+                    spare.set_axis_off()
             label_outer(axes, x, update_label(update))
-            key(axes, ("rewarded", REWARDED), ("unrewarded", UNREWARDED), title="after a run")
+            key(axes, *_entries(remembers.values()), title="after a run")
         self.axes_, self.figure_ = axes, axes[0, 0].figure
         return self
+
+
+def _remembers(table: pd.DataFrame) -> bool:
+    """Return whether the update of some fit depends on what was before."""
+    updates = [f"update_{name}" for name in names_after("update_", table)]
+    cell = [name for name in table if name not in ("trials_back", "length", "run", *updates)]
+    each = table.groupby(cell)[updates]
+    return bool((each.max() - each.min() > SAME * table[updates].abs().max()).any(axis=None))
+
+
+def _draw(panel: Any, table: pd.DataFrame, x: str, update: str, styles: dict[bool, Any]) -> None:
+    panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+    lines: Any = table.groupby(["run", "correct", "choice"])
+    for (run, correct, _), line in lines:
+        style = {**styles[correct], **RUNS.get(run, ANY_RUN)}
+        draw_line(panel, band(line, update, by=x), x, **style)
+
+
+def _entries(remember: Collection[bool]) -> list[Entry]:
+    """Return what the key tells, of models that remember and of others."""
+    entries: list[Entry] = list(RUNS.items()) if any(remember) else []
+    return entries if all(remember) else [*entries, ("any", ANY_RUN)]
 
 
 def _run(back: int, length: int) -> str:

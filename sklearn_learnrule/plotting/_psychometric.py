@@ -15,6 +15,7 @@ from ..inspection._fits import read_fits
 from ._style import BLACK, COLORS, GREY, draw_line, grid, key, label_outer
 from ._tables import split_models
 
+DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
 MEASURES = ("fit", "subject", "n_trials", "animal", "model")
 
 
@@ -22,8 +23,9 @@ class PsychometricDisplay:
     """How often the second class is chosen at each stimulus: animals' points, model's line.
 
     Points are the shares of the animals' choices, all their trials alike, with their 95%
-    binomial interval (Wilson's); lines the mean predicted probability on the same trials. A
-    stimulus that only some animals met is of these alone.
+    binomial interval (Wilson's); lines, or dashes where there are but two stimuli, the mean
+    predicted probability on the same trials. A stimulus that only some animals met is of these
+    alone.
 
     Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
     dict are models of their own. Of the folds of a cross-validation, each animal has the
@@ -97,18 +99,22 @@ class PsychometricDisplay:
         *parts, x = [name for name in map(str, self.table) if name not in MEASURES]
         panel_by = ["subject"] if by_subject else parts
         curves = _choose(self.table, panel_by, max_panels)
-        models = dict(zip(split_models(self.table), cycle(COLORS), strict=False))
+        between = self.table[x].nunique() > 2
+        models: dict[str, dict[str, Any]] = {
+            model: {"color": color, **({} if between else DASHES)}
+            for model, color in zip(split_models(self.table), cycle(COLORS), strict=False)
+        }
         with grid(ax, len(curves), sharex=True, sharey=True) as axes:
             for panel, (title, curve) in zip(axes.flat, curves, strict=False):
                 panel.set_title(title)
                 panel.axhline(0.5, color=GREY, linewidth=0.6, zorder=0)
                 _draw_animals(panel, curve, x)
                 for model, fits in split_models(curve).items():
-                    draw_line(panel, _model_bands(fits, x), x, color=models[model])
+                    draw_line(panel, _model_bands(fits, x), x, **models[model])
                 panel.set_ylim(-0.03, 1.03)
-            label_outer(axes, x, f"P({self.choice})", len(curves))
+            label_outer(axes, x, f"P({self.choice})")
             points = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
-            lines = ((model or "model", {"color": color}) for model, color in models.items())
+            lines = ((model or "model", style) for model, style in models.items())
             key(axes, ("animals", points), *lines)
         self.axes_ = axes.flatten()[: len(curves)]
         self.figure_ = self.axes_[0].figure

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..recovery import RecoveryStudy
+from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, RED, key, panels
 
 DOT = {"marker": "o", "linestyle": "", "markersize": 3}
@@ -58,8 +59,9 @@ class RecoveryDisplay:
 
     def plot(self, ax: Any = None) -> RecoveryDisplay:
         """Draw on two axes, or on a new figure."""
-        size = (5.0, 1.0 + 0.35 * len(self.confusion))
-        with panels(ax, 1, 2, sharey=True, figsize=size) as axes:
+        height = height_of(list(map(in_lines, self.confusion.index)), 0.35)
+        size: Any = {"figsize": (5.0, 1.0 + height), "height": height, "keep": 1.0}
+        with panels(ax, 1, 2, sharey=True, **size) as axes:
             matrix, errors = axes[0]
             self._draw_matrix(matrix)
             self._draw_errors(errors)
@@ -78,8 +80,8 @@ class RecoveryDisplay:
             ax.text(column, row, text, color="white" if share > 0.5 else BLACK, **style)
         ticks = np.arange(len(self.confusion))
         names = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
-        ax.set_xticks(ticks, list(self.confusion.columns), **names)
-        ax.set_yticks(ticks, list(self.confusion.index))
+        ax.set_xticks(ticks, list(map(in_lines, self.confusion.columns)), **names)
+        ax.set_yticks(ticks, list(map(in_lines, self.confusion.index)))
         ax.set_xlabel("selected rule")
         ax.set_ylabel("true rule")
 

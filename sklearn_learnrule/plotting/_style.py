@@ -10,12 +10,22 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._fit import fit_labels, in_lines
+
 # Okabe and Ito's colours, told apart by the colour-blind; their yellow is too light for lines.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, RED, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 COLORS = (BLUE, RED, GREEN, PURPLE, ORANGE, SKY)  # of weights and models, in this order
 GREY = "#999999"
-LINE_STYLES = {True: "-", False: "--"}  # after correct choices, after errors
+LINES: dict[bool, dict[str, Any]] = {  # after correct choices, after errors
+    True: {"linestyle": "-"},
+    False: {"linestyle": "--"},
+}
+POINTS: dict[bool, dict[str, Any]] = {
+    True: {"linestyle": "", "marker": "o", "markersize": 3.5},
+    False: {"linestyle": "", "marker": "o", "markersize": 3.5, "markerfacecolor": "none"},
+}
+COARSE = 6  # of fewer stimuli, none lies between others: they are points, and no line joins them
 FAINT = 0.3  # opacity where there is no data
 BAND = 0.2  # opacity of a band
 
@@ -44,15 +54,25 @@ SESSION_STARTS: Entry = ("session starts", {"color": GREY, "marker": "|", "lines
 
 @contextmanager
 def panels(
-    ax: Any, n_rows: int = 1, n_columns: int = 1, *, height: float = 1.6, **options: Any
+    ax: Any,
+    n_rows: int = 1,
+    n_columns: int = 1,
+    *,
+    height: float = 1.6,
+    keep: float = 0.5,
+    **options: Any,
 ) -> Iterator[NDArray[Any]]:
     """Yield axes (n_rows, n_columns): of a new figure in our style, or those given, in theirs.
+
+    Once they are drawn on, a new figure gives its labels the room that they need.
 
     Parameters
     ----------
     ax : None, matplotlib axes or array of as many as there are panels
     height : float
         Of a panel of a new figure, in inches.
+    keep : float
+        The share of it that is left to the panel at least, however long the labels.
     **options : of ``plt.subplots``
     """
     import matplotlib as mpl
@@ -77,6 +97,8 @@ def panels(
         for panel in axes.flat:
             panel.spines[["top", "right"]].set_visible(False)
         yield axes
+        if ax is None:
+            fit_labels(axes, keep * height)
 
 
 @contextmanager
@@ -87,29 +109,30 @@ def grid(ax: Any, n_panels: int, **options: Any) -> Iterator[NDArray[Any]]:
     with panels(ax, n_rows, n_columns, **options) as axes:
         for spare in axes.flat[n_panels:]:
             spare.remove()
-        for lowest in axes.flat[:n_panels][-n_columns:]:
-            lowest.tick_params("x", labelbottom=True)
         yield axes
 
 
-def label_outer(axes: NDArray[Any], x: str, y: str, n_panels: int | None = None) -> None:
+def label_outer(axes: NDArray[Any], x: str, y: str) -> None:
     """Label the x axis of each column's lowest panel and the y axis of each row's first."""
-    for panel in axes.flat[:n_panels][-axes.shape[1] :]:
-        panel.set_xlabel(x)
+    for column in axes.T:
+        *_, lowest = (panel for panel in column if panel.figure and panel.axison)
+        lowest.set_xlabel(x)
+        lowest.tick_params("x", labelbottom=True)
     for panel in axes[:, 0]:
         panel.set_ylabel(y)
 
 
-def key(axes: NDArray[Any], *entries: Entry, title: str = "") -> None:
-    """Put a legend right of the panels, or within the last where no layout makes room for it."""
+def key(axes: NDArray[Any], *entries: Entry, title: str = "", above: bool = False) -> None:
+    """Put a legend right of the panels, or above; within the last where no layout makes room."""
     from matplotlib.lines import Line2D
 
     place: dict[str, Any] = {"loc": "best"}
     if axes[0, -1].figure.get_layout_engine() is not None:
-        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0}
-    handles = [Line2D([], [], label=label, **line) for label, line in entries]
+        corner = {"loc": "lower left", "bbox_to_anchor": (0, 1.02)} if above else {}
+        place = {"loc": "upper left", "bbox_to_anchor": (1.02, 1), "borderaxespad": 0, **corner}
+    handles = [Line2D([], [], label=in_lines(label), **line) for label, line in entries]
     style = {"alignment": "left", "frameon": False, "handlelength": 1.8}
-    axes[0, -1].legend(handles=handles, title=title, **style, **place)
+    axes[0, -1].legend(handles=handles, title=in_lines(title), **style, **place)
 
 
 def draw_line(
@@ -121,14 +144,27 @@ def draw_line(
     opacity: float = BAND,
     **line: Any,
 ) -> None:
-    """Draw the means of :func:`~.inspection.band` and their band, faint where not ``strong``."""
-    if (bands["n"] > 1).any():
+    """Draw the means of :func:`~.inspection.band` and their band, faint where not ``strong``.
+
+    Points without a line between them have bars for bands.
+    """
+    points = line.get("linestyle") == ""
+    if (bands["n"] > 1).any() and points:
+        bar = {"color": line["color"], "alpha": 0.5, "linewidth": 0.8}
+        ax.vlines(bands[x], bands["lower"], bands["upper"], **bar)
+    elif (bands["n"] > 1).any():
         fill = {"color": line["color"], "alpha": opacity, "linewidth": 0}
         ax.fill_between(bands[x], bands["lower"], bands["upper"], **fill)
     strong = np.broadcast_to(strong, len(bands))
     if not strong.all():
-        ax.plot(bands[x], bands["mean"], **{**line, "alpha": FAINT, "marker": ""})
+        marker = line["marker"] if points else ""
+        ax.plot(bands[x], bands["mean"], **{**line, "alpha": FAINT, "marker": marker})
     ax.plot(bands[x], bands["mean"].where(strong), **line)
+
+
+def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
+    """Return how updates after correct choices, and after errors, are drawn at these stimuli."""
+    return LINES if stimuli.nunique() >= COARSE else POINTS
 
 
 def mark_sessions(ax: Any, table: pd.DataFrame) -> None:
@@ -143,8 +179,3 @@ def ordered_colors(n: int) -> list[Any]:
     import matplotlib as mpl
 
     return list(mpl.colormaps["viridis"](np.linspace(0, 0.88, n)))
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Write a number with a true minus sign."""
-    return f"{value + 0.0:.{digits}g}".replace("-", "−")  # -0.0 + 0.0 = 0.0

@@ -116,7 +116,7 @@ class WeightTrajectoryDisplay:
             for panel, subject in zip(axes.flat, chosen, strict=False):
                 panel.set_title(subject)
                 self._draw(panel, subject, lines)
-            label_outer(axes, "trial", label, len(chosen))
+            label_outer(axes, "trial", label)
             key(axes, *entries, title=note)
         self.axes_ = axes.flatten()[: len(chosen)]
         self.figure_ = self.axes_[0].figure

@@ -9,18 +9,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._design import HISTORY, IDENTITY
+from .._texts import number, numbers
 from ..inspection import band, update_table, weight_trajectories
 from ..inspection._fits import read_fits
+from ..inspection._probes import evenly
 from ._style import (
     BLACK,
+    COARSE,
     FAINT,
     GREY,
-    LINE_STYLES,
     draw_line,
     key,
     label_outer,
-    number,
     ordered_colors,
+    outcome_styles,
     panels,
 )
 from ._tables import (
@@ -43,8 +45,9 @@ class UpdateDisplay:
     """The weight update by stimulus, weights and outcome: the learning rule in one picture.
 
     "slices": a line for each value of the weight that varies first, solid after a correct choice,
-    dashed after an error; a panel for each value of the others, as the bias. "heatmap": the
-    update after a correct choice by stimulus and weight.
+    dashed after an error; of fewer than six stimuli, points, filled and open; a panel for each
+    value of the others, as the bias. "heatmap": the update after a correct choice by stimulus and
+    weight.
 
     Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
     extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
@@ -88,8 +91,9 @@ class UpdateDisplay:
         Parameters
         ----------
         estimators, X, **options : see :func:`~sklearn_learnrule.inspection.update_table`
-            By default, slices have 21 stimuli beside those in X, so that lines are smooth, and of
-            refits three values of the first weight, whose bands can be told apart; heatmaps 21.
+            By default, slices have 21 stimuli beside those in X, so that lines are smooth (none if
+            X has fewer than six), and of refits three values of the first weight, whose bands can
+            be told apart; heatmaps 21.
         weight, kind, ax : see :meth:`plot`
         """
         n_weights = N_HEATMAP_WEIGHTS if kind == "heatmap" else _n_slices(estimators)
@@ -119,10 +123,11 @@ class UpdateDisplay:
         check_outcomes(self.table)
         x, update = stimulus_column(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)
+        settings = {name: _settings(self.table[name]) for name in others}
         cells, shape = panels_of(
             self.table,
             others,
-            lambda *values: ", ".join(map(_setting, others, values)),
+            lambda *values: ", ".join(settings[n][v] for n, v in zip(others, values, strict=True)),
         )
         draw = _draw_slices if kind == "slices" else _draw_heatmaps
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
@@ -143,7 +148,7 @@ def _spread_weights(estimators: Any, X: pd.DataFrame, n: int) -> dict[str, Any]:
     """Return evenly spaced values of the first weight, over the range that it visited."""
     visited = weight_trajectories(estimators, X).filter(like="weight_").iloc[:, 0]
     low, high = visited.quantile([0.05, 0.95])
-    return {str(visited.name).removeprefix("weight_"): np.linspace(low, high, n).round(3)}
+    return {str(visited.name).removeprefix("weight_"): evenly(low, high, n, digits=4)}
 
 
 def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFrame:
@@ -153,10 +158,12 @@ def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFram
     be either choice, the stimulus is left out.
     """
     x = next(name for name in map(str, X) if name not in (*HISTORY, *IDENTITY))
-    seen = X[x].unique()
-    if len(seen) > N_STIMULI or options.get("all_outcomes"):
+    seen = np.unique(X[x])
+    if not COARSE <= len(seen) <= N_STIMULI or options.get("all_outcomes"):
         return update_table(estimators, X, **options)
-    options["stimuli"] = np.union1d(seen, np.linspace(seen.min(), seen.max(), N_STIMULI))
+    others, step = np.linspace(seen[0], seen[-1], N_STIMULI, retstep=True)
+    between = np.abs(others[:, None] - seen).min(1) > step / 1000  # not seen but for rounding
+    options["stimuli"] = np.union1d(seen, others[between])
     table = update_table(estimators, X, **options)
     n_answers = table[table["correct"]].groupby(x)["choice"].nunique()
     return table[table[x].isin(list(seen)) | (table[x].map(n_answers) == 1)]
@@ -167,8 +174,10 @@ def _varying_weights(table: pd.DataFrame) -> list[str]:
     return [name for name in columns if table[name].nunique() > 1] or columns[:1]
 
 
-def _setting(column: str, value: float) -> str:
-    return f"{column.removeprefix('weight_')} = {number(value)}"
+def _settings(column: pd.Series) -> dict[float, str]:
+    """Return what a panel of each value of a weight is called."""
+    values, name = column.unique().tolist(), str(column.name).removeprefix("weight_")
+    return {v: f"{name} = {text}" for v, text in zip(values, numbers(values), strict=True)}
 
 
 def _draw_slices(
@@ -176,19 +185,20 @@ def _draw_slices(
 ) -> None:
     values = sorted(tables[0][weight].unique())
     colors = dict(zip(values, ordered_colors(len(values)), strict=True))
+    styles = outcome_styles(pd.concat(tables)[x])
     for panel, table in zip(axes.flat, tables, strict=True):
         panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
         lines: Any = table.groupby([weight, "correct", "choice"])
         for (value, correct, _), line in lines:
-            style = {"color": colors[value], "linestyle": LINE_STYLES[correct]}
-            _draw_slice(panel, line, x, update, **style)
+            _draw_slice(panel, line, x, update, color=colors[value], **styles[correct])
     label_outer(axes, x, update_label(update))
+    lines = [{"color": colors[value]} for value in reversed(values)]
     key(
         axes,
-        *((number(value), {"color": colors[value]}) for value in reversed(values)),
-        ("after correct", {"color": BLACK, "linestyle": LINE_STYLES[True]}),
-        ("after error", {"color": BLACK, "linestyle": LINE_STYLES[False]}),
-        ("no animal there", {"color": BLACK, "alpha": FAINT}),
+        *zip(reversed(numbers(values)), lines, strict=True),
+        ("after correct", {"color": BLACK, **styles[True]}),
+        ("after error", {"color": BLACK, **styles[False]}),
+        ("no animal there", {"color": BLACK, "alpha": FAINT, **styles[True]}),
         title=weight_label(weight.removeprefix("weight_")),
     )
 
@@ -199,8 +209,9 @@ def _draw_slice(panel: Any, table: pd.DataFrame, x: str, update: str, **style: A
     visited = _visited(table, [x]).to_numpy()
     between = np.maximum.accumulate(visited) & np.maximum.accumulate(visited[::-1])[::-1]
     draw_line(panel, bands, x, strong=between, opacity=SLICE_BAND, **style)
-    met = bands[visited]
-    panel.plot(met[x], met["mean"], "o", markersize=2, color=style["color"])
+    if style["linestyle"]:
+        met = bands[visited]
+        panel.plot(met[x], met["mean"], "o", markersize=2, color=style["color"])
 
 
 def _visited(table: pd.DataFrame, by: list[str]) -> pd.Series:

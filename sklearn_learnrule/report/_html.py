@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable
-from html import escape
+from html import escape as escape_tags
 
 import pandas as pd
 
+from .._texts import visible
 from ._models import Model
 from ._parts import Headline, Note, Part, Picture, Section, Shown, Table
 
@@ -78,6 +79,10 @@ def render(
         contents="\n".join(f'<a href="#s{i}">{escape(s.title)}</a>' for i, s in numbered),
         sections="\n".join(_section(i, section) for i, section in numbered),
     )
+
+
+def escape(text: str) -> str:
+    return escape_tags(visible(text))
 
 
 def _headlines(sections: list[Section]) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from .._texts import number
 from ._models import Model, tell, together
 
 DPI = 150
@@ -167,10 +168,12 @@ def picture(figure: Any, alt: str, table: pd.DataFrame | None = None, kind: str 
     return Picture(png.getvalue(), figure.get_figwidth(), alt, table, kind)
 
 
-def written(value: Any, spec: str = ".3g") -> str:
+def written(value: Any, spec: str = "") -> str:
     """Write a value for a reader: with few digits and a true minus, nothing where missing."""
     if isinstance(value, float | np.floating):
-        return "" if np.isnan(value) else f"{value + 0.0:{spec}}".replace("-", "−")
+        if np.isnan(value):
+            return ""
+        return f"{value + 0.0:{spec}}".replace("-", "−") if spec else number(float(value))
     return f"{value:,}" if isinstance(value, int | np.integer) else str(value)
 
 
@@ -178,7 +181,7 @@ def as_written(table: pd.DataFrame, specs: Mapping[str, str] | None = None) -> p
     """Write a table for a reader, some columns by formats of their own."""
     specs = specs or {}
     columns = {
-        str(name): [written(value, specs.get(str(name), ".3g")) for value in table[name]]
+        str(name): [written(value, specs.get(str(name), "")) for value in table[name]]
         for name in table
     }
     return pd.DataFrame(columns).rename(columns=lambda name: name.replace("_", " "))

@@ -10,7 +10,14 @@ import pandas as pd
 import torch
 
 from .._sequences import subjects_of
-from ..inspection import asymmetry_table, band, nearest_rules, session_table, variance_explained
+from ..inspection import (
+    asymmetry_table,
+    band,
+    column_importance,
+    nearest_rules,
+    session_table,
+    variance_explained,
+)
 from ..inspection._fits import Fit, RuleFit, _final_step
 from ..plotting import (
     DecompositionDisplay,
@@ -129,6 +136,14 @@ def _psychometrics(model: Model, question: Question) -> Iterator[Part]:
     yield picture(display.figure_, alt, display.table)
 
 
+def _importance(model: Model, question: Question) -> Iterator[Part]:
+    X, y, seed = question.X, question.y, question.random_state
+    table = column_importance(model.fits, X, y, random_state=seed)
+    shown = band(table, "importance", by="column", over="subject", interval="t")
+    shown = shown.rename(columns={"mean": "importance", "n": "animals"})
+    yield Table(as_written(shown, dict.fromkeys(("importance", "lower", "upper"), ".4f")), table)
+
+
 def _learning_curves(model: Model, question: Question) -> Iterator[Part]:
     if question.one_session:
         yield Note(f"There is no curve by session to draw: {question.one_session}.")
@@ -214,7 +229,8 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "update",
             "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
             "an error; their colour is the weight before. Dots are stimuli that animals met; lines "
-            "are faint where no animal has been.",
+            "are faint where no animal has been. Of fewer than six stimuli, there are dots alone, "
+            "filled after a correct choice, open after an error.",
             _slices,
             "learning",
         ),
@@ -283,7 +299,16 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "on the same trials, one step ahead.",
             _psychometrics,
             together=True,
-        )
+        ),
+        Exhibit(
+            "importance",
+            "How much worse choices are predicted, in nats per trial, if a column's value on the "
+            "trial is exchanged for that of another while the weights stay as they were: means "
+            "over animals with 95% confidence intervals.",
+            _importance,
+            "rule",
+            joined=True,
+        ),
     ],
     "Learning curves": [
         Exhibit(

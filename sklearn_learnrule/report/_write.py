@@ -17,6 +17,7 @@ from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
 from .._design import two_labels
+from .._files import replacing, write_csv
 from .._sequences import Sequences, has_identity, read_sequences, subjects_of
 from ..inspection._curves import _session_numbers
 from . import _comparison
@@ -213,19 +214,21 @@ def _warned(told: dict[tuple[type[Warning], str], None]) -> Section:
 
 def _save(path: Path, page: str, sections: list[Section]) -> None:
     """Write the page and, into a folder, every picture and table in the order of the page."""
-    if path.suffix == SUFFIX and not path.is_dir():
-        path.write_text(page, encoding="utf-8")
+    alone = path.suffix == SUFFIX and not path.is_dir()
+    with replacing(path if alone else path / f"report{SUFFIX}") as file:
+        file.write_text(page, encoding="utf-8")
+    if alone:
         return
-    (path / f"report{SUFFIX}").write_text(page, encoding="utf-8")
     for number, section in enumerate(sections, 1):
         for shown in section.exhibits:
             for model, part in shown.parts:
                 names = [f"{number:02d}", shown.name, getattr(part, "kind", "")]
                 name = "-".join(filter(None, [*names, model.slug if model else ""]))
                 if isinstance(part, Picture):
-                    (path / f"{name}.png").write_bytes(part.png)
+                    with replacing(path / f"{name}.png") as file:
+                        file.write_bytes(part.png)
                 if isinstance(part, Picture | Table) and part.table is not None:
-                    part.table.to_csv(path / f"{name}.csv", index=False)
+                    write_csv(part.table, path / f"{name}.csv")
 
 
 def _tell(path: Path, told: dict[tuple[type[Warning], str], None], failures: list[str]) -> None:

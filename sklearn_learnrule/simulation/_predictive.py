@@ -97,7 +97,8 @@ def predictive_check(
     rng = check_random_state(random_state)
     n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
     simulated = []
-    with tqdm(total=n_simulations, desc="simulate", unit="cohort", disable=not verbose) as bar:
+    bar_options: Any = {"unit": "cohort", "leave": None, "disable": not verbose}
+    with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
         for done in range(0, n_simulations, n_at_once):
             n_cohorts = min(n_at_once, n_simulations - done)
             simulation = twin.run(replay.for_twins(n_cohorts, rng), rng)

@@ -1,0 +1,52 @@
+"""Texts and numbers as a reader sees them, on pages and in pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+HIDDEN = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f"  # control characters but for the new line
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"  # these turn what follows around
+    r"\ud800-\udfff]"  # halves of a character
+)
+LARGE = 1e6  # from here on, numbers have exponents
+
+
+def visible(text: str) -> str:
+    r"""Write control and bidi characters as Python does, so that a text is what it looks like.
+
+    Examples
+    --------
+    >>> print(visible("mouse\u202e1"))
+    mouse\u202e1
+    """
+    return HIDDEN.sub(lambda hidden: hidden[0].encode("unicode_escape").decode(), text)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with so many significant digits, all before the point, and a true minus.
+
+    Examples
+    --------
+    >>> number(-0.012345), number(1234.5), number(1e-7)
+    ('−0.0123', '1234', '1e−07')
+    """
+    if abs(value) < LARGE:
+        digits = max(digits, len(f"{abs(value):.0f}"))
+    return f"{value + 0.0:.{digits}g}".replace("-", "−")  # -0.0 + 0.0 = 0.0
+
+
+def numbers(values: Sequence[float], digits: int = 3) -> list[str]:
+    """Write numbers with as many digits as tell them apart.
+
+    Examples
+    --------
+    >>> numbers([0.5, 5.001, 5.002])
+    ['0.5', '5.001', '5.002']
+    """
+    for more in range(digits, 17):
+        texts = [number(value, more) for value in values]
+        if len(set(texts)) == len(set(values)):
+            break
+    return texts

@@ -1,0 +1,114 @@
+"""Labels that are never cut: in lines that have room, on a figure that has."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._texts import visible
+
+NAME = 26  # characters in a line of a name that stands beside the panels
+WHOLE = 10_000  # characters: the lines that there are
+LINE = 0.13  # inches, of a name of several
+ROOM = 1.0  # inches that a line of a label has at least
+TITLE = 1.04  # of its panel, with half of the gutters
+ATTEMPTS = 10  # a figure that grows lays its panels out anew
+GROWTH = 1.2  # of a figure in which labels leave no room for panels
+CLOSE = 0.01  # inches that do not matter
+
+
+def in_lines(text: Any, width: int = NAME) -> str:
+    """Break a name into lines of so many characters, and let it mean no more than it says.
+
+    Control and bidi characters are shown, and dollars open no formula.
+    """
+    lines = str(text).split("\n")
+    broken = [part for line in lines for part in wrap(visible(line), max(width, 1)) or [""]]
+    return "\n".join(broken).replace(r"\$", "$").replace("$", r"\$")
+
+
+def height_of(names: Sequence[str], row: float) -> float:
+    """Return the height of so many rows, a name beside each, in inches."""
+    n_lines = max(name.count("\n") + 1 for name in names)
+    return len(names) * max(row, LINE * n_lines)
+
+
+def fit_labels(axes: NDArray[Any], height: float) -> None:
+    """Break titles and labels to the size of their panels, then let the figure grow if need be.
+
+    Parameters
+    ----------
+    axes : array of matplotlib axes (rows, columns)
+        Of a figure of our own, all drawn.
+    height : float
+        That a panel should keep beside its labels, in inches.
+    """
+    figure, broken = axes[0, 0].figure, False
+    for label in (label for panel in figure.axes for label in _labels(panel)):
+        label.set_text(in_lines(label.get_text(), WHOLE))
+    for _ in range(ATTEMPTS):
+        size = figure.get_size_inches()
+        if not _lay_out(figure):
+            figure.set_size_inches(size * GROWTH)
+        elif not broken and sum(map(_break_labels, figure.axes)):
+            broken = True
+        elif (more := _overhang(figure, height) * axes.shape[::-1] + _cut(figure)).max() > CLOSE:
+            figure.set_size_inches(size + more)
+        else:
+            return
+
+
+def _labels(panel: Any) -> tuple[Any, Any, Any]:
+    return panel.title, panel.xaxis.label, panel.yaxis.label
+
+
+def _size(artist: Any) -> NDArray[np.float64]:
+    """Return width and height in inches."""
+    return np.array(artist.get_window_extent().size) / artist.figure.dpi
+
+
+def _lengths(panel: Any) -> NDArray[np.float64]:
+    """Return how much of the panel each label takes, its width or its height, in inches, (3, 2)."""
+    title, x, y = map(_size, _labels(panel))
+    return np.array([[title[0] / TITLE, 0.0], [x[0], 0.0], [0.0, y[1]]])
+
+
+def _break_labels(panel: Any) -> bool:
+    """Break those of a panel's labels that are longer than it is, and return whether any was."""
+    room = np.maximum(_size(panel), ROOM)
+    times = (_lengths(panel) / room).max(1)
+    before = [label.get_text() for label in _labels(panel)]
+    for label, text, factor in zip(_labels(panel), before, times, strict=True):
+        if factor > 1:
+            longest = max(map(len, text.split("\n")))
+            label.set_text(in_lines(text, int(longest / factor)))
+    return before != [label.get_text() for label in _labels(panel)]
+
+
+def _overhang(figure: Any, height: float) -> NDArray[np.float64]:
+    """Return by how much panels are too small at most, (width, height), inches."""
+    least = np.array([[0.0, height]])
+    lacking = [np.vstack([least, _lengths(panel)]) - _size(panel) for panel in figure.axes]
+    return np.vstack([np.zeros(2), *lacking]).max(0)
+
+
+def _cut(figure: Any) -> NDArray[np.float64]:
+    """Return how much of what is drawn lies beyond the figure, (width, height), inches."""
+    box = figure.get_tightbbox()
+    return np.maximum(0.0, -box.min) + np.maximum(0.0, box.max - figure.get_size_inches())
+
+
+def _lay_out(figure: Any) -> bool:
+    """Return whether there is room for panels beside labels and key."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "constrained_layout not applied", UserWarning)
+        try:
+            figure.get_layout_engine().execute(figure)
+        except UserWarning:
+            return False
+    return True
