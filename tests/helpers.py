@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 import sklearn_learnrule as lr
@@ -25,6 +26,11 @@ from sklearn_learnrule.rules import (
     Trial,
 )
 
+# Of test files that train for moments on purpose, or on data that can be told without error.
+BRIEFLY_TRAINED = pytest.mark.filterwarnings(
+    "ignore:.*(worse than|not fitted to the maximum|certain of choices)"
+    ":sklearn.exceptions.ConvergenceWarning"
+)
 OPTIONS = {"forgetting": True, "side_specific": True}
 RULE_MAKERS = {
     "constant": ConstantRule,

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import skops.io as sio
 import torch
+from helpers import BRIEFLY_TRAINED
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -21,6 +22,8 @@ from sklearn_learnrule.choice_rnn import ChoiceRNN
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import CHOICE_ENGINES, choice_logits
 from sklearn_learnrule.rules import Units
+
+pytestmark = BRIEFLY_TRAINED
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
 OTHER = {"left": "right", "right": "left"}

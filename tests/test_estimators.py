@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
@@ -24,6 +24,8 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import ENGINES
 from sklearn_learnrule.metrics import log_likelihood
 from sklearn_learnrule.rules import LearningRule, ReinforceRule
+
+pytestmark = BRIEFLY_TRAINED
 
 OTHER = {"left": "right", "right": "left"}
 FITTED: dict[str, lr.ReinforceRuleEstimator] = {}
@@ -330,7 +332,10 @@ def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
 
 def test_training_that_diverges_says_so(cohort):
     X, y, _ = cohort
-    with pytest.raises(FloatingPointError, match=r"Training diverged.*Lower lr"):
+    with (
+        pytest.warns(ConvergenceWarning, match="member 0 of the ensemble is fitted anew"),
+        pytest.raises(FloatingPointError, match=r"Training diverged.*Lower lr"),
+    ):
         lr.DNNRuleEstimator(lr=1e8, max_epochs=50, random_state=0).fit(X, y)
 
 

@@ -5,6 +5,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from helpers import BRIEFLY_TRAINED
 from inspection_rules import BASELINE, ONE_STEP, MoodRuleEstimator
 from scipy.special import expit
 
@@ -12,6 +13,8 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import asymmetry_table, bootstrap_fits
 from sklearn_learnrule.rules import ReinforceRule
+
+pytestmark = BRIEFLY_TRAINED
 
 KEYS = ["contrast", "group", "measure", "weight"]
 NAMES = ["stimulus", "bias"]

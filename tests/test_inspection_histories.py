@@ -5,12 +5,14 @@ from itertools import product
 
 import numpy as np
 import pytest
-from helpers import all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from inspection_rules import BASELINE, ONE_STEP, MemoRuleEstimator, MoodRule, MoodRuleEstimator
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table
+
+pytestmark = BRIEFLY_TRAINED
 
 START = [-2.0, 0.0]
 CONTRASTS = ((1.0, 0.25, 0.125, 0.0625, 0.03),)

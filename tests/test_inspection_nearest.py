@@ -4,7 +4,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from helpers import all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from inspection_rules import ONE_STEP, MoodRule, MoodRuleEstimator
 from scipy.special import expit
 
@@ -18,6 +18,8 @@ from sklearn_learnrule.rules import (
     QLearningRule,
     ReinforceRule,
 )
+
+pytestmark = BRIEFLY_TRAINED
 
 NAMES = ["stimulus", "bias"]
 

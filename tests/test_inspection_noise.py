@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from inspection_rules import BASELINE, ONE_STEP, MoodRuleEstimator
 from numpy.testing import assert_allclose, assert_array_equal
 from pandas.testing import assert_frame_equal
@@ -25,6 +26,8 @@ from sklearn_learnrule._smoothing import draw_path, smooth
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import variance_explained, weight_decomposition
 from sklearn_learnrule.rules import LearningRule
+
+pytestmark = BRIEFLY_TRAINED
 
 NAMES = ["stimulus", "bias"]
 NOISE = {"process_noise": 0.03, "session_noise": 0.1, "initial_std": 0.3}
@@ -243,11 +246,11 @@ def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_anima
     drawn = draw_path(filtered, torch.as_tensor(normals))  # (D, N, T, K)
     mean, covariance = smooth(filtered)
     std = covariance.diagonal(0, -2, -1).sqrt()
-    happened = sequences.features[..., -1] > 0
+    happened = sequences.padded.features[..., -1] > 0
     assert ((drawn.mean(0) - mean) / std)[happened].abs().max() < 6 / np.sqrt(200)
     assert_allclose((drawn.std(0) / std)[happened], 1, atol=0.3)
     noise = drawn[:, :, 1:] - (1 - 1 / 50) * drawn[:, :, :-1]
-    within = sequences.observed[:, :-1]
+    within = sequences.padded.observed[:, :-1]
     assert_allclose(noise[:, within].std((0, 1)), DRIFT["process_noise"], rtol=0.05)
     assert (mean.diff(dim=1)[within].std(0) < DRIFT["process_noise"] / 2).all()
 

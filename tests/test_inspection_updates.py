@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from inspection_rules import ONE_STEP, MemoRuleEstimator
 from pandas.testing import assert_frame_equal
 from scipy.special import expit
@@ -22,6 +22,8 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import update_table
 from sklearn_learnrule.rules import Trial
+
+pytestmark = BRIEFLY_TRAINED
 
 POINT = {"stimuli": [0.5], "weights": {"stimulus": [1.0], "bias": [0.0]}}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import RULE_MAKERS, make_trials, noisy
+from helpers import BRIEFLY_TRAINED, RULE_MAKERS, make_trials, noisy
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from test_engines import weights_and_gradients
@@ -17,6 +17,8 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.rules import Lapses, lapsing_logit, observe
 from sklearn_learnrule.rules.filtered import filtered_logit, pack
 from sklearn_learnrule.simulation import simulate_learning
+
+pytestmark = BRIEFLY_TRAINED
 
 RATES = (0.05, 0.15)
 NOISE = {"baseline": None, "process_noise": "learned"}

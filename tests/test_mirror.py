@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from sklearn.base import clone
@@ -14,6 +15,8 @@ from sklearn_learnrule import _mirror
 from sklearn_learnrule._dataset import SequenceDataset
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import asymmetry_table
+
+pytestmark = BRIEFLY_TRAINED
 
 QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "n_ensemble": 1, "random_state": 0}
 

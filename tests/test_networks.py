@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from skorch.callbacks import Callback
@@ -15,6 +16,8 @@ from skorch.callbacks import Callback
 import sklearn_learnrule as lr
 from sklearn_learnrule._training import pace
 from sklearn_learnrule.datasets import make_learning_cohort
+
+pytestmark = BRIEFLY_TRAINED
 
 QUICK = {"hidden_sizes": (8,), "max_epochs": 10, "mirror": False, "random_state": 0}
 

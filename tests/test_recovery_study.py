@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import BRIEFLY_TRAINED
 from pandas.testing import assert_frame_equal
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
@@ -14,6 +15,8 @@ from sklearn.pipeline import make_pipeline
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.recovery import RecoveryStudy, recovery_study
+
+pytestmark = BRIEFLY_TRAINED
 
 RULES = {
     "constant": lr.ConstantRuleEstimator(),

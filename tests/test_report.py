@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from pages import Page
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
@@ -23,6 +24,8 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.plotting import UpdateDisplay
 from sklearn_learnrule.report import _parts, _sections, _write, write_report
 from sklearn_learnrule.simulation import predictive_check
+
+pytestmark = BRIEFLY_TRAINED
 
 NAME = "<b>R & 'N'</b>"  # as a user may call a model
 TINY = {"memory_size": 3, "hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2, "mirror": False}

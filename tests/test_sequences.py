@@ -70,9 +70,10 @@ def test_padding_and_reading_back_is_the_identity(lengths, seed):
     X = X.iloc[interleaved(X, seed)]
     sequences = read_sequences(X)
     assert sequences.feature_names == ["low", "high", "bias"]
-    assert sequences.features.shape == (len(lengths), max(lengths), 3)
+    assert sequences.padded.features.shape == (len(lengths), max(lengths), 3)
     np.testing.assert_array_equal(
-        sequences.rows(sequences.features), np.column_stack([X[["low", "high"]], np.ones(len(X))])
+        sequences.rows(sequences.padded.features),
+        np.column_stack([X[["low", "high"]], np.ones(len(X))]),
     )
     numbers = np.random.RandomState(seed).standard_normal(len(X))
     padded = sequences.pad(numbers)
@@ -91,15 +92,15 @@ def test_a_trial_is_given_the_choice_reward_and_answer_that_followed_it(lengths,
         "reward": trials["reward"],
         "answer": trials["answer"] == 1,
     }.items():
-        expected = sequences.pad(np.asarray(happened, dtype=float)) * sequences.observed
-        np.testing.assert_array_equal(getattr(sequences, field), expected, err_msg=field)
+        expected = sequences.pad(np.asarray(happened, dtype=float)) * sequences.padded.observed
+        np.testing.assert_array_equal(getattr(sequences.padded, field), expected, err_msg=field)
 
 
 @quickly
 @ragged
 def test_all_but_the_last_trial_of_a_subject_is_observed(lengths, seed):
     sequences = read_sequences(lr.make_design(random_trials(lengths, seed), stimulus="low")[0])
-    for row, length in zip(sequences.observed, lengths, strict=True):
+    for row, length in zip(sequences.padded.observed, lengths, strict=True):
         assert row.tolist() == [True] * (length - 1) + [False] * (max(lengths) - length + 1)
 
 
@@ -116,7 +117,7 @@ def test_session_start_marks_exactly_the_trial_before_a_change_of_session(length
         changes = np.append(session.to_numpy()[1:] != session.to_numpy()[:-1], False)
         padded = np.zeros(max(lengths))
         padded[: len(changes)] = changes
-        np.testing.assert_array_equal(sequences.session_start[number], padded)
+        np.testing.assert_array_equal(sequences.padded.session_start[number], padded)
 
 
 @pytest.mark.parametrize("left_out", [[], ["session"], ["trial"], ["session", "trial"]])
@@ -126,7 +127,7 @@ def test_identity_may_be_columns_instead_of_levels(cohort, fitted, left_out):
     columns = levels.reset_index()
     read, expected = read_sequences(columns), read_sequences(levels)
     for field in ("features", "choice", "reward", "answer", "session_start", "observed"):
-        np.testing.assert_array_equal(getattr(read, field), getattr(expected, field))
+        np.testing.assert_array_equal(getattr(read.fields, field), getattr(expected.fields, field))
     assert read.feature_names == expected.feature_names == ["stimulus", "bias"]
     assert read.subjects.tolist() == expected.subjects.tolist()
 
@@ -136,8 +137,8 @@ def test_identity_may_be_columns_instead_of_levels(cohort, fitted, left_out):
 
 def test_without_sessions_none_is_taken_to_start(cohort):
     X, _ = cohort
-    assert read_sequences(X).session_start.sum() > 3
-    assert not read_sequences(X.droplevel("session")).session_start.any()
+    assert read_sequences(X).fields.session_start.sum() > 3
+    assert not read_sequences(X.droplevel("session")).fields.session_start.any()
 
 
 def test_interleaved_subjects_get_the_same_predictions_row_for_row(cohort, fitted):
@@ -181,7 +182,7 @@ def test_a_reward_tells_the_answer_if_one_value_stands_for_an_error(rewards, kno
     if known:
         rewarded = np.repeat(rewards, 2) > 0
         is_right = np.tile([False, True], len(rewards))
-        assert sequences.answer[0].tolist() == [*(rewarded == is_right), 0]
+        assert sequences.padded.answer[0].tolist() == [*(rewarded == is_right), 0]
 
 
 def test_a_rule_that_reads_the_answer_refuses_rewards_that_do_not_tell_it():
@@ -202,7 +203,7 @@ def test_an_answer_that_is_named_is_believed_whatever_the_rewards():
     X, _ = design_with_rewards([1, 3])
     sequences = read_sequences(X.assign(previous_answer=[0.0, 1.0, 1.0, -1.0, 1.0]))
     assert sequences.answer_known
-    assert sequences.answer[0, :-1].tolist() == [1, 1, 0, 1]
+    assert sequences.padded.answer[0, :-1].tolist() == [1, 1, 0, 1]
 
 
 # ------------------------------------------------------------------- a plain array

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import skops.io as sio
 import torch
-from helpers import all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
@@ -35,6 +35,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+
+pytestmark = BRIEFLY_TRAINED
 
 SINGLE_PRECISION = (
     "networks are trained in float32, where a weight of 2 and a row given twice are the same "

@@ -223,7 +223,7 @@ def test_stimuli_may_be_held_in_any_way_in_the_table_and_in_x(trials, design, ho
     assert_frame_equal(X, design[0])
     stimulus = hold(trials["stimulus"]).set_axis(X.index)
     read = read_sequences(X.assign(stimulus=stimulus))
-    np.testing.assert_array_equal(read.features, read_sequences(X).features)
+    np.testing.assert_array_equal(read.fields.features, read_sequences(X).fields.features)
 
 
 @pytest.mark.parametrize("value", ["0.5", 1j, pd.Timestamp(0), [0.5]])
@@ -323,7 +323,7 @@ def test_no_subject_and_no_session_are_one(two_sites):
     X, _, groups = lr.make_design(two_sites, subject=None, session=None)
     assert X.index.tolist() == [("all", 1, trial) for trial in range(10)]
     assert groups.eq("all").all()
-    assert not read_sequences(X).session_start.any()
+    assert not read_sequences(X).fields.session_start.any()
     with pytest.raises(ValueError, match=r"subject should name a column, or several, got \[\]\."):
         lr.make_design(two_sites, subject=[])
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import CoinTask, all_estimators, estimator_name
+from helpers import BRIEFLY_TRAINED, CoinTask, all_estimators, estimator_name
 from pandas.testing import assert_frame_equal, assert_index_equal
 from scipy.stats import chi2
 from sklearn.base import clone
@@ -15,6 +15,8 @@ from sklearn.model_selection import GridSearchCV
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.simulation import simulate
+
+pytestmark = BRIEFLY_TRAINED
 
 STIMULI = ["stimulus", "tone"]
 EASY = partial(ContrastTask, curriculum=[(1.0, 0.5), (0.25, 0.125)], criterion=0.55)

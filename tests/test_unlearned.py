@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+
+pytestmark = BRIEFLY_TRAINED
 
 LATER = ["choice_back", "win_stay", "stimulus_back"]
 QUICK = {"max_epochs": 20, "lr": 0.01, "n_ensemble": 1, "hidden_sizes": (8,), "random_state": 0}
