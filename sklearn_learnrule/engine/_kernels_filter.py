@@ -3,9 +3,6 @@
 A path's row is the mean of K weights, then the lower triangle of their covariance P. The
 kernels hold P whole, (K, K). An adjoint of P is symmetric: that of a number of the triangle
 is the sum of its two places.
-
-numba's disk cache watches the file of a cached kernel only: after a change here, touch the
-files that import it.
 """
 
 from __future__ import annotations
