@@ -239,7 +239,7 @@ def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_anima
 ):
     X, y, _ = forgetful
     sequences, (filtered,) = decaying._look_back(X, y)
-    normals = np.random.RandomState(0).standard_normal((200, *filtered.mean.shape))
+    normals = np.random.RandomState(0).standard_normal((200, *filtered.offset.shape))
     drawn = draw_path(filtered, torch.as_tensor(normals))  # (D, N, T, K)
     mean, covariance = smooth(filtered)
     std = covariance.diagonal(0, -2, -1).sqrt()
