@@ -187,8 +187,10 @@ def moderation(variance: Tensor) -> Tensor:
 
 def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:
     """Return the logit of P(y = 1) for weights of this mean and covariance, (...,)."""
-    along = (unpack(packed) @ features[..., None])[..., 0]
-    return moderation((along * features).sum(-1)) * (mean * features).sum(-1)
+    rows, columns = _triangle(features.shape[-1])
+    often = torch.tensor([1 if i == j else 2 for i, j in zip(rows, columns, strict=True)])
+    pairs = often.to(features) * features[..., rows] * features[..., columns]
+    return moderation((packed * pairs).sum(-1)) * (mean * features).sum(-1)  # x'Px
 
 
 def pack(covariance: Tensor) -> Tensor:
