@@ -14,7 +14,7 @@ from numba import njit
 from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
 
 HALF_C = math.pi / 16  # half of pi / 8
-MAX_ADJOINT = 1e12
+MAX_ADJOINT = 1e12  # whose products with MAX_COVARIANCE are finite in single precision
 
 
 @njit

@@ -7,7 +7,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-SLOPE_STEP = 0.01  # of weights: far below what a rule's update changes with
+SLOPE_STEP = 0.01  # of weights of standard stimuli: far below what an update changes with
 
 
 class Trial(NamedTuple):
