@@ -24,7 +24,7 @@ from sklearn_learnrule._base import BaseRuleEstimator
 from sklearn_learnrule._smoothing import draw_path, smooth
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import variance_explained, weight_decomposition
-from sklearn_learnrule.rules import LearningRule
+from sklearn_learnrule.rules import LearningRule, observe, unpack
 
 NAMES = ["stimulus", "bias"]
 NOISE = {"process_noise": 0.03, "session_noise": 0.1, "initial_std": 0.3}
@@ -232,6 +232,30 @@ def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitt
     faster.net_.module_.rule.root_learning_rate.data *= 2
     table = variance_explained(faster, X, y, n_draws=5).set_index(["subject", "weight"])
     assert table.loc[("all", "stimulus"), "rule"] > 1 > 0 > table.loc[("all", "stimulus"), "noise"]
+
+
+def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
+    X, y = (table.loc[["mouse_01"]] for table in few)
+    sequences, (filtered,) = decaying._look_back(X, y)
+    ((path,),) = decaying._paths(sequences)
+    features, choice = (torch.as_tensor(of) for of in (sequences.features[0], y == "right"))
+    before, spread = path[:, :2], unpack(path[:, 2:])
+    mean, covariance = observe(before, spread, features, choice.double())
+    forgetting = 1 - 1 / 50
+    for t in range(len(X) - 2, -1, -1):
+        gain = forgetting * covariance[t] @ torch.linalg.inv(spread[t + 1])
+        mean[t] += gain @ (mean[t + 1] - before[t + 1])
+        covariance[t] += gain @ (covariance[t + 1] - spread[t + 1]) @ gain.T
+    smoothed = smooth(filtered)
+    assert_allclose(smoothed[0][0], mean, atol=1e-8)
+    assert_allclose(smoothed[1][0], covariance, atol=1e-8)
+
+
+def test_an_animal_of_one_trial_is_smoothed_by_its_choice(few, decaying):
+    X, y = (table.iloc[:1] for table in few)
+    weights = decaying.smooth_weights(X, y)["stimulus"].item()
+    seen = (1 if y.item() == "right" else -1) * np.sign(X["stimulus"].item())
+    assert np.sign(weights - decaying.predict_weights(X)["stimulus"].item()) == seen
 
 
 def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_animals(

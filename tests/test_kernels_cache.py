@@ -66,15 +66,24 @@ def test_a_torn_file_is_compiled_anew_with_one_warning_and_written_again(
     assert again(3) == 6 and again(3.0) == 6 and compiled(again) == 0
 
 
-def test_a_full_disk_costs_compiling_with_one_warning(make_kernel, monkeypatch):
-    def full(self, name, data):
-        raise OSError(errno.ENOSPC, "No space left on device")
+def no_room(self, path):
+    raise OSError(errno.ENOSPC, "No space left on device", f"{path}.tmp.{id(object())}")
 
-    monkeypatch.setattr(IndexDataCacheFile, "_save_data", full)
+
+def test_a_full_disk_costs_compiling_with_one_warning(make_kernel, monkeypatch):
+    monkeypatch.setattr(IndexDataCacheFile, "_open_for_write", no_room)
     with pytest.warns(RuntimeWarning, match=UNKEPT) as warned:
         assert make_kernel()(3) == 6
         assert make_kernel()(3) == 6
     assert len(warned) == 1 and "No space left on device" in str(warned[0].message)
+
+
+def test_a_torn_file_on_a_full_disk_costs_compiling(kept, tmp_path, monkeypatch):
+    (index,) = files(tmp_path, ".nbi")
+    index.write_bytes(b"")
+    monkeypatch.setattr(IndexDataCacheFile, "_open_for_write", no_room)
+    with pytest.warns(RuntimeWarning, match=UNREADABLE), pytest.warns(RuntimeWarning, match=UNKEPT):
+        assert kept()(3) == 6
 
 
 def test_without_any_folder_to_write_to_kernels_are_compiled(make_kernel, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ class KernelCache(FunctionCache):
             found = super().load_overload(sig, target_context)
         except Exception:  # whatever unpickling makes of a torn file
             warn_once(f"Compiled code in {self.cache_path} cannot be read: compiling anew.")
+            with suppress(OSError):
+                self.flush()
             return None
         for_these = found is not None and found.signature.args == tuple(sig)
         return found if for_these else None
@@ -40,15 +43,10 @@ class KernelCache(FunctionCache):
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep what was compiled, if there is room."""
         try:
-            try:
-                super().save_overload(sig, data)
-            except OSError:
-                raise
-            except Exception:  # of an index that cannot be read
-                self.flush()
-                super().save_overload(sig, data)
-        except OSError as error:
-            warn_uncached(f"in {self.cache_path} ({error.strerror})")
+            super().save_overload(sig, data)
+        except Exception as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            warn_uncached(f"in {self.cache_path} ({reason})")
 
 
 @cache

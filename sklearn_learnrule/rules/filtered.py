@@ -14,8 +14,8 @@ from ._textbook import Numbers, nonnegative
 from .lapses import LEARNED, Lapses, log_odds
 from .partial import PartialRule
 
-# Far beyond sense where stimuli have a standard deviation of about 1, as estimators see to. So that
-# numbers stay finite, in single precision too, where a search strays, and it finds its way back.
+# Far beyond sense for stimuli of a standard deviation of 1, in whose units estimators filter. With
+# these limits numbers stay finite where a search strays, and it finds its way back.
 MAX_WEIGHT = 1e3
 MAX_COVARIANCE = MAX_WEIGHT**2
 STARTS = {"process_noise": 0.05, "session_noise": 0.2, "initial_std": 0.5}
@@ -187,10 +187,8 @@ def moderation(variance: Tensor) -> Tensor:
 
 def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:
     """Return the logit of P(y = 1) for weights of this mean and covariance, (...,)."""
-    rows, columns = _triangle(features.shape[-1])
-    often = torch.tensor([1 if i == j else 2 for i, j in zip(rows, columns, strict=True)])
-    pairs = often.to(features) * features[..., rows] * features[..., columns]
-    return moderation((packed * pairs).sum(-1)) * (mean * features).sum(-1)  # x'Px
+    along = (unpack(packed) @ features[..., None])[..., 0]
+    return moderation((along * features).sum(-1)) * (mean * features).sum(-1)
 
 
 def pack(covariance: Tensor) -> Tensor:
