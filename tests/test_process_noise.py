@@ -248,29 +248,30 @@ def test_a_copied_model_filters_by_its_own_parameters(fitted):
 class RunawayRule(lr.rules.LearningRule):
     """Drives weights, and what is not known of them, away by a fixed share on every trial."""
 
-    def __init__(self, n_weights):
+    def __init__(self, n_weights, share=0.9):
         super().__init__(n_weights)
-        self.share = torch.nn.Parameter(torch.tensor(0.9))
+        self.share = torch.nn.Parameter(torch.tensor(share))
 
     def forward(self, weights, trial, memory):
         return self.share * weights, memory
 
 
-def runaway_network(n_weights):
+def runaway_network(n_weights, share=0.9):
     """Return the same rule as a network without a hidden layer, for which there are kernels."""
     network = DNNRule(n_weights, hidden_sizes=())
     with torch.no_grad():
         network.scale.fill_(1)
         network.mlp[0].bias.zero_()
-        network.mlp[0].weight.zero_().fill_diagonal_(0.9)
+        network.mlp[0].weight.zero_().fill_diagonal_(share)
     return network
 
 
-def runaway_path(make_rule, engine, dtype, n_trials=150):
+def runaway_path(make_rule, engine, dtype, *, n_trials=150, truncation=100, **rule):
     trials, observed = make_trials([n_trials, 50], 3, dtype=dtype)
-    rule = FilteredRule(make_rule(3), ProcessNoise(3, "learned", "learned", "learned")).to(dtype)
+    noise = ProcessNoise(3, "learned", "learned", "learned")
+    rule = FilteredRule(make_rule(3, **rule), noise).to(dtype)
     start = torch.full((2, 3), 0.1, dtype=dtype, requires_grad=True)
-    path = unroll(rule, start, trials, observed, truncation=100, engine=engine)
+    path = unroll(rule, start, trials, observed, truncation=truncation, engine=engine)
     logits = filtered_logit(path[..., :3], path[..., 3:], trials.features)
     loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, trials.choice)
     return path.detach(), torch.autograd.grad(loss, [start, *rule.noise.parameters()])
@@ -293,9 +294,14 @@ def test_a_rule_that_runs_away_leaves_numbers_finite_and_covariances_what_they_a
     assert (torch.linalg.eigvalsh(covariance)[..., 0] >= -1e-6 * largest).all()
 
 
-def test_what_is_held_passes_no_gradient_in_the_loop_or_the_kernels():
-    expected, truths = runaway_path(runaway_network, "loop", torch.float64)
-    found, gradients = runaway_path(runaway_network, "fused", torch.float64)
+@pytest.mark.parametrize(
+    "case",
+    [{}, {"share": 0.05, "n_trials": 800, "truncation": None}],  # held; kept in check by choices
+    ids=["held", "checked"],
+)
+def test_a_rule_that_runs_away_has_the_same_gradients_in_the_loop_and_the_kernels(case):
+    expected, truths = runaway_path(runaway_network, "loop", torch.float64, **case)
+    found, gradients = runaway_path(runaway_network, "fused", torch.float64, **case)
     assert_allclose(found, expected, rtol=1e-6)
     for gradient, truth in zip(gradients, truths, strict=True):
         assert_allclose(gradient, truth, rtol=1e-6)

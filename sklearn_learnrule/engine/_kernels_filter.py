@@ -199,7 +199,11 @@ def spread_back(transition, covariance, adjoint_covariance, adjoint_transition, 
                 product[i, j] += adjoint_covariance[i, k] * transition[k, j]
     for i in range(n):
         for j in range(n):
-            adjoint_transition[i, j] = adjoint_covariance[i, j] = 0.0
+            adjoint_transition[i, j] = 0.0
             for k in range(n):
                 adjoint_transition[i, j] += 2 * product[i, k] * covariance[k, j]
-                adjoint_covariance[i, j] += transition[k, i] * product[k, j]
+        for j in range(i + 1):  # symmetric to the last digit: what is not would grow
+            total = 0.0
+            for k in range(n):
+                total += transition[k, i] * product[k, j]
+            adjoint_covariance[i, j] = adjoint_covariance[j, i] = total
