@@ -238,7 +238,7 @@ def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
     X, y = (table.loc[["mouse_01"]] for table in few)
     sequences, (filtered,) = decaying._look_back(X, y)
     ((path,),) = decaying._paths(sequences)
-    features, choice = (torch.as_tensor(of) for of in (sequences.features[0], y == "right"))
+    features, choice = map(torch.tensor, (sequences.features[0], (y == "right").tolist()))
     before, spread = path[:, :2], unpack(path[:, 2:])
     mean, covariance = observe(before, spread, features, choice.double())
     forgetting = 1 - 1 / 50

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import sys
+from importlib import import_module
 
 import pytest
 from numba.core.caching import IndexDataCacheFile
@@ -10,7 +12,6 @@ from numba.core.caching import IndexDataCacheFile
 from sklearn_learnrule.engine import _kernels_cache
 from sklearn_learnrule.engine._kernels_state import kernel
 
-KERNEL = "def doubled(x):\n    return 2 * x\n"
 UNREADABLE = "Compiled code in .* cannot be read: compiling anew"
 UNKEPT = "Compiled code cannot be kept .* Make room there, or set NUMBA_CACHE_DIR"
 
@@ -20,13 +21,12 @@ def make_kernel(tmp_path, monkeypatch):
     """Return what makes the same kernel, as a new process would."""
     monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "cache"))
     _kernels_cache.warn_once.cache_clear()
-    source = tmp_path / "kernels.py"
-    source.write_text(KERNEL)
+    (tmp_path / "a_kernel.py").write_text("def doubled(x):\n    return 2 * x\n")
+    monkeypatch.syspath_prepend(tmp_path)
 
     def make():
-        names = {}
-        exec(compile(KERNEL, source, "exec"), names)
-        return kernel(names["doubled"])
+        sys.modules.pop("a_kernel", None)
+        return kernel(import_module("a_kernel").doubled)
 
     return make
 

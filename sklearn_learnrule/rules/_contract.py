@@ -78,7 +78,7 @@ class LearningRule(nn.Module):
         update, new_memory = self(moved.flatten(0, 1), repeated, memory.repeat_interleave(k + 1, 0))
         update = update.view(n, k + 1, k)
         slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
-        return update[:, 0], slope, new_memory.view(n, k + 1, -1)[:, 0]
+        return update[:, 0], slope, new_memory.unflatten(0, (n, k + 1))[:, 0]
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the parameters under their textbook names."""
