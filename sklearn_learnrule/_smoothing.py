@@ -6,20 +6,24 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ._along import memory_along
 from ._net import LearningModel
+from .engine import AffineRecurrence
 from .rules import Trial, observe, unpack
 
 
 class Filtered(NamedTuple):
-    """What the choices so far tell of the weights, and what it would tell to know later ones."""
+    """What the choices so far tell of the weights at each, once those at the next are known.
 
-    before: Tensor  # (N, T, K) mean before each choice
-    spread_before: Tensor  # (N, T, K, K) covariance
-    mean: Tensor  # (N, T, K) once the choice is seen
+    They are normal, of mean gain w + offset, w the next trial's weights; where none follows, the
+    gain is 0.
+    """
+
+    gain: Tensor  # (N, T, K, K)
+    offset: Tensor  # (N, T, K)
     covariance: Tensor  # (N, T, K, K)
-    gain: Tensor  # (N, T - 1, K, K) by which a trial's weights follow those of the next
 
 
 @torch.no_grad()
@@ -55,9 +59,10 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
     transition += torch.eye(n_weights).to(transition)  # F = 1 + df/dw
     # P F' (F P F' + Q)^-1, where a weight without any spread makes that singular
     inverse = torch.linalg.pinv(spread_before[:, 1:], hermitian=True)
-    gain = covariance[:, :-1] @ transition[:, :-1].mT @ inverse
-    gain = gain * observed[:, :-1, None, None]
-    return Filtered(before, spread_before, mean, covariance, gain)
+    gain = covariance[:, :-1] @ transition[:, :-1].mT @ inverse * observed[:, :-1, None, None]
+    mean[:, :-1] -= (gain @ before[:, 1:, :, None])[..., 0]
+    covariance[:, :-1] -= gain @ spread_before[:, 1:] @ gain.mT
+    return Filtered(pad(gain, (0, 0, 0, 0, 0, 1)), mean, covariance)
 
 
 def smooth(filtered: Filtered) -> tuple[Tensor, Tensor]:
@@ -68,13 +73,12 @@ def smooth(filtered: Filtered) -> tuple[Tensor, Tensor]:
     Tensor of shape (N, T, K), Tensor of shape (N, T, K, K)
         Mean and covariance of the weights in force at each choice, given all choices.
     """
-    before, spread_before, mean, covariance, gains = filtered
-    mean, covariance = mean.clone(), covariance.clone()
-    for t in range(gains.shape[1] - 1, -1, -1):
-        gain = gains[:, t]
-        mean[:, t] += (gain @ (mean[:, t + 1] - before[:, t + 1])[..., None])[..., 0]
-        covariance[:, t] += gain @ (covariance[:, t + 1] - spread_before[:, t + 1]) @ gain.mT
-    return mean, covariance
+    gain, offset, covariance = filtered
+    recurrence = AffineRecurrence(gain.mT)
+    means = recurrence.solve(offset, torch.zeros_like(offset[:, 0]), adjoint=True)
+    end = torch.zeros_like(covariance[:, 0])
+    covariances = recurrence.solve(covariance, end, adjoint=True, both_sides=True)
+    return means[:, :-1], covariances[:, :-1]
 
 
 def draw_path(filtered: Filtered, normals: Tensor) -> Tensor:
@@ -90,13 +94,10 @@ def draw_path(filtered: Filtered, normals: Tensor) -> Tensor:
     -------
     Tensor of shape (D, N, T, K)
     """
-    before, spread_before, mean, covariance, gains = filtered
-    left = covariance.clone()  # once the next trial's weights are known
-    left[:, :-1] -= gains @ spread_before[:, 1:] @ gains.mT
-    variance, axes = torch.linalg.eigh(left)
+    gain, offset, covariance = filtered
+    variance, axes = torch.linalg.eigh(covariance)
     root = axes * variance.clamp_min(0).sqrt()[..., None, :]
-    weights = mean + (root @ normals[..., None])[..., 0]
-    for t in range(gains.shape[1] - 1, -1, -1):
-        surprise = weights[:, :, t + 1] - before[:, t + 1]  # (D, N, K)
-        weights[:, :, t] += (gains[:, t] @ surprise[..., None])[..., 0]
-    return weights
+    offsets = offset[..., None] + root @ normals.movedim(0, -1)  # (N, T, K, D)
+    end = torch.zeros_like(offsets[:, 0])
+    drawn = AffineRecurrence(gain.mT).solve(offsets, end, adjoint=True)[:, :-1]
+    return drawn.movedim(-1, 0)

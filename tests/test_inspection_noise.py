@@ -25,7 +25,7 @@ from sklearn_learnrule._base import BaseRuleEstimator
 from sklearn_learnrule._smoothing import draw_path, smooth
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import variance_explained, weight_decomposition
-from sklearn_learnrule.rules import LearningRule
+from sklearn_learnrule.rules import LearningRule, observe, unpack
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -237,12 +237,36 @@ def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitt
     assert table.loc[("all", "stimulus"), "rule"] > 1 > 0 > table.loc[("all", "stimulus"), "noise"]
 
 
+def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
+    X, y = (table.loc[["mouse_01"]] for table in few)
+    sequences, (filtered,) = decaying._look_back(X, y)
+    ((path,),) = decaying._paths(sequences)
+    features, choice = map(torch.tensor, (sequences.features[0], (y == "right").tolist()))
+    before, spread = path[:, :2], unpack(path[:, 2:])
+    mean, covariance = observe(before, spread, features, choice.double())
+    forgetting = 1 - 1 / 50
+    for t in range(len(X) - 2, -1, -1):
+        gain = forgetting * covariance[t] @ torch.linalg.inv(spread[t + 1])
+        mean[t] += gain @ (mean[t + 1] - before[t + 1])
+        covariance[t] += gain @ (covariance[t + 1] - spread[t + 1]) @ gain.T
+    smoothed = smooth(filtered)
+    assert_allclose(smoothed[0][0], mean, atol=1e-8)
+    assert_allclose(smoothed[1][0], covariance, atol=1e-8)
+
+
+def test_an_animal_of_one_trial_is_smoothed_by_its_choice(few, decaying):
+    X, y = (table.iloc[:1] for table in few)
+    weights = decaying.smooth_weights(X, y)["stimulus"].item()
+    seen = (1 if y.item() == "right" else -1) * np.sign(X["stimulus"].item())
+    assert np.sign(weights - decaying.predict_weights(X)["stimulus"].item()) == seen
+
+
 def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_animals(
     forgetful, decaying
 ):
     X, y, _ = forgetful
     sequences, (filtered,) = decaying._look_back(X, y)
-    normals = np.random.RandomState(0).standard_normal((200, *filtered.mean.shape))
+    normals = np.random.RandomState(0).standard_normal((200, *filtered.offset.shape))
     drawn = draw_path(filtered, torch.as_tensor(normals))  # (D, N, T, K)
     mean, covariance = smooth(filtered)
     std = covariance.diagonal(0, -2, -1).sqrt()

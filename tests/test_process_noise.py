@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import make_trials
 from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit
 
@@ -13,7 +14,9 @@ import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
 from sklearn_learnrule._fitted import copy_models
 from sklearn_learnrule.engine import unroll
+from sklearn_learnrule.engine._kernels_filter import observe as compiled_observe
 from sklearn_learnrule.rules import (
+    DNNRule,
     FilteredRule,
     Lapses,
     ProcessNoise,
@@ -21,8 +24,10 @@ from sklearn_learnrule.rules import (
     Trial,
     filtered_logit,
     lapsing_logit,
+    observe,
     unpack,
 )
+from sklearn_learnrule.rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
 from sklearn_learnrule.simulation._learning import simulate_learning
 
 RATE, NOISE, SESSION_NOISE, INITIAL_STD = 0.04, 0.05, 0.4, 0.5
@@ -238,6 +243,81 @@ def test_a_copied_model_filters_by_its_own_parameters(fitted):
     assert filtered.rule is model.rule.rule and filtered.noise is model.noise
     assert model.dynamics is model.dynamics  # by which the parallel engine knows it again
     assert model.rule is not fitted.net_.module_.rule
+
+
+class RunawayRule(lr.rules.LearningRule):
+    """Drives weights, and what is not known of them, away by a fixed share on every trial."""
+
+    def __init__(self, n_weights, share=0.9):
+        super().__init__(n_weights)
+        self.share = torch.nn.Parameter(torch.tensor(share))
+
+    def forward(self, weights, trial, memory):
+        return self.share * weights, memory
+
+
+def runaway_network(n_weights, share=0.9):
+    """Return the same rule as a network without a hidden layer, for which there are kernels."""
+    network = DNNRule(n_weights, hidden_sizes=())
+    with torch.no_grad():
+        network.scale.fill_(1)
+        network.mlp[0].bias.zero_()
+        network.mlp[0].weight.zero_().fill_diagonal_(share)
+    return network
+
+
+def runaway_path(make_rule, engine, dtype, *, n_trials=150, truncation=100, **rule):
+    trials, observed = make_trials([n_trials, 50], 3, dtype=dtype)
+    noise = ProcessNoise(3, "learned", "learned", "learned")
+    rule = FilteredRule(make_rule(3, **rule), noise).to(dtype)
+    start = torch.full((2, 3), 0.1, dtype=dtype, requires_grad=True)
+    path = unroll(rule, start, trials, observed, truncation=truncation, engine=engine)
+    logits = filtered_logit(path[..., :3], path[..., 3:], trials.features)
+    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, trials.choice)
+    return path.detach(), torch.autograd.grad(loss, [start, *rule.noise.parameters()])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("make_rule", "engine"),
+    [(RunawayRule, "loop"), (RunawayRule, "parallel"), (runaway_network, "fused")],
+)
+def test_a_rule_that_runs_away_leaves_numbers_finite_and_covariances_what_they_are(
+    make_rule, engine, dtype
+):
+    path, gradients = runaway_path(make_rule, engine, dtype)
+    assert path.isfinite().all() and all(gradient.isfinite().all() for gradient in gradients)
+    assert path[0, -1, :3].abs().amax() == MAX_WEIGHT  # 1.9^150 would be 1e41
+    covariance = unpack(path[..., 3:]).double()
+    largest = covariance.diagonal(0, -2, -1).amax(-1)
+    assert largest[0, -1] == pytest.approx(MAX_COVARIANCE)
+    assert (torch.linalg.eigvalsh(covariance)[..., 0] >= -1e-6 * largest).all()
+
+
+@pytest.mark.parametrize(
+    "case",
+    [{}, {"share": 0.05, "n_trials": 800, "truncation": None}],  # held; kept in check by choices
+    ids=["held", "checked"],
+)
+def test_a_rule_that_runs_away_has_the_same_gradients_in_the_loop_and_the_kernels(case):
+    expected, truths = runaway_path(runaway_network, "loop", torch.float64, **case)
+    found, gradients = runaway_path(runaway_network, "fused", torch.float64, **case)
+    assert_allclose(found, expected, rtol=1e-6)
+    for gradient, truth in zip(gradients, truths, strict=True):
+        assert_allclose(gradient, truth, rtol=1e-6)
+
+
+def test_a_logit_that_rounding_gives_a_negative_variance_tells_nothing():
+    x = torch.tensor([[1.0, 1.0]])
+    covariance = torch.tensor([[[1e4, -1.0001e4], [-1.0001e4, 1e4]]])  # x'Px = -2
+    mean, after = observe(torch.zeros(1, 2), covariance, x, torch.ones(1))
+    assert (mean == 0).all() and (after == covariance).all()
+    mean = np.empty(2)
+    kernel_covariance = covariance[0].double().numpy().copy()
+    compiled_observe(
+        np.zeros(2), kernel_covariance, x[0].double().numpy(), 1.0, 0.0, np.empty(2), mean
+    )
+    assert (mean == 0).all() and (kernel_covariance == covariance[0].numpy()).all()
 
 
 def test_a_covariance_is_packed_by_its_lower_triangle():

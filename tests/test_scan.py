@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,6 +45,29 @@ def test_the_adjoint_scan_passes_through_the_same_steps_backwards(shape, seed):
         expected.append((matrices[:, t].mT @ expected[-1][..., None])[..., 0] + offsets[:, t])
     found = AffineRecurrence(matrices).solve(offsets, x, adjoint=True)
     assert_same(found, torch.stack(expected[::-1], 1))
+
+
+@pytest.mark.parametrize("adjoint", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(SHAPES, SEEDS)
+def test_a_covariance_is_multiplied_from_both_sides(adjoint, shape, seed):
+    matrices, _, _ = random_recurrence(shape, seed)
+    offsets, start = matrices + 1, matrices[:, 0]
+    steps = range(shape[1])[:: -1 if adjoint else 1]
+    expected = [start]
+    for t in steps:
+        matrix = matrices[:, t].mT if adjoint else matrices[:, t]
+        expected.append(matrix @ expected[-1] @ matrix.mT + offsets[:, t])
+    found = AffineRecurrence(matrices).solve(offsets, start, adjoint=adjoint, both_sides=True)
+    assert_same(found, torch.stack(expected[:: steps.step], 1))
+
+
+def test_recurrences_side_by_side_are_those_alone():
+    matrices, offsets, x = random_recurrence((2, 50, 3), seed=0)
+    recurrence = AffineRecurrence(matrices)
+    both = recurrence.solve(torch.stack([offsets, 2 * offsets], -1), torch.stack([x, -x], -1))
+    assert_same(both[..., 0], recurrence.solve(offsets, x))
+    assert_same(both[..., 1], recurrence.solve(2 * offsets, -x))
 
 
 def test_one_recurrence_is_solved_for_any_offsets():

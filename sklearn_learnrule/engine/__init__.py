@@ -16,6 +16,7 @@ from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
+from ._scan import AffineRecurrence
 
 
 def _unroll_fused(*arguments: Any) -> Tensor:
@@ -92,6 +93,7 @@ def unroll(
 
 
 __all__ = [
+    "AffineRecurrence",
     "CHOICE_ENGINES",
     "ENGINES",
     "choice_logits",

@@ -3,9 +3,6 @@
 A path's row is the mean of K weights, then the lower triangle of their covariance P. The
 kernels hold P whole, (K, K). An adjoint of P is symmetric: that of a number of the triangle
 is the sum of its two places.
-
-numba's disk cache watches the file of a cached kernel only: after a change here, touch the
-files that import it.
 """
 
 from __future__ import annotations
@@ -14,10 +11,10 @@ import math
 
 from numba import njit
 
-from ..rules.filtered import MAX_COVARIANCE
+from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
 
 HALF_C = math.pi / 16  # half of pi / 8
-MAX_ADJOINT = 1e12
+MAX_ADJOINT = 1e12  # whose products with MAX_COVARIANCE are finite in single precision
 
 
 @njit
@@ -31,11 +28,27 @@ def unpack(row, n_weights, covariance):
 
 
 @njit
+def limit(number, largest):
+    """Return a number between -largest and largest; NaN stays."""
+    if number > largest:
+        return largest
+    return -largest if number < -largest else number
+
+
+@njit
 def pack(covariance, n_weights, row):
+    """Hold a row's mean within its limits, and fill in the covariance within its own."""
+    largest = 0.0
+    for i in range(n_weights):
+        row[i] = limit(row[i], MAX_WEIGHT)
+        for j in range(n_weights):
+            largest = max(largest, abs(covariance[i, j]))
     place = n_weights
     for i in range(n_weights):
         for j in range(i + 1):
-            row[place] = min(max(covariance[i, j], -MAX_COVARIANCE), MAX_COVARIANCE)
+            row[place] = covariance[i, j]
+            if largest > MAX_COVARIANCE:
+                row[place] = covariance[i, j] / largest * MAX_COVARIANCE  # of the largest: exact
             place += 1
 
 
@@ -51,14 +64,14 @@ def unpack_adjoint(row, n_weights, adjoint):
 
 
 @njit
-def cut_adjoint(row, n_weights, adjoint):
-    """Let no gradient pass by what ``pack`` has cut."""
-    place = n_weights
+def cut_adjoint(row, n_weights, adjoint, adjoint_covariance):
+    """Let no gradient pass by what ``pack`` has held."""
     for i in range(n_weights):
-        for j in range(i + 1):
-            if abs(row[place]) >= MAX_COVARIANCE:
-                adjoint[i, j] = adjoint[j, i] = 0.0
-            place += 1
+        if abs(row[i]) >= MAX_WEIGHT:
+            adjoint[i] = 0.0
+    for place in range(n_weights, len(row)):
+        if abs(row[place]) >= MAX_COVARIANCE:
+            adjoint_covariance[:] = 0
 
 
 @njit
@@ -68,7 +81,7 @@ def bound(adjoints):
     A search that strays there turns back for the likelihood, and needs numbers to do so.
     """
     for i, adjoint in enumerate(adjoints.flat):
-        adjoints.flat[i] = min(max(adjoint, -MAX_ADJOINT), MAX_ADJOINT)
+        adjoints.flat[i] = limit(adjoint, MAX_ADJOINT)
 
 
 @njit
@@ -111,14 +124,17 @@ def judge(weights, variance, x, choice, odds):
 
 @njit
 def observe(weights, covariance, x, choice, odds, along, mean):
-    """Fill P x and the mean after a choice, and change P."""
+    """Fill P x and the mean after a choice, and change P; return its variance before."""
     variance = times(covariance, x, along)
+    if variance < 0:  # then 0 but for rounding
+        along[:] = 0
     k, _, _, _, u, h = judge(weights, variance, x, choice, odds)
     step, shrinking = k * u, k * k * u * h
     for i in range(len(x)):
         mean[i] = weights[i] + step * along[i]
         for j in range(len(x)):
             covariance[i, j] -= shrinking * along[i] * along[j]
+    return variance
 
 
 @njit
@@ -143,10 +159,12 @@ def observe_back(
     adjoint_moderated = by_logit * adjoint_h - u * h * adjoint_u  # of k times the logit
     gradient_odds = -u / (q + odds) * (adjoint_u + adjoint_h) if odds > 0 else 0.0
     adjoint_k = u * adjoint_step + 2 * k * u * h * adjoint_shrinking + logit * adjoint_moderated
-    adjoint_variance = -HALF_C * k * k * k * adjoint_k if variance > 0 else 0.0
+    adjoint_variance = -HALF_C * k * k * k * adjoint_k
     for i in range(n):
         adjoint[i] += k * adjoint_moderated * x[i]
         adjoint_along[i] += adjoint_variance * x[i]
+    if variance < 0:
+        return gradient_odds
     for i in range(n):
         for j in range(n):
             both = adjoint_along[i] * x[j] + x[i] * adjoint_along[j]
@@ -181,7 +199,11 @@ def spread_back(transition, covariance, adjoint_covariance, adjoint_transition, 
                 product[i, j] += adjoint_covariance[i, k] * transition[k, j]
     for i in range(n):
         for j in range(n):
-            adjoint_transition[i, j] = adjoint_covariance[i, j] = 0.0
+            adjoint_transition[i, j] = 0.0
             for k in range(n):
                 adjoint_transition[i, j] += 2 * product[i, k] * covariance[k, j]
-                adjoint_covariance[i, j] += transition[k, i] * product[k, j]
+        for j in range(i + 1):  # symmetric to the last digit: what is not would grow
+            total = 0.0
+            for k in range(n):
+                total += transition[k, i] * product[k, j]
+            adjoint_covariance[i, j] = adjoint_covariance[j, i] = total

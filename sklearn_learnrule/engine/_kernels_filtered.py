@@ -23,7 +23,6 @@ from ._kernels_filter import (
     pack_adjoint,
     spread,
     spread_back,
-    times,
     unpack,
     unpack_adjoint,
 )
@@ -112,13 +111,12 @@ def unroll_filtered_back(
             side = side_of(y)
             odds = parameters[ODDS + side, 0]
             unpack(row, n_weights, covariance)
-            variance = times(covariance, x, along)
-            observe(row[:n_weights], covariance, x, y, odds, along, mean)
+            variance = observe(row[:n_weights], covariance, x, y, odds, along, mean)
             for i in range(n_weights):
                 seen[i] = parameters[SEEN, i] * x[i]
             signal = slopes(kind, y, reward[n, t], answer[n, t], mean, seen, slope, by_logit)
             fill_transition(parameters, side, signal, x, slope, steps, transition)
-            cut_adjoint(path[n, t + 1], n_weights, adjoint_covariance)
+            cut_adjoint(path[n, t + 1], n_weights, adjoint, adjoint_covariance)
             for i in range(n_weights):
                 gradient[NOISE, i] += adjoint_covariance[i, i]
                 gradient[SESSION_NOISE, i] += session_start[n, t] * adjoint_covariance[i, i]

@@ -22,7 +22,6 @@ from ._kernels_filter import (
     pack_adjoint,
     spread,
     spread_back,
-    times,
     unpack,
     unpack_adjoint,
 )
@@ -149,10 +148,10 @@ def unroll_filtered_network_back(
                 here = shift(rows_, (t - start) * n_rows * size)
                 delta = shift(deltas_, (t - start) * n_rows * size)
                 unpack(row, n_weights, covariance)
-                variance = times(covariance, x, along)
-                observe(row[:n_weights], covariance, x, y, odds[side_of(y)], along, mean)
+                odds_y = odds[side_of(y)]
+                variance = observe(row[:n_weights], covariance, x, y, odds_y, along, mean)
                 fill_transition(network, layers_, here, places, transition)
-                cut_adjoint(path[n, t + 1], n_weights, adjoint_covariance)
+                cut_adjoint(path[n, t + 1], n_weights, adjoint, adjoint_covariance)
                 for i in range(n_weights):
                     gradient_variances[0, i] += adjoint_covariance[i, i]
                     gradient_variances[1, i] += session_start[n, t] * adjoint_covariance[i, i]
@@ -179,8 +178,8 @@ def unroll_filtered_network_back(
                         for i in range(m):
                             adjoint_memory[i] += further_memory[i]
                 gradient_odds[side_of(y)] += observe_back(
-                    row[:n_weights], variance, x, y, odds[side_of(y)], along, adjoint,
-                    adjoint_covariance, adjoint_along,
+                    row[:n_weights], variance, x, y, odds_y, along, adjoint, adjoint_covariance,
+                    adjoint_along,
                 )  # fmt: skip
                 if is_cut(t, truncation):
                     adjoint[:] = 0

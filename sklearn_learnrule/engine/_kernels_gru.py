@@ -1,8 +1,7 @@
 """A GRU's step, forward and backward, in the rows of the network kernels.
 
 Of the layers, the first maps the inputs to the gates, the second the memory; the third's
-input is the new memory. numba's disk cache watches the file of a cached kernel only: after
-a change here, touch the files that import it.
+input is the new memory.
 """
 
 from __future__ import annotations

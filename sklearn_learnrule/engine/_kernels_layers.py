@@ -1,8 +1,7 @@
 """What network kernels do layer by layer: linear maps, activations, and both backward.
 
 A layer is a pointer to its row in the table of layers, whose columns are N_IN, ..., OUTPUT.
-See ``_kernels_network`` for rows, slots and deltas. numba's disk cache watches the file of
-a cached kernel only: after a change here, touch the files that import it.
+See ``_kernels_network`` for rows, slots and deltas.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""What the kernels have in common: their compiling, and the state that trials hand on.
-
-numba's disk cache watches the file of a cached kernel only: after a change here, touch the
-files that import it.
-"""
+"""What the kernels have in common: their compiling, and the state that trials hand on."""
 
 from __future__ import annotations
 
@@ -10,15 +6,19 @@ from collections.abc import Callable
 
 from numba import njit
 
+from ._kernels_cache import KernelCache, warn_uncached
+
 BLOCK = 64  # trials whose rows are held at a time
 
 
 def kernel(function: Callable) -> Callable:
     """Compile a function that Python calls: free of the GIL, and cached on disk if possible."""
+    compiled = njit(nogil=True)(function)
     try:
-        return njit(nogil=True, cache=True)(function)
+        compiled._cache = KernelCache(function)
     except RuntimeError:  # numba finds no folder that it may write to
-        return njit(nogil=True)(function)
+        warn_uncached("on disk")
+    return compiled
 
 
 @njit

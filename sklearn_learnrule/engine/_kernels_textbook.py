@@ -15,9 +15,6 @@ fills ``trajectory`` (N, T, K), of which the first trial is given, for the subje
 fills ``gradient_initial`` (N, K) of these subjects, and adds their part to ``gradient``
 (P, K), given the gradient in the trajectory, ``upstream``. An *adjoint* is the gradient of
 the loss in what a trial hands on. What ``setting`` says is the rule's affair.
-
-numba's disk cache watches the file of a cached kernel only: after a change here, touch the
-files that import it.
 """
 
 from __future__ import annotations

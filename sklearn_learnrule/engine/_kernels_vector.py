@@ -8,9 +8,6 @@ numba's ``CPointer`` to an array's numbers: ``p[i]`` reads and writes.
 
 Neither checks bounds, nor keeps its array alive. So only the functions that Python calls
 make pointers, from arrays that they hold, and all buffers are padded to whole ``LANES``.
-
-numba's disk cache watches the file of a cached kernel only: after a change here, touch the
-files that import it.
 """
 
 from __future__ import annotations

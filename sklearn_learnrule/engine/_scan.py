@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+Step: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]  # matrix, state, offset -> next state
 SHORT = 8  # a recurrence of fewer than twice as many steps is solved one by one
 
 
@@ -40,47 +44,66 @@ class AffineRecurrence:
             pairs = self.levels[-1].unflatten(0, (-1, 2))
             self.levels.append(torch.bmm(pairs[:, 1], pairs[:, 0]))
 
-    def solve(self, offsets: Tensor, start: Tensor, *, adjoint: bool = False) -> Tensor:
-        """Return the states x_0 to x_T, (N, T + 1, D).
+    def solve(
+        self, offsets: Tensor, start: Tensor, *, adjoint: bool = False, both_sides: bool = False
+    ) -> Tensor:
+        """Return the states x_0 to x_T, (N, T + 1, D) or (N, T + 1, D, C).
 
         Parameters
         ----------
-        offsets : Tensor of shape (N, T, D)
-            b.
-        start : Tensor of shape (N, D)
+        offsets : Tensor of shape (N, T, D) or (N, T, D, C)
+            b; the C columns are recurrences side by side.
+        start : Tensor of shape (N, D) or (N, D, C)
             x_0, or x_T for the adjoint.
         adjoint : bool
             Solve x_t = A_t' x_{t+1} + b_t, from the last step to the first.
+        both_sides : bool
+            Multiply from both sides, A_t x_t A_t' + b_t, as a covariance moves; C = D.
         """
-        padded = pad(offsets, (0, 0, 0, self.n_padding)) if self.n_padding else offsets
-        entries = self._entries(0, padded.flatten(0, 1)[..., None], start[..., None], adjoint)
-        entries = entries.view(padded.shape)[:, : self.n_steps]  # (N, T, D)
+        if offsets.ndim == 3:
+            return self.solve(offsets[..., None], start[..., None], adjoint=adjoint)[..., 0]
+        padded = pad(offsets, (0, 0, 0, 0, 0, self.n_padding)) if self.n_padding else offsets
+        step = _congruent_step if both_sides else _step
+        entries = self._entries(0, padded.flatten(0, 1), start, adjoint, step)
+        entries = entries.view(padded.shape)[:, : self.n_steps]  # (N, T, D, C)
         final = 0 if adjoint else self.n_steps - 1
         matrix = self._matrices(0, adjoint).unflatten(0, (len(start), -1))[:, final]  # (N, D, D)
-        end = torch.baddbmm(offsets[:, final, :, None], matrix, entries[:, final, :, None]).mT
+        end = step(matrix, entries[:, final], offsets[:, final])[:, None]
         return torch.cat([end, entries] if adjoint else [entries, end], 1)
 
     def _matrices(self, level: int, adjoint: bool) -> Tensor:
         return self.levels[level].mT if adjoint else self.levels[level]
 
-    def _entries(self, level: int, offsets: Tensor, start: Tensor, adjoint: bool) -> Tensor:
-        """Return the state in which each step of a level is entered, (N * steps, D, 1)."""
+    def _entries(
+        self, level: int, offsets: Tensor, start: Tensor, adjoint: bool, step: Step
+    ) -> Tensor:
+        """Return the state in which each step of a level is entered, (N * steps, D, C)."""
         matrices = self._matrices(level, adjoint)
         if level == len(self.levels) - 1:
-            return _entries_one_by_one(matrices, offsets, start, adjoint)
+            return _entries_one_by_one(matrices, offsets, start, adjoint, step)
         near, far = (1, 0) if adjoint else (0, 1)  # the steps of a pair in the order of travel
         matrix, offset = matrices.unflatten(0, (-1, 2)), offsets.unflatten(0, (-1, 2))
-        merged = torch.baddbmm(offset[:, far], matrix[:, far], offset[:, near])
+        merged = step(matrix[:, far], offset[:, near], offset[:, far])
         pair = [start] * 2
-        pair[near] = self._entries(level + 1, merged, start, adjoint)
-        pair[far] = torch.baddbmm(offset[:, near], matrix[:, near], pair[near])
+        pair[near] = self._entries(level + 1, merged, start, adjoint, step)
+        pair[far] = step(matrix[:, near], pair[near], offset[:, near])
         return torch.stack(pair, 1).flatten(0, 1)
 
 
-def _entries_one_by_one(matrices: Tensor, offsets: Tensor, start: Tensor, adjoint: bool) -> Tensor:
+def _step(matrix: Tensor, state: Tensor, offset: Tensor) -> Tensor:
+    return torch.baddbmm(offset, matrix, state)
+
+
+def _congruent_step(matrix: Tensor, state: Tensor, offset: Tensor) -> Tensor:
+    return torch.baddbmm(offset, torch.bmm(matrix, state), matrix.mT)
+
+
+def _entries_one_by_one(
+    matrices: Tensor, offsets: Tensor, start: Tensor, adjoint: bool, step: Step
+) -> Tensor:
     matrix, offset = (rows.unflatten(0, (len(start), -1)) for rows in (matrices, offsets))
     order = range(offset.shape[1])[:: -1 if adjoint else 1]
-    entries = [start]  # (N, D, 1)
+    entries = [start]  # (N, D, C)
     for t in order[:-1]:
-        entries.append(torch.baddbmm(offset[:, t], matrix[:, t], entries[-1]))
+        entries.append(step(matrix[:, t], entries[-1], offset[:, t]))
     return torch.stack(entries[:: order.step], 1).flatten(0, 1)

@@ -223,7 +223,7 @@ def _draw_shares(
         generators = [np.random.default_rng([seed, member, int(name)]) for name in names]
         left = -(-n_draws // len(models))
         while left > 0:
-            normals = _normals(generators, lengths, min(left, at_once), known.mean)
+            normals = _normals(generators, lengths, min(left, at_once), known.offset)
             moments.append(_moments(model, trials, draw_path(known, normals), observed))
             left -= at_once
     covariance, variance = torch.cat(moments, 1)

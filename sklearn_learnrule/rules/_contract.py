@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import torch
 from torch import Tensor, nn
 
-SLOPE_STEP = 0.01  # of weights: far below what a rule's update changes with
+SLOPE_STEP = 0.01  # of weights of standard stimuli: far below what an update changes with
 
 
 class Trial(NamedTuple):
@@ -86,7 +86,7 @@ class LearningRule(nn.Module):
         update, new_memory = self(moved.flatten(0, 1), repeated, memory.repeat_interleave(k + 1, 0))
         update = update.view(n, k + 1, k)
         slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
-        return update[:, 0], slope, new_memory.view(n, k + 1, -1)[:, 0]
+        return update[:, 0], slope, new_memory.unflatten(0, (n, k + 1))[:, 0]
 
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         """Take what is no parameter, but has units, from the user's units over to standard ones.

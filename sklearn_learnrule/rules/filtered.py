@@ -14,7 +14,10 @@ from ._textbook import Numbers, nonnegative
 from .lapses import LEARNED, Lapses, log_odds
 from .partial import PartialRule
 
-MAX_COVARIANCE = 1e6  # far beyond sense; so that a search that strays there finds its way back
+# Far beyond sense for stimuli of a standard deviation of 1, in whose units estimators filter. With
+# these limits numbers stay finite where a search strays, and it finds its way back.
+MAX_WEIGHT = 1e3
+MAX_COVARIANCE = MAX_WEIGHT**2
 STARTS = {"process_noise": 0.05, "session_noise": 0.2, "initial_std": 0.5}
 
 
@@ -103,6 +106,10 @@ class FilteredRule(LearningRule):
 
         w <- w + f(w, trial),          P <- F P F' + diag(variance),   F = 1 + df/dw
 
+    A rule may drive weights away faster and faster, and their P with them. So w is held within
+    ``MAX_WEIGHT``, P within ``MAX_COVARIANCE`` by scaling all of it, which leaves it a covariance;
+    no gradient passes by what is held.
+
     The weights of the contract are the mean before each choice. The memory is P, its lower
     triangle row by row, which engines return beside the weights, then the memory of f.
 
@@ -134,8 +141,8 @@ class FilteredRule(LearningRule):
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT  # (N, K, K)
         covariance = covariance + torch.diag_embed(self.noise.variance(trial.session_start))
-        packed = pack(covariance).clamp(-MAX_COVARIANCE, MAX_COVARIANCE)
-        return mean + update - weights, torch.cat([packed, own], -1)
+        later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
+        return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
         variance = self.noise.initial_std.to(like).square().diag()
@@ -159,7 +166,9 @@ def observe(
     ``odds`` are those of lapses to the first and the second choice, (2,), if there are any.
     """
     along = (covariance @ features[..., None])[..., 0]  # P x, (N, K)
-    k = (2 * choice - 1) * moderation((along * features).sum(-1))
+    variance = (along * features).sum(-1)
+    along = torch.where(variance[:, None] < 0, 0, along)  # then 0 but for rounding
+    k = (2 * choice - 1) * moderation(variance)
     logit = k * (mean * features).sum(-1)  # of the choice made, but for lapses
     expected, surprise = torch.sigmoid(logit), torch.sigmoid(-logit)
     if odds is not None:
@@ -169,6 +178,13 @@ def observe(
         surprise = surprise * torch.sigmoid(-of_lapse)
     shrunk = (k * k * surprise * expected)[:, None, None] * along[:, :, None] * along[:, None, :]
     return mean + (k * surprise)[:, None] * along, covariance - shrunk
+
+
+def contain(covariance: Tensor) -> Tensor:
+    """Return covariances (N, K, K), each scaled down, without a gradient, if it is too large."""
+    known = covariance.detach()
+    largest = known.abs().amax((-2, -1), keepdim=True)
+    return torch.where(largest > MAX_COVARIANCE, known / largest * MAX_COVARIANCE, covariance)
 
 
 def moderation(variance: Tensor) -> Tensor:
