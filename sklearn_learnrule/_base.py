@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_consistent_length
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._dataset import SequenceDataset
 from ._design import show
-from ._fitted import copy_models, read_trials
+from ._fitted import copy_models, in_rows, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel
 from ._parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
@@ -263,10 +263,7 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         sequences, filtered = self._look_back(X, y)
         smoothed = map(smooth, filtered)
-        means, covariances = (
-            torch.stack([torch.as_tensor(sequences.rows(padded.numpy())) for padded in of_members])
-            for of_members in zip(*smoothed, strict=True)
-        )
+        means, covariances = (in_rows(sequences, each) for each in zip(*smoothed, strict=True))
         return self._tables(X, means, covariances, return_std)
 
     def _look_back(self, X: Any, y: ArrayLike) -> tuple[Sequences, list[Filtered]]:

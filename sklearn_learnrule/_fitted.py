@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -16,6 +17,11 @@ from .rules import Trial
 def copy_models(estimator: Any) -> list[LearningModel]:
     """Return copies of the models of a fitted rule estimator, one or an ensemble's."""
     return [deepcopy(net.module_).to("cpu", torch.float64) for net in estimator.nets_]
+
+
+def in_rows(sequences: Sequences, padded: Iterable[Tensor]) -> Tensor:
+    """Return what each of M members has, (N, T, ...), in the order of X's rows, (M, n_rows, ...)."""
+    return torch.stack([torch.as_tensor(sequences.rows(each.numpy())) for each in padded])
 
 
 def read_trials(sequences: Sequences) -> tuple[Trial, Tensor]:

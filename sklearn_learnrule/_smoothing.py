@@ -18,12 +18,13 @@ class Filtered(NamedTuple):
     """What the choices so far tell of the weights at each, once those at the next are known.
 
     They are normal, of mean gain w + offset, w the next trial's weights; where none follows, the
-    gain is 0.
+    gain is 0. All this is in standard units, so that weights of any size may be inverted together.
     """
 
     gain: Tensor  # (N, T, K, K)
     offset: Tensor  # (N, T, K)
     covariance: Tensor  # (N, T, K, K)
+    units: Tensor  # (K,) of the features, by which weights are divided for the user's
 
 
 @torch.no_grad()
@@ -40,7 +41,8 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
     observed : bool Tensor of shape (N, T)
         Whether a trial is followed by another.
     """
-    n_weights = model.rule.n_weights
+    units, rule, n_weights = model.rule.units, model.rule.rule, model.rule.n_weights
+    trials, path = units.standardize(trials), path * model.dynamics.path_units()
     before, spread_before = path[..., :n_weights], unpack(path[..., n_weights:])
     mean, covariance = (
         known.unflatten(0, observed.shape)
@@ -53,16 +55,16 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
         )
     )
     each = Trial(*(field[observed] for field in trials))
-    memory = memory_along(model.rule, trials, mean, observed)
+    memory = memory_along(rule, trials, mean, observed)
     transition = torch.zeros_like(covariance)
-    transition[observed] = model.rule.linearize(mean[observed], each, memory)[1]
+    transition[observed] = rule.linearize(mean[observed], each, memory)[1]
     transition += torch.eye(n_weights).to(transition)  # F = 1 + df/dw
     # P F' (F P F' + Q)^-1, where a weight without any spread makes that singular
     inverse = torch.linalg.pinv(spread_before[:, 1:], hermitian=True)
     gain = covariance[:, :-1] @ transition[:, :-1].mT @ inverse * observed[:, :-1, None, None]
     mean[:, :-1] -= (gain @ before[:, 1:, :, None])[..., 0]
     covariance[:, :-1] -= gain @ spread_before[:, 1:] @ gain.mT
-    return Filtered(pad(gain, (0, 0, 0, 0, 0, 1)), mean, covariance)
+    return Filtered(pad(gain, (0, 0, 0, 0, 0, 1)), mean, covariance, units.feature)
 
 
 def smooth(filtered: Filtered) -> tuple[Tensor, Tensor]:
@@ -73,12 +75,12 @@ def smooth(filtered: Filtered) -> tuple[Tensor, Tensor]:
     Tensor of shape (N, T, K), Tensor of shape (N, T, K, K)
         Mean and covariance of the weights in force at each choice, given all choices.
     """
-    gain, offset, covariance = filtered
+    gain, offset, covariance, units = filtered
     recurrence = AffineRecurrence(gain.mT)
     means = recurrence.solve(offset, torch.zeros_like(offset[:, 0]), adjoint=True)
     end = torch.zeros_like(covariance[:, 0])
     covariances = recurrence.solve(covariance, end, adjoint=True, both_sides=True)
-    return means[:, :-1], covariances[:, :-1]
+    return means[:, :-1] / units, covariances[:, :-1] / (units[:, None] * units)
 
 
 def draw_path(filtered: Filtered, normals: Tensor) -> Tensor:
@@ -94,10 +96,10 @@ def draw_path(filtered: Filtered, normals: Tensor) -> Tensor:
     -------
     Tensor of shape (D, N, T, K)
     """
-    gain, offset, covariance = filtered
+    gain, offset, covariance, units = filtered
     variance, axes = torch.linalg.eigh(covariance)
     root = axes * variance.clamp_min(0).sqrt()[..., None, :]
     offsets = offset[..., None] + root @ normals.movedim(0, -1)  # (N, T, K, D)
     end = torch.zeros_like(offsets[:, 0])
     drawn = AffineRecurrence(gain.mT).solve(offsets, end, adjoint=True)[:, :-1]
-    return drawn.movedim(-1, 0)
+    return drawn.movedim(-1, 0) / units

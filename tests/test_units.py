@@ -54,6 +54,10 @@ def test_a_fit_is_the_same_in_any_units(estimator, design):
     if hasattr(usual, "predict_weights"):
         weights = unusual.predict_weights(other) * UNITS
         assert_allclose(weights, usual.predict_weights(X), atol=0.02)
+    if getattr(usual, "process_noise", None) is not None:
+        found = unusual.smooth_weights(other, y, return_std=True)
+        for table, expected in zip(found, usual.smooth_weights(X, y, return_std=True), strict=True):
+            assert_allclose(table * UNITS, expected, atol=0.02)
 
 
 def test_parameters_are_given_in_the_users_units(design):

@@ -13,7 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 from torch import Tensor
 
 from .._design import IDENTITY
-from .._fitted import read_trials
+from .._fitted import in_rows, read_trials
 from .._net import LearningModel
 from .._sequences import Sequences, subjects_of
 from .._smoothing import Filtered, draw_path, smooth
@@ -76,14 +76,8 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             _by_rule(model, trials, weights[:, 0], observed)
             for model, weights in zip(fit.models, means, strict=True)
         ]
-        smoothed, std = fit.final._tables(
-            rows,
-            *(
-                torch.stack([torch.as_tensor(sequences.rows(padded.numpy())) for padded in each])
-                for each in (means, covariances)
-            ),
-            True,
-        )
+        known = (in_rows(sequences, each) for each in (means, covariances))
+        smoothed, std = fit.final._tables(rows, *known, True)
         table = _identify(rows, fit.weight_names)
         table["smoothed"], table["std"] = smoothed.to_numpy().ravel(), std.to_numpy().ravel()
         table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()
