@@ -126,12 +126,12 @@ class HoldAllButFirst(Callback):
     """Lets a network, and noise, move the first weight alone: the scale of others stays 0."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        net.module_.rule.scale.data[1:] = 0
+        net.module_.rule.rule.scale.data[1:] = 0
         if net.module_.noise is not None:
             net.module_.noise.root_process_noise.data[1:] = 0  # where its gradient is 0, too
 
     def on_grad_computed(self, net: NeuralNet, **kwargs: Any) -> None:
-        for parameter in (net.module_.rule.scale, net.module_.initial_weights):
+        for parameter in (net.module_.rule.rule.scale, net.module_.initial_weights):
             if parameter.grad is not None:
                 parameter.grad[1:] = 0
 

@@ -20,7 +20,7 @@ def copy_models(estimator: Any) -> list[LearningModel]:
 
 
 def in_rows(sequences: Sequences, padded: Iterable[Tensor]) -> Tensor:
-    """Return what each of M members has, (N, T, ...), in the order of X's rows, (M, n_rows, ...)."""
+    """Return what M members have, (N, T, ...) each, in the order of X's rows, (M, n_rows, ...)."""
     return torch.stack([torch.as_tensor(sequences.rows(each.numpy())) for each in padded])
 
 

@@ -73,7 +73,7 @@ class LearningModel(SequenceModel):
         self.lapses = lapses
         filtered = noise and StandardizedRule(FilteredRule(rule, noise, lapses), units)
         # In a tuple, so that it is no second home of the parameters: an engine knows it again.
-        self._dynamics = (filtered or self.rule,)
+        self._dynamics: tuple[StandardizedRule] = (filtered or self.rule,)
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
         unbounded[0].neg_()
@@ -82,7 +82,7 @@ class LearningModel(SequenceModel):
         self.engine = engine
 
     @property
-    def dynamics(self) -> LearningRule:
+    def dynamics(self) -> StandardizedRule:
         """What moves the path: the rule, with noise inside its filter."""
         return self._dynamics[0]
 

@@ -71,7 +71,7 @@ class Sequences:
     @property
     def padded(self) -> Fields:
         """The fields as (N, T, ...), padded to the longest sequence, 0 in the padding."""
-        return Fields(*map(self.pad, self.fields))
+        return Fields._make(map(self.pad, self.fields))
 
     def pad(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Lay rows (n_rows, ...) out as (N, T, ...), 0 in the padding."""
@@ -87,7 +87,7 @@ class Sequences:
         rows = np.flatnonzero(number[self.row_subject] >= 0)
         part = replace(
             self,
-            fields=Fields(*(field[rows] for field in self.fields)),
+            fields=Fields._make(field[rows] for field in self.fields),
             row_subject=number[self.row_subject[rows]],
             row_trial=self.row_trial[rows],
             subjects=self.subjects[subjects],

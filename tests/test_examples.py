@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from helpers import BRIEFLY_TRAINED
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 STORIES = {
@@ -17,6 +18,7 @@ STORIES = {
 ELSEWHERE = {"compare_rules"}  # has tests of its own
 
 
+@BRIEFLY_TRAINED
 @pytest.mark.parametrize("name", STORIES)
 def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(
     name, monkeypatch, tmp_path, capsys

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
@@ -138,11 +139,18 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(design):
     assert not [name for name in vars(unfitted) if name.endswith("_")]
 
 
+@pytest.fixture
+def handler():
+    """Python's own way with Ctrl-C, which a runner of tests may have changed."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("n_jobs", [None, 1])
-def test_ctrl_c_ends_a_fit_and_all_that_fits(design, n_jobs):
+def test_ctrl_c_ends_a_fit_and_all_that_fits(design, n_jobs, handler):
     X, y = design
     interrupted = with_callback(DNN, [3], raise_ctrl_c)
-    handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
         interrupted.fit(X, y)
     assert not hasattr(interrupted, "net_") and signal.getsignal(signal.SIGINT) is handler
@@ -221,6 +229,7 @@ def test_wrong_weights_are_refused_in_fitting_and_in_scoring(design, wrong, mess
 # ------------------------------------------------------------------ held out for early stopping
 
 
+@BRIEFLY_TRAINED
 def test_early_stopping_holds_out_animals_that_are_scored(design):
     X, y = design
     subject = X.index.get_level_values("subject")

@@ -240,8 +240,8 @@ def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitt
 def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
     X, y = (table.loc[["mouse_01"]] for table in few)
     sequences, (filtered,) = decaying._look_back(X, y)
-    ((path,),) = decaying._paths(sequences)
-    features, choice = map(torch.tensor, (sequences.features[0], (y == "right").tolist()))
+    (path,) = decaying._paths(sequences)
+    features, choice = map(torch.tensor, (sequences.fields.features, (y == "right").tolist()))
     before, spread = path[:, :2], unpack(path[:, 2:])
     mean, covariance = observe(before, spread, features, choice.double())
     forgetting = 1 - 1 / 50

@@ -18,6 +18,17 @@ RULE = "REINFORCE with a baseline, forgetting, and a learning rate of either sid
 OTHER = "a_rule_whose_name_was_made_by_a_machine_and_has_no_place_at_which_it_breaks"
 
 
+SCORE = {"n_trials": 9, "log_likelihood": -0.5, "accuracy": 0.8, "seconds": 1.0}
+CURVE = pd.DataFrame(
+    [
+        {"rule": rule, "n_subjects": n, "repeat": 0, "fold": 0, "subject": subject, **SCORE}
+        for rule in (RULE, OTHER)
+        for n in (1, 3)
+        for subject in "AB"
+    ]
+)
+
+
 @pytest.fixture(autouse=True)
 def closed_figures():
     yield
@@ -49,6 +60,7 @@ def displays():
         plotting.PsychometricDisplay.from_estimator(fits, X, y, by="session"),
         plotting.SessionCurveDisplay.from_estimator(fits, X, y),
         plotting.RecoveryDisplay.from_study(study),
+        plotting.LearningCurveDisplay(CURVE),
     ]
     plt.close("all")
     return {type(display).__name__: display for display in made}

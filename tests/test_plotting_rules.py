@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn import curves, edges, finite, legend
+from helpers import BRIEFLY_TRAINED
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import same_color
 from scipy.special import expit
@@ -14,6 +15,8 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, update_table
 from sklearn_learnrule.plotting import HistoryDisplay, UpdateDisplay
+
+pytestmark = BRIEFLY_TRAINED
 
 STIMULI = [-1.0, -0.5, -0.2, 0.2, 0.5, 1.0]
 WEIGHTS = [0.0, 2.0]

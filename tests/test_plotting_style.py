@@ -16,6 +16,15 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.recovery import RecoveryStudy
 
 RULES = ["REINFORCE", "DNN"]
+SCORE = {"n_trials": 9, "log_likelihood": -0.5, "accuracy": 0.8, "seconds": 1.0}
+CURVE = pd.DataFrame(
+    [
+        {"rule": rule, "n_subjects": n, "repeat": 0, "fold": 0, "subject": subject, **SCORE}
+        for rule in RULES
+        for n in (1, 3)
+        for subject in "AB"
+    ]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,6 +49,7 @@ def displays():
         plotting.PsychometricDisplay.from_estimator(fit, X, y, by="session"),
         plotting.SessionCurveDisplay.from_estimator(fit, X, y),
         plotting.RecoveryDisplay.from_study(make_study()),
+        plotting.LearningCurveDisplay(CURVE),
     ]
     plt.close("all")
     return {type(display).__name__: display for display in made}
@@ -64,6 +74,7 @@ def make_study():
 
 
 NAMES = plotting.__all__
+ONE_PANEL = {"ComparisonDisplay", "LearningCurveDisplay", "SessionCurveDisplay"}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +145,7 @@ def test_a_display_draws_on_the_axes_it_is_given(displays, drawn, name):
         assert figure.bbox.contains(*key.get_window_extent().max)  # no layout makes room beside
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"ComparisonDisplay", "SessionCurveDisplay"}))
+@pytest.mark.parametrize("name", sorted(set(NAMES) - ONE_PANEL))
 def test_too_few_axes_are_told_how_many_there_should_be(displays, drawn, name):
     n_axes = np.size(drawn[name].axes_)
     _, axes = plt.subplots(1, n_axes + 1)

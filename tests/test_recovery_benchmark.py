@@ -8,9 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from scipy.special import expit
 
 from sklearn_learnrule.rules import ReinforceRule
+
+pytestmark = BRIEFLY_TRAINED
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 SOME = ["base", "noise 1", "1 distractors", "mixed", "history, RNN", "history, true form"]

@@ -1,6 +1,8 @@
-"""A fit does not depend on the units of stimuli and rewards: degrees, percent, drops of water."""
+"""A fit depends neither on the units of stimuli and rewards nor on the labels of choices."""
 
 from __future__ import annotations
+
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ FURTHER = [
     lr.ChoiceRNNClassifier(**NETWORK),
 ]
 ESTIMATORS = [*all_estimators(), *FURTHER]
+LABELS = [(False, True), (-1, 1), (Decimal(0), Decimal(1))]
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +61,20 @@ def test_a_fit_is_the_same_in_any_units(estimator, design):
         found = unusual.smooth_weights(other, y, return_std=True)
         for table, expected in zip(found, usual.smooth_weights(X, y, return_std=True), strict=True):
             assert_allclose(table * UNITS, expected, atol=0.02)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=estimator_name)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("labels", LABELS, ids=lambda labels: type(labels[0]).__name__)
+def test_a_fit_is_the_same_with_labels_of_any_type(estimator, labels, design):
+    """Of which the second in order is y = 1."""
+    X, y = design
+    odd = pd.Series(y.map(dict(zip(("left", "right"), labels, strict=True))), dtype=object)
+    estimator = clone(estimator).set_params(max_epochs=1)
+    usual, unusual = clone(estimator).fit(X, y), clone(estimator).fit(X, odd)
+    assert unusual.score(X, odd) == usual.score(X, y)
+    assert np.array_equal(unusual.predict(X) == unusual.classes_[1], usual.predict(X) == "right")
+    assert unusual.classes_.tolist() == list(labels)
 
 
 def test_parameters_are_given_in_the_users_units(design):

@@ -76,8 +76,8 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             _by_rule(model, trials, weights[:, 0], observed)
             for model, weights in zip(fit.models, means, strict=True)
         ]
-        known = (in_rows(sequences, each) for each in (means, covariances))
-        smoothed, std = fit.final._tables(rows, *known, True)
+        known = in_rows(sequences, means), in_rows(sequences, covariances)
+        smoothed, std = fit.final._tables(rows, *known, return_std=True)
         table = _identify(rows, fit.weight_names)
         table["smoothed"], table["std"] = smoothed.to_numpy().ravel(), std.to_numpy().ravel()
         table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()

@@ -65,7 +65,8 @@ class HistoryDisplay:
     >>> from sklearn_learnrule import RNNRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, _ = make_design(make_learning_cohort(4, 200, random_state=0))
-    >>> rule = RNNRuleEstimator(memory_size=4, max_epochs=2, random_state=0).fit(X, y)
+    >>> how = {"memory_size": 4, "n_ensemble": 1, "random_state": 0, "mirror": False}
+    >>> rule = RNNRuleEstimator(max_epochs=20, lr=0.01, **how).fit(X, y)
     >>> display = HistoryDisplay.from_estimator(rule, X, lengths=[4], trials_back=[1, 7])
     >>> [panel.get_title() for panel in display.axes_.flat]
     ['1 to 4 trials back', '7 to 10 trials back']
