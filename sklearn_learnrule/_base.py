@@ -13,11 +13,9 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_consistent_length
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
-from ._dataset import SequenceDataset
-from ._design import show
+from ._dataset import SequenceDataset, of_like_length
 from ._fitted import copy_models, in_rows, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel
@@ -25,6 +23,7 @@ from ._parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
 from ._sequences import Floats, Sequences
 from ._smoothing import Filtered, look_back, smooth
 from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
+from ._tables import BIAS, show
 from .engine import ENGINES
 from .rules import (
     LEARNED,
@@ -171,7 +170,7 @@ class BaseRuleEstimator(SequenceClassifier):
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""
         super()._publish(dataset)
         model: Any = self.net_.module_
-        self.weight_names_ = [*self._stimulus_names, "bias"]
+        self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
@@ -185,14 +184,14 @@ class BaseRuleEstimator(SequenceClassifier):
                 path = dataset.rows([path for path, _ in net.predict_path(dataset)])
                 net.module_.bound(path[:, : len(self.weight_names_)])
 
-    def _find_fault(self) -> str | None:
+    def _training_fault(self) -> str | None:
         if hasattr(self, "summary_") and NOT_MAXIMAL in self._summary["note"]:
-            return super()._find_fault() or (
+            return super()._training_fault() or (
                 "was not fitted to the maximum of the likelihood, so that its parameters may be "
                 "far from those that it is to find: leave optimizer, max_epochs, truncation and "
                 "early_stopping at their defaults."
             )
-        return super()._find_fault()
+        return super()._training_fault()
 
     @property
     def summary_(self) -> pd.DataFrame:
@@ -261,23 +260,26 @@ class BaseRuleEstimator(SequenceClassifier):
                 "smooth_weights finds out where noise moved the weights, but process_noise is "
                 "None: fit with process_noise='learned', or use predict_weights."
             )
-        sequences, filtered = self._look_back(X, y)
-        smoothed = map(smooth, filtered)
-        means, covariances = (in_rows(sequences, each) for each in zip(*smoothed, strict=True))
+        sequences, is_second = self._read_choices(X, y)
+        paths = self._paths(sequences)  # (M, n_rows, K + S)
+        means = paths[..., : len(self.weight_names_)].clone()
+        covariances = unpack(paths[..., len(self.weight_names_) :])
+        for subjects in of_like_length(sequences.lengths):
+            part, rows = sequences.some(subjects)
+            filtered = self._look_back(part, is_second[rows], paths[:, rows])
+            smoothed = zip(*map(smooth, filtered), strict=True)
+            means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
         return self._tables(X, means, covariances, return_std)
 
-    def _look_back(self, X: Any, y: ArrayLike) -> tuple[Sequences, list[Filtered]]:
+    def _look_back(
+        self, sequences: Sequences, is_second: NDArray[np.bool_], paths: torch.Tensor
+    ) -> list[Filtered]:
         """Return what each member knew of the weights as the choices came, the last one, too."""
-        sequences = self._read_as_fitted(X)
-        labels = self._labels(y)
-        check_consistent_length(X, labels)
-        signed = self._signed(labels)
-        sequences.check_choices(signed)
         trials, observed = read_trials(sequences)
-        trials = trials._replace(choice=torch.as_tensor(sequences.pad(signed > 0).astype(float)))
-        paths = [torch.as_tensor(sequences.pad(path.numpy())) for path in self._paths(sequences)]
-        members = zip(copy_models(self), paths, strict=True)
-        return sequences, [look_back(model, path, trials, observed) for model, path in members]
+        trials = trials._replace(choice=torch.as_tensor(sequences.pad(is_second.astype(float))))
+        padded = (torch.as_tensor(sequences.pad(path.numpy())) for path in paths)
+        members = zip(copy_models(self), padded, strict=True)
+        return [look_back(model, path, trials, observed) for model, path in members]
 
     def _tables(
         self,
@@ -324,7 +326,9 @@ class BaseRuleEstimator(SequenceClassifier):
             for block, of_block in zip(dataset.blocks, astray, strict=True):
                 ran_away[block.subjects] |= of_block.cpu().numpy()
         _warn_of_runaways(type(self).__name__, sequences.subjects[ran_away])
-        return torch.stack(paths)
+        of_members = torch.stack(paths)
+        self._check_finite(sequences, of_members.isfinite().all(-1).all(0).numpy())
+        return of_members
 
 
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:

@@ -105,7 +105,12 @@ def _own_code() -> str:
     return str(joblib.hash([path.read_bytes() for path in sorted(ROOT.rglob("*.py"))]))
 
 
-def _code(module: str) -> bytes | None:
+def _code(module: str) -> bytes:
     """Return the source of a module, in which an estimator's rule often stands as well."""
     file = getattr(sys.modules.get(module), "__file__", None)
-    return Path(file).read_bytes() if file and Path(file).exists() else None
+    if not file or not Path(file).exists():
+        raise TypeError(
+            f"With cache, an estimator is told by the code of its module, but {module!r} has no "
+            "file, as in a notebook: put its class into a module, or set cache=None."
+        )
+    return Path(file).read_bytes()

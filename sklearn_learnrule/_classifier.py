@@ -21,24 +21,23 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
-    _check_sample_weight,
     check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
 from ._dataset import SequenceDataset
-from ._design import show, two_labels
-from ._fit_checks import find_fault
+from ._fit_checks import prediction_fault
 from ._frozen import StoredAsArrays
 from ._mirror import fits_mirror_images
 from ._misuse import refuse_changed_columns
 from ._net import SequenceModel, SequenceNet
 from ._parameters import Meets, Number, with_checked_parameters
 from ._sequences import Floats, Sequences, has_identity, read_sequences
-from ._tables import as_labels
+from ._tables import as_labels, show, two_labels
 from ._training import Training, check_training, drawing_from, is_device, train
 from ._units import usual_units
+from ._weighted import relative_weights
 from .metrics import log_likelihood
 from .rules import Units
 
@@ -148,14 +147,13 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         check_consistent_length(X, labels)
         self.classes_ = _two_classes(labels)
         sequences.check_choices(self._signed(labels))
-        weight, weight_unit = _relative_weights(sample_weight, len(labels))
+        weight, weight_unit = relative_weights(sample_weight, len(labels))
 
         is_second = labels == self.classes_[1]
         units = usual_units(sequences, weight)
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
         make_model(torch.Generator())  # raises for what does not suit X, before any work
-        mirror = getattr(self, "mirror", False)  # of networks alone
-        self.mirrored_ = fits_mirror_images(mirror, sequences, is_second, weight, units)
+        self.mirrored_ = fits_mirror_images(self.mirror, sequences, is_second, weight, units)
         device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
@@ -172,7 +170,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         self._publish(dataset)
         features = sequences.fields.features / units.feature.numpy()
         predicted = self._predict_logits(sequences), features, is_second, weight
-        if fault := self._find_fault() or find_fault(*predicted):
+        if fault := self._training_fault() or prediction_fault(*predicted):
             message = f"{type(self).__name__} {fault}"
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
         return self
@@ -200,13 +198,13 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
             model = make_model(generator)
-            another_start = not torch.equal(before, generator.get_state())
+            drawn = not torch.equal(before, generator.get_state())
             self._go_on(model, member)
             try:
                 seed = generator.initial_seed() + member
                 return train(model, dataset, self, device, generator, seed)
             except FloatingPointError as lost:
-                if attempt == MAX_ATTEMPTS or not another_start:
+                if attempt == MAX_ATTEMPTS or not drawn or self.warm_start:
                     raise
                 warnings.warn(
                     f"{type(self).__name__}: member {member} of the ensemble is fitted anew from "
@@ -235,7 +233,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 
-    def _find_fault(self) -> str | None:
+    def _training_fault(self) -> str | None:
         """Return why the training may not be trusted, if it ended before it was done."""
         converged = dict(self.net_.callbacks_).get("converged")
         most = self.net_.most_epochs
@@ -251,7 +249,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
     def decision_function(self, X: Any) -> NDArray[np.float64]:
         """Return the logit of P(second class) before each choice, (n_rows,)."""
-        return self._logits(X)[1]
+        return self._logits(self._read_as_fitted(X))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Return the probability of each class before each choice, (n_rows, 2)."""
@@ -269,26 +267,35 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         Higher is better. It is a proper score, so that model comparison and search are right
         by default; for accuracy use ``scoring="accuracy"``.
         """
-        sequences, logits = self._logits(X)
-        labels = self._labels(y)
-        check_consistent_length(logits, labels)
-        sequences.check_choices(self._signed(labels))
-        weight, _ = _relative_weights(sample_weight, len(labels))
-        return log_likelihood(self.classes_[1] == labels, logits, sample_weight=weight)
+        sequences, is_second = self._read_choices(X, y)
+        weight, _ = relative_weights(sample_weight, len(is_second))
+        return log_likelihood(is_second, self._logits(sequences), sample_weight=weight)
 
-    def _logits(self, X: Any) -> tuple[Sequences, NDArray[np.float64]]:
+    def _read_choices(self, X: Any, y: Any) -> tuple[Sequences, NDArray[np.bool_]]:
+        """Read X as fitted, and whether each choice was the second class."""
         sequences = self._read_as_fitted(X)
+        labels = self._labels(y)
+        check_consistent_length(X, labels)
+        signed = self._signed(labels)
+        sequences.check_choices(signed)
+        return sequences, signed > 0
+
+    def _logits(self, sequences: Sequences) -> NDArray[np.float64]:
         logits = self._predict_logits(sequences)
-        astray = ~np.isfinite(logits)
-        if astray.any():
-            row = int(np.argmax(astray))
-            raise FloatingPointError(
-                f"{type(self).__name__} cannot predict subject "
-                f"{show(sequences.subjects[sequences.row_subject[row]])} from trial "
-                f"{sequences.row_trial[row]} on: its weights ran away there. Are its stimuli far "
-                "larger than those of the subjects fitted?"
-            )
-        return sequences, logits
+        self._check_finite(sequences, np.isfinite(logits))
+        return logits
+
+    def _check_finite(self, sequences: Sequences, finite: NDArray[np.bool_]) -> None:
+        """Raise for a row (n_rows,) of which nothing can be predicted."""
+        if finite.all():
+            return
+        row = int(np.argmin(finite))
+        raise FloatingPointError(
+            f"{type(self).__name__} cannot predict subject "
+            f"{show(sequences.subjects[sequences.row_subject[row]])} from trial "
+            f"{sequences.row_trial[row]} on: its weights ran away there. Are its stimuli far "
+            "larger than those of the subjects fitted?"
+        )
 
     def _dataset(self, sequences: Sequences) -> SequenceDataset:
         return SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device)
@@ -363,20 +370,6 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _relative_weights(
-    sample_weight: ArrayLike | None, n_rows: int
-) -> tuple[NDArray[np.float64], float]:
-    """Return the trials' weights, in a unit in which they are 1 on average but for those of 0."""
-    weight = _check_sample_weight(
-        sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
-    )
-    if not weight.any():
-        raise ValueError("Every sample_weight is zero: no trial is left to score.")
-    relative = weight / weight.max()
-    mean = relative[relative > 0].mean()
-    return relative / mean, float(weight.max() * mean)
 
 
 def _check_identity_kept(X: Any, y: Any) -> None:

@@ -22,12 +22,21 @@ class Target(NamedTuple):
     weight: Tensor
 
 
+class Rows(NamedTuple):
+    """Where a block's trials stand among X's rows, each (n_trials,)."""
+
+    row: Ints
+    subject: Ints  # its place in the block
+    trial: Ints
+
+
 class Block(NamedTuple):
     """Some of a dataset's subjects, n of them, as padded tensors (n, T, ...)."""
 
     subjects: Ints  # (n,) their numbers in the dataset
     inputs: dict[str, Tensor]  # of the model
     target: Target | None
+    rows: Rows | None = None
 
     def take(self, subjects: Ints, places: Ints, n_trials: int) -> Block:
         """Return the subjects at some places, under new numbers."""
@@ -83,9 +92,8 @@ class SequenceDataset(torch.utils.data.Dataset):
 
         self.weight_unit = 1.0  # how many trials one of weight 1 stands for
         self.lengths = sequences.lengths  # (N,)
-        self.row_subject, self.row_trial = sequences.row_subject, sequences.row_trial
         self.blocks = []
-        for subjects in _of_like_length(self.lengths):
+        for subjects in of_like_length(self.lengths):
             part, rows = sequences.some(subjects)
             padded = part.padded
             inputs = {name: tensor(getattr(padded, name)) for name in Trial._fields}
@@ -93,7 +101,8 @@ class SequenceDataset(torch.utils.data.Dataset):
             target = None
             if choice is not None and weight is not None:
                 target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
-            self.blocks.append(Block(subjects, inputs, target))
+            places = Rows(rows, part.row_subject, part.row_trial)
+            self.blocks.append(Block(subjects, inputs, target, places))
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -143,17 +152,19 @@ class SequenceDataset(torch.utils.data.Dataset):
         return both
 
     def rows(self, padded: Sequence[Tensor]) -> Tensor:
-        """Read what blocks have, (n, T, ...) each, in the order of X's rows, (n_rows, ...)."""
-        values = padded[0].new_empty(len(self.row_subject), *padded[0].shape[2:])
+        """Read what blocks have, (n, T, ...) each, in the order of X's rows, (n_rows, ...).
+
+        Of a whole dataset, as it was made.
+        """
+        values = padded[0].new_empty(int(self.lengths.sum()), *padded[0].shape[2:])
         for block, of_block in zip(self.blocks, padded, strict=True):
-            place = np.full(len(self), -1)
-            place[block.subjects] = np.arange(len(block.subjects))
-            rows = np.flatnonzero(place[self.row_subject] >= 0)
-            values[rows] = of_block[place[self.row_subject[rows]], self.row_trial[rows]]
+            assert block.rows is not None
+            row, subject, trial = block.rows
+            values[row] = of_block[subject, trial]
         return values
 
 
-def _of_like_length(lengths: Ints) -> list[Ints]:
+def of_like_length(lengths: Ints) -> list[Ints]:
     """Return the subjects in sets, in each of which the longest has at most twice the shortest."""
     sets, left = [], np.ones(len(lengths), dtype=bool)
     while left.any():

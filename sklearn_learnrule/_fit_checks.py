@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from ._sequences import Floats
 from .metrics import CHANCE, log_likelihood
@@ -15,7 +14,7 @@ MAX_LOSS = 0.002  # nats per trial that a fit may stay below a simpler policy
 MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
 
 
-def find_fault(
+def prediction_fault(
     logits: Floats, features: Floats, is_second: NDArray[np.bool_], weight: Floats
 ) -> str | None:
     """Return what is wrong with a fit's predictions of its own trials, and what may help.
@@ -56,9 +55,14 @@ def find_fault(
 
 def static_log_likelihood(features: Floats, is_second: NDArray[np.bool_], weight: Floats) -> float:
     """Return the most that a policy whose weights never change can reach, in nats per trial."""
-    policy = LogisticRegression(C=np.inf, fit_intercept=False, solver="newton-cholesky")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it need not have a maximum
-        policy.fit(features, is_second, weight)
-    logits = policy.decision_function(features)
-    return log_likelihood(is_second, logits, sample_weight=weight)
+    width = features.std(0)
+    x = (features - features.mean(0)) / np.where(width > 0, width, 1)  # the same policies
+    x[:, -1] = 1.0  # the bias
+    share = weight / weight.sum()
+
+    def loss(policy: Floats) -> tuple[float, Floats]:
+        logits = x @ policy
+        gradient = x.T @ (share * (expit(logits) - is_second))
+        return -log_likelihood(is_second, logits, sample_weight=weight), gradient
+
+    return -float(minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").fun)

@@ -35,6 +35,7 @@ class SequenceModel(nn.Module):
     """Maps padded sequences, by name, to the logit of P(y = 1) on each trial, (N, T)."""
 
     engine: str
+    noise: ProcessNoise | None
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         """Return the engine that computes, also where the parameter says "auto"."""

@@ -15,11 +15,10 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
-from ._design import show
+from ._tables import show
 
 P = ParamSpec("P")
 R = TypeVar("R")
-MOST_SHOWN = 60  # characters of a wrong value
 
 
 class Number(Interval):
@@ -77,7 +76,8 @@ def check_parameters(estimator: Any) -> None:
             *words, last = map(str, allowed)
             expected = f"{', '.join(words)} or {last}" if words else last
             raise InvalidParameterError(
-                f"{type(estimator).__name__}: {name} should be {expected}, got {_brief(value)}."
+                f"{type(estimator).__name__}: {name} should be {expected}, got "
+                f"{' '.join(show(value).split())}."
             )
 
 
@@ -113,8 +113,3 @@ def constraints(kind: type) -> dict[str, list[Any]]:
 
 def _as_constraint(kind: Any) -> Any:
     return kind if isinstance(kind, Meets) else make_constraint(kind)
-
-
-def _brief(value: Any) -> str:
-    shown = " ".join(show(value).split())
-    return shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."

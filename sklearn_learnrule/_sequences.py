@@ -112,14 +112,14 @@ class Sequences:
 
 
 def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
-    """Read, check and pad the sequences in X; see :func:`sklearn_learnrule.make_design`."""
+    """Read and check the sequences in X; see :func:`sklearn_learnrule.make_design`."""
     if not has_identity(X):
         return _plain_sequence(X)
     if len(X) == 0:
         raise ValueError("X has no trials (0 rows).")
     identity = {name: _find(X, name) for name in IDENTITY}
     _check_identity(X, identity)
-    row_subject = subjects_of(X)
+    row_subject: Any = identity["subject"]
     codes, subjects = pd.factorize(row_subject)
     trial = _trial_numbers(codes, subjects, identity["trial"])
     values = {
@@ -138,31 +138,37 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         raise ValueError("X has no stimulus column beside its identity and history columns.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
 
+    fields = _fields(features, values, new_session, codes, trial)
+    return Sequences(
+        fields=fields,
+        row_subject=codes,
+        row_trial=trial,
+        subjects=subjects,
+        feature_names=[*stimuli, BIAS],
+        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.observed]),
+    )
+
+
+def _fields(
+    features: Floats, values: dict[str, Floats], new_session: NDArray[Any], codes: Ints, trial: Ints
+) -> Fields:
+    """Return what is known of each trial: of its outcome, what the subject's next row tells."""
     order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
-    observed = np.zeros(len(X), dtype=bool)
+    observed = np.zeros(len(codes), dtype=bool)
     observed[order[:-1]] = np.diff(codes[order]) == 0
 
     def outcome(rows: NDArray[Any]) -> Floats:
-        """What the subject's next row tells of each trial, (n_rows,)."""
-        told = np.zeros(len(X))
+        told = np.zeros(len(codes))
         told[order[:-1]] = rows[order[1:]]
         return told * observed
 
     reward = outcome(values[PREVIOUS_REWARD])
     choice = outcome(values[PREVIOUS_CHOICE] > 0)
     if PREVIOUS_ANSWER in values:
-        answer, answer_known = outcome(values[PREVIOUS_ANSWER] > 0), True
+        answer = outcome(values[PREVIOUS_ANSWER] > 0)
     else:
         answer = np.where(reward > 0, choice, 1 - choice) * observed
-        answer_known = _marks_correct(reward[observed])
-    return Sequences(
-        fields=Fields(features, choice, reward, answer, outcome(new_session), observed),
-        row_subject=codes,
-        row_trial=trial,
-        subjects=subjects,
-        feature_names=[*stimuli, BIAS],
-        answer_known=answer_known,
-    )
+    return Fields(features, choice, reward, answer, outcome(new_session), observed)
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:

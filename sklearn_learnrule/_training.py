@@ -97,6 +97,7 @@ class Training:
     weight_decay = 0.0
     gradient_clip_value = np.inf
     average = False
+    mirror: ClassVar[bool | str] = False
     mirrored_ = False
 
 
@@ -128,7 +129,7 @@ def train(
     With early stopping, subjects that are held out, by ``seed``, tell after how many epochs to
     stop; then all are fitted, so that none is lost. ``generator`` orders the minibatches.
     """
-    lr, most_epochs = pace(how, dataset, noisy=getattr(model, "noise", None) is not None)
+    lr, most_epochs = pace(how, dataset, noisy=model.noise is not None)
     stopping_history, n_epochs = None, most_epochs
     if how.early_stopping:
         fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
@@ -238,8 +239,11 @@ def interruptible() -> Iterator[None]:
     seen = []
 
     def note(number: int, frame: Any) -> None:
-        seen.append(number)
-        handler(number, frame)
+        try:
+            handler(number, frame)
+        except KeyboardInterrupt:
+            seen.append(number)
+            raise
 
     signal.signal(signal.SIGINT, note)
     try:
@@ -327,7 +331,7 @@ class DivergenceGuard(Callback):
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         loss = net.history[-1, "train_loss"]
         self.n_lost = 0 if np.isfinite(loss) else self.n_lost + 1
-        if self.n_lost > self.patience:
+        if self.n_lost > self.patience or (self.n_lost and len(net.history) == net.max_epochs):
             raise FloatingPointError(
                 f"Training diverged: the loss is {loss} at epoch {len(net.history)}. Lower lr "
                 f"(now {net.lr})."

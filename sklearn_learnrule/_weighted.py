@@ -41,8 +41,20 @@ def weight_parameter(estimator: Any) -> str | None:
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
-def check_weight(sample_weight: ArrayLike | None, X: pd.DataFrame) -> NDArray[np.float64]:
+def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
     """Return the weight of each row, 1 if none is given."""
     return _check_sample_weight(
-        sample_weight, np.empty(len(X)), dtype=np.float64, ensure_non_negative=True
+        sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
     )
+
+
+def relative_weights(
+    sample_weight: ArrayLike | None, n_rows: int
+) -> tuple[NDArray[np.float64], float]:
+    """Return the rows' weights in a unit in which they are 1 on average but for those of 0; it."""
+    weight = check_weight(sample_weight, n_rows)
+    if not weight.any():
+        raise ValueError("Every sample_weight is zero: no trial is left to score.")
+    relative = weight / weight.max()
+    mean = relative[relative > 0].mean()
+    return relative / mean, float(weight.max() * mean)

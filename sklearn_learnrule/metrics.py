@@ -11,7 +11,7 @@ from scipy.special import expit
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
-from ._design import show
+from ._tables import show
 
 NATS_PER_BIT = float(np.log(2))
 CHANCE = -NATS_PER_BIT

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +23,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._cache import describe_estimator, describe_table, make_key
 from ._design import PREVIOUS_CHOICE
 from ._tasks import run_tasks
-from .model_selection import AllFitsFailedError, compare_rules
+from .model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from .rules import Trial
 from .simulation._experiment import Stimuli
 from .simulation._learned import split_pipeline
@@ -292,8 +294,7 @@ def _study_cohort(
 ) -> tuple[pd.DataFrame, Warned]:
     """Simulate a cohort and score each candidate on it, a row each; and what was warned of."""
     scores = pd.DataFrame({"rule": list(candidates), **dict.fromkeys(SCORES, np.nan)})
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with _noting_warnings() as caught:
         try:
             cohort = _simulate(twin, source, n_subjects, np.random.RandomState(seed))
         except Exception as failure:  # one bad cohort must not lose the others' hours
@@ -306,6 +307,17 @@ def _study_cohort(
             scores["rmse"] = [_rmse(name, rule, cohort) for name, rule in candidates.items()]
             scores["true_rms"] = _rms(cohort.update)
     return scores, [(warning.category, str(warning.message)) for warning in caught]
+
+
+@contextmanager
+def _noting_warnings() -> Iterator[list[warnings.WarningMessage]]:
+    """Yield what is warned of meanwhile; in a thread, where Python cannot, it is warned of."""
+    if current_thread() is not main_thread():
+        yield []
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
 
 
 def _simulate(
@@ -323,12 +335,7 @@ def _simulate(
 def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any) -> pd.Series:
     """Return each rule's log-likelihood of held-out animals, NaN if a fold failed."""
     scores = compare_rules(candidates, cohort.X, cohort.y, cv=cv, verbose=0)
-    by_subject = scores.groupby(["rule", "subject"])["log_likelihood"].agg(_strict_mean)
-    return by_subject.groupby("rule").agg(_strict_mean)
-
-
-def _strict_mean(values: pd.Series) -> float:
-    return float(values.mean(skipna=False))
+    return scores_by_subject(scores).mean(skipna=False)
 
 
 def _rmse(name: str, rule: Any, cohort: _Cohort) -> float:

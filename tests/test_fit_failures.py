@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 
 import joblib
 import numpy as np
@@ -109,6 +110,17 @@ def test_a_step_that_is_not_finite_is_not_taken(design):
     assert fitted.n_iter_ == 30 and np.isfinite(fitted.score(*design))
 
 
+def test_a_training_that_ends_in_nan_is_no_fit(design):
+    short = clone(DNN).set_params(lr=1e8, max_epochs=3)
+    with (
+        pytest.warns(ConvergenceWarning, match="fitted anew"),
+        pytest.raises(FloatingPointError, match="the loss is nan at epoch 3"),
+    ):
+        short.fit(*design)
+    with pytest.raises(FloatingPointError, match="the loss is nan at epoch 3"):
+        with_callback(clone(DNN).set_params(max_epochs=3, warm_start=True), [1], spoil).fit(*design)
+
+
 def test_a_network_that_is_lost_is_fitted_anew_from_another_start(design):
     lost_once = with_callback(DNN, [3], spoil)
     with pytest.warns(ConvergenceWarning, match="member 0 of the ensemble is fitted anew .* loss"):
@@ -159,6 +171,13 @@ def test_ctrl_c_ends_a_fit_and_all_that_fits(design, n_jobs, handler):
         lr.compare_rules(rules, X, y, cv=2, n_jobs=n_jobs, verbose=0)
 
 
+def test_a_handler_that_takes_ctrl_c_for_itself_keeps_the_fit(design, handler):
+    taken = []
+    signal.signal(signal.SIGINT, lambda number, frame: taken.append(number))
+    fitted = with_callback(DNN, [3], raise_ctrl_c).fit(*design)
+    assert taken == [signal.SIGINT] and fitted.n_iter_ == 30
+
+
 def test_a_callback_may_still_end_a_training_early(design):
     def end(net):
         raise KeyboardInterrupt  # as skorch's own early stopping does
@@ -180,6 +199,15 @@ def test_the_same_seed_gives_the_same_fit_on_every_backend(design, backend):
         fits = joblib.Parallel(2)(joblib.delayed(clone(e).fit)(X, y) for e in estimators)
     assert torch.equal(torch.get_rng_state(), before)
     assert_array_equal([fit.score(X, y) for fit in fits], expected * 2)
+
+
+def test_fits_in_threads_leave_the_filters_of_warnings_as_they_were(design):
+    before = list(warnings.filters)
+    constant = lr.ConstantRuleEstimator()
+    joblib.Parallel(4, backend="threading")(
+        joblib.delayed(clone(constant).fit)(*design) for _ in range(40)
+    )
+    assert warnings.filters == before
 
 
 def test_fits_in_threads_neither_change_nor_read_the_callers_generator(design):

@@ -239,7 +239,8 @@ def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitt
 
 def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
     X, y = (table.loc[["mouse_01"]] for table in few)
-    sequences, (filtered,) = decaying._look_back(X, y)
+    sequences, is_second = decaying._read_choices(X, y)
+    (filtered,) = decaying._look_back(sequences, is_second, decaying._paths(sequences))
     (path,) = decaying._paths(sequences)
     features, choice = map(torch.tensor, (sequences.fields.features, (y == "right").tolist()))
     before, spread = path[:, :2], unpack(path[:, 2:])
@@ -265,7 +266,8 @@ def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_anima
     forgetful, decaying
 ):
     X, y, _ = forgetful
-    sequences, (filtered,) = decaying._look_back(X, y)
+    sequences, is_second = decaying._read_choices(X, y)
+    (filtered,) = decaying._look_back(sequences, is_second, decaying._paths(sequences))
     normals = np.random.RandomState(0).standard_normal((200, *filtered.offset.shape))
     drawn = draw_path(filtered, torch.as_tensor(normals))  # (D, N, T, K)
     mean, covariance = smooth(filtered)

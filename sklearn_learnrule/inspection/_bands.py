@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import t as student_t
 from sklearn.base import clone
-from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
 from .._cache import describe_estimator, describe_table, make_key
 from .._sequences import subjects_of
@@ -76,14 +77,13 @@ def bootstrap_fits(
     >>> [fit.learning_rate_[0].round(3).item() for fit in fits]
     [0.019, 0.019, 0.022, 0.018, 0.021]
     """
-    if n_bootstraps < 1:
-        raise ValueError(f"n_bootstraps should be at least 1, got {n_bootstraps}.")
+    check_scalar(n_bootstraps, "n_bootstraps", numbers.Integral, min_val=1)
     check_consistent_length(X, y)
     codes, subjects = pd.factorize(subjects_of(X))
     n_subjects = len(subjects)
     rng = check_random_state(random_state)
     draws = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
-    weight = check_weight(sample_weight, X)
+    weight = check_weight(sample_weight, len(X))
     labels = pd.Series(np.asarray(y), X.index)
     name = weight_parameter(estimator)
     if name is None:

@@ -9,8 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
-from .._design import HISTORY, IDENTITY, show
+from .._design import HISTORY, IDENTITY
 from .._sequences import read_sequences, subjects_of
+from .._tables import show
 from ..metrics import predict_choices
 from ._fits import Fit, read_fits, read_rule_fits
 from ._lived import check_not_own

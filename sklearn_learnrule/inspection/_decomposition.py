@@ -189,7 +189,9 @@ def _read(
             )
     for fit in fits:
         rows = fit.held_out(X)
-        yield fit, rows, *fit.final._look_back(fit.transform(rows), fit.held_out(labels))
+        sequences, is_second = fit.final._read_choices(fit.transform(rows), fit.held_out(labels))
+        paths = fit.final._paths(sequences)
+        yield fit, rows, sequences, fit.final._look_back(sequences, is_second, paths)
 
 
 def _identify(rows: pd.DataFrame, weights: list[str]) -> pd.DataFrame:

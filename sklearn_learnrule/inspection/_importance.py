@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def column_importance(
     noise       0.00
     Name: importance, dtype: float64
     """
-    check_scalar(n_repeats, "n_repeats", int, min_val=1)
+    check_scalar(n_repeats, "n_repeats", numbers.Integral, min_val=1)
     check_consistent_length(X, y)
     labels = pd.Series(np.asarray(y), X.index)
     seed = check_random_state(random_state).randint(2**31)
@@ -80,15 +81,13 @@ def column_importance(
 
 def _of_fit(fit: RuleFit, X: pd.DataFrame, y: pd.Series, n_repeats: int, seed: int) -> pd.DataFrame:
     final = fit.final
-    sequences = final._read_as_fitted(fit.transform(X))
-    signed = final._signed(y.to_numpy())
-    sequences.check_choices(signed)
+    sequences, is_second = final._read_choices(fit.transform(X), y)
     paths = final._paths(sequences)
 
     def by_subject(features: Floats) -> Floats:
         """Return the mean log-likelihood where the weights meet these features, (N,)."""
         logits = final._policy_logits(paths, features)
-        totals = np.bincount(sequences.row_subject, trial_log_likelihood(signed > 0, logits))
+        totals = np.bincount(sequences.row_subject, trial_log_likelihood(is_second, logits))
         return totals / n_trials
 
     n_trials, seen = sequences.lengths, sequences.fields.features

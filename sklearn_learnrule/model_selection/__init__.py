@@ -2,7 +2,7 @@
 
 from ._compare import AllFitsFailedError, compare_rules
 from ._learning_curve import animal_learning_curve
-from ._rank import choose_reference, rank_rules, relative_to
+from ._rank import choose_reference, rank_rules, relative_to, scores_by_subject
 from ._splits import FutureSplit, MaskedTrials, SubjectKFold
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "compare_rules",
     "rank_rules",
     "relative_to",
+    "scores_by_subject",
 ]

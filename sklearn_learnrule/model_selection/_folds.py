@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import check_cv
 
-from .._design import count_within, show
 from .._sequences import subjects_of
+from .._tables import show
+from .._time_order import count_within
 from .._weighted import check_weight
 from ._splits import Rows, SubjectKFold
 
@@ -35,7 +36,7 @@ def read_folds(
     """Return the folds of any splitter; raise if it would train on what it tests."""
     subjects, names = pd.factorize(subjects_of(X))
     trial = count_within(subjects)
-    weight = check_weight(sample_weight, X)
+    weight = check_weight(sample_weight, len(X))
     may_share = getattr(cv, "unrolls_through", False)
 
     def through(chosen: NDArray[np.bool_]) -> tuple[Rows, NDArray[np.float64]]:

@@ -34,7 +34,7 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
         its ``p_value`` (two-sided paired t-test across animals; of one animal there is none),
         ``accuracy``, ``seconds`` (summed over folds), ``n_failed`` (folds on which it failed).
     """
-    by_subject = _by_subject(scores)
+    by_subject = scores_by_subject(scores)
     mean = by_subject.mean(skipna=False)
     differences = relative_to(scores, reference)
     several = len(differences) > 1
@@ -46,7 +46,7 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
             "bits_above_chance": (mean - CHANCE) / NATS_PER_BIT,
             "difference": differences.mean(skipna=False),
             "p_value": ttest_1samp(differences, 0.0).pvalue if several else np.nan,
-            "accuracy": _by_subject(scores, "accuracy").mean(skipna=False),
+            "accuracy": scores_by_subject(scores, "accuracy").mean(skipna=False),
             "seconds": scores.drop_duplicates(["rule", "fold"]).groupby("rule")["seconds"].sum(),
             "n_failed": failed.reindex(mean.index, fill_value=0),
         }
@@ -56,7 +56,7 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
 
 def relative_to(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
     """Return each animal's log-likelihood minus the reference's, (n_subjects, n_rules)."""
-    by_subject = _by_subject(scores)
+    by_subject = scores_by_subject(scores)
     reference = choose_reference(scores["rule"].unique(), reference)
     return by_subject.sub(by_subject[reference], axis=0)
 
@@ -71,7 +71,7 @@ def choose_reference(names: Iterable[str], reference: str | None = None) -> str:
     return reference
 
 
-def _by_subject(scores: pd.DataFrame, score: str = "log_likelihood") -> pd.DataFrame:
+def scores_by_subject(scores: pd.DataFrame, score: str = "log_likelihood") -> pd.DataFrame:
     """Lay a score out as (n_subjects, n_rules), NaN where a fold failed."""
     by_pair = scores.groupby(["subject", "rule"], observed=True)[score]
     return by_pair.agg(lambda folds: folds.mean(skipna=False)).unstack()

@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state, check_scalar
 
-from .._design import count_within
 from .._sequences import subjects_of
+from .._time_order import count_within
 
 Rows = NDArray[np.int64]
 ONE_ANIMAL = (

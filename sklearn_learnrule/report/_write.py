@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
-from .._design import two_labels
 from .._files import replacing, write_csv
 from .._sequences import Sequences, has_identity, read_sequences, subjects_of
+from .._tables import two_labels
 from ..inspection._curves import _session_numbers
 from . import _comparison
 from ._html import render
