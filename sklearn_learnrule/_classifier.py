@@ -240,8 +240,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         cut_short = self.n_iter_ >= most  # and not ended by early stopping
         if converged is not None and cut_short and not converged.misses_:
             return (
-                f"has not converged after {most} epochs: raise max_epochs, or give fewer "
-                "parameters to so little data."
+                f"has not converged after {most} epochs: give fewer parameters to so little data "
+                "(such as baseline=None), or raise max_epochs."
             )
         return None
 

@@ -3,6 +3,7 @@
 import importlib
 import pickle
 import re
+import sys
 
 import joblib
 import numpy as np
@@ -245,3 +246,14 @@ def test_an_estimator_that_cannot_be_told_by_its_content_is_refused(cohort, tmp_
     with pytest.raises(TypeError, match=message):
         compare(cohort, tmp_path, [Local()])
     assert compare(cohort, None, [Local()])["log_likelihood"].notna().all()
+
+
+def test_folds_that_are_drawn_anew_are_refused_as_they_would_never_be_found(cohort, tmp_path):
+    with pytest.raises(ValueError, match="draws other folds: set its random_state"):
+        compare(cohort, tmp_path, cv=lr.MaskedTrials())
+
+
+def test_a_class_without_a_file_is_refused_as_its_code_cannot_be_told(monkeypatch):
+    monkeypatch.delattr(sys.modules[Counted.__module__], "__file__")
+    with pytest.raises(TypeError, match="has no file, as in a notebook: put its class into"):
+        make_key(describe_estimator(Counted()))

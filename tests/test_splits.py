@@ -68,6 +68,7 @@ class Unweighted(KNeighborsClassifier):
 # ------------------------------------------------------------------------ the splitters
 
 
+@pytest.mark.filterwarnings("ignore:FutureSplit")
 @settings(max_examples=30, deadline=None)
 @given(lengths=LENGTHS, n_train=st.integers(1, 29), n_test=st.none() | st.integers(1, 9))
 def test_the_future_is_each_animals_next_trials(lengths, n_train, n_test):
@@ -86,6 +87,12 @@ def test_the_future_is_each_animals_next_trials(lengths, n_train, n_test):
     assert train.tolist() == np.flatnonzero(position < n_train).tolist()
     end = n_train + (n_test or 99)
     assert test.tolist() == np.flatnonzero((n_train <= position) & (position < end)).tolist()
+
+
+def test_animals_with_few_trials_to_score_are_told():
+    message = r"2 of 3 animals \(first 1: 0\) have fewer than 4 trials to score after the first 5"
+    with pytest.warns(UserWarning, match=message):
+        next(lr.FutureSplit(5, 4).split(rows_of([9, 5, 7])))
 
 
 @settings(max_examples=30, deadline=None)
@@ -143,6 +150,7 @@ def test_the_future_is_scored_by_a_rule_that_was_fitted_to_the_past(cohort, n_su
     np.testing.assert_allclose(found["log_likelihood"], expected, rtol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:FutureSplit")
 def test_an_animal_that_ends_too_early_is_fitted_and_not_scored(cohort, watched):
     X, y = cohort
     short = (X.index.get_level_values("subject") != "mouse_02") | (trial(X) < 30)

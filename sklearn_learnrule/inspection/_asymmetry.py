@@ -43,6 +43,9 @@ def asymmetry_table(
       towards the choice made, below where it is away from it. REINFORCE with rewards of 1 and 0
       has alpha (1 - b) after correct choices and -alpha b after errors.
 
+    Correct and error trials are not mixed alike on both sides where an animal is biased. So a rule
+    that knows no sides has slopes that differ between them, too, if rewards make them differ.
+
     Runs are not looked for in the data, where they come with other states: at ``n_states``
     states of each animal, the memory takes in 20 trials in a row that some animal lived through,
     then ``run_length`` rewarded or unrewarded ones drawn from X, with the weights held. Without

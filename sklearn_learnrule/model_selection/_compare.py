@@ -114,6 +114,8 @@ def compare_rules(
     check_consistent_length(X, y)
     labels = pd.Series(np.asarray(y), X.index, name="choice")
     folds = read_folds(cv, X, labels, sample_weight)
+    if cache is not None and hasattr(cv, "split"):
+        _check_repeatable(folds, read_folds(cv, X, labels, sample_weight))
     _check_searches(named, folds)
     cells = [(name, number) for name in named for number in range(len(folds))]
     scored = run_tasks(
@@ -134,6 +136,16 @@ def compare_rules(
         table.insert(2, "fold", number)
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def _check_repeatable(folds: list[Fold], again: list[Fold]) -> None:
+    """Raise for folds that are drawn anew at each call, whose results would never be found."""
+    pairs = zip(folds, again, strict=True)
+    if not all(np.array_equal(a, b) for pair in pairs for a, b in zip(*pair, strict=True)):
+        raise ValueError(
+            "With cache, cv should split alike at each call, but draws other folds: set its "
+            "random_state."
+        )
 
 
 def _check_searches(named: Mapping[str, Any], folds: list[Fold]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state, check_scalar
 
 from .._sequences import subjects_of
+from .._tables import show
 from .._time_order import count_within
 
 Rows = NDArray[np.int64]
@@ -81,7 +83,8 @@ class FutureSplit(BaseEstimator):
     Parameters
     ----------
     n_train : int
-        Trials of each animal to fit. One that has no more is fitted, and not scored.
+        Trials of each animal to fit. One that has no more is fitted, and not scored; a warning
+        tells of animals that have fewer than ``n_test`` trials to score.
     n_test : int or None, default=None
         Trials to score after them; None: all that the animal has.
 
@@ -117,6 +120,15 @@ class FutureSplit(BaseEstimator):
             raise ValueError(
                 f"FutureSplit scores trials after the first {self.n_train} of an animal, but the "
                 f"longest has {trial.max() + 1}: lower n_train."
+            )
+        n_scored = pd.Series(scored).groupby(np.asarray(subjects_of(X)), sort=False).sum()
+        short = n_scored[n_scored < (self.n_test or 1)]
+        if len(short):
+            warnings.warn(
+                f"FutureSplit: {len(short)} of {len(n_scored)} animals (first "
+                f"{show(short.index[0])}: {short.iloc[0]}) have fewer than {self.n_test or 1} "
+                f"trials to score after the first {self.n_train}.",
+                stacklevel=2,
             )
         yield np.flatnonzero(fitted), np.flatnonzero(scored)
 

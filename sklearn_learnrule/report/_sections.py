@@ -247,8 +247,9 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "asymmetry",
             "Over the trials that the animals lived through: the mean change of each weight per "
             "trial, and its learning rate, the slope of that change on the policy's gradient. In "
-            "brackets 95% intervals, over bootstrapped animals or, of several fits, over these. "
-            "Runs are of four trials.",
+            "brackets 95% intervals: of several fits over these; of one over bootstrapped animals, "
+            "which take the fitted rule as it is. Sides may differ by their mix of correct and "
+            "error trials alone. Runs are of four trials.",
             _asymmetry,
             "learning",
         )
