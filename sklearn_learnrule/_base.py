@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
 from ._dataset import SequenceDataset, of_like_length
@@ -172,6 +173,10 @@ class BaseRuleEstimator(SequenceClassifier):
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
+        for attribute in vars(self).pop("_published", []):  # of an earlier fit, of other settings
+            delattr(self, attribute)
+        vars(self).pop("_summary", None)
+        self._published = [f"{name}_" for name in of_members[0]]
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
             setattr(self, f"{name}_", value)
@@ -220,7 +225,9 @@ class BaseRuleEstimator(SequenceClassifier):
         DataFrame of shape (n_rows, K), with X's index; of an ensemble, its members' mean
             With ``return_std``, a pair: the weights, and their standard deviations.
         """
-        if return_std and self.n_ensemble < 2 and self.process_noise is None:
+        check_is_fitted(self)
+        noisy = hasattr(self, "process_noise_")
+        if return_std and len(self.nets_) < 2 and not noisy:
             raise ValueError(
                 "return_std tells how an ensemble's members differ, or what process noise leaves "
                 "open, but there is neither: set n_ensemble to 2 or more, or process_noise."
@@ -228,7 +235,7 @@ class BaseRuleEstimator(SequenceClassifier):
         sequences = self._read_as_fitted(X)
         paths = self._paths(sequences)  # (M, n_rows, K + S)
         n_weights = len(self.weight_names_)
-        covariances = None if self.process_noise is None else unpack(paths[..., n_weights:])
+        covariances = unpack(paths[..., n_weights:]) if noisy else None
         return self._tables(X, paths[..., :n_weights], covariances, return_std)
 
     def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: bool = False) -> Any:
@@ -255,7 +262,8 @@ class BaseRuleEstimator(SequenceClassifier):
         ValueError
             Without process noise: then weights are known from the rule alone.
         """
-        if self.process_noise is None:
+        check_is_fitted(self)
+        if not hasattr(self, "process_noise_"):
             raise ValueError(
                 "smooth_weights finds out where noise moved the weights, but process_noise is "
                 "None: fit with process_noise='learned', or use predict_weights."
@@ -310,7 +318,7 @@ class BaseRuleEstimator(SequenceClassifier):
     ) -> NDArray[np.float64]:
         """Return the logit of P(second class) where members' weights meet any features, (n,)."""
         logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
-        if self.lapses is not None:
+        if hasattr(self, "lapse_rates_"):
             logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
         return logits.numpy()
 

@@ -36,7 +36,7 @@ from ._parameters import Meets, Number, with_checked_parameters
 from ._sequences import Floats, Sequences, has_identity, read_sequences
 from ._tables import as_labels, show, two_labels
 from ._training import Training, check_training, drawing_from, is_device, train
-from ._units import usual_units
+from ._units import usual_units, warn_of_outliers
 from ._weighted import relative_weights
 from .metrics import log_likelihood
 from .rules import Units
@@ -151,6 +151,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
         is_second = labels == self.classes_[1]
         units = usual_units(sequences, weight)
+        warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
         make_model(torch.Generator())  # raises for what does not suit X, before any work
         self.mirrored_ = fits_mirror_images(self.mirror, sequences, is_second, weight, units)
@@ -215,12 +216,17 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         raise AssertionError  # the last attempt returns or raises
 
     def _go_on(self, model: SequenceModel, member: int) -> None:
-        """Let a warm start begin with the last fit's parameters."""
+        """Let a warm start begin with the last fit's parameters; what is given stays so."""
         if not (self.warm_start and hasattr(self, "nets_")):
             return
         try:
-            model.load_state_dict(self.nets_[member].module_.state_dict())
-        except (RuntimeError, IndexError):
+            last = dict(self.nets_[member].module_.named_parameters())
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    if parameter.requires_grad:
+                        assert parameter.shape == last[name].shape
+                        parameter.copy_(last[name])
+        except (AssertionError, KeyError, IndexError):
             raise ValueError(
                 "warm_start goes on from the last fit, which had other layers, another number of "
                 "stimulus columns or a smaller ensemble: set warm_start=False."

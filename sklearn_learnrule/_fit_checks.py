@@ -10,7 +10,7 @@ from scipy.special import expit
 from ._sequences import Floats
 from .metrics import CHANCE, log_likelihood
 
-MAX_LOSS = 0.002  # nats per trial that a fit may stay below a simpler policy
+MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
 MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
 
 
@@ -29,7 +29,9 @@ def prediction_fault(
         The choices, and how much each counts.
     """
     score = log_likelihood(is_second, logits, sample_weight=weight)
-    if score < CHANCE - MAX_LOSS:
+    by_chance = features.shape[1] / np.count_nonzero(weight)  # what as many numbers may gain
+    tolerance = MAX_LOSS + by_chance
+    if not score >= CHANCE - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "
             f"per trial, a coin {CHANCE:.4g}): the training went astray. Lower lr, or leave it at "
@@ -43,11 +45,11 @@ def prediction_fault(
             "max_epochs or lr, fit more animals, or allow for lapses."
         )
     static = static_log_likelihood(features, is_second, weight)
-    if score < static - MAX_LOSS:
+    if score < static - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a policy that never changes "
             f"({score:.4f} and {static:.4f} nats per trial): the training ended too early, or the "
-            "rule is wrong for these animals. Raise max_epochs; let train_initial_weights be True; "
+            "rule is wrong for these animals. Raise max_epochs; fit the initial weights, too; "
             "centre stimulus columns that lie far from 0."
         )
     return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 
 from ._sequences import Floats, Sequences
+from ._tables import show
 from .rules import Units
 
+FAR = 100.0  # units
 USUAL = 0.9  # quantile of sizes other than 0, so that neither outliers nor empty trials decide
 
 
@@ -19,6 +23,21 @@ def usual_units(sequences: Sequences, weight: Floats) -> Units:
     sizes = np.array([_usual_size(column, weight) for column in sequences.fields.features.T])
     reward = _usual_size(sequences.fields.reward, weight)
     return Units(torch.as_tensor(sizes), torch.as_tensor(reward))
+
+
+def warn_of_outliers(sequences: Sequences, units: Units) -> None:
+    """Warn of a stimulus that is far larger than usual, from which a rule may learn wildly."""
+    sizes = np.abs(sequences.fields.features) / units.feature.numpy()  # (n_rows, K)
+    row, k = np.unravel_index(np.argmax(sizes), sizes.shape)
+    if sizes[row, k] > FAR:
+        warnings.warn(
+            f"Column {sequences.feature_names[k]!r} is {sequences.fields.features[row, k]:.4g} "
+            f"(subject {show(sequences.subjects[sequences.row_subject[row]])}, trial "
+            f"{sequences.row_trial[row]}), though nine in ten of its values are of at most "
+            f"{units.feature[k]:.4g}: an outlier throws a fit off. Mend, clip or transform it.",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _usual_size(values: Floats, weight: Floats) -> Floats:

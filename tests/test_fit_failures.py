@@ -159,6 +159,26 @@ def handler():
     signal.signal(signal.SIGINT, before)
 
 
+def test_a_fitted_estimator_predicts_by_what_was_fitted_whatever_is_set_afterwards(design):
+    X, y = design
+    fitted = lr.ConstantRuleEstimator(lapses=0.1, process_noise=0.05).fit(X, y)
+    before = fitted.decision_function(X), fitted.predict_weights(X, return_std=True)[1]
+    fitted.set_params(lapses=None, process_noise=None)
+    assert_array_equal(fitted.decision_function(X), before[0])
+    assert_array_equal(fitted.predict_weights(X, return_std=True)[1], before[1])
+    plain = fitted.fit(X, y)
+    assert not hasattr(plain, "lapse_rates_") and not hasattr(plain, "process_noise_")
+    assert_array_equal(plain.set_params(lapses=0.1).predict(X), plain.predict(X))
+
+
+def test_a_warm_start_keeps_what_is_given_now(design):
+    X, y = design
+    warm = lr.ReinforceRuleEstimator(baseline=None, lapses=0.01, warm_start=True).fit(X, y)
+    warm.set_params(lapses=0.2).fit(X, y)
+    assert_allclose(warm.lapse_rates_, 0.2, rtol=1e-6)
+    assert warm.score(X, y) == pytest.approx(clone(warm).fit(X, y).score(X, y), abs=1e-5)
+
+
 @pytest.mark.parametrize("n_jobs", [None, 1])
 def test_ctrl_c_ends_a_fit_and_all_that_fits(design, n_jobs, handler):
     X, y = design

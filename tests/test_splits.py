@@ -90,7 +90,9 @@ def test_the_future_is_each_animals_next_trials(lengths, n_train, n_test):
 
 
 def test_animals_with_few_trials_to_score_are_told():
-    message = r"2 of 3 animals \(first 1: 0\) have fewer than 4 trials to score after the first 5"
+    message = (
+        r"2 of 3 animals \(first 'mouse 1': 0\) have fewer than 4 trials to score after the first 5"
+    )
     with pytest.warns(UserWarning, match=message):
         next(lr.FutureSplit(5, 4).split(rows_of([9, 5, 7])))
 

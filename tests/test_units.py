@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import warnings
 from decimal import Decimal
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import RULE_MAKERS, all_estimators, estimator_name, make_rule, make_trials
+from helpers import all_estimators, estimator_name, make_rule, make_trials
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import unroll
-from sklearn_learnrule.rules import FilteredRule, ProcessNoise, StandardizedRule, Units
+from sklearn_learnrule.rules import (
+    FilteredRule,
+    PredictMaxRule,
+    ProcessNoise,
+    StandardizedRule,
+    Units,
+)
 
 FEATURES = {"stimulus": 1e6, "brightness": 1e-6}
 REWARD = 1e12
@@ -122,6 +130,18 @@ def test_settings_are_taken_in_the_users_units(usual, unusual, design):
     assert_allclose(scores[1], scores[0], atol=1e-4)
 
 
+def test_an_outlier_is_told_with_its_place(design):
+    X, y = design
+    X = X.assign(stimulus=X["stimulus"].mask(np.arange(len(X)) == 7, 1e9))
+    place = r"'stimulus' is 1e\+09 \(subject 'mouse_01', trial 7\), though nine in ten"
+    with (
+        pytest.warns(UserWarning, match=place),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        lr.ConstantRuleEstimator().fit(X, y)
+
+
 def test_an_offset_is_another_model_whose_maximum_is_found(design):
     X, y = design
     X = X.drop(columns="brightness")
@@ -179,8 +199,28 @@ def test_a_slope_is_in_the_users_units():
     assert_allclose(slope.detach(), by_differences.detach(), rtol=0.02, atol=1e-6)
 
 
+def test_units_of_a_parameter_that_the_rule_has_not_are_refused(design):
+    class Misspelt(PredictMaxRule):
+        parameter_units = {"learning_rat": (-2, 0)}
+
+    class MyEstimator(lr.PredictMaxRuleEstimator):
+        def make_rule(self, n_weights):
+            return Misspelt(n_weights)
+
+    with pytest.raises(ValueError, match="of Misspelt should name some of .* got 'learning_rat'"):
+        MyEstimator().fit(*design)
+
+
+def test_a_warm_start_goes_on_in_other_units(design):
+    X, y = design
+    rule = lr.ReinforceRuleEstimator(baseline=None, warm_start=True).fit(X, y)
+    score = rule.score(X, y)
+    other = in_other_units(X)
+    assert rule.fit(other, y).score(other, y) == pytest.approx(score, abs=1e-4)
+
+
 def test_a_rule_that_does_not_say_how_it_changes_with_units_is_fitted_in_the_users(design):
-    class MyRule(type(RULE_MAKERS["predict max, forgetting"](2))):
+    class MyRule(PredictMaxRule):
         parameter_units = None
 
     class MyEstimator(lr.PredictMaxRuleEstimator):

@@ -182,7 +182,7 @@ def _read(
     labels = pd.Series(np.asarray(y), X.index)
     fits = read_rule_fits(estimators)
     for fit in fits:
-        if fit.final.process_noise is None:
+        if not hasattr(fit.final, "process_noise_"):
             raise ValueError(
                 "What the rule did is told from what noise did where a fit knows of noise, but the "
                 f"process_noise of {fit.name!r} is None: fit with process_noise='learned'."

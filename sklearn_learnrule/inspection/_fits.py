@@ -116,7 +116,7 @@ class RuleFit(Fit):
         weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
         update = torch.zeros_like(weights)
         update[:, :-1] = weights.diff(dim=1)
-        if self.final.process_noise is not None:  # then what the choices tell moves them, too
+        if hasattr(self.final, "process_noise_"):  # then what the choices tell moves them, too
             of_members = [
                 updates_along(model.rule, trials, path[..., : len(self.weight_names)], observed)
                 for model, path in zip(self.models, paths, strict=True)

@@ -147,8 +147,8 @@ class MaskedTrials(BaseEstimator):
     it, in fitting as in testing, from ``previous_choice`` and ``previous_reward``. Thus the
     scores are of one step ahead among trials that are otherwise known, and neighbours are
     alike: they are higher than on animals never seen, and tell how well a rule describes these
-    animals, not how well it generalises. What does not read ``sample_weight`` sees masked choices:
-    a transformer that is fitted to y, and ``initial_weights="psychometric"``. A search (such as
+    animals, not how well it generalises. What does not read ``sample_weight`` sees masked choices,
+    such as a transformer that is fitted to y. A search (such as
     ``GridSearchCV``), which would choose by them, is refused.
 
     In ``cross_val_score`` the rows would have holes, which rule estimators refuse.

@@ -59,7 +59,7 @@ class Model:
     @property
     def drifts(self) -> bool:
         """Whether noise moves the weights beside the rule."""
-        return all(fit.final.process_noise is not None for fit in self.rules)
+        return all(hasattr(fit.final, "process_noise_") for fit in self.rules)
 
     @cached_property
     def learns(self) -> bool:

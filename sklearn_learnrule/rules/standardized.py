@@ -58,6 +58,12 @@ class StandardizedRule(LearningRule):
         self.shown_memory = rule.shown_memory
         self.rule = rule
         self.units = units
+        unknown = set(rule.parameter_units or {}) - set(rule.textbook_parameters())
+        if unknown:
+            raise ValueError(
+                f"parameter_units of {type(rule).__name__} should name some of its "
+                f"textbook_names, {sorted(rule.textbook_parameters())}, got {unknown.pop()!r}."
+            )
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's, in the user's units."""

@@ -158,11 +158,11 @@ class Twin:
             rule = RewardTellsAnswer(rule)
         start = np.tile(self.initial_weights.mean(0), (len(experiment.subjects), 1))
         beside: dict[str, Any] = {}
-        if self.estimator.process_noise is not None:
+        if hasattr(self.estimator, "process_noise_"):
             start = rng.normal(start, self.estimator.initial_std_)
             names = ("process_noise", "session_noise")
             beside = {name: getattr(self.estimator, f"{name}_") for name in names}
-        if self.estimator.lapses is not None:
+        if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
         simulation = simulate_learning(rule, view, start, experiment.opens, rng, **beside)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
