@@ -43,7 +43,7 @@ SINGLE_PRECISION = (
     "to 1e-6, not to the 1e-7 asked for"
 )
 NOT_EXCHANGEABLE = "the network remembers the rows before, so their order and company matter"
-QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 2, "mirror": False, "random_state": 0}
+QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 1, "mirror": False, "random_state": 0}
 CHECKED = [
     lr.ConstantRuleEstimator(),
     lr.ReinforceRuleEstimator(),
@@ -200,7 +200,7 @@ def test_an_estimator_that_is_not_fitted_is_stored_as_well():
     "rule",
     [
         lr.ReinforceRuleEstimator(unlearned=["choice_back"], process_noise=np.full(5, 0.1)),
-        lr.ActorCriticRuleEstimator(initial_value=0.5),
+        lr.ActorCriticRuleEstimator(initial_value=0.5, max_epochs=2),
         lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, mirror=False, truncation=np.int64(50)),
     ],
     ids=estimator_name,
@@ -243,10 +243,11 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
 def test_two_jobs_give_what_one_gives(cohort):
     X, y, _ = cohort
     estimator = all_estimators()[6]
-    one, two = (
-        cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
-        for n in (1, 2)
-    )
+    with joblib.parallel_config("multiprocessing"):  # forks need no imports
+        one, two = (
+            cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
+            for n in (1, 2)
+        )
     np.testing.assert_array_equal(one, two)
 
 
