@@ -279,7 +279,8 @@ def test_batches_are_of_subjects(cohort):
 
 def test_a_warm_start_goes_on_from_the_last_fit(cohort):
     X, y, _ = cohort
-    rule = lr.DNNRuleEstimator(max_epochs=2, warm_start=True, mirror=False, random_state=0).fit(X, y)
+    how = {"max_epochs": 2, "mirror": False, "random_state": 0}
+    rule = lr.DNNRuleEstimator(warm_start=True, **how).fit(X, y)
     first = rule.history_[-1, "train_loss"]
     assert rule.fit(X, y).history_[0, "train_loss"] < first
     with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):

@@ -91,7 +91,8 @@ def test_a_memory_takes_lived_trials_in_while_the_weights_are_held(cohort):
 
 
 def test_histories_are_drawn_by_the_seed_alone(cohort):
-    rnn = lr.RNNRuleEstimator(max_epochs=3, memory_size=4, mirror=False, random_state=0).fit(*cohort)
+    how = {"max_epochs": 3, "memory_size": 4, "mirror": False, "random_state": 0}
+    rnn = lr.RNNRuleEstimator(**how).fit(*cohort)
     one, same, other = (
         update_table(rnn, cohort[0], n_histories=3, random_state=s) for s in (0, 0, 1)
     )

@@ -104,7 +104,7 @@ def test_the_constant_rules_errors_are_those_of_logistic_regression():
 
 @pytest.mark.parametrize("estimator", STILL, ids=estimator_name)
 def test_differences_of_gradients_are_second_derivatives(estimator):
-    trials = make_learning_cohort(60, 40, length_spread=0.1, random_state=0)
+    trials = make_learning_cohort(60, 60, length_spread=0.1, random_state=0)
     X, y, _ = lr.make_design(trials)  # short, for the loop; many, for no parameter at its bound
     likelihood = likelihood_of(clone(estimator).fit(X, y), X, y)
     true_scores, true_information = by_autograd(likelihood)

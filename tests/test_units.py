@@ -35,7 +35,7 @@ LABELS = [(False, True), (-1, 1), (Decimal(0), Decimal(1))]
 
 @pytest.fixture(scope="module")
 def design():
-    trials = make_learning_cohort(4, 100, random_state=0)
+    trials = make_learning_cohort(6, 150, random_state=0)
     trials["brightness"] = np.random.RandomState(0).normal(size=len(trials))
     X, y, _ = lr.make_design(trials, stimulus=list(FEATURES), answer="answer")
     return X, y
