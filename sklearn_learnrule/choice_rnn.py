@@ -119,7 +119,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> from sklearn.model_selection import cross_val_score
     >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
-    >>> rival = ChoiceRNNClassifier(memory_size=4, max_epochs=100, random_state=0)
+    >>> how = {"memory_size": 4, "n_ensemble": 1, "mirror": False, "random_state": 0}
+    >>> rival = ChoiceRNNClassifier(max_epochs=50, **how)
     >>> (cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all()
     np.True_
     """

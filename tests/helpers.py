@@ -146,8 +146,8 @@ class CoinTask:
 
 def all_estimators(**parameters) -> list:
     """Return one of every public estimator; networks are small and quick."""
-    quick = {"max_epochs": 15, "hidden_sizes": (8,), "n_ensemble": 2, "random_state": 0}
-    network = {**quick, **parameters}
+    quick = {"max_epochs": 15, "hidden_sizes": (8,), "n_ensemble": 2, "mirror": False}
+    network = {**quick, "random_state": 0, **parameters}
     return [
         lr.ConstantRuleEstimator(**parameters),
         lr.ReinforceRuleEstimator(**parameters),

@@ -27,7 +27,7 @@ pytestmark = BRIEFLY_TRAINED
 
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-4}
 OTHER = {"left": "right", "right": "left"}
-ONE = {"n_ensemble": 1, "random_state": 0}
+ONE = {"n_ensemble": 1, "mirror": False, "random_state": 0}
 
 
 # --------------------------------------------------------------------- engines
@@ -182,7 +182,7 @@ def cohort():
 @pytest.fixture(scope="module")
 def fitted(cohort):
     X, y, _ = cohort
-    return lr.ChoiceRNNClassifier(max_epochs=30, n_ensemble=2, random_state=0).fit(X, y)
+    return lr.ChoiceRNNClassifier(max_epochs=30, **{**ONE, "n_ensemble": 2}).fit(X, y)
 
 
 def decision(classifier, X):
@@ -257,8 +257,8 @@ def test_fits_by_both_engines_agree(cohort):
 
 
 def test_it_beats_a_static_policy_on_held_out_animals():
-    X, y, _ = lr.make_design(make_learning_cohort(20, 1000, random_state=0))
-    rival = lr.ChoiceRNNClassifier(max_epochs=100, lr=0.03, **ONE)
+    X, y, _ = lr.make_design(make_learning_cohort(12, 800, random_state=0))
+    rival = lr.ChoiceRNNClassifier(max_epochs=60, lr=0.03, **ONE)
     own, static = (
         cross_val_score(classifier, X, y, cv=lr.SubjectKFold(2))
         for classifier in (rival, lr.ConstantRuleEstimator())
@@ -349,7 +349,7 @@ def test_training_parameters_are_those_of_the_rules(cohort, capsys):
     X, y, _ = cohort
     network = lr.ChoiceRNNClassifier(
         warm_start=True, early_stopping=True, n_iter_no_change=2, batch_size=2, max_epochs=5,
-        device="cpu", verbose=1, random_state=0,
+        device="cpu", verbose=1, mirror=True, n_ensemble=2, random_state=0,
     ).fit(X, y)  # fmt: skip
     assert "ChoiceRNNClassifier, with mirror images (fused engine, cpu)" in capsys.readouterr().err
     first = network.history_[0, "train_loss"]

@@ -247,7 +247,7 @@ def test_lbfgs_ends_where_the_gradient_vanishes(cohort):
 
 def test_early_stopping_finds_the_epoch_by_held_out_subjects_and_fits_all(cohort):
     X, y, _ = cohort
-    how = {"lr": 0.05, "n_ensemble": 1, "random_state": 0}
+    how = {"lr": 0.05, "n_ensemble": 1, "mirror": False, "random_state": 0}
     rule = lr.DNNRuleEstimator(early_stopping=True, n_iter_no_change=3, max_epochs=200, **how).fit(
         X, y
     )
@@ -279,7 +279,8 @@ def test_batches_are_of_subjects(cohort):
 
 def test_a_warm_start_goes_on_from_the_last_fit(cohort):
     X, y, _ = cohort
-    rule = lr.DNNRuleEstimator(max_epochs=2, warm_start=True, random_state=0).fit(X, y)
+    how = {"max_epochs": 2, "mirror": False, "random_state": 0}
+    rule = lr.DNNRuleEstimator(warm_start=True, **how).fit(X, y)
     first = rule.history_[-1, "train_loss"]
     assert rule.fit(X, y).history_[0, "train_loss"] < first
     with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):
@@ -295,17 +296,21 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
         truncation=20,
         callbacks=[("decay", decay)],
         max_epochs=11,
+        mirror=False,
         random_state=0,
     ).fit(X, y)
     np.testing.assert_allclose(rule.history_[:, "lr"][::5], [1e-3, 1e-3 * 0.999, 1e-3 * 0.999**2])
+
+
+BRIEF = {"max_epochs": 10, "lr": 0.01, "n_ensemble": 1, "mirror": False, "random_state": 0}
 
 
 @pytest.mark.parametrize(
     "estimator",
     [
         lr.ReinforceRuleEstimator(),
-        lr.DNNRuleEstimator(max_epochs=10, lr=0.01, n_ensemble=1, random_state=0),
-        lr.RNNRuleEstimator(max_epochs=10, lr=0.01, n_ensemble=1, random_state=0),
+        lr.DNNRuleEstimator(**BRIEF),
+        lr.RNNRuleEstimator(**BRIEF),
     ],
     ids=estimator_name,
 )
@@ -321,12 +326,13 @@ def test_fits_by_every_engine_agree(cohort, estimator):
 
 def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
     X, y, _ = cohort
-    lr.DNNRuleEstimator(max_epochs=2, random_state=0).fit(X, y)
+    how = {"max_epochs": 2, "n_ensemble": 1, "random_state": 0}
+    lr.DNNRuleEstimator(mirror=False, **how).fit(X, y)
     assert capsys.readouterr() == ("", "")
-    lr.DNNRuleEstimator(max_epochs=2, device="cpu", verbose=1).fit(X, y)
+    lr.DNNRuleEstimator(mirror=True, device="cpu", verbose=1, **how).fit(X, y)
     shown = capsys.readouterr().err
     assert "DNNRuleEstimator, with mirror images (fused engine, cpu): 100%" in shown
-    lr.DNNRuleEstimator(max_epochs=2, random_state=0, verbose=2).fit(X, y)
+    lr.DNNRuleEstimator(mirror=False, verbose=2, **how).fit(X, y)
     assert "train_loss" in capsys.readouterr().out
 
 
@@ -336,7 +342,7 @@ def test_training_that_diverges_says_so(cohort):
         pytest.warns(ConvergenceWarning, match="member 0 of the ensemble is fitted anew"),
         pytest.raises(FloatingPointError, match=r"Training diverged.*Lower lr"),
     ):
-        lr.DNNRuleEstimator(lr=1e8, max_epochs=50, random_state=0).fit(X, y)
+        lr.DNNRuleEstimator(lr=1e8, max_epochs=50, mirror=False, random_state=0).fit(X, y)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

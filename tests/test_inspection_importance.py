@@ -116,7 +116,8 @@ def test_the_columns_of_a_pipeline_are_those_that_its_rule_sees(cohort):
 
 def test_fits_are_told_apart_and_networks_are_judged_as_ensembles(cohort):
     X, y = cohort
-    network = lr.DNNRuleEstimator(max_epochs=2, n_ensemble=2, random_state=0).fit(X, y)
+    how = {"max_epochs": 8, "n_ensemble": 2, "mirror": False, "random_state": 0}
+    network = lr.DNNRuleEstimator(**how).fit(X, y)
     table = column_importance([network, network], X, y, n_repeats=1)
     assert table.groupby("fit").size().tolist() == [16, 16]
     expected = by_subject(trial_log_likelihood(y == "right", network.decision_function(X)), X)

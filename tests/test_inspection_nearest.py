@@ -167,6 +167,7 @@ def inferred(rule, max_epochs):
         max_epochs=max_epochs,
         early_stopping=False,
         n_ensemble=1,
+        mirror=False,
         random_state=0,
     )
     return nearest_rules(dnn.fit(X, y), X)

@@ -30,6 +30,7 @@ from sklearn_learnrule.rules import LearningRule, observe, unpack
 pytestmark = BRIEFLY_TRAINED
 
 NAMES = ["stimulus", "bias"]
+NETWORK = {"hidden_sizes": (4,), "n_ensemble": 1, "mirror": False, "random_state": 0}
 NOISE = {"process_noise": 0.03, "session_noise": 0.1, "initial_std": 0.3}
 DRIFT = {"process_noise": 0.1, "session_noise": 0.0, "initial_std": 0.3}
 TINY = {"process_noise": 1e-5, "session_noise": 0.0, "initial_std": 0.0}
@@ -165,7 +166,7 @@ def test_a_memory_goes_along(few):
 
 def test_an_ensembles_parts_are_the_means_of_its_members(few):
     X, y = few
-    how = {"hidden_sizes": (4,), "max_epochs": 3, "n_ensemble": 2, "random_state": 0}
+    how = {**NETWORK, "max_epochs": 3, "n_ensemble": 2}
     both = lr.DNNRuleEstimator(**NOISE, **how).fit(X, y)
     nets = both.nets_
     tables = []
@@ -180,8 +181,7 @@ def test_an_ensembles_parts_are_the_means_of_its_members(few):
 
 
 def test_where_a_network_would_run_away_it_is_held(few):
-    how = {"hidden_sizes": (4,), "max_epochs": 1, "n_ensemble": 1, "random_state": 0}
-    fit = lr.DNNRuleEstimator(**NOISE, **how).fit(*few)
+    fit = lr.DNNRuleEstimator(max_epochs=1, **NOISE, **NETWORK).fit(*few)
     fit.net_.module_.bounds = torch.tensor([[-1e-3, -1e-3], [1e-3, 1e-3]])
     with pytest.warns(UserWarning, match="were held back"):
         table = weight_decomposition(fit, *few)
@@ -191,8 +191,7 @@ def test_where_a_network_would_run_away_it_is_held(few):
 @pytest.mark.parametrize("network", [lr.DNNRuleEstimator, lr.RNNRuleEstimator])
 def test_networks_have_parts_and_shares_for_each_of_xs_animals(few, network):
     X, y = few
-    how = {"hidden_sizes": (4,), "max_epochs": 3, "n_ensemble": 1, "random_state": 0}
-    fit = network(process_noise="learned", **how).fit(X, y)
+    fit = network(process_noise="learned", max_epochs=3, **NETWORK).fit(X, y)
     table = weight_decomposition(fit, X, y)
     assert_allclose(table["by_rule"] + table["by_noise"], table["smoothed"], atol=1e-12)
     subjects = list(X.index.unique("subject"))

@@ -91,7 +91,8 @@ def test_a_memory_takes_lived_trials_in_while_the_weights_are_held(cohort):
 
 
 def test_histories_are_drawn_by_the_seed_alone(cohort):
-    rnn = lr.RNNRuleEstimator(max_epochs=3, memory_size=4, random_state=0).fit(*cohort)
+    how = {"max_epochs": 3, "memory_size": 4, "mirror": False, "random_state": 0}
+    rnn = lr.RNNRuleEstimator(**how).fit(*cohort)
     one, same, other = (
         update_table(rnn, cohort[0], n_histories=3, random_state=s) for s in (0, 0, 1)
     )
@@ -101,9 +102,8 @@ def test_histories_are_drawn_by_the_seed_alone(cohort):
 
 def test_an_ensembles_update_is_its_members_mean(cohort):
     X, y = cohort
-    networks = [
-        lr.DNNRuleEstimator(max_epochs=3, n_ensemble=1, random_state=s).fit(X, y) for s in (0, 1)
-    ]
+    how = {"max_epochs": 3, "n_ensemble": 1, "mirror": False}
+    networks = [lr.DNNRuleEstimator(random_state=s, **how).fit(X, y) for s in (0, 1)]
     both = deepcopy(networks[0])
     both.nets_ = [network.net_ for network in networks]
     names = ["update_stimulus", "update_bias"]

@@ -113,8 +113,8 @@ def test_predictions_are_the_policys_but_for_lapses(cohort, fitted):
 
 def test_an_ensembles_policies_lapse_at_its_mean_rates(drifting):
     X, y = few(drifting)
-    how = {"max_epochs": 5, "lr": 0.05, "n_ensemble": 3, "random_state": 0, "hidden_sizes": (4,)}
-    network = lr.DNNRuleEstimator(lapses="learned", **how).fit(X, y)
+    how = {"max_epochs": 5, "lr": 0.05, "n_ensemble": 3, "random_state": 0, "mirror": False}
+    network = lr.DNNRuleEstimator(lapses="learned", hidden_sizes=(4,), **how).fit(X, y)
     rates = [net.module_.lapses.rates.detach() for net in network.nets_]
     assert_allclose(network.lapse_rates_, torch.stack(rates).mean(0), rtol=1e-6)
     weights = network.predict_weights(X)
@@ -126,7 +126,7 @@ def test_an_ensembles_policies_lapse_at_its_mean_rates(drifting):
 
 def test_weight_decay_leaves_the_rates_alone(drifting):
     X, y = few(drifting)
-    how = {"max_epochs": 1, "n_ensemble": 1, "random_state": 0, "hidden_sizes": (4,)}
+    how = {"max_epochs": 1, "n_ensemble": 1, "mirror": False, "hidden_sizes": (4,)}
     network = lr.DNNRuleEstimator(lapses="learned", process_noise=0.1, **how).fit(X, y)
     decayed = [group for group in network.net_.optimizer_.param_groups if group["weight_decay"]]
     assert {parameter.ndim for group in decayed for parameter in group["params"]} == {2}  # layers

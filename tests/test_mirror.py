@@ -76,8 +76,14 @@ def one_side_only(weights, trial):
     return (size * (trial.choice - p))[:, None] * np.asarray(trial.features)
 
 
-@pytest.mark.parametrize(("rule", "alike"), [(None, True), (one_side_only, False)])
-@pytest.mark.parametrize("estimator", [lr.DNNRuleEstimator, lr.ChoiceRNNClassifier])
+@pytest.mark.parametrize(
+    ("estimator", "rule", "alike"),
+    [
+        (lr.DNNRuleEstimator, None, True),
+        (lr.DNNRuleEstimator, one_side_only, False),
+        (lr.ChoiceRNNClassifier, None, True),
+    ],
+)
 def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, alike):
     X, y, _ = lr.make_design(make_learning_cohort(8, 600, rule=rule, random_state=0))
     network = estimator(max_epochs=1, n_ensemble=1, random_state=0).fit(X, y)

@@ -221,7 +221,7 @@ class Recorder(Callback):
 
 def test_the_fitted_network_is_the_average_over_the_latest_steps(cohort):
     kept = []
-    how = {"n_ensemble": 1, "max_epochs": 50, "lr": 0.01, "random_state": 0}
+    how = {**QUICK, "n_ensemble": 1, "max_epochs": 50, "lr": 0.01}
     X, y = cohort[1:]
     fitted = lr.DNNRuleEstimator(callbacks=[("kept", Recorder(kept))], **how).fit(X, y)
     last = lr.DNNRuleEstimator(average=False, **how).fit(X, y)

@@ -43,7 +43,7 @@ def reinforce(design):
 
 @pytest.fixture(scope="module")
 def rnn(design):
-    quick = {"memory_size": 3, "hidden_sizes": (4,), "max_epochs": 2, "lr": 0.05}
+    quick = {"memory_size": 3, "hidden_sizes": (4,), "max_epochs": 2, "lr": 0.05, "mirror": False}
     return lr.RNNRuleEstimator(random_state=0, **quick).fit(*design)
 
 

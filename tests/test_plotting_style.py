@@ -156,18 +156,19 @@ def test_too_few_axes_are_told_how_many_there_should_be(displays, drawn, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_no_global_style_is_touched(displays, name):
+def test_plotting_touches_no_global_style_and_returns_the_display(displays, name):
     with mpl.rc_context():
         mpl.rcdefaults()
         before = dict(mpl.rcParams)
-        displays[name].plot().figure_.canvas.draw()
+        display = displays[name]
+        assert display.plot() is display
+        display.figure_.canvas.draw()
         assert dict(mpl.rcParams) == before
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plotting_returns_the_display(displays, name):
+def test_axes_are_the_first_that_a_display_takes(displays, name):
     display = displays[name]
-    assert display.plot() is display
     assert next(iter(inspect.signature(display.plot).parameters)) == "ax"
 
 

@@ -26,7 +26,7 @@ def test_the_dnn_comes_close_to_the_true_rule_and_beats_classifiers_on_the_same_
     dnn, linear, boosting = (
         cross_val_score(estimator, X, y, cv=lr.SubjectKFold(3), scoring="neg_log_loss")
         for estimator in (
-            lr.DNNRuleEstimator(n_ensemble=1, lr=0.003, max_epochs=170, random_state=0),
+            lr.DNNRuleEstimator(n_ensemble=1, mirror=True, lr=0.01, max_epochs=40, random_state=0),
             LogisticRegression(),
             HistGradientBoostingClassifier(random_state=0),
         )

@@ -43,7 +43,7 @@ SINGLE_PRECISION = (
     "to 1e-6, not to the 1e-7 asked for"
 )
 NOT_EXCHANGEABLE = "the network remembers the rows before, so their order and company matter"
-QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 2, "random_state": 0}
+QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 1, "mirror": False, "random_state": 0}
 CHECKED = [
     lr.ConstantRuleEstimator(),
     lr.ReinforceRuleEstimator(),
@@ -159,7 +159,7 @@ def test_a_stored_estimator_predicts_and_tells_the_same(fitted, cohort, through)
 def test_a_pickle_holds_neither_tensors_nor_what_trained(cohort):
     """So that what a GPU fitted is loaded on a CPU, and files are small."""
     X, y, _ = cohort
-    how = {"early_stopping": True, "max_epochs": 2, "random_state": 0}
+    how = {"early_stopping": True, "max_epochs": 2, "mirror": False, "random_state": 0}
     rule = lr.DNNRuleEstimator(**how).fit(X, y)
     found = set()
 
@@ -200,8 +200,8 @@ def test_an_estimator_that_is_not_fitted_is_stored_as_well():
     "rule",
     [
         lr.ReinforceRuleEstimator(unlearned=["choice_back"], process_noise=np.full(5, 0.1)),
-        lr.ActorCriticRuleEstimator(initial_value=0.5),
-        lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, truncation=np.int64(50)),
+        lr.ActorCriticRuleEstimator(initial_value=0.5, max_epochs=2),
+        lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, mirror=False, truncation=np.int64(50)),
     ],
     ids=estimator_name,
 )
@@ -243,10 +243,11 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
 def test_two_jobs_give_what_one_gives(cohort):
     X, y, _ = cohort
     estimator = all_estimators()[6]
-    one, two = (
-        cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
-        for n in (1, 2)
-    )
+    with joblib.parallel_config("multiprocessing"):  # forks need no imports
+        one, two = (
+            cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
+            for n in (1, 2)
+        )
     np.testing.assert_array_equal(one, two)
 
 
@@ -277,7 +278,7 @@ def test_a_grid_searches_architectures_and_swaps_rules(cohort):
     grid = [
         {"rule": [lr.ConstantRuleEstimator(), lr.ReinforceRuleEstimator(baseline=None)]},
         {
-            "rule": [lr.DNNRuleEstimator(max_epochs=3, random_state=0)],
+            "rule": [lr.DNNRuleEstimator(max_epochs=3, n_ensemble=1, mirror=False, random_state=0)],
             "rule__hidden_sizes": [(), (4,), (4, 4)],
         },
     ]

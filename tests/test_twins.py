@@ -66,7 +66,7 @@ def test_predicted_weights_are_the_very_weights_of_the_twins(estimator, answer, 
 
 def test_a_lone_network_is_its_own_twin_as_an_ensemble_is(trials):
     rule = lr.RNNRuleEstimator(
-        n_ensemble=1, memory_size=6, hidden_sizes=(8,), max_epochs=15, random_state=0
+        n_ensemble=1, memory_size=6, hidden_sizes=(8,), max_epochs=15, mirror=False, random_state=0
     ).fit(*design(trials))
     table, weights = simulate(rule, trials, random_state=0, return_weights=True)
     assert_frame_equal(rule.predict_weights(design(table)[0]), weights, rtol=1e-5, atol=1e-6)

@@ -14,7 +14,8 @@ from sklearn_learnrule.datasets import make_learning_cohort
 pytestmark = BRIEFLY_TRAINED
 
 LATER = ["choice_back", "win_stay", "stimulus_back"]
-QUICK = {"max_epochs": 20, "lr": 0.01, "n_ensemble": 1, "hidden_sizes": (8,), "random_state": 0}
+QUICK = {"max_epochs": 20, "lr": 0.01, "n_ensemble": 1, "mirror": False, "random_state": 0}
+QUICK |= {"hidden_sizes": (8,)}
 
 
 @pytest.fixture(scope="module")
