@@ -126,7 +126,7 @@ def test_an_ensembles_policies_lapse_at_its_mean_rates(drifting):
 
 def test_weight_decay_leaves_the_rates_alone(drifting):
     X, y = few(drifting)
-    how = {"max_epochs": 1, "n_ensemble": 1, "mirror": False, "hidden_sizes": (4,)}
+    how = {"max_epochs": 1, "n_ensemble": 1, "random_state": 0, "mirror": False}
     network = lr.DNNRuleEstimator(lapses="learned", process_noise=0.1, **how).fit(X, y)
     decayed = [group for group in network.net_.optimizer_.param_groups if group["weight_decay"]]
     assert {parameter.ndim for group in decayed for parameter in group["params"]} == {2}  # layers
