@@ -3,6 +3,7 @@
 import re
 from functools import partial
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,7 +102,8 @@ def test_networks_without_a_seed_get_one(cohort):
 
 
 def test_two_jobs_study_as_one_does(cohort, fitted):
-    one, two = (run(cohort[0], fitted, n_repeats=1, cv=2, n_jobs=n).scores for n in (1, 2))
+    with joblib.parallel_config("multiprocessing"):  # which pickles by name alone
+        one, two = (run(cohort[0], fitted, n_repeats=1, cv=2, n_jobs=n).scores for n in (1, 2))
     assert_frame_equal(one, two)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,12 @@ def _pay(reward: Any, paid: Floats, correct: Bools) -> Pay:
     if callable(reward):
         return reward
     error_pays, correct_pays = _as_paid(paid, correct) if reward is None else _two(reward)
-    return lambda correct, rng: np.where(correct, correct_pays, error_pays)
+    return partial(_pay_alike, error_pays, correct_pays)
+
+
+def _pay_alike(error_pays: float, correct_pays: float, correct: Bools, rng: Any) -> Floats:
+    del rng
+    return np.where(correct, correct_pays, error_pays)
 
 
 def _two(reward: Any) -> Rewards:
