@@ -96,7 +96,7 @@ def test_progress_is_shown_unless_it_is_not_wanted(cohort, capsys):
 
 
 def test_no_refit_is_no_bootstrap(cohort):
-    with pytest.raises(ValueError, match="n_bootstraps should be at least 1, got 0."):
+    with pytest.raises(ValueError, match="n_bootstraps == 0, must be >= 1"):
         bootstrap_fits(RULE, *cohort, n_bootstraps=0)
 
 
