@@ -173,9 +173,9 @@ class BaseRuleEstimator(SequenceClassifier):
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
-        for attribute in vars(self).pop("_published", []):  # of an earlier fit, of other settings
+        for attribute in self.__dict__.pop("_published", []):  # of an earlier fit, of other settings
             delattr(self, attribute)
-        vars(self).pop("_summary", None)
+        self.__dict__.pop("_summary", None)
         self._published = [f"{name}_" for name in of_members[0]]
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
