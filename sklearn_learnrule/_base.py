@@ -173,7 +173,7 @@ class BaseRuleEstimator(SequenceClassifier):
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
-        for attribute in self.__dict__.pop("_published", []):  # of an earlier fit, of other settings
+        for attribute in self.__dict__.pop("_published", []):  # of an earlier fit
             delattr(self, attribute)
         self.__dict__.pop("_summary", None)
         self._published = [f"{name}_" for name in of_members[0]]
