@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
-from ._dataset import SequenceDataset, of_like_length
+from ._classifier import TRAINING_PARAMETERS, SequenceClassifier
+from ._dataset import SequenceDataset, of_like_length, to_numpy
 from ._fitted import copy_models, in_rows, read_trials
 from ._initial_weights import initial_weights
 from ._net import LearningModel

@@ -395,7 +395,3 @@ def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
             f"Only binary classification is supported. The type of the target is {kind}."
         )
     return two_labels(labels, "y")
-
-
-def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
-    return tensor.detach().cpu().double().numpy()

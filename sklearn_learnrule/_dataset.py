@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._sequences import Ints, Sequences
+from ._sequences import Floats, Ints, Sequences
 from .rules import Trial
 
 
@@ -172,3 +172,8 @@ def of_like_length(lengths: Ints) -> list[Ints]:
         sets.append(np.flatnonzero(alike))
         left &= ~alike
     return sets
+
+
+def to_numpy(tensor: Tensor) -> Floats:
+    """Return a tensor's numbers in double precision, wherever it lies."""
+    return tensor.detach().cpu().double().numpy()

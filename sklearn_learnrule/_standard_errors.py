@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from ._dataset import Block, SequenceDataset
+from ._dataset import Block, SequenceDataset, to_numpy
 from ._net import LearningModel
 
 Floats = NDArray[np.float64]
@@ -141,11 +141,11 @@ class LogLikelihood:
 
     def values(self, parameters: Tensor) -> Floats:
         """Return the published values, (Q,)."""
-        return _to_numpy(self._values(parameters))
+        return to_numpy(self._values(parameters))
 
     def jacobian(self) -> Floats:
         """Return the derivatives of the published values at the fit, (Q, P)."""
-        return np.stack([_to_numpy(self._gradient(v)) for v in self._values(self.fitted)])
+        return np.stack([to_numpy(self._gradient(v)) for v in self._values(self.fitted)])
 
     def _values(self, parameters: Tensor) -> Tensor:
         vector_to_parameters(parameters, self.parameters)
@@ -180,14 +180,14 @@ def _derivatives_along(likelihood: LogLikelihood, p: int) -> tuple[Floats, Float
         if good or step == longest or not np.isfinite(precision):
             break
         step = min(GOOD_STEP / max(precision, 1e-300), longest)
-    return _to_numpy(score), _to_numpy(column)
+    return to_numpy(score), to_numpy(column)
 
 
 def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str]]:
     """Return the published values' standard errors, robust ones, and notes, each (Q,)."""
     jacobian = likelihood.jacobian()  # (Q, P)
     scores, information = derivatives(likelihood)
-    directions, curvature = _diagonalize(information, scores.sum(0), _to_numpy(likelihood.fitted))
+    directions, curvature = _diagonalize(information, scores.sum(0), to_numpy(likelihood.fitted))
     known = curvature > 0
     root = directions[:, known] / np.sqrt(curvature[known])  # of the covariance, (P, R)
     changes = jacobian @ root  # (Q, R): one standard error along each direction
@@ -242,7 +242,3 @@ def _is_bent(likelihood: LogLikelihood, moves: Floats, error: Floats) -> NDArray
             there = likelihood.values(likelihood.fitted + part * move)
             change[q] = np.fmax(change[q], abs((there - here)[q] / part) / error[q])
     return ~((change > 1 / MAX_BEND) & (change < MAX_BEND))
-
-
-def _to_numpy(tensor: Tensor) -> Floats:
-    return tensor.detach().cpu().numpy()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
-from ._classifier import TRAINING_PARAMETERS, SequenceClassifier, to_numpy
+from ._classifier import TRAINING_PARAMETERS, SequenceClassifier
+from ._dataset import to_numpy
 from ._net import SequenceModel
 from ._networks import NETWORK_PARAMETERS, NetworkTraining
 from ._parameters import WHOLE_FROM_1
