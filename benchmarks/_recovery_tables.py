@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from sklearn_learnrule._files import replacing
+from sklearn_learnrule.utils.files import replacing
 
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"  # of the Okabe-Ito palette
 TRAININGS = {"paper": "paper's training", "ours": "ours"}

@@ -19,9 +19,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.engine import ENGINES, unroll
 from sklearn_learnrule.rules import DNNRule, LearningRule, ReinforceRule, RNNRule, Trial
+from sklearn_learnrule.utils.files import replacing
 
 RULES = ("REINFORCE", "DNN", "RNN")
 MAX_LOOP_WORK = 4e6  # subjects x trials beyond which the loop's graph no longer fits

@@ -23,7 +23,6 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import load_ibl_trials
 from sklearn_learnrule.inspection import (
     asymmetry_table,
@@ -39,6 +38,7 @@ from sklearn_learnrule.plotting import (
     UpdateDisplay,
     WeightTrajectoryDisplay,
 )
+from sklearn_learnrule.utils.files import replacing
 
 KEYS = ["weight", "parameter"]
 LENGTHS, TRIALS_BACK = (1, 2, 3, 4), (1, 7, 17, 27)

@@ -30,8 +30,8 @@ from skorch.callbacks import GradientNormClipping, LRScheduler
 from tqdm import tqdm
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.inspection import history_table
+from sklearn_learnrule.utils.files import replacing
 
 RESULTS = Path(__file__).with_suffix(".csv")
 KEYS = ["fit", "training", "seed"]

@@ -28,8 +28,8 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import LRScheduler
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import load_ibl_trials
+from sklearn_learnrule.utils.files import replacing
 
 RESULTS = Path(__file__).with_suffix(".csv")
 CACHE = Path(__file__).with_name("reproduce_ibl_fits")

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.rules import LearningRule, Trial, choice_probability
+from sklearn_learnrule.utils.files import replacing
 
 TRUTH: dict[str, Any] = {"learning_rate": (0.03, 0.03), "habit": 0.2, "fading": 0.2}
 

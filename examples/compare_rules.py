@@ -14,9 +14,9 @@ from typing import Any
 import pandas as pd
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import IBL_COLUMNS, load_ibl_trials, make_learning_cohort
 from sklearn_learnrule.plotting import ComparisonDisplay
+from sklearn_learnrule.utils.files import replacing
 
 # A tenth of the default training: the ranking of the rules is clear by then.
 QUICK: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3, "random_state": 0}

@@ -18,9 +18,9 @@ import pandas as pd
 from scipy.special import expit
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import CURRICULUM, ContrastTask, make_learning_cohort
 from sklearn_learnrule.simulation import simulate
+from sklearn_learnrule.utils.files import replacing
 
 OLD: Any = ((0.25, 0.125, 0.0625),)
 NEW: Any = CURRICULUM[:2] + OLD  # two easy stages first, each left at 80% correct

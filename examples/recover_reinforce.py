@@ -18,10 +18,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import nearest_rules, update_table
 from sklearn_learnrule.rules import ReinforceRule
+from sklearn_learnrule.utils.files import replacing
 
 TRUTH = {  # of the stimulus weight and of the bias
     "learning_rate": (0.1, 0.06),

@@ -15,10 +15,10 @@ from typing import Any
 import pandas as pd
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._files import replacing
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import band, history_table, relative_log_likelihood
 from sklearn_learnrule.rules import EligibilityRule
+from sklearn_learnrule.utils.files import replacing
 
 LEARNING_RATE = 0.02
 CONTRASTS = ((1.0, 0.5, 0.25, 0.125),)

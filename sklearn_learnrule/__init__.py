@@ -1,10 +1,10 @@
 """Infer how animals learn: learning rules from trial-by-trial choices, the scikit-learn way."""
 
-from ._base import BaseRuleEstimator
-from ._design import make_design
-from .choice_rnn import ChoiceRNNClassifier
+from .data.design import make_design
 from .estimators import (
     ActorCriticRuleEstimator,
+    BaseRuleEstimator,
+    ChoiceRNNClassifier,
     ConstantRuleEstimator,
     DNNRuleEstimator,
     EligibilityRuleEstimator,

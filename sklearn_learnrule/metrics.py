@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import expit
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
-from ._tables import show
+from .utils.arrays import Floats
+from .utils.texts import show
 
 NATS_PER_BIT = float(np.log(2))
 CHANCE = -NATS_PER_BIT
 """The log-likelihood per trial of a coin, in nats."""
 
 
-def trial_log_likelihood(is_second: ArrayLike, logits: ArrayLike) -> NDArray[np.float64]:
+def trial_log_likelihood(is_second: ArrayLike, logits: ArrayLike) -> Floats:
     """Return log P(choice) of each trial in nats, from the logit of the second class."""
     sign = np.where(is_second, 1.0, -1.0)
     return -np.logaddexp(0.0, -sign * np.asarray(logits))
@@ -29,7 +30,7 @@ def log_likelihood(is_second: ArrayLike, logits: ArrayLike, *, sample_weight: An
     return float(np.average(trial_log_likelihood(is_second, logits), weights=sample_weight))
 
 
-def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> NDArray[np.float64]:
+def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floats:
     """Return log P(choice) of each trial, in nats, as any fitted classifier predicted it.
 
     This package's estimators, also at the end of a pipeline or within a search, tell the logit of

@@ -11,13 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from ._parameters import ABOVE_0, check_parameters, each
-from ._sequences import subjects_of
-from ._tables import check_kind, weight_names
+from .data.design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .data.sequences import subjects_of
+from .data.tables import check_kind, weight_names
+from .utils.arrays import Floats
+from .utils.parameters import ABOVE_0, check_parameters, each
 
 
-def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> NDArray[np.float64]:
+def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
     """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1]."""
     return np.tanh(slope * np.asarray(contrast, dtype=float)) / np.tanh(slope)
 

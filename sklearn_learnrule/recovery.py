@@ -20,14 +20,14 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ._cache import describe_estimator, describe_table, make_key
-from ._design import PREVIOUS_CHOICE
-from ._tasks import run_tasks
+from .data.design import PREVIOUS_CHOICE
 from .model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from .rules import Trial
 from .simulation._experiment import Stimuli
 from .simulation._learned import split_pipeline
 from .simulation._twins import Twin
+from .utils.cache import describe_estimator, describe_table, make_key
+from .utils.tasks import run_tasks
 
 Warned = list[tuple[type[Warning], str]]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from sklearn_learnrule._base import BaseRuleEstimator
+from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.rules import LearningRule, choice_probability
 
 BASELINE = -0.3

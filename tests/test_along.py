@@ -4,8 +4,8 @@ import pytest
 import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 
-from sklearn_learnrule._along import updates_along
 from sklearn_learnrule.engine import unroll
+from sklearn_learnrule.models.along import updates_along
 from sklearn_learnrule.rules import Trial
 
 LENGTHS = [14, 1, 9]

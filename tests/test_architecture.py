@@ -14,57 +14,24 @@ import sklearn_learnrule
 ROOT = Path(sklearn_learnrule.__file__).parent
 
 FLOORS = {
-    "rules": 0,
-    "engine": 1,  # unrolls rules
-    "_files": 0,
-    "_texts": 0,
-    "_tables": 0,
-    "_time_order": 1,
-    "_design": 2,
-    "_cache": 1,
-    "_tasks": 2,
-    "_weighted": 1,
-    "_misuse": 0,
-    "_parameters": 3,
+    "utils": 0,
+    "rules": 1,
+    "engine": 2,  # unrolls rules
+    "data": 3,
     "metrics": 3,
-    "_sequences": 3,  # reads what _design writes
-    "_initial_weights": 4,
-    "_fit_checks": 4,
-    "_units": 4,
     "preprocessing": 4,
-    "_along": 4,
-    "_dataset": 4,
-    "_net": 5,
-    "_fitted": 6,
-    "_smoothing": 6,
-    "_standard_errors": 6,
-    "_training": 6,
-    "_frozen": 7,
-    "_mirror": 7,
-    "_networks": 7,
-    "_classifier": 8,
-    "_base": 9,
-    "choice_rnn": 10,
-    "estimators": 10,
-    "inspection": 11,
-    "model_selection": 11,
-    "simulation": 11,
-    "recovery": 12,
-    "datasets": 12,
-    "plotting": 13,
-    "report": 14,
+    "models": 5,
+    "training": 6,
+    "estimators": 7,
+    "inspection": 8,
+    "model_selection": 8,
+    "simulation": 8,
+    "recovery": 9,
+    "datasets": 9,
+    "plotting": 10,
+    "report": 11,
 }
-TABLES = {
-    "_tables",
-    "_time_order",
-    "_design",
-    "_sequences",
-    "_parameters",
-    "preprocessing",
-    "_initial_weights",
-    "_fit_checks",
-    "metrics",
-}
+TABLES = {"utils", "data", "preprocessing", "metrics"}
 
 
 def room(path: Path) -> str:

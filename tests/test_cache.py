@@ -16,10 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._cache import Cache, describe_estimator, describe_table, make_key
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import bootstrap_fits
 from sklearn_learnrule.recovery import recovery_study
+from sklearn_learnrule.utils.cache import Cache, describe_estimator, describe_table, make_key
 
 FITS = []
 

@@ -18,9 +18,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import nn
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.choice_rnn import ChoiceRNN
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import CHOICE_ENGINES, choice_logits
+from sklearn_learnrule.estimators.choice_rnn import ChoiceRNN
 from sklearn_learnrule.rules import Units
 
 pytestmark = BRIEFLY_TRAINED

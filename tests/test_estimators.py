@@ -19,9 +19,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import LRScheduler
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._base import BaseRuleEstimator
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import ENGINES
+from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.metrics import log_likelihood
 from sklearn_learnrule.rules import LearningRule, ReinforceRule
 

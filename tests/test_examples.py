@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from helpers import BRIEFLY_TRAINED
 
-from sklearn_learnrule import _mirror
+from sklearn_learnrule.training import mirror as mirror_images
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 STORIES = {
@@ -26,7 +26,7 @@ def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(
     name, monkeypatch, tmp_path, capsys
 ):
     script, figure = EXAMPLES / f"{name}.py", tmp_path / "story.png"
-    monkeypatch.setattr(_mirror, "_sides_are_alike", lambda *_: True)  # which is science, too
+    monkeypatch.setattr(mirror_images, "_sides_are_alike", lambda *_: True)  # which is science, too
     monkeypatch.setattr(sys, "argv", [str(script), "--quick", "--figure", str(figure)])
     runpy.run_path(str(script), run_name="__main__")
     printed, progress = capsys.readouterr()

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sklearn_learnrule._files import replacing, write_csv
+from sklearn_learnrule.utils.files import replacing, write_csv
 
 ROOT = Path(__file__).resolve().parents[1]
 

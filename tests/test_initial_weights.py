@@ -6,8 +6,8 @@ import pytest
 from helpers import BRIEFLY_TRAINED
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._initial_weights import initial_weights, psychometric_weights
-from sklearn_learnrule._sequences import read_sequences
+from sklearn_learnrule.data.sequences import read_sequences
+from sklearn_learnrule.training.initial_weights import initial_weights, psychometric_weights
 
 pytestmark = BRIEFLY_TRAINED
 

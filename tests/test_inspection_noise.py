@@ -21,10 +21,10 @@ from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
-from sklearn_learnrule._base import BaseRuleEstimator
-from sklearn_learnrule._smoothing import draw_path, smooth
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.inspection import variance_explained, weight_decomposition
+from sklearn_learnrule.models.smoothing import draw_path, smooth
 from sklearn_learnrule.rules import LearningRule, observe, unpack
 
 pytestmark = BRIEFLY_TRAINED

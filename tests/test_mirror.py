@@ -11,10 +11,10 @@ from scipy.special import expit
 from sklearn.base import clone
 
 import sklearn_learnrule as lr
-from sklearn_learnrule import _mirror
-from sklearn_learnrule._dataset import SequenceDataset
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import asymmetry_table
+from sklearn_learnrule.training import mirror as mirror_images
+from sklearn_learnrule.training.dataset import SequenceDataset
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -111,7 +111,7 @@ def test_auto_leaves_alone_what_reinforce_cannot_be_fitted_to(cohort, monkeypatc
     def diverge(*args, **kwargs):
         raise FloatingPointError
 
-    monkeypatch.setattr(_mirror, "train", diverge)
+    monkeypatch.setattr(mirror_images, "train", diverge)
     _, X, y = cohort
     assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is False
 

@@ -18,8 +18,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._misuse import refuse_changed_columns
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.estimators.misuse import refuse_changed_columns
 
 # the networks here are hardly trained
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -14,8 +14,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._training import pace
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.training.optimization import pace
 
 pytestmark = BRIEFLY_TRAINED
 

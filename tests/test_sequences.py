@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._sequences import read_sequences
+from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 
 

@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._base import BaseRuleEstimator
-from sklearn_learnrule._dataset import SequenceDataset
-from sklearn_learnrule._sequences import read_sequences
-from sklearn_learnrule._standard_errors import LogLikelihood, derivatives
+from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import ENGINES
+from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.rules import LearningRule, PredictMaxRule, ReinforceRule, choice_probability
+from sklearn_learnrule.training.dataset import SequenceDataset
+from sklearn_learnrule.training.standard_errors import LogLikelihood, derivatives
 
 COLUMNS = [
     "parameter", "weight", "estimate", "standard_error", "robust_standard_error", "lower", "upper",

@@ -15,8 +15,8 @@ from pandas.testing import assert_frame_equal, assert_index_equal, assert_series
 from sklearn.linear_model import LogisticRegression
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._sequences import read_sequences
-from sklearn_learnrule._tables import as_labels, two_labels
+from sklearn_learnrule.data.sequences import read_sequences
+from sklearn_learnrule.data.tables import as_labels, two_labels
 from sklearn_learnrule.datasets import make_learning_cohort
 
 

@@ -9,8 +9,8 @@ from joblib._parallel_backends import MultiprocessingBackend
 from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
-from sklearn_learnrule._tasks import run_tasks
 from sklearn_learnrule.model_selection import _seconds
+from sklearn_learnrule.utils.tasks import run_tasks
 
 
 def slower_first(number):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sklearn_learnrule._texts import number, numbers, visible
+from sklearn_learnrule.utils.texts import number, numbers, visible
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import sklearn_learnrule as lr
-from sklearn_learnrule._time_order import as_moments
+from sklearn_learnrule.data.time_order import as_moments
 from sklearn_learnrule.datasets import make_learning_cohort
 
 CLOCK_GOES_BACK = pd.to_datetime(["2024-10-27 00:50", "2024-10-27 01:10"], utc=True).tz_convert(

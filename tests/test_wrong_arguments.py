@@ -15,9 +15,10 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import BatchScoring, EpochScoring
 
 import sklearn_learnrule as lr
-from sklearn_learnrule import _classifier, _mirror
-from sklearn_learnrule._parameters import constraints
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.estimators import classifier
+from sklearn_learnrule.training import mirror as mirror_images
+from sklearn_learnrule.utils.parameters import constraints
 
 # most fits here are of an epoch or two
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -117,7 +118,7 @@ def untrained(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("trained before its parameters were checked")
 
-    for module in (_classifier, _mirror):
+    for module in (classifier, mirror_images):
         monkeypatch.setattr(module, "train", train)
 
 

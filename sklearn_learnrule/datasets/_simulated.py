@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from .._design import IDENTITY
+from ..data.design import IDENTITY
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
 from ..simulation import UpdateFunction, simulate_learning
+from ..utils.arrays import Bools, Floats, Ints
 
 CURRICULUM = (
     (1.0, 0.5),
@@ -41,7 +42,7 @@ class ContrastTask:
 
     def __init__(
         self,
-        session_start: NDArray[np.bool_],
+        session_start: Bools,
         curriculum: Sequence[Sequence[float]] = CURRICULUM,
         criterion: float = 0.8,
         random_state: int | np.random.RandomState | None = None,
@@ -59,7 +60,7 @@ class ContrastTask:
         self.n_correct = np.zeros(n_subjects)
         self.n_seen = np.zeros(n_subjects)
 
-    def show(self, trial: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def show(self, trial: int) -> tuple[Floats, Bools]:
         """Draw a contrast of the animal's stage and a side."""
         self._promote(self.session_start[:, trial])
         draw = self.random_state.random_sample((2, len(self.stage)))
@@ -68,14 +69,14 @@ class ContrastTask:
         self.contrast[:, trial] = self.contrasts[self.stage, which] * np.where(right, 1, -1)
         return tanh_contrast(self.contrast[:, trial])[:, None], right
 
-    def reward(self, trial: int, correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def reward(self, trial: int, correct: Bools) -> Floats:
         """Pay 1 for a correct choice, else 0."""
         del trial
         self.n_correct += correct
         self.n_seen += 1
         return correct.astype(float)
 
-    def _promote(self, opens: NDArray[np.bool_]) -> None:
+    def _promote(self, opens: Bools) -> None:
         earned = opens & (self.n_correct >= self.criterion * np.maximum(self.n_seen, 1))
         self.stage = np.minimum(self.stage + earned, len(self.n_contrasts) - 1)
         self.n_correct[opens] = 0
@@ -174,14 +175,14 @@ def make_learning_cohort(
     return trials, weights
 
 
-def _around(mean: int, spread: float, size: Any, rng: np.random.RandomState) -> NDArray[np.int64]:
+def _around(mean: int, spread: float, size: Any, rng: np.random.RandomState) -> Ints:
     low, high = round(mean * (1 - spread)), round(mean * (1 + spread))
     return rng.randint(max(low, 1), max(high, 1) + 1, size)
 
 
 def _sessions(
     n_subjects: int, n_trials: int, length: int, spread: float, rng: np.random.RandomState
-) -> NDArray[np.int64]:
+) -> Ints:
     """Number each trial's session 1, 2, ..., (N, T)."""
     session = np.ones((n_subjects, n_trials), dtype=np.int64)
     for row in session:

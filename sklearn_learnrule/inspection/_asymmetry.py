@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from .._sequences import Floats, Ints
 from ..rules import choice_probability
+from ..utils.arrays import Floats, Ints
 from ._fits import RuleFit, read_rule_fits
 from ._lived import Lived, draw_windows, read_lived
 from ._probes import take, update_after

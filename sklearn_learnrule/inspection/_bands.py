@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 from sklearn.base import clone
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from .._cache import describe_estimator, describe_table, make_key
-from .._sequences import subjects_of
-from .._tasks import run_tasks
-from .._weighted import check_weight, weight_parameter
+from ..data.sequences import subjects_of
+from ..utils.arrays import Floats
+from ..utils.cache import describe_estimator, describe_table, make_key
+from ..utils.tasks import run_tasks
+from ..utils.weights import check_weight, weight_parameter
 from ._lived import check_not_own
 
 INTERVALS = ("percentile", "t")
@@ -104,9 +105,7 @@ def _keys(tasks: list[tuple[Any, ...]]) -> list[str]:
     return [make_key("bootstrap_fits", same, weight) for _, _, _, weight, _ in tasks]
 
 
-def _refit(
-    estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[np.float64], name: str
-) -> Any:
+def _refit(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: Floats, name: str) -> Any:
     by_subject = pd.Series(weight).groupby(np.asarray(subjects_of(X)))
     drawn = by_subject.transform("max").to_numpy() > 0
     return clone(estimator).fit(X[drawn], y[drawn], **{name: weight[drawn]})

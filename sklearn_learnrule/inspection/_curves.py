@@ -6,13 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from .._design import HISTORY, IDENTITY
-from .._sequences import read_sequences, subjects_of
-from .._tables import show
+from ..data.design import HISTORY, IDENTITY
+from ..data.sequences import read_sequences, subjects_of
 from ..metrics import predict_choices
+from ..utils.arrays import Floats, Ints
+from ..utils.texts import show
 from ._fits import Fit, read_fits, read_rule_fits
 from ._lived import check_not_own
 from ._probes import MANY_STIMULI
@@ -211,7 +212,7 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
     return stimuli[0] if name is None else name
 
 
-def _few_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _few_values(values: Floats) -> Floats:
     """Return the values, or if they are many the means of the quantile bins they are in."""
     if len(np.unique(values)) <= MANY_STIMULI:
         return values
@@ -219,7 +220,7 @@ def _few_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return pd.Series(values).groupby(bins).transform("mean").to_numpy()
 
 
-def _session_numbers(X: pd.DataFrame) -> NDArray[np.int64]:
+def _session_numbers(X: pd.DataFrame) -> Ints:
     """Number each animal's sessions 1, 2, ... in the order of its rows."""
     table = X.reset_index()
     if "session" not in table:

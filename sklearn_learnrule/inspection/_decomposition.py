@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 from torch import Tensor
 
-from .._design import IDENTITY
-from .._fitted import in_rows, read_trials
-from .._net import LearningModel
-from .._sequences import Sequences, subjects_of
-from .._smoothing import Filtered, draw_path, smooth
+from ..data.design import IDENTITY
+from ..data.sequences import Sequences, subjects_of
 from ..engine import unroll
+from ..models.fitted import in_rows, read_trials
+from ..models.learning import LearningModel
+from ..models.smoothing import Filtered, draw_path, smooth
 from ..rules import Trial
+from ..utils.arrays import Floats, Ints
 from ._fits import RuleFit, read_rule_fits
 
 ALL = "all"
@@ -208,7 +209,7 @@ def _draw_shares(
     models: list[LearningModel],
     n_draws: int,
     seed: int,
-) -> NDArray[np.float64]:
+) -> Floats:
     """Return each draw's shares of the rule: of all animals, then of each, (D, 1 + N, K)."""
     trials, observed = read_trials(sequences)
     lengths = np.bincount(sequences.row_subject)
@@ -228,7 +229,7 @@ def _draw_shares(
 
 
 def _normals(
-    generators: list[np.random.Generator], lengths: NDArray[np.int64], n_draws: int, like: Tensor
+    generators: list[np.random.Generator], lengths: Ints, n_draws: int, like: Tensor
 ) -> Tensor:
     """Return standard normal numbers, each subject's its own, 0 in the padding, (D, N, T, K)."""
     normals = like.new_zeros(n_draws, *like.shape)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from .._along import updates_along
-from .._base import BaseRuleEstimator
-from .._fitted import copy_models, read_trials
-from .._net import LearningModel
+from ..estimators.base import BaseRuleEstimator
+from ..models.along import updates_along
+from ..models.fitted import copy_models, read_trials
+from ..models.learning import LearningModel
 from ..rules import LearningRule, Trial
 
 

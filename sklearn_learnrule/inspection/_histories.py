@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from ..utils.arrays import Bools
 from ._fits import read_rule_fits
 from ._lived import draw_fillers, draw_sequences, read_lived
 from ._probes import (
@@ -115,9 +116,7 @@ def history_table(
     return pd.concat(tables, ignore_index=True)
 
 
-def _runs(
-    rewarded: NDArray[np.bool_], lengths: Sequence[int]
-) -> Iterator[tuple[int, str, NDArray[np.bool_]]]:
+def _runs(rewarded: Bools, lengths: Sequence[int]) -> Iterator[tuple[int, str, Bools]]:
     """Yield which of the sequences (H, L) end in each run, (H,)."""
     for length in lengths:
         n_rewarded = rewarded[:, -length:].sum(1)

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from .._sequences import Floats, Ints, Sequences
+from ..data.sequences import Sequences
 from ..metrics import trial_log_likelihood
+from ..utils.arrays import Floats, Ints
 from ._fits import RuleFit, read_rule_fits
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from .._sequences import Ints, read_sequences
+from ..data.sequences import read_sequences
+from ..utils.arrays import Bools, Floats, Ints
 
 OWN_COLUMNS = (
     *("fit", "trials_back", "length", "run"),
@@ -28,23 +28,23 @@ class Lived:
     stimuli: pd.DataFrame  # (n, S) in X's units
     subject: Ints  # (n,)
     trial: Ints  # (n,) number within the subject
-    choice: NDArray[np.bool_]  # (n,)
-    reward: NDArray[np.float64]  # (n,)
-    answer: NDArray[np.bool_]  # (n,) the correct choice
+    choice: Bools  # (n,)
+    reward: Floats  # (n,)
+    answer: Bools  # (n,) the correct choice
 
     @property
     def stimulus_names(self) -> list[str]:
         return [str(name) for name in self.stimuli]
 
     @property
-    def correct(self) -> NDArray[np.bool_]:
+    def correct(self) -> Bools:
         return self.choice == self.answer
 
     @property
-    def rewarded(self) -> NDArray[np.bool_]:
+    def rewarded(self) -> Bools:
         return self.reward > 0
 
-    def correct_sides(self, stimuli: pd.DataFrame) -> NDArray[np.bool_]:
+    def correct_sides(self, stimuli: pd.DataFrame) -> Bools:
         """Return which choices are ever correct on the lived stimuli nearest to these, (P, 2).
 
         Nearest of those with the same signs, so that 0, where either choice may be correct, says
@@ -109,7 +109,7 @@ def draw_windows(lived: Lived, n_windows: int, n_trials: int, rng: np.random.Ran
 
 def draw_sequences(
     lived: Lived, n_trials: int, n_draws: int, rng: np.random.RandomState
-) -> tuple[Ints, NDArray[np.bool_]]:
+) -> tuple[Ints, Bools]:
     """Draw a trial for each place in every sequence of choices and outcomes, ``n_draws`` times.
 
     Returns

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .._along import updates_along
+from ..models.along import updates_along
 from ..rules import (
     LearningRule,
     PredictMaxRule,

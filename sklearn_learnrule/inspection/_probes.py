@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..rules import LearningRule, Trial
+from ..utils.arrays import Floats, Ints
 from ._fits import RuleFit
 from ._lived import Lived
 
@@ -31,7 +32,7 @@ def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
 
 
-def evenly(low: float, high: float, n: int, digits: int = 3) -> NDArray[np.float64]:
+def evenly(low: float, high: float, n: int, digits: int = 3) -> Floats:
     """Return n values from low to high, rounded to so many digits of the way between.
 
     If there is no way between but for rounding, they are the value itself.
@@ -59,7 +60,7 @@ def stimulus_grid(lived: Lived, stimuli: ArrayLike | Grid | None) -> pd.DataFram
     return make_grid({name: given.get(name, 0.0) for name in names})
 
 
-def _some_values(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _some_values(values: Floats) -> Floats:
     distinct = np.unique(values)
     if len(distinct) <= MANY_STIMULI:
         return distinct
@@ -109,7 +110,7 @@ def probe_trials(
     return Trial(*(field.expand(n_repeats, *field.shape) for field in trials))
 
 
-def take(trials: Trial, rows: NDArray[np.int64]) -> Trial:
+def take(trials: Trial, rows: Ints) -> Trial:
     """Return these of the trials (n, ...), in the shape of ``rows``."""
     return Trial(*(field[torch.as_tensor(rows)] for field in trials))
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from ..utils.arrays import Floats
 from ._fits import RuleFit, Visited, read_rule_fits
 from ._lived import Lived, draw_windows, read_lived
 from ._probes import (
@@ -151,9 +152,7 @@ def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) 
     return by_cell.agg(n_trials="size", n_subjects="nunique").reset_index()
 
 
-def _nearest(
-    axis: NDArray[np.float64], values: NDArray[np.float64], reach: float
-) -> NDArray[np.float64]:
+def _nearest(axis: Floats, values: Floats, reach: float) -> Floats:
     """Return the axis value nearest to each value, NaN where it is over half a step away.
 
     Of an axis of one value, over ``reach`` away.

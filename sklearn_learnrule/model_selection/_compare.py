@@ -15,11 +15,11 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length
 
-from .._cache import describe_estimator, describe_table, make_key
-from .._sequences import subjects_of
-from .._tasks import run_tasks
-from .._weighted import fit_weighted
+from ..data.sequences import subjects_of
 from ..metrics import predict_choices
+from ..utils.cache import describe_estimator, describe_table, make_key
+from ..utils.tasks import run_tasks
+from ..utils.weights import fit_weighted
 from ._estimators import is_search, name_estimators
 from ._folds import Fold, read_folds
 from ._seconds import stopwatch

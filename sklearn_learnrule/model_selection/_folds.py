@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.model_selection import check_cv
 
-from .._sequences import subjects_of
-from .._tables import show
-from .._time_order import count_within
-from .._weighted import check_weight
+from ..data.sequences import subjects_of
+from ..data.time_order import count_within
+from ..utils.arrays import Bools, Floats
+from ..utils.texts import show
+from ..utils.weights import check_weight
 from ._splits import Rows, SubjectKFold
 
 N_FOLDS = 5
@@ -25,9 +26,9 @@ class Fold(NamedTuple):
     """Rows to fit and rows to predict from, each in full from the animals' first trials on."""
 
     fitted: Rows
-    fitted_weight: NDArray[np.float64]  # of these rows; 0: unrolled through
+    fitted_weight: Floats  # of these rows; 0: unrolled through
     given: Rows
-    scored_weight: NDArray[np.float64]  # of these rows; 0: unrolled through
+    scored_weight: Floats  # of these rows; 0: unrolled through
 
 
 def read_folds(
@@ -39,7 +40,7 @@ def read_folds(
     weight = check_weight(sample_weight, len(X))
     may_share = getattr(cv, "unrolls_through", False)
 
-    def through(chosen: NDArray[np.bool_]) -> tuple[Rows, NDArray[np.float64]]:
+    def through(chosen: Bools) -> tuple[Rows, Floats]:
         last = pd.Series(np.where(chosen, trial, -1)).groupby(subjects).transform("max")
         rows = np.flatnonzero(trial <= last)
         return rows, (weight * chosen)[rows]
@@ -95,7 +96,7 @@ def _pair(fold: Any) -> tuple[Any, Any]:
     return train, test
 
 
-def _mask(rows: Any, n_rows: int, number: int) -> NDArray[np.bool_]:
+def _mask(rows: Any, n_rows: int, number: int) -> Bools:
     """Return whether each row of X is among these, which may be numbers or booleans."""
     mask = np.zeros(n_rows, dtype=bool)
     try:

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
-from .._sequences import subjects_of
+from ..data.sequences import subjects_of
+from ..utils.arrays import Ints
 from ._compare import compare_rules
 from ._folds import Fold, read_folds
 from ._splits import Rows
@@ -89,7 +90,7 @@ def _draw(
     n_subjects: Sequence[int] | None,
     n_repeats: int,
     rng: np.random.RandomState,
-) -> tuple[NDArray[np.int64], list[tuple[Rows, Rows]]]:
+) -> tuple[Ints, list[tuple[Rows, Rows]]]:
     """Return what each draw of animals is of, fold, repeat and number, and its (train, test)."""
     draws, folds = [], []
     pools = [pd.unique(subjects[fold.fitted]) for fold in read]
@@ -121,7 +122,7 @@ def _sizes(n_subjects: Sequence[int] | None, most: int) -> list[int]:
     return sizes
 
 
-def _named(scores: pd.DataFrame, draws: NDArray[np.int64]) -> pd.DataFrame:
+def _named(scores: pd.DataFrame, draws: Ints) -> pd.DataFrame:
     """Say of each row which draw it is of."""
     fold, repeat, size = draws[scores["fold"]].T
     scores = scores.assign(fold=fold)

@@ -9,16 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import check_random_state, check_scalar
 
-from .._sequences import subjects_of
-from .._tables import show
-from .._time_order import count_within
+from ..data.sequences import subjects_of
+from ..data.time_order import count_within
+from ..utils.arrays import Ints
+from ..utils.texts import show
 
-Rows = NDArray[np.int64]
+Rows = Ints
 ONE_ANIMAL = (
     "There is one animal, and none to hold out: score its later trials, "
     "cv=FutureSplit(n_train=...), or some at random, cv=MaskedTrials()."

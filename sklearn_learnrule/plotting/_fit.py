@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._texts import visible
+from ..utils.arrays import Floats
+from ..utils.texts import visible
 
 NAME = 26  # characters in a line of a name that stands beside the panels
 WHOLE = 10_000  # characters: the lines that there are
@@ -67,12 +68,12 @@ def _labels(panel: Any) -> tuple[Any, Any, Any]:
     return panel.title, panel.xaxis.label, panel.yaxis.label
 
 
-def _size(artist: Any) -> NDArray[np.float64]:
+def _size(artist: Any) -> Floats:
     """Return width and height in inches."""
     return np.array(artist.get_window_extent().size) / artist.figure.dpi
 
 
-def _lengths(panel: Any) -> NDArray[np.float64]:
+def _lengths(panel: Any) -> Floats:
     """Return how much of the panel each label takes, its width or its height, in inches, (3, 2)."""
     title, x, y = map(_size, _labels(panel))
     return np.array([[title[0] / TITLE, 0.0], [x[0], 0.0], [0.0, y[1]]])
@@ -90,14 +91,14 @@ def _break_labels(panel: Any) -> bool:
     return before != [label.get_text() for label in _labels(panel)]
 
 
-def _overhang(figure: Any, height: float) -> NDArray[np.float64]:
+def _overhang(figure: Any, height: float) -> Floats:
     """Return by how much panels are too small at most, (width, height), inches."""
     least = np.array([[0.0, height]])
     lacking = [np.vstack([least, _lengths(panel)]) - _size(panel) for panel in figure.axes]
     return np.vstack([np.zeros(2), *lacking]).max(0)
 
 
-def _cut(figure: Any) -> NDArray[np.float64]:
+def _cut(figure: Any) -> Floats:
     """Return how much of what is drawn lies beyond the figure, (width, height), inches."""
     box = figure.get_tightbbox()
     return np.maximum(0.0, -box.min) + np.maximum(0.0, box.max - figure.get_size_inches())

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._design import HISTORY, IDENTITY
-from .._texts import number, numbers
+from ..data.design import HISTORY, IDENTITY
 from ..inspection import band, update_table, weight_trajectories
 from ..inspection._fits import read_fits
 from ..inspection._probes import evenly
+from ..utils.texts import number, numbers
 from ._style import (
     BLACK,
     COARSE,

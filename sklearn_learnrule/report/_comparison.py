@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from .._sequences import subjects_of
-from .._tables import show as short
+from ..data.sequences import subjects_of
+from ..data.tables import show as short
 from ..model_selection import choose_reference, compare_rules, rank_rules
 from ..plotting import ComparisonDisplay
 from ._models import Model, tell

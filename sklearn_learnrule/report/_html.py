@@ -9,7 +9,7 @@ from html import escape as escape_tags
 
 import pandas as pd
 
-from .._texts import visible
+from ..utils.texts import visible
 from ._models import Model
 from ._parts import Headline, Note, Part, Picture, Section, Shown, Table
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._sequences import Sequences
+from ..data.sequences import Sequences
 from ._models import Model
 from ._parts import Section, Shown, Table
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
-from .._base import BaseRuleEstimator
+from ..estimators.base import BaseRuleEstimator
 from ..inspection._fits import Fit, RuleFit, _final_step, read_fits, read_rule_fits
 
 NOTHING = "There are no estimators to report on (0 given)."

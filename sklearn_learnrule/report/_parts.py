@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from .._texts import number
+from ..utils.texts import number
 from ._models import Model, tell, together
 
 DPI = 150

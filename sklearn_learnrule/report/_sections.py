@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from .._sequences import subjects_of
+from ..data.sequences import subjects_of
 from ..inspection import (
     asymmetry_table,
     band,

@@ -16,11 +16,11 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
-from .._files import replacing, write_csv
-from .._sequences import Sequences, has_identity, read_sequences, subjects_of
-from .._tables import two_labels
+from ..data.sequences import Sequences, has_identity, read_sequences, subjects_of
+from ..data.tables import two_labels
 from ..inspection._curves import _session_numbers
-from . import _comparison
+from ..report import _comparison
+from ..utils.files import replacing, write_csv
 from ._html import render
 from ._made import PACKAGE, describe_data, how_made, versions
 from ._models import Model, fit_models, name_models

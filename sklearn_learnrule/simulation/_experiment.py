@@ -12,14 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
+from ..utils.arrays import Bools, Floats, Ints
 from ._learning import Task
 
-Bools = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Pay = Callable[[Bools, np.random.RandomState], Any]
 
 SESSION_LENGTH = 150

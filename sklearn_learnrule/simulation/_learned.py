@@ -8,8 +8,8 @@ import torch
 from sklearn.pipeline import Pipeline
 from torch import Tensor
 
-from .._base import BaseRuleEstimator
-from .._fitted import copy_models
+from ..estimators.base import BaseRuleEstimator
+from ..models.fitted import copy_models
 from ..rules import LearningRule, Trial
 
 

@@ -9,20 +9,21 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ..rules import LearningRule, Trial, choice_probability, lapse_rates
+from ..utils.arrays import Bools, Floats
 
-UpdateFunction = Callable[[NDArray[np.float64], Trial], Any]
+UpdateFunction = Callable[[Floats, Trial], Any]
 
 
 class Task(Protocol):
     """What an experiment shows and pays; it may watch the animals to set the next trial."""
 
-    def show(self, trial: int) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    def show(self, trial: int) -> tuple[Floats, Bools]:
         """Return the stimulus (N, S) and whether the second choice is correct (N,)."""
 
-    def reward(self, trial: int, correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def reward(self, trial: int, correct: Bools) -> Floats:
         """Return the rewards (N,) for choices that were or were not correct."""
 
 
@@ -30,11 +31,11 @@ class Task(Protocol):
 class Simulation:
     """What happened, each (N, T) or, for stimulus and weights, (N, T, S) and (N, T, K)."""
 
-    stimulus: NDArray[np.float64]
-    choice: NDArray[np.bool_]
-    reward: NDArray[np.float64]
-    answer: NDArray[np.bool_]
-    weights: NDArray[np.float64]
+    stimulus: Floats
+    choice: Bools
+    reward: Floats
+    answer: Bools
+    weights: Floats
 
 
 class FunctionRule(LearningRule):
@@ -55,8 +56,8 @@ class FunctionRule(LearningRule):
 def simulate_learning(
     rule: LearningRule | UpdateFunction,
     task: Task,
-    initial_weights: NDArray[np.float64],
-    session_start: NDArray[np.bool_],
+    initial_weights: Floats,
+    session_start: Bools,
     random_state: np.random.RandomState,
     *,
     process_noise: ArrayLike = 0.0,

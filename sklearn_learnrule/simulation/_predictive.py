@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_consistent_length
 from tqdm import tqdm
 
-from .._sequences import read_sequences
-from ._experiment import Bools, Ints
+from ..data.sequences import read_sequences
+from ..utils.arrays import Bools, Ints
 from ._learning import Simulation
 from ._twins import Twin
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .._design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD, make_design
-from .._sequences import Sequences, read_sequences
-from ._experiment import Bools, Floats, Pay, Replay
+from ..data.design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD, make_design
+from ..data.sequences import Sequences, read_sequences
+from ..utils.arrays import Bools, Floats
+from ._experiment import Pay, Replay
 
 Rewards = tuple[float, float]  # of an error, of a correct choice
 

@@ -12,10 +12,10 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .._along import updates_along
-from .._design import IDENTITY, PREVIOUS_ANSWER, make_design
-from .._fitted import read_trials
-from .._sequences import read_sequences
+from ..data.design import IDENTITY, PREVIOUS_ANSWER, make_design
+from ..data.sequences import read_sequences
+from ..models.along import updates_along
+from ..models.fitted import read_trials
 from ..rules import Trial
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learned import EnsembleRule, RewardTellsAnswer, learned_rules, split_pipeline

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._design import HISTORY, IDENTITY
-from ._experiment import Bools, Experiment, Floats, ReplayTask
+from ..data.design import HISTORY, IDENTITY
+from ..utils.arrays import Bools, Floats
+from ._experiment import Experiment, ReplayTask
 
 
 class View:

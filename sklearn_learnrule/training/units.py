@@ -7,9 +7,10 @@ import warnings
 import numpy as np
 import torch
 
-from ._sequences import Floats, Sequences
-from ._tables import show
-from .rules import Units
+from ..data.sequences import Sequences
+from ..rules import Units
+from ..utils.arrays import Floats
+from ..utils.texts import show
 
 FAR = 100.0  # units
 USUAL = 0.9  # quantile of sizes other than 0, so that neither outliers nor empty trials decide

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ._along import memory_along
-from ._net import LearningModel
-from .engine import AffineRecurrence
-from .rules import Trial, observe, unpack
+from ..engine import AffineRecurrence
+from ..rules import Trial, observe, unpack
+from .along import memory_along
+from .learning import LearningModel
 
 
 class Filtered(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from sklearn.utils._param_validation import StrOptions
 
-from ._parameters import AT_LEAST_0, WHOLE_FROM_1, Number
+from ..utils.parameters import AT_LEAST_0, WHOLE_FROM_1, Number
 
 NETWORK_PARAMETERS = """\
 n_ensemble : int, default=3

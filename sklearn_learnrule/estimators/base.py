@@ -11,22 +11,17 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from ._classifier import TRAINING_PARAMETERS, SequenceClassifier
-from ._dataset import SequenceDataset, of_like_length, to_numpy
-from ._fitted import copy_models, in_rows, read_trials
-from ._initial_weights import initial_weights
-from ._net import LearningModel
-from ._parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
-from ._sequences import Floats, Sequences
-from ._smoothing import Filtered, look_back, smooth
-from ._standard_errors import NOT_MAXIMAL, is_parametric, summarize
-from ._tables import BIAS, show
-from .engine import ENGINES
-from .rules import (
+from ..data.sequences import Sequences
+from ..data.tables import BIAS
+from ..engine import ENGINES
+from ..models.fitted import copy_models, in_rows, read_trials
+from ..models.learning import LearningModel
+from ..models.smoothing import Filtered, look_back, smooth
+from ..rules import (
     LEARNED,
     Lapses,
     LearningRule,
@@ -37,6 +32,13 @@ from .rules import (
     lapsing_logit,
     unpack,
 )
+from ..training.dataset import SequenceDataset, of_like_length, to_numpy
+from ..training.initial_weights import initial_weights
+from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
+from ..utils.arrays import Bools, Floats
+from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
+from ..utils.texts import show
+from .classifier import TRAINING_PARAMETERS, SequenceClassifier
 
 IS_LEARNED = StrOptions({LEARNED})
 SHARE = Number(Real, 0, 1, closed="left")
@@ -104,7 +106,7 @@ class BaseRuleEstimator(SequenceClassifier):
         raise NotImplementedError
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
+        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
     ) -> LearningModel:
         start = initial_weights(self.initial_weights, sequences, is_second, weight)
         rule = self._make_rule(sequences.feature_names)
@@ -280,7 +282,7 @@ class BaseRuleEstimator(SequenceClassifier):
         return self._tables(X, means, covariances, return_std)
 
     def _look_back(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], paths: torch.Tensor
+        self, sequences: Sequences, is_second: Bools, paths: torch.Tensor
     ) -> list[Filtered]:
         """Return what each member knew of the weights as the choices came, the last one, too."""
         trials, observed = read_trials(sequences)
@@ -310,12 +312,10 @@ class BaseRuleEstimator(SequenceClassifier):
             variance = variance + covariances.diagonal(0, -2, -1).mean(0)
         return weights, table(variance.sqrt())
 
-    def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
+    def _predict_logits(self, sequences: Sequences) -> Floats:
         return self._policy_logits(self._paths(sequences), sequences.fields.features)
 
-    def _policy_logits(
-        self, paths: torch.Tensor, features: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+    def _policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
         """Return the logit of P(second class) where members' weights meet any features, (n,)."""
         logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
         if hasattr(self, "lapse_rates_"):

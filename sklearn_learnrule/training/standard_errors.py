@@ -21,10 +21,9 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from ._dataset import Block, SequenceDataset, to_numpy
-from ._net import LearningModel
-
-Floats = NDArray[np.float64]
+from ..models.learning import LearningModel
+from ..utils.arrays import Bools, Floats
+from .dataset import Block, SequenceDataset, to_numpy
 
 # Steps of the differences, in standard errors (of a parameter, were the others known): so small
 # that the log-likelihood is a parabola, so large that rounding does not show.
@@ -228,7 +227,7 @@ def _diagonalize(information: Floats, score: Floats, fitted: Floats) -> tuple[Fl
     return directions / precision[:, None], np.where(np.abs(curvature) > tolerance, curvature, 0)
 
 
-def _is_bent(likelihood: LogLikelihood, moves: Floats, error: Floats) -> NDArray[np.bool_]:
+def _is_bent(likelihood: LogLikelihood, moves: Floats, error: Floats) -> Bools:
     """Tell where the slope at the fit says nothing of how a value changes around it, (Q,).
 
     Each of ``moves`` (P, Q) is one standard error of a value. Where a root goes to 0, its square

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._net import LearningModel
-from ._sequences import Sequences
-from .rules import Trial
+from ..data.sequences import Sequences
+from ..rules import Trial
+from .learning import LearningModel
 
 
 def copy_models(estimator: Any) -> list[LearningModel]:

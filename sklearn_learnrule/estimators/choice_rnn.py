@@ -8,18 +8,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
-from ._classifier import TRAINING_PARAMETERS, SequenceClassifier
-from ._dataset import to_numpy
-from ._net import SequenceModel
-from ._networks import NETWORK_PARAMETERS, NetworkTraining
-from ._parameters import WHOLE_FROM_1
-from ._sequences import Floats, Sequences
-from .engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
-from .rules import Units
+from ..data.sequences import Sequences
+from ..engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
+from ..models.learning import SequenceModel
+from ..rules import Units
+from ..training.dataset import to_numpy
+from ..utils.arrays import Bools, Floats
+from ..utils.parameters import WHOLE_FROM_1
+from .classifier import TRAINING_PARAMETERS, SequenceClassifier
+from .network_parameters import NETWORK_PARAMETERS, NetworkTraining
 
 
 class ChoiceRNN(SequenceModel):
@@ -144,7 +144,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     )
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
+        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
     ) -> ChoiceRNN:
         del is_second, weight
         if self.answer_input:
@@ -158,7 +158,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
             engine=self.engine,
         )
 
-    def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
+    def _predict_logits(self, sequences: Sequences) -> Floats:
         if self.net_.module_.answer_input:
             self._check_answer_known(sequences)
         dataset = self._dataset(sequences)

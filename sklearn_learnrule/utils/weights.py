@@ -11,6 +11,8 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
 
+from .arrays import Floats
+
 
 def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[Any]) -> Any:
     """Fit with a weight for each row; 0: not scored.
@@ -41,16 +43,14 @@ def weight_parameter(estimator: Any) -> str | None:
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
 
 
-def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> NDArray[np.float64]:
+def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats:
     """Return the weight of each row, 1 if none is given."""
     return _check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
     )
 
 
-def relative_weights(
-    sample_weight: ArrayLike | None, n_rows: int
-) -> tuple[NDArray[np.float64], float]:
+def relative_weights(sample_weight: ArrayLike | None, n_rows: int) -> tuple[Floats, float]:
     """Return the rows' weights in a unit in which they are 1 on average but for those of 0; it."""
     weight = check_weight(sample_weight, n_rows)
     if not weight.any():

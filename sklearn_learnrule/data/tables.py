@@ -16,15 +16,12 @@ from pandas.api.types import is_hashable
 from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
+from ..utils.arrays import Floats
+from ..utils.texts import show
+
 BIAS = "bias"
 PLAIN = "biufU"  # numpy's kinds of labels that need no second look: booleans, numbers, text
 TO_PANDAS = ("to_dataframe", "collect", "compute", "to_pandas")  # of NWB, lazy and other tables
-
-
-def show(value: Any) -> str:
-    """Write a value for a message, short, a numpy scalar as the Python number that it is."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def place(subjects: pd.Index, row: int) -> str:
@@ -159,7 +156,7 @@ def check_complete(
 # ------------------------------------------------------------------------------------ values
 
 
-def as_numbers(column: pd.Series, where: str, subjects: pd.Index) -> NDArray[np.float64]:
+def as_numbers(column: pd.Series, where: str, subjects: pd.Index) -> Floats:
     """Return the column's numbers or booleans, of whatever type, as finite floats."""
     if column.dtype.kind in "biuf" and isinstance(column.dtype, np.dtype):
         numbers = column.to_numpy(dtype=float)

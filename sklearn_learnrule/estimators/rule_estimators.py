@@ -8,10 +8,7 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import StrOptions
 
-from ._base import BaseRuleEstimator
-from ._networks import NETWORK_PARAMETERS, NetworkTraining
-from ._parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
-from .rules import (
+from ..rules import (
     ActorCriticRule,
     ConstantRule,
     DNNRule,
@@ -23,7 +20,10 @@ from .rules import (
     RewardMaxRule,
     RNNRule,
 )
-from .rules.networks import ACTIVATIONS
+from ..rules.networks import ACTIVATIONS
+from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
+from .base import BaseRuleEstimator
+from .network_parameters import NETWORK_PARAMETERS, NetworkTraining
 
 TEXTBOOK_PARAMETERS = """\
 side_specific : bool, default=False

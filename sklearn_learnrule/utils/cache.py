@@ -14,7 +14,7 @@ import joblib
 import pandas as pd
 from sklearn.base import clone
 
-from ._files import replacing
+from .files import replacing
 
 ROOT = Path(__file__).parent
 SILENT = ("verbose", "n_jobs")  # parameters that change no result

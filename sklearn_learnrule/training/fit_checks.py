@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from ._sequences import Floats
-from .metrics import CHANCE, log_likelihood
+from ..metrics import CHANCE, log_likelihood
+from ..utils.arrays import Bools, Floats
 
 MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
 MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
 
 
 def prediction_fault(
-    logits: Floats, features: Floats, is_second: NDArray[np.bool_], weight: Floats
+    logits: Floats, features: Floats, is_second: Bools, weight: Floats
 ) -> str | None:
     """Return what is wrong with a fit's predictions of its own trials, and what may help.
 
@@ -55,7 +54,7 @@ def prediction_fault(
     return None
 
 
-def static_log_likelihood(features: Floats, is_second: NDArray[np.bool_], weight: Floats) -> float:
+def static_log_likelihood(features: Floats, is_second: Bools, weight: Floats) -> float:
     """Return the most that a policy whose weights never change can reach, in nats per trial."""
     width = features.std(0)
     x = (features - features.mean(0)) / np.where(width > 0, width, 1)  # the same policies

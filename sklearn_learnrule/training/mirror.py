@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 from sklearn.model_selection import KFold
 
-from ._dataset import SequenceDataset
-from ._net import LearningModel
-from ._sequences import Floats, Sequences
-from ._training import Training, train
-from .metrics import trial_log_likelihood
-from .rules import ReinforceRule, Units
+from ..data.sequences import Sequences
+from ..metrics import trial_log_likelihood
+from ..models.learning import LearningModel
+from ..rules import ReinforceRule, Units
+from ..utils.arrays import Bools, Floats
+from .dataset import SequenceDataset
+from .optimization import Training, train
 
 FEWEST_SUBJECTS = 4
 LEVEL = 0.2  # of a test; above it, mirror images do no harm
@@ -24,7 +24,7 @@ LEVEL = 0.2  # of a test; above it, mirror images do no harm
 def fits_mirror_images(
     mirror: bool | str,
     sequences: Sequences,
-    is_second: NDArray[np.bool_],
+    is_second: Bools,
     weight: Floats,
     units: Units,
 ) -> bool:
@@ -44,9 +44,7 @@ def fits_mirror_images(
     return True
 
 
-def _sides_are_alike(
-    sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
-) -> bool:
+def _sides_are_alike(sequences: Sequences, is_second: Bools, weight: Floats, units: Units) -> bool:
     """Return whether a rule that tells the sides apart predicts held-out subjects no better.
 
     The rule is REINFORCE with a learning rate for each side, which mirror images make one.

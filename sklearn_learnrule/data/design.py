@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._tables import (
+from ..utils.arrays import Floats
+from ..utils.texts import show
+from .tables import (
     as_labels,
     as_names,
     as_numbers,
@@ -21,12 +23,11 @@ from ._tables import (
     check_complete,
     check_names,
     place,
-    show,
     subject_names,
     two_labels,
     weight_names,
 )
-from ._time_order import check_rises, check_together, count_within, session_starts
+from .time_order import check_rises, check_together, count_within, session_starts
 
 IDENTITY = ("subject", "session", "trial")
 PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY = (
@@ -125,10 +126,10 @@ def make_design(
     index = _identify(trials, subjects, animals, session, trial)
     first = index.get_level_values("trial") == 0  # the rows of a subject stand together
 
-    def numbers(name: str) -> NDArray[np.float64]:
+    def numbers(name: str) -> Floats:
         return as_numbers(trials[name], f"Column {name!r}", subjects)
 
-    def previous(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def previous(values: Floats) -> Floats:
         return np.where(first, 0.0, np.roll(values, 1))
 
     columns = {name: numbers(stimulus) for name, stimulus in zip(names, stimuli, strict=True)}
@@ -166,9 +167,7 @@ def _identify(
     return pd.MultiIndex.from_arrays([subjects, sessions, number], names=IDENTITY)
 
 
-def _signed(
-    values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.Index
-) -> NDArray[np.float64]:
+def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.Index) -> Floats:
     """Code the labels as -1 and +1."""
     known = np.isin(values, labels)
     if not known.all():

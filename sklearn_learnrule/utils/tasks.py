@@ -8,7 +8,7 @@ from typing import Any
 import joblib
 from tqdm import tqdm
 
-from ._cache import Cache
+from .cache import Cache
 
 
 def run_tasks(

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
-from ._tables import show
+from .texts import show
 
 P = ParamSpec("P")
 R = TypeVar("R")

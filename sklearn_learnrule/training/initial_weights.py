@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logit
 
-from ._sequences import Floats, Sequences
+from ..data.sequences import Sequences
+from ..utils.arrays import Bools, Floats
 
 N_EARLY_TRIALS = 100
 CLIP = 0.01
 
 
 def initial_weights(
-    kind: str | Any, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
+    kind: str | Any, sequences: Sequences, is_second: Bools, weight: Floats
 ) -> Floats:
     """Return the starting weights, (K,): zeros, a psychometric fit, or the array given."""
     n_weights = len(sequences.feature_names)
@@ -32,9 +32,7 @@ def initial_weights(
     return given.copy()
 
 
-def psychometric_weights(
-    sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats
-) -> Floats:
+def psychometric_weights(sequences: Sequences, is_second: Bools, weight: Floats) -> Floats:
     """Fit a psychometric line to all subjects' first 100 trials (Liu, Geadah & Pillow 2025).
 
     The logit of the share of second choices at each stimulus value, clipped to [.01, .99],

@@ -1,21 +1,14 @@
-"""The net: a model of choices and padded sequences meet in skorch.
-
-One sample is one subject's sequence. The loss is the negative log-likelihood per scored trial.
-"""
+"""The model of choices that is fitted: a policy, and what moves its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Any
 
 import torch
-from skorch import NeuralNet
 from torch import Tensor, nn
 
-from ._dataset import SequenceDataset, Target
-from .engine import choose_engine, unroll
-from .rules import (
+from ..engine import choose_engine, unroll
+from ..rules import (
     BoundedRule,
     FilteredRule,
     Lapses,
@@ -169,64 +162,3 @@ class LearningModel(SequenceModel):
         if self.engine != "auto":
             return self.engine
         return choose_engine(self.dynamics, n_subjects, device)
-
-
-class SequenceNet(NeuralNet):
-    """A skorch net over sequences: minibatches are sets of subjects, the loss counts trials."""
-
-    generator: torch.Generator | None = None
-    """Orders the minibatches."""
-
-    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
-        """Return the minibatches, each a dataset and its targets; all subjects may be one."""
-        if self.batch_size == -1 or self.batch_size >= len(dataset):
-            return [(dataset, dataset.targets_of(dataset))]
-        return _Minibatches(dataset, self.batch_size, self.generator if training else None)
-
-    def infer(self, x: SequenceDataset, **fit_params: Any) -> list[Tensor]:
-        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
-        return [self.module_(**block.inputs, **fit_params) for block in x.blocks]
-
-    def get_loss(
-        self, y_pred: list[Tensor], y_true: list[Target], X: Any = None, training: bool = False
-    ) -> Tensor:
-        """Return the negative log-likelihood per scored trial, in nats; see ``targets_of``."""
-        del X, training
-        losses = [
-            (self.criterion_(logits, target.choice) * target.weight).sum()  # of (n, T)
-            for logits, target in zip(y_pred, y_true, strict=True)
-        ]
-        return torch.stack(losses).sum()
-
-    def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
-        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
-        return self._compute(self.module_, dataset)
-
-    def predict_path(self, dataset: SequenceDataset) -> list[tuple[Tensor, Tensor]]:
-        """Return what the blocks know of weights before each choice, and whose ran away, (n,)."""
-        return self._compute(self.module_.bounded_path, dataset)
-
-    def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> list[Any]:
-        self._set_training(False)
-        with torch.no_grad():
-            return [function(**block.inputs) for block in dataset.blocks]
-
-
-class _Minibatches:
-    """A pass over the subjects, a batch at a time, anew on each iteration."""
-
-    def __init__(
-        self, dataset: SequenceDataset, batch_size: int, generator: torch.Generator | None
-    ) -> None:
-        self.dataset = dataset
-        self.batch_size = batch_size
-        self.generator = generator  # None: in order
-
-    def __iter__(self) -> Iterator[tuple[SequenceDataset, list[Target]]]:
-        n_subjects = len(self.dataset)
-        order = torch.arange(n_subjects)
-        if self.generator is not None:
-            order = torch.randperm(n_subjects, generator=self.generator)
-        for subjects in order.split(self.batch_size):
-            batch = self.dataset.subset(subjects.numpy())
-            yield batch, batch.targets_of(self.dataset)

@@ -12,7 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
-from ._tables import place, show
+from ..utils.arrays import Bools, Floats
+from ..utils.texts import show
+from .tables import place
 
 ISO_DATE = re.compile(  # 2024-03-01, perhaps with a time and its zone, or 20240301
     r"(?<![0-9])(?:[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -53,7 +55,7 @@ def check_together(codes: NDArray[Any], subjects: pd.Index, columns: list[Any]) 
 
 def session_starts(
     sessions: pd.Index, codes: NDArray[Any], trial: NDArray[Any], subjects: pd.Index
-) -> NDArray[np.bool_]:
+) -> Bools:
     """Whether each row opens a session; raise if a subject's sessions are not in temporal order.
 
     Parameters
@@ -87,7 +89,7 @@ def session_starts(
     return starts
 
 
-def check_rises(column: pd.Series, starts: NDArray[np.bool_], subjects: pd.Index) -> None:
+def check_rises(column: pd.Series, starts: Bools, subjects: pd.Index) -> None:
     """Raise unless a trial's number or time rises from row to row, but where a session starts."""
     moments = as_moments(column)
     if np.isnan(moments).any():
@@ -106,7 +108,7 @@ def check_rises(column: pd.Series, starts: NDArray[np.bool_], subjects: pd.Index
         )
 
 
-def as_moments(values: pd.Series | pd.Index) -> NDArray[np.float64]:
+def as_moments(values: pd.Series | pd.Index) -> Floats:
     """Return numbers, dates (in text: ISO 8601) and durations as floats, NaN where there is none.
 
     Dates are in seconds since 1970, of whatever time zone; durations are in seconds.

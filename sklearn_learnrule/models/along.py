@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .engine import unroll
-from .rules import LearningRule, Trial
+from ..engine import unroll
+from ..rules import LearningRule, Trial
 
 
 def updates_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:

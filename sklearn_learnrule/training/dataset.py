@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ._sequences import Floats, Ints, Sequences
-from .rules import Trial
+from ..data.sequences import Sequences
+from ..rules import Trial
+from ..utils.arrays import Floats, Ints
 
 
 class Target(NamedTuple):

@@ -26,20 +26,23 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ._dataset import SequenceDataset
-from ._fit_checks import prediction_fault
-from ._frozen import StoredAsArrays
-from ._mirror import fits_mirror_images
-from ._misuse import refuse_changed_columns
-from ._net import SequenceModel, SequenceNet
-from ._parameters import Meets, Number, with_checked_parameters
-from ._sequences import Floats, Sequences, has_identity, read_sequences
-from ._tables import as_labels, show, two_labels
-from ._training import Training, check_training, drawing_from, is_device, train
-from ._units import usual_units, warn_of_outliers
-from ._weighted import relative_weights
-from .metrics import log_likelihood
-from .rules import Units
+from ..data.sequences import Sequences, has_identity, read_sequences
+from ..data.tables import as_labels, two_labels
+from ..metrics import log_likelihood
+from ..models.learning import SequenceModel
+from ..rules import Units
+from ..training.dataset import SequenceDataset
+from ..training.fit_checks import prediction_fault
+from ..training.mirror import fits_mirror_images
+from ..training.net import SequenceNet
+from ..training.optimization import Training, check_training, drawing_from, is_device, train
+from ..training.units import usual_units, warn_of_outliers
+from ..utils.arrays import Bools, Floats
+from ..utils.parameters import Meets, Number, with_checked_parameters
+from ..utils.texts import show
+from ..utils.weights import relative_weights
+from .frozen import StoredAsArrays
+from .misuse import refuse_changed_columns
 
 MAX_ATTEMPTS = 3  # at a network that diverges
 
@@ -107,12 +110,12 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
             cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{shared}", cls._shared_parameters)
 
     def _make_model(
-        self, sequences: Sequences, is_second: NDArray[np.bool_], weight: Floats, units: Units
+        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
     ) -> SequenceModel:
         """Return the model to be fitted, for these sequences and choices of the second class."""
         raise NotImplementedError
 
-    def _predict_logits(self, sequences: Sequences) -> NDArray[np.float64]:
+    def _predict_logits(self, sequences: Sequences) -> Floats:
         """Return the logit of P(second class) before each choice, (n_rows,)."""
         raise NotImplementedError
 
@@ -179,7 +182,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
     def _draw_model(
         self,
         sequences: Sequences,
-        is_second: NDArray[np.bool_],
+        is_second: Bools,
         weight: Floats,
         units: Units,
         generator: torch.Generator,
@@ -253,11 +256,11 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
     # --------------------------------------------------------------- prediction
 
-    def decision_function(self, X: Any) -> NDArray[np.float64]:
+    def decision_function(self, X: Any) -> Floats:
         """Return the logit of P(second class) before each choice, (n_rows,)."""
         return self._logits(self._read_as_fitted(X))
 
-    def predict_proba(self, X: Any) -> NDArray[np.float64]:
+    def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class before each choice, (n_rows, 2)."""
         logits = self.decision_function(X)
         return np.column_stack([expit(-logits), expit(logits)])  # 1 - p would round to 0
@@ -277,7 +280,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         weight, _ = relative_weights(sample_weight, len(is_second))
         return log_likelihood(is_second, self._logits(sequences), sample_weight=weight)
 
-    def _read_choices(self, X: Any, y: Any) -> tuple[Sequences, NDArray[np.bool_]]:
+    def _read_choices(self, X: Any, y: Any) -> tuple[Sequences, Bools]:
         """Read X as fitted, and whether each choice was the second class."""
         sequences = self._read_as_fitted(X)
         labels = self._labels(y)
@@ -286,12 +289,12 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         sequences.check_choices(signed)
         return sequences, signed > 0
 
-    def _logits(self, sequences: Sequences) -> NDArray[np.float64]:
+    def _logits(self, sequences: Sequences) -> Floats:
         logits = self._predict_logits(sequences)
         self._check_finite(sequences, np.isfinite(logits))
         return logits
 
-    def _check_finite(self, sequences: Sequences, finite: NDArray[np.bool_]) -> None:
+    def _check_finite(self, sequences: Sequences, finite: Bools) -> None:
         """Raise for a row (n_rows,) of which nothing can be predicted."""
         if finite.all():
             return
@@ -338,7 +341,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         assert_all_finite(labels, input_name="y")
         return labels
 
-    def _signed(self, labels: NDArray[Any]) -> NDArray[np.float64]:
+    def _signed(self, labels: NDArray[Any]) -> Floats:
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             raise ValueError(

@@ -12,11 +12,12 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ._design import PREVIOUS_CHOICE, PREVIOUS_REWARD
-from ._net import SequenceModel, SequenceNet
-from ._sequences import Sequences, read_sequences
-from ._training import is_device
-from ._units import usual_units
+from ..data.design import PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.sequences import Sequences, read_sequences
+from ..models.learning import SequenceModel
+from ..training.net import SequenceNet
+from ..training.optimization import is_device
+from ..training.units import usual_units
 
 
 class StoredAsArrays:

@@ -1,9 +1,12 @@
-"""Texts and numbers as a reader sees them, on pages and in pictures."""
+"""Texts and numbers as a reader sees them, in messages, on pages and in pictures."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 HIDDEN = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f"  # control characters but for the new line
@@ -11,6 +14,12 @@ HIDDEN = re.compile(
     r"\ud800-\udfff]"  # halves of a character
 )
 LARGE = 1e6  # from here on, numbers have exponents
+
+
+def show(value: Any) -> str:
+    """Write a value for a message, short, a numpy scalar as the Python number that it is."""
+    text = repr(value.item() if isinstance(value, np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def visible(text: str) -> str:

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._design import HISTORY, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from ._tables import BIAS, as_numbers, check_kind, check_names, show, weight_names
-from ._time_order import count_within, first_return, session_starts
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from ..utils.arrays import Bools, Floats, Ints
+from ..utils.texts import show
+from .design import HISTORY, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
+from .time_order import count_within, first_return, session_starts
 
 NO_IDENTITY = (
     "X has no subject identity: it is taken as one sequence without choices and rewards, in which "
@@ -49,7 +48,7 @@ class Fields(NamedTuple):
     reward: Floats
     answer: Floats
     session_start: Floats
-    observed: NDArray[np.bool_]
+    observed: Bools
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Tables of trials: their columns checked, their design made and read back. No torch here."""

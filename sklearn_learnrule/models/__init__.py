@@ -1,0 +1,1 @@
+"""What is fitted to choices: a policy whose weights a rule moves, with noise and lapses."""

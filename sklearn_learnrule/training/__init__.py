@@ -1,0 +1,1 @@
+"""How models are fitted: data sets, skorch's net, optimizers, standard errors."""
