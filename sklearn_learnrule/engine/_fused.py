@@ -1,48 +1,37 @@
-"""The fused engine: compiled CPU kernels for the built-in rules, forward and backward.
+"""The fused engine: compiled CPU code for any rule, forward and backward.
 
-The kernels (``_kernels_*.py``) know arrays only. A rule's parameters are packed for them by
-torch operations (``_fused_*.py``), so that autograd carries the gradients on to each
-parameter. numba is imported, and kernels compiled or read from its disk cache, at the
-first call.
+A rule comes as compiled steps (``_steps``): a network's are written by hand (``_network``), every
+other rule's are made from its equation (``_compiled``). What drives them over trials is written
+once, without a filter and with one (``_kernels_unroll``, ``_kernels_filtered``). numba is imported,
+and kernels compiled or read from its disk cache, at the first call.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..rules import (
-    ActorCriticRule,
     ConstantRule,
     DNNRule,
-    EligibilityRule,
     FilteredRule,
     LearningRule,
     PartialRule,
-    PredictMaxRule,
-    QLearningRule,
-    ReinforceRule,
-    RewardMaxRule,
     RNNRule,
     Trial,
     mover,
 )
-from ._fused_cohort import Array, Cohort, make_cohort, refuse_second_derivatives
+from ._cohort import Array, Cohort, empty_aligned, make_cohort, over_subjects, refuse_second_derivatives
+from ._kernels_filter import record_size
+from ._kernels_filtered import unroll_filtered, unroll_filtered_back
+from ._kernels_state import BLOCK
+from ._kernels_unroll import unroll, unroll_back
+from ._steps import CompiledRule, Untraceable
 
-POLICY_GRADIENT = (ReinforceRule, RewardMaxRule, PredictMaxRule)
-TEXTBOOK = (
-    *POLICY_GRADIENT,
-    EligibilityRule,
-    ActorCriticRule,
-    QLearningRule,
-)
 NETWORKS = (DNNRule, RNNRule)
-# By torch's description, settings included; the place is the kernels' code.
-ACTIVATIONS = tuple(
-    map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
-)
 
 
 def unroll_fused(
@@ -52,17 +41,17 @@ def unroll_fused(
     observed: Tensor,
     truncation: int | None = None,
 ) -> Tensor:
-    """Unroll a built-in rule by compiled kernels; see :func:`sklearn_learnrule.engine.unroll`.
+    """Unroll a rule by compiled code; see :func:`sklearn_learnrule.engine.unroll`.
 
-    Gradients, of first order only, reach the rule's parameters and ``initial_weights``.
-    Trials after a subject's last observed one cost nothing. The result is the same bit for
-    bit whatever the number of threads, which is torch's.
+    Gradients, of first order only, reach the rule's parameters, its initial memory and
+    ``initial_weights``. Trials after a subject's last observed one cost nothing. The result is the
+    same bit for bit whatever the number of threads, which is torch's.
 
     Raises
     ------
     ValueError
-        If the rule, the device, the type of numbers or a gradient asked for has no kernel;
-        if shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
+        If the rule, the device, the type of numbers or a gradient asked for is not compiled; if
+        shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
     """
     _check(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
@@ -71,40 +60,42 @@ def unroll_fused(
         path = unroll_fused(rule.rule, *rule.part(initial_weights, trials), observed, truncation)
         rest = _unroll_constant(initial_weights, observed, truncation)
         return rest.index_copy(-1, rule.learned, path)
-    kernels = _kernels_for(rule)
-    cohort = make_cohort(trials, observed, truncation, initial_weights.dtype)
-    parameters = kernels.pack(rule).to(initial_weights.dtype)
-    shown = rule.initial_memory(len(observed), like=initial_weights)[:, : rule.shown_memory]
-    start = torch.cat([initial_weights, shown], -1)  # (N, K + S)
-    return _Unroll.apply(parameters, start, kernels, cohort)
+    dtype = initial_weights.dtype
+    driver = (_Filtered if type(rule) is FilteredRule else _Plain)(rule, dtype)
+    cohort = make_cohort(trials, observed, truncation, dtype)
+    parameters = driver.pack(rule).to(dtype)
+    memory = rule.initial_memory(len(observed), like=initial_weights)
+    start = torch.cat([initial_weights, memory], -1)  # (N, K + M)
+    return _Unroll.apply(parameters, start, driver, cohort)
 
 
-def supports_fused(rule: LearningRule, device: torch.device | str = "cpu") -> bool:
-    """Whether the fused engine can unroll this rule on this device."""
-    return _why_unsupported(rule, torch.device(device)) is None
-
-
-def _why_unsupported(rule: LearningRule, device: torch.device) -> str | None:
-    if device.type != "cpu":
-        return f"runs on the CPU, not on {device.type!r}"
-    # A subclass may override anything, so only the very classes are known.
-    known: tuple[type, ...] = (ConstantRule, *TEXTBOOK, *NETWORKS)
-    noise = ""
-    if type(rule) is FilteredRule:
-        noise, known = "process noise and ", (ConstantRule, *POLICY_GRADIENT, *NETWORKS)
-    rule, _ = mover(rule)
-    if type(rule) not in known:
-        return f"has no kernel for {noise}{type(rule).__name__}"
-    if isinstance(rule, NETWORKS):
-        for module in list(rule.mlp)[1::2]:
-            if repr(module) not in ACTIVATIONS:
-                return f"has no kernel for the activation {module}"
+def why_not_fused(rule: LearningRule, device: torch.device | str = "cpu") -> str | None:
+    """Return why this engine does not unroll a rule on a device, None if it does."""
+    if torch.device(device).type != "cpu":
+        return f"runs on the CPU, not on {torch.device(device).type!r}"
+    moved, _ = mover(rule)
+    if isinstance(rule, FilteredRule) and type(moved).linearize is not LearningRule.linearize:
+        return f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
+    try:
+        compiled_steps(moved, torch.float64)
+    except Untraceable as error:
+        return f"does not compile {type(moved).__name__}, which {error}"
     return None
 
 
+def compiled_steps(rule: LearningRule, dtype: torch.dtype) -> CompiledRule:
+    """Return a rule's compiled steps, by hand for the very networks that these are."""
+    from ._compiled import TracedSteps
+    from ._network import NetworkSteps, has_activation
+
+    if type(rule) in NETWORKS and has_activation(rule):
+        return NetworkSteps(rule, dtype)
+    return TracedSteps(rule, dtype)
+
+
 def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
-    """Raise ValueError for what the kernels cannot do, or would read beyond its end."""
-    reason = _why_unsupported(rule, initial_weights.device)
+    """Raise ValueError for what compiled code cannot do, or would read beyond its end."""
+    reason = why_not_fused(rule, initial_weights.device)
     if initial_weights.dtype not in (torch.float32, torch.float64):
         reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
     if any(field.requires_grad for field in trials):
@@ -135,57 +126,41 @@ def _unroll_constant(weights: Tensor, observed: Tensor, truncation: int | None) 
     return torch.cat([trajectory[:, :n_attached], trajectory[:, n_attached:].detach()], 1)
 
 
-class _Kernels(Protocol):
-    """One rule's kernels, and how its parameters are packed for them."""
+class _Plain:
+    """Drives a rule's steps over trials."""
 
-    def pack(self, rule: Any) -> Tensor: ...
+    def __init__(self, rule: LearningRule, dtype: torch.dtype) -> None:
+        self.n_weights = rule.n_weights
+        self.shown = rule.shown_memory
+        self.compiled = compiled_steps(mover(rule)[0], dtype)
+        self.steps = self.compiled.steps
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows a trial has."""
+        return 1
+
+    def pack(self, rule: Any) -> Tensor:
+        """Return all parameters, flat."""
+        return self.compiled.pack(rule)
+
+    def memory(self, start: Array) -> Array:
+        """Return the rule's own memory, (N, M), padded as its steps want it."""
+        own = start[:, self.n_weights :]
+        return self._padded(own)
+
+    def _padded(self, own: Array) -> Array:
+        memory = np.zeros((len(own), self.steps.memory_size), own.dtype)
+        memory[:, : own.shape[1]] = own
+        return memory
+
+    def _rows(self, n_trials: int, dtype: np.dtype) -> Array:
+        rows = empty_aligned(n_trials * self.n_rows * self.steps.row_size, dtype)
+        rows[:] = 0
+        return rows
 
     def unroll(
-        self, parameters: Array, cohort: Cohort, trajectory: Array, differentiable: bool
-    ) -> Array: ...
-
-    def unroll_back(
-        self, parameters: Array, cohort: Cohort, trajectory: Array, kept: Array, upstream: Array
-    ) -> tuple[Array, Array]: ...
-
-
-def _kernels_for(rule: Any) -> _Kernels:
-    inner, _ = mover(rule)
-    if not isinstance(inner, NETWORKS):
-        from ._fused_textbook import TextbookKernels
-
-        return TextbookKernels(rule)
-    activation = ACTIVATIONS.index(repr(inner.mlp[1])) if len(inner.mlp) > 1 else 0
-    if type(rule) is FilteredRule:
-        from ._fused_filtered import FilteredNetworkKernels
-
-        return FilteredNetworkKernels(rule, activation)
-    from ._fused_network import NetworkKernels
-
-    return NetworkKernels(rule, activation)
-
-
-class _Unroll(torch.autograd.Function):
-    """Path (N, T, K + S) of packed parameters and its first row (N, K + S)."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, parameters: Tensor, start: Tensor, kernels: _Kernels, cohort: Cohort
-    ) -> Tensor:
-        n_trials = cohort.trials[0].shape[1]
-        trajectory = start[:, None].expand(-1, n_trials, -1).contiguous()
-        ctx.kernels, ctx.cohort = kernels, cohort
-        ctx.kept = kernels.unroll(
-            parameters.numpy(), cohort, trajectory.numpy(), any(ctx.needs_input_grad)
-        )
-        ctx.save_for_backward(parameters, trajectory)
-        return trajectory
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        refuse_second_derivatives()
-        parameters, trajectory = (saved.detach().numpy() for saved in ctx.saved_tensors)
-        gradients = ctx.kernels.unroll_back(
-            parameters, ctx.cohort, trajectory, ctx.kept, upstream.contiguous().numpy()
-        )
-        return *map(torch.from_numpy, gradients), None, None
+        self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
+    ) -> Array:
+        """Fill the path after its first trial; return the memory before each block."""
+        ...

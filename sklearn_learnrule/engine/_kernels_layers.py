@@ -12,6 +12,7 @@ from numba import njit
 
 from ._kernels_vector import (
     add_up,
+    copy,
     exp,
     length,
     like,
@@ -224,12 +225,6 @@ def add_four_by_one(n, x, x_step, x_four, y, y_step, total, total_four):
     store(total, second, b)
     store(total, third, c)
     store(total, fourth, d)
-
-
-@njit
-def copy(source, target, size):
-    for j in range(size):
-        target[j] = source[j]
 
 
 @njit

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from numba import njit
+from numba import njit, types
+from numba.core.ccallback import CFunc
 
 from ._kernels_cache import KernelCache, warn_uncached
 
@@ -18,6 +20,21 @@ def kernel(function: Callable) -> Callable:
         compiled._cache = KernelCache(function)
     except RuntimeError:  # numba finds no folder that it may write to
         warn_uncached("on disk")
+    return compiled
+
+
+def callback(function: Callable, arguments: str, number: types.Float) -> CFunc:
+    """Compile a function that kernels call by its address, cached as kernels are.
+
+    ``arguments`` has a letter for each: ``i`` for a whole number, ``p`` for a pointer to such,
+    ``n`` for a pointer to numbers.
+    """
+    kinds = {"i": types.int64, "p": types.CPointer(types.int64), "n": types.CPointer(number)}
+    signature = types.void, tuple(kinds[letter] for letter in arguments)
+    compiled = CFunc(function, signature, {}, {"nopython": True})
+    with suppress(RuntimeError):
+        compiled._cache = KernelCache(function)
+    compiled.compile()
     return compiled
 
 

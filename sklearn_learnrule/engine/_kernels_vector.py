@@ -74,6 +74,35 @@ def length(typing_context, start):
     return types.intp(start), codegen
 
 
+@intrinsic
+def at_address(typing_context, address, start):
+    """Return a pointer of ``start``'s type to an address."""
+
+    def codegen(context, builder, signature, args):
+        return builder.inttoptr(args[0], args[1].type)
+
+    return start(types.int64, start), codegen
+
+
+@intrinsic
+def call(typing_context, address, arguments):
+    """Call the C function at an address, which returns nothing, with a tuple of arguments."""
+
+    def codegen(context, builder, signature, args):
+        given = [builder.extract_value(args[1], i) for i in range(len(arguments))]
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in given])
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), given)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), codegen
+
+
+@njit
+def copy(source, target, size):
+    for j in range(size):
+        target[j] = source[j]
+
+
 def _vector_address(builder, args, dtype):
     start, index = args[:2]
     return builder.bitcast(builder.gep(start, [index]), _llvm(dtype).as_pointer())

@@ -1,0 +1,76 @@
+"""What a rule computes on one trial, number by number: from its record to programs, to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from ..rules import LearningRule
+from ._operations import compute
+from ._scalars import Array, Program, source
+from ._trace import Trace, Untraceable, Value
+
+MAX_STATEMENTS = 10_000  # beyond, compiling takes longer than it saves
+
+
+class Listing:
+    """A rule's step and the step back, as programs.
+
+    Their inputs are named ``weights``, ``memory``, the fields of a trial, then the constants, by
+    what they were made of, and on the way back ``of_update`` and ``of_memory``: the adjoints.
+
+    Raises
+    ------
+    Untraceable
+        If a rule does what no program does, or too much of it.
+    """
+
+    def __init__(self, rule: LearningRule) -> None:
+        self.trace = trace = Trace(rule)
+        record, gradients = trace.differentiate()
+        self.fields = list(trace.trial._fields)
+        self.constants = unique(trace.labels(), ["weights", "memory", *self.fields])
+        names = ["weights", "memory", *self.fields, *self.constants, "of_update", "of_memory"]
+        tensors = [record.tensors[value.number] for value in record.given]
+        self.sizes = dict(zip(names, (tensor.numel() for tensor in tensors), strict=True))
+        shapes = {n: tuple(tensor.shape) for n, tensor in zip(names, tensors, strict=True)}
+
+        given = [*trace.inputs, *trace.constants]
+        self.step, arrays = write(trace.operations, given, shapes, trace.results)
+        self.update, self.memory = (list(array.flat) for array in arrays)
+        wanted = [gradient for gradient in gradients if gradient is not None]
+        self.step_back, found = write(record.operations, record.given, shapes, wanted)
+        lists = iter(list(array.flat) for array in found)
+        self.gradients = {  # of weights, memory and constants
+            name: [0.0] * self.sizes[name] if gradient is None else next(lists)
+            for name, gradient in zip(["weights", "memory", *self.constants], gradients, strict=True)
+        }
+
+    def __str__(self) -> str:
+        results = {"update": self.update, "memory": self.memory}
+        back = {f"gradient_{name}": values for name, values in self.gradients.items()}
+        both = [("step", self.step, results), ("step_back", self.step_back, back)]
+        return "\n".join(source(title, program, wanted) for title, program, wanted in both)
+
+
+def write(
+    operations: Any, given: Sequence[Value], shapes: dict[str, tuple[int, ...]], results: Any
+) -> tuple[Program, list[Array]]:
+    """Return operations as a program, and its results."""
+    program = Program()
+    named = zip(given, shapes.items(), strict=False)
+    known = {value: program.input(name, shape) for value, (name, shape) in named}
+    arrays = compute(operations, known, results)
+    if len(program.statements) > MAX_STATEMENTS:
+        raise Untraceable(f"computes more than {MAX_STATEMENTS} numbers a trial")
+    return program, arrays
+
+
+def unique(names: Sequence[str], taken: Sequence[str]) -> list[str]:
+    """Return names of which none is there twice."""
+    found = list(taken)
+    for name in names:
+        others = (f"{name}_{i}" for i in count(2))
+        found.append(name if name not in found else next(n for n in others if n not in found))
+    return found[len(taken) :]

@@ -1,0 +1,174 @@
+"""Machine code of programs of numbers, by the compiler that numba brings: in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from llvmlite import binding, ir
+
+from ._listing import Listing
+from ._scalars import Program, Scalar
+
+DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
+LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
+STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
+STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
+WHOLE = {
+    "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
+}  # fmt: skip
+
+BUILD: dict[str, Callable[..., Any]] = {
+    "add": lambda build, a, b: build.fadd(a, b),
+    "sub": lambda build, a, b: build.fsub(a, b),
+    "mul": lambda build, a, b: build.fmul(a, b),
+    "div": lambda build, a, b: build.fdiv(a, b),
+    "lt": lambda build, a, b: build.fcmp_ordered("<", a, b),
+    "le": lambda build, a, b: build.fcmp_ordered("<=", a, b),
+    "gt": lambda build, a, b: build.fcmp_ordered(">", a, b),
+    "ge": lambda build, a, b: build.fcmp_ordered(">=", a, b),
+    "and": lambda build, a, b: build.and_(a, b),
+    "or": lambda build, a, b: build.or_(a, b),
+    "not": lambda build, a: build.not_(a),
+    "float": lambda build, a: build.uitofp(a, DOUBLE),
+    "neg": lambda build, a: build.fneg(a),
+    "where": lambda build, condition, a, b: build.select(condition, a, b),
+    "eq": lambda build, a, b: compare(build, "==", a, b),
+    "ne": lambda build, a, b: compare(build, "!=", a, b),
+    "maximum": lambda build, a, b: extreme(build, ">", a, b),
+    "minimum": lambda build, a, b: extreme(build, "<", a, b),
+    "abs": lambda build, a: build.select(build.fcmp_ordered("<", a, DOUBLE(0)), build.fneg(a), a),
+}
+
+
+def compare(build: Any, how: str, a: Any, b: Any) -> Any:
+    if a.type != DOUBLE:
+        return build.icmp_unsigned(how, a, b)
+    return (build.fcmp_unordered if how == "!=" else build.fcmp_ordered)(how, a, b)
+
+
+def extreme(build: Any, how: str, a: Any, b: Any) -> Any:
+    """Return the larger or the smaller of two numbers, NaN if either is: as torch does."""
+    first = build.or_(build.fcmp_ordered(how, a, b), build.fcmp_unordered("uno", a, a))
+    return build.select(first, a, b)
+
+
+class Writer:
+    """Writes one of both C functions of ``_steps`` for a listing."""
+
+    def __init__(
+        self, module: ir.Module, name: str, arguments: tuple[str, ...], listing: Listing, number: Any
+    ) -> None:
+        kinds = [WHOLE.get(argument, number.as_pointer()) for argument in arguments]
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        self.module, self.listing, self.number = module, listing, number
+        self.build = ir.IRBuilder(function.append_basic_block())
+        self.pointers = dict(zip(arguments, function.args, strict=True))
+        self.pointers |= {name: self.at("parameters", i) for name, i in starts(listing).items()}
+
+    def at(self, name: str, place: int) -> Any:
+        """Return the address of one of the numbers of this name."""
+        if name in self.listing.fields and name not in self.pointers:
+            number = self.listing.fields.index(name)
+            start = self.build.load(self.build.gep(self.pointers["fields"], [INT64(number)]))
+            trial = self.build.mul(self.pointers["trial"], INT64(self.listing.sizes[name]))
+            start = self.build.inttoptr(start, self.number.as_pointer())
+            self.pointers[name] = self.build.gep(start, [trial])
+        argument = {"of_update": "delta", "of_memory": "adjoint"}.get(name, name)
+        return self.build.gep(self.pointers[argument], [INT64(place)])
+
+    def load(self, scalar: Scalar) -> Any:
+        """Return an input of a program, in double precision."""
+        name, place = scalar.name.removesuffix("]").rsplit("[", 1)
+        return self.load_from(self.at(name, int(place)))
+
+    def load_from(self, address: Any) -> Any:
+        value = self.build.load(address)
+        return value if self.number == DOUBLE else self.build.fpext(value, DOUBLE)
+
+    def run(self, program: Program, results: Sequence[Any]) -> list[Any]:
+        """Return the results, all of them before any is stored."""
+        values: dict[str, Any] = {}
+
+        def operand(argument: Any) -> Any:
+            if not isinstance(argument, Scalar):
+                of_truth = isinstance(argument, (bool, np.bool_))
+                return ir.IntType(1)(bool(argument)) if of_truth else DOUBLE(float(argument))
+            if argument.name not in values:
+                values[argument.name] = self.load(argument)
+            return values[argument.name]
+
+        for name, operation, arguments in program.needed(results):
+            operands = [operand(argument) for argument in arguments]
+            if operation in LIBM:
+                values[name] = self.build.call(self.libm(operation), operands)
+            else:
+                values[name] = BUILD[operation](self.build, *operands)
+        return [operand(result) for result in results]
+
+    def libm(self, name: str) -> Any:
+        if name not in self.module.globals:
+            kind = ir.FunctionType(DOUBLE, [DOUBLE] * (2 if name == "pow" else 1))
+            ir.Function(self.module, kind, name)
+        return self.module.globals[name]
+
+    def store(self, value: Any, address: Any, add: bool = False) -> None:
+        if add:
+            value = self.build.fadd(self.load_from(address), value)
+        if self.number != DOUBLE:
+            value = self.build.fptrunc(value, self.number)
+        self.build.store(value, address)
+
+
+def write_step(writer: Writer) -> None:
+    listing = writer.listing
+    results = [*listing.update, *listing.memory]
+    for i, value in enumerate(writer.run(listing.step, results)):
+        writer.store(value, writer.at("row", i))
+    writer.build.ret_void()
+
+
+def write_step_back(writer: Writer) -> None:
+    listing = writer.listing
+    k = listing.sizes["weights"]
+    targets = {"weights": ("delta", k), "memory": ("adjoint", 0)}
+    targets |= {name: ("gradient", start) for name, start in starts(listing).items()}
+    results, places = [], []
+    for name, values in listing.gradients.items():
+        argument, start = targets[name]
+        for i, value in enumerate(values):
+            if argument != "gradient" or isinstance(value, Scalar) or value != 0:
+                results.append(value)
+                places.append((argument, start + i))
+    for value, (argument, i) in zip(writer.run(listing.step_back, results), places, strict=True):
+        writer.store(value, writer.at(argument, i), add=argument == "gradient")
+    writer.build.ret_void()
+
+
+def starts(listing: Listing) -> dict[str, int]:
+    """Return the places of the constants among the parameters."""
+    ends = np.cumsum([listing.sizes[name] for name in listing.constants]).tolist()
+    return dict(zip(listing.constants, [0, *ends], strict=False))
+
+
+class Code:
+    """The compiled step and step back of a listing, for numbers of 32 or 64 bits."""
+
+    def __init__(self, listing: Listing, bits: int) -> None:
+        number = DOUBLE if bits == 64 else ir.FloatType()
+        module = ir.Module()
+        write_step(Writer(module, "step", STEP, listing, number))
+        write_step_back(Writer(module, "step_back", STEP_BACK, listing, number))
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        machine = binding.Target.from_default_triple().create_target_machine(
+            cpu=binding.get_host_cpu_name(),
+            features=binding.get_host_cpu_features().flatten(),
+            opt=3,
+        )
+        parsed = binding.parse_assembly(str(module))
+        self._engine = binding.create_mcjit_compiler(parsed, machine)  # holds the code
+        self._engine.finalize_object()
+        self.step = self._engine.get_function_address("step")
+        self.step_back = self._engine.get_function_address("step_back")

@@ -1,0 +1,124 @@
+"""From a network rule to the flat numbers that its compiled steps read."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numba import types
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from ..rules import DNNRule, RNNRule
+from . import _kernels_network as kernels
+from ._cohort import Array, empty_aligned
+from ._kernels_layers import INPUT, OUTPUT
+from ._kernels_network import N_NUMBERS, Network, transpose_layers
+from ._kernels_state import callback
+from ._kernels_vector import LANES
+from ._steps import Steps
+
+# By torch's description, settings included; the place is the kernels' code.
+ACTIVATIONS = tuple(
+    map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
+)
+STEP = "pnpiinnn"  # see ``callback``
+ARGUMENTS = {
+    kernels.step: STEP,
+    kernels.step_back: STEP + "nnn",
+    kernels.fill_rows: "pnpiiininn",
+    kernels.add_gradients: "pnpnnin",
+}
+
+
+@cache
+def functions(dtype: torch.dtype) -> list[int]:
+    """Return the addresses of a network's functions, for numbers of this type."""
+    number = types.float32 if dtype == torch.float32 else types.float64
+    return [callback(function, letters, number).address for function, letters in ARGUMENTS.items()]
+
+
+class Sizes(NamedTuple):
+    """How many numbers all layers' parameters take, as packed, and as transposed."""
+
+    parameters: int
+    transposed: int
+
+
+def padded(size: int) -> int:
+    """Return the size that a slot of ``size`` numbers takes."""
+    return -(-size // LANES) * LANES
+
+
+def lay_out(shapes: list[tuple[int, int]]) -> tuple[Array, int, Sizes]:
+    """Return the table of layers of (n_in, n_out), a row's size, and the parameters'."""
+    layers, row, weights, transposed = [], 0, 0, 0
+    for n_in, n_out in shapes:
+        width, width_back = padded(n_out), padded(n_in)
+        output = row + width_back
+        layers.append((n_in, n_out, width, width_back, weights, transposed, row, output))
+        row = output + width
+        weights += (n_in + 1) * width
+        transposed += n_out * width_back
+    return np.array(layers, np.int64), row, Sizes(weights, transposed)
+
+
+def pack_linear(weight: Tensor, bias: Tensor) -> Tensor:
+    """Return a layer's weights, inputs by outputs, then its bias, flat."""
+    block = torch.cat([weight.T, bias[None]])  # (n_in + 1, n_out)
+    return pad(block, (0, padded(len(bias)) - len(bias))).flatten()
+
+
+def pack_gates(weight: Tensor, bias: Tensor) -> Tensor:
+    """Return a GRU's layer likewise, each of its three gates padded."""
+    gates = torch.cat([weight, bias[:, None]], 1).unflatten(0, (3, -1))  # (3, M, n_in + 1)
+    m = gates.shape[1]
+    return pad(gates, (0, 0, 0, padded(m) - m)).flatten(0, 1).T.flatten()
+
+
+def linears(rule: DNNRule | RNNRule) -> list[nn.Linear]:
+    return [layer for layer in rule.mlp if isinstance(layer, nn.Linear)]
+
+
+class NetworkSteps:
+    """The steps of one network rule; its parameters are packed flat, layer by layer."""
+
+    def __init__(self, rule: DNNRule | RNNRule, dtype: torch.dtype) -> None:
+        m = padded(rule.memory_size)
+        shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
+        if m:
+            shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
+        layers, row_size, self.sizes = lay_out(shapes)
+        activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
+        network = Network(
+            len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
+            row_size, self.sizes.parameters,
+        )  # fmt: skip
+        self.layout = np.array([*network, *layers.ravel()], np.int64)
+        assert len(network) == N_NUMBERS
+        new_memory = int(layers[2, INPUT]) if m else 0
+        sizes = rule.n_weights, m, row_size
+        self.steps = Steps(*functions(dtype), *sizes, int(layers[-1, OUTPUT]), new_memory, 0)
+
+    def pack(self, rule: DNNRule | RNNRule) -> Tensor:
+        """Return all layers' parameters, the output's scale taken into the last."""
+        blocks = []
+        if isinstance(rule, RNNRule):
+            blocks.append(pack_gates(rule.gru.weight_ih, rule.gru.bias_ih))
+            blocks.append(pack_gates(rule.gru.weight_hh, rule.gru.bias_hh))
+        *hidden, last = linears(rule)
+        blocks += [pack_linear(layer.weight, layer.bias) for layer in hidden]
+        blocks.append(pack_linear(rule.scale[:, None] * last.weight, rule.scale * last.bias))
+        return torch.cat(blocks)
+
+    def ready(self, parameters: Array, back: bool) -> Array:
+        """Return the parameters aligned and, for the way back, followed by the transposed."""
+        n_transposed = self.sizes.transposed if back else 0
+        aligned = empty_aligned(len(parameters) + n_transposed, parameters.dtype)
+        aligned[: len(parameters)] = parameters
+        aligned[len(parameters) :] = 0
+        if back:
+            transpose_layers(self.layout, aligned)
+        return aligned

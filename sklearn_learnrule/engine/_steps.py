@@ -1,0 +1,56 @@
+"""What the drivers of ``_kernels_unroll`` and ``_kernels_filtered`` know of a rule: its steps.
+
+A rule comes to them as C functions. ``parameters`` is a flat array of its own kind, ``fields``
+holds the addresses of the trials' arrays, in the order of :class:`~sklearn_learnrule.rules.Trial`,
+``trial`` counts the trials of all subjects, and ``row`` is room for what one trial computes:
+
+    step(layout, parameters, fields, subject, trial, weights, memory, row)
+
+fills a row, of which the update and the new memory have their places;
+
+    step_back(layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint,
+              gradient)
+
+is given the update's adjoint in ``delta``, and the new memory's in ``adjoint``. It leaves the
+weights' in ``delta``, the old memory's in ``adjoint``, and adds to the parameters' ``gradient``. An
+*adjoint* is the gradient of the loss in what a trial hands on, by way of all that follows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor
+
+from ._cohort import Array
+
+
+class Steps(NamedTuple):
+    """The addresses of a rule's functions, and where in a row, and in its delta, to find what."""
+
+    step: int
+    step_back: int
+    fill_rows: int
+    """Of a function that fills a block of rows faster than one by one; 0: none."""
+    add_gradients: int
+    """Of one that adds a block's gradients, where ``step_back`` does not; 0: none."""
+    n_weights: int
+    memory_size: int
+    row_size: int
+    update: int
+    memory: int
+    weights: int
+
+
+class CompiledRule(Protocol):
+    """A rule's steps, and its parameters as they read them."""
+
+    steps: Steps
+    layout: Array
+    """Whole numbers that its functions want to know."""
+
+    def pack(self, rule: Any) -> Tensor:
+        """Return the parameters, flat, from where gradients go back to the rule's own."""
+
+    def ready(self, parameters: Array, back: bool) -> Array:
+        """Return the parameters as its functions read them, on the way back too."""

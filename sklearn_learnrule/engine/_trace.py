@@ -1,0 +1,235 @@
+"""What a rule does on one trial, recorded operation by operation as torch performs it.
+
+So that a rule need not be written twice: :class:`Trace` holds the operations of its ``forward``
+and of its gradient, of which ``_scalars`` and ``_machine`` make compiled code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from ..rules import LearningRule, Trial
+
+
+# Those that only move numbers: what goes where, torch itself tells by moving integers. What is
+# not filled is 0.
+MOVING = {
+    "alias", "as_strided", "cat", "clone", "constant_pad_nd", "detach", "diag_embed", "diagonal",
+    "diagonal_backward", "expand", "flip", "gather", "index", "index_copy", "index_select", "lift_fresh",
+    "narrow", "permute", "repeat", "reshape", "roll", "select", "select_backward", "slice",
+    "slice_backward", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril",
+    "triu", "unbind", "unsqueeze", "view", "unsafe_split", "_reshape_alias", "_unsafe_view",
+}  # fmt: skip
+
+
+class Untraceable(Exception):
+    """Why a rule cannot be compiled, as the end of a sentence about it."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A recorded tensor, by its number."""
+
+    number: int
+
+
+class Operation(NamedTuple):
+    """One of torch's operations; tensors that are recorded are Values in the arguments."""
+
+    function: Any
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    results: list[Value]
+
+
+class Recorder(TorchDispatchMode):
+    """Records every operation on tensors that are known: those given, and what is made of them."""
+
+    def __init__(self, given: Sequence[Tensor]) -> None:
+        super().__init__()
+        self.operations: list[Operation] = []
+        self.tensors: list[Tensor] = []  # all kept: no two may have one place in memory
+        self._numbers: dict[tuple[Any, ...], Value] = {}
+        self.given = [self._add(tensor) for tensor in given]
+
+    def _add(self, tensor: Tensor) -> Value:
+        value = self._numbers[_identity(tensor)] = Value(len(self.tensors))
+        self.tensors.append(tensor)
+        return value
+
+    def find(self, tensor: Tensor) -> Value | Tensor:
+        """Return what a tensor was recorded as; one that was not is a constant."""
+        return self._numbers.get(_identity(tensor)) or tensor.detach().clone()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare torch the import of its compiler, which takes a second and has no part in this."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        arguments, options = tree_map_only(Tensor, self.find, (args, kwargs or {}))
+        _refuse(func, arguments)
+        results = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.detach.default:
+            results = results.clone()  # in a place of its own: it is another tensor to gradients
+        if _values([arguments, *options.values()]):
+            made = [results] if isinstance(results, Tensor) else list(results)
+            numbers = [self._add(tensor) for tensor in made]
+            self.operations.append(Operation(func, arguments, options, numbers))
+        return results
+
+
+def _identity(tensor: Tensor) -> tuple[Any, ...]:
+    """Return what two tensors have in common only if they are of the same numbers."""
+    return tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype
+
+
+def _refuse(function: Any, arguments: Any) -> None:
+    if torch.Tag.nondeterministic_seeded in function.tags:
+        raise Untraceable("draws random numbers")
+    if function is torch.ops.aten._local_scalar_dense.default and _values(arguments):
+        raise Untraceable("takes Python's decisions by numbers that a trial brings")
+
+
+def _values(arguments: Any) -> list[Value]:
+    """Return the recorded tensors among an operation's arguments."""
+    if isinstance(arguments, Value):
+        return [arguments]
+    if isinstance(arguments, (list, tuple)):
+        return [value for argument in arguments for value in _values(argument)]
+    return []
+
+
+def rule_tensors(rule: nn.Module) -> dict[str, Tensor]:
+    """Return all floating tensors that a rule has as attributes, its modules' included."""
+    found = {}
+    for path, module in rule.named_modules():
+        held = {**module._parameters, **module._buffers, **vars(module)}
+        for name, tensor in held.items():
+            if isinstance(tensor, Tensor) and tensor.is_floating_point():
+                found[f"{path}.{name}".lstrip(".")] = tensor
+    return found
+
+
+def example_trial(n_weights: int, n_subjects: int, generator: torch.Generator) -> Trial:
+    """Return a trial of subjects, drawn at random."""
+    features = torch.randn(n_subjects, n_weights, generator=generator, dtype=torch.float64)
+    coins = torch.randint(2, (3, n_subjects), generator=generator).double()
+    reward = torch.randint(-1, 3, (n_subjects,), generator=generator).double() / 2
+    choice, answer, session_start = coins
+    return Trial(features, choice, reward, answer, session_start)
+
+
+class Trace:
+    """The operations of a rule on one trial of one subject.
+
+    Those on the rule's own tensors alone, such as a learning rate made of its root, are torch's to
+    perform, once for all trials: ``settled``. What they hand on are the ``constants``.
+
+    Raises
+    ------
+    Untraceable
+        For what no program of plain numbers does.
+    """
+
+    def __init__(self, rule: LearningRule) -> None:
+        try:
+            rule = deepcopy(rule).double()
+        except RuntimeError as error:
+            raise Untraceable(f"cannot be copied ({error})") from None
+        self.rule = rule
+        self.generator = generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(1, rule.n_weights, generator=generator, dtype=torch.float64)
+        self.trial = example_trial(rule.n_weights, 1, generator)
+        memory = rule.initial_memory(1, like=weights).detach().clone()
+        own = rule_tensors(rule)
+        self.names = list(own)
+        with torch.no_grad(), Recorder([weights, memory, *self.trial, *own.values()]) as recorder:
+            update, later = rule(weights, self.trial, memory)
+        self.recorder = recorder
+        n_given = 2 + len(self.trial)
+        self.inputs, of_rule = recorder.given[:n_given], recorder.given[n_given:]
+        self.of_rule = of_rule
+        self.results = [self._result(update, weights), self._result(later, memory)]
+        moving = set(self.inputs)
+        self.settled, self.operations = [], []
+        for operation in recorder.operations:
+            if moving.isdisjoint(_values(operation.arguments)):
+                self.settled.append(operation)
+            else:
+                self.operations.append(operation)
+                moving |= set(operation.results)
+        used = [v for operation in self.operations for v in _values(operation.arguments)]
+        used += [result for result in self.results if isinstance(result, Value)]
+        self.constants = [value for value in dict.fromkeys(used) if value not in moving]
+
+    def _result(self, result: Tensor, like: Tensor) -> Value | Tensor:
+        if result.shape != like.shape:
+            raise Untraceable(f"returns {tuple(result.shape)} where {tuple(like.shape)} belongs")
+        return self.recorder.find(result)
+
+    def settle(self, rule: LearningRule) -> list[Tensor]:
+        """Return the constants of a rule that was traced, with their gradients' way to it."""
+        own = rule_tensors(rule)
+        if list(own) != self.names:
+            raise Untraceable("has not the tensors that it had when it was traced")
+        known = dict(zip(self.of_rule, own.values(), strict=True))
+        return list(replay(self.settled, known, self.constants))
+
+    def labels(self) -> list[str]:
+        """Return names of the constants, by what they were made of."""
+        names = dict(zip(self.of_rule, self.names, strict=True))
+        for function, arguments, _, places in self.settled:
+            name = function._schema.name.partition("::")[2]
+            of = "_".join(names[value] for value in _values(arguments))
+            names |= dict.fromkeys(places, of if name in MOVING else f"{name}_{of}")
+        return [names[value].replace(".", "_") for value in self.constants]
+
+    def differentiate(self) -> tuple[Recorder, list[Value | Tensor | None]]:
+        """Record the gradient of update and memory, with the operations that lead to them.
+
+        What it is given are the inputs of the trace, the constants, then the adjoints of both
+        results. The gradients are those in weights, memory and constants; None where there is none.
+        """
+        tensors = self.recorder.tensors
+        start, constants = (
+            [tensors[v.number].detach().clone().requires_grad_() for v in some]
+            for some in (self.inputs[:2], self.constants)
+        )
+        like = (tensors[self.inputs[0].number], tensors[self.inputs[1].number])
+        adjoints = [torch.randn(x.shape, generator=self.generator, dtype=x.dtype) for x in like]
+        given = [*start, *self.trial, *constants]
+        with torch.enable_grad(), Recorder([*given, *adjoints]) as recorder:
+            known = dict(zip([*self.inputs, *self.constants], given, strict=True))
+            results = list(replay(self.operations, known, self.results))
+            pairs = [p for p in zip(results, adjoints, strict=True) if p[0].requires_grad]
+            wanted = [*start, *constants]
+            loss = sum((result * adjoint).sum() for result, adjoint in pairs)
+            gradients: Sequence[Tensor | None] = [None] * len(wanted)
+            if pairs:  # not with grad_outputs, for which torch imports a second's worth of modules
+                how: Any = {"allow_unused": True, "create_graph": True}
+                gradients = torch.autograd.grad(loss, wanted, **how)
+        return recorder, [g if g is None else recorder.find(g) for g in gradients]
+
+
+def replay(
+    operations: Sequence[Operation], known: dict[Value, Tensor], results: Sequence[Any]
+) -> Iterator[Tensor]:
+    """Perform operations again, on other tensors, and return results (constants as they are)."""
+    for function, arguments, options, places in operations:
+        filled = tree_map_only(Value, known.__getitem__, arguments)
+        if function._schema.is_mutable:  # then what it writes into is to be its own
+            filled = tree_map_only(Tensor, Tensor.clone, filled)
+        made = function(*filled, **options)
+        known |= zip(places, [made] if isinstance(made, Tensor) else made, strict=True)
+    yield from (known[result] if isinstance(result, Value) else result for result in results)
