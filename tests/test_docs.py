@@ -1,4 +1,4 @@
-"""The pages tell the truth about the house: links lead somewhere, files hold what is said of them."""
+"""The pages are true of the house: links lead somewhere, files hold what is said of them."""
 
 import re
 from pathlib import Path
