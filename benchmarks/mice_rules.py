@@ -146,7 +146,7 @@ def show(title: str, table: pd.DataFrame, digits: int) -> None:
 def draw(
     fits: dict[str, tuple[Any, list[Any]]], X: pd.DataFrame, y: pd.Series, folder: Path
 ) -> None:
-    """Save the README's pictures."""
+    """Save the pictures of docs/twelve_mice.md."""
     _, dnn_refits = fits["DNN"]
     rnn, rnn_refits = fits["RNN"]
     save(UpdateDisplay.from_estimator(dnn_refits, X), folder / "mice_update.png")

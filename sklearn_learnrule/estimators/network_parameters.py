@@ -37,7 +37,7 @@ mirror : bool or "auto", default="auto"
 class NetworkTraining:
     """The parameters of networks' training.
 
-    Chosen on training animals of the IBL data and simulated cohorts (benchmarks/README.md): small
+    Chosen on training animals of the IBL data and simulated cohorts (benchmarks/defaults.md): small
     steps for long predict other animals better than large ones that fit the same animals alike, and
     steps by two animals at a time as well as by all.
     """

@@ -1,0 +1,56 @@
+"""The pages are true of the house: links lead somewhere, files hold what is said of them."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import sklearn_learnrule
+
+PACKAGE = Path(sklearn_learnrule.__file__).parent
+ROOT = Path(__file__).resolve().parents[1]
+FRONT_PAGE = ROOT / "README.md"
+OTHER_PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+
+
+def links(page: Path) -> list[tuple[Path, str]]:
+    """Return the file and the anchor, if any, of a page's links and pictures within the house."""
+    found = re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text())
+    return [(page.parent / file if file else page, anchor) for file, anchor in found]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names by which links reach a page's headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_front_page_is_read_in_one_sitting():
+    assert len(FRONT_PAGE.read_text().splitlines()) < 200
+
+
+@pytest.mark.parametrize("page", [FRONT_PAGE, *OTHER_PAGES], ids=lambda page: page.stem)
+def test_links_and_pictures_lead_somewhere(page):
+    lost = [
+        f"{file.name}#{anchor}"
+        for file, anchor in links(page)
+        if not file.exists() or (anchor and anchor not in anchors(file))
+    ]
+    assert lost == []
+
+
+def test_every_page_is_reached_from_the_front_page():
+    assert set(OTHER_PAGES) <= {file.resolve() for file, _ in links(FRONT_PAGE)}
+
+
+def test_the_walk_finds_in_each_file_what_it_names():
+    walk = re.findall(r"^\d+\. `(.+?)`, `(?:\w+\.)?(\w+)`: ", FRONT_PAGE.read_text(), re.MULTILINE)
+    assert len(walk) == 10
+    for file, name in walk:
+        assert re.search(rf"\b(class|def) {name}\b", (PACKAGE / file).read_text()), (file, name)
+
+
+def test_the_front_page_shows_every_room():
+    (shown,) = re.findall(r"The rooms, .*?\n\n", FRONT_PAGE.read_text(), re.DOTALL)
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    assert set(re.findall(r"`(\w+)`", shown)) == {room for room in rooms if "__" not in room}
