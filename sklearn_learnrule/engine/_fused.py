@@ -29,7 +29,7 @@ from ..rules import (
     Trial,
     mover,
 )
-from ._fused_cohort import Array, Cohort, make_cohort, refuse_second_derivatives
+from ._fused_cohort import Array, Cohort, fields_read, make_cohort, refuse_second_derivatives
 
 POLICY_GRADIENT = (ReinforceRule, RewardMaxRule, PredictMaxRule)
 TEXTBOOK = (
@@ -107,7 +107,7 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
     reason = _why_unsupported(rule, initial_weights.device)
     if initial_weights.dtype not in (torch.float32, torch.float64):
         reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
-    if any(field.requires_grad for field in trials):
+    if any(field.requires_grad for field in vars(trials).values()):
         reason = "gives no gradient with respect to trials"
     if reason:
         raise ValueError(
@@ -116,7 +116,7 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
     n_subjects, n_trials = observed.shape
     sequences = (n_subjects, n_trials)
     expected = [(n_subjects, rule.n_weights), (*sequences, rule.n_weights), *4 * [sequences]]
-    shapes = [tuple(array.shape) for array in (initial_weights, *trials)]
+    shapes = [tuple(array.shape) for array in (initial_weights, *fields_read(trials))]
     if shapes != expected:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."

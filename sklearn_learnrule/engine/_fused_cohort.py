@@ -35,11 +35,16 @@ class Cohort(NamedTuple):
         return min(len(self.n_observed), MAX_CHUNKS)
 
 
+def fields_read(trials: Trial) -> tuple[Tensor, ...]:
+    """Return the fields that kernels read, in their order."""
+    return trials.features, trials.choice, trials.reward, trials.answer, trials.session_start
+
+
 def make_cohort(
     trials: Trial, observed: Tensor, truncation: int | None, dtype: torch.dtype
 ) -> Cohort:
     """Return the cohort, without a copy where the trials are contiguous and of this type."""
-    arrays = tuple(field.detach().to(dtype).contiguous().numpy() for field in trials)
+    arrays = tuple(field.detach().to(dtype).contiguous().numpy() for field in fields_read(trials))
     n_observed = np.count_nonzero(observed.numpy(), axis=1)
     n_steps = int(n_observed.max(initial=0))
     last = observed.shape[1] - 1  # what is learnt from the last trial is never used
