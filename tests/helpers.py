@@ -116,9 +116,10 @@ def make_trials(
 
     stimulus = torch.rand(*shape, n_weights - 1, generator=generator).to(dtype) * 2 - 1
     features = torch.cat([stimulus, torch.ones(*shape, 1, dtype=dtype)], -1)
-    trials = Trial(features, coin(0.5), coin(0.6), coin(0.5), coin(0.05))
-    for field in trials:
+    fields = (features, coin(0.5), coin(0.6), coin(0.5), coin(0.05))
+    for field in fields:
         field[padding] = 0
+    trials = Trial(*fields)
     observed = torch.arange(shape[1]) < torch.tensor(lengths)[:, None] - 1
     return trials, observed
 

@@ -6,7 +6,6 @@ from helpers import RULE_MAKERS, make_rule, make_trials
 
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.models.along import updates_along
-from sklearn_learnrule.rules import Trial
 
 LENGTHS = [14, 1, 9]
 
@@ -27,7 +26,7 @@ def test_along_others_weights_its_memory_goes_a_trial_at_a_time(name):
     for subject, length in enumerate(LENGTHS):
         memory = rule.initial_memory(1, like=weights)
         for t in range(length - 1):
-            trial = Trial(*(field[subject : subject + 1, t] for field in trials))
+            trial = trials.of_subjects(slice(subject, subject + 1)).at(t)
             update, memory = rule(weights[subject : subject + 1, t], trial, memory)
             expected.append(update)
     found = updates_along(rule, trials, weights, observed)

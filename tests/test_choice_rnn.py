@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import CHOICE_ENGINES, choice_logits
 from sklearn_learnrule.estimators.choice_rnn import ChoiceRNN
-from sklearn_learnrule.rules import Units
+from sklearn_learnrule.rules import Trial, Units
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -298,11 +299,11 @@ def test_an_input_that_is_switched_off_is_not_read(switch, cohort):
     network = ChoiceRNN(units, **{switch: False}).double()
     generator = torch.Generator().manual_seed(0)
     fields = ("choice", "reward", "answer", "session_start")
-    trials = {name: torch.rand(1, 9, generator=generator).double().round() for name in fields}
-    trials |= {"features": torch.ones(1, 9, 2).double(), "observed": torch.ones(1, 9).bool()}
-    before = network(**trials)
+    outcome = {name: torch.rand(1, 9, generator=generator).double().round() for name in fields}
+    trials, observed = Trial(torch.ones(1, 9, 2).double(), **outcome), torch.ones(1, 9).bool()
+    before = network(trials, observed)
     for name in fields:
-        after = network(**{**trials, name: 1 - trials[name]})
+        after = network(replace(trials, **{name: 1 - outcome[name]}), observed)
         is_off = name == {"session_input": "session_start", "answer_input": "answer"}[switch]
         assert torch.equal(before, after) == is_off
 

@@ -119,9 +119,7 @@ def test_trials_in_any_layout_give_the_same_weights():
     rule = make_rule("dnn", 2)
     trials, observed = make_trials([20, 10])
     start = torch.zeros(2, 2, dtype=torch.float64)
-    strided = type(trials)(
-        *(field.transpose(0, 1).contiguous().transpose(0, 1) for field in trials)
-    )
+    strided = trials.map(lambda values: values.transpose(0, 1).contiguous().transpose(0, 1))
     expected = unroll_fused(rule, start, trials, observed)
     assert torch.equal(unroll_fused(rule, start, strided, observed), expected)
 

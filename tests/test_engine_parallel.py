@@ -206,10 +206,10 @@ def test_the_warm_start_is_forgotten_with_its_rule():
 
 def test_gradients_reach_the_features_by_the_loop():
     rule = make_rule("reinforce", 2)
-    trials, observed = make_trials([20])
+    trials, _ = sequences = make_trials([20])
     trials.features.requires_grad_()
     gradients = [
-        torch.autograd.grad(unroll(rule, start_of(trials, 2), trials, observed).sum(), trials[0])[0]
+        torch.autograd.grad(unroll(rule, start_of(trials, 2), *sequences).sum(), trials.features)
         for unroll in (unroll_loop, unroll_parallel)
     ]
     torch.testing.assert_close(*gradients)

@@ -300,7 +300,7 @@ def test_padding_grows_with_rows_whatever_the_lengths():
     X, y, _ = lr.make_design(pd.concat([short.assign(subject="short_" + short["subject"]), long]))
     fitted = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     dataset = fitted._dataset(fitted._read_as_fitted(X))
-    assert sum(block.inputs["choice"].numel() for block in dataset.blocks) <= 2 * len(y)
+    assert sum(block.trials.choice.numel() for block in dataset.blocks) <= 2 * len(y)
 
     subject = X.index.get_level_values("subject")
     alone = [fitted.predict_proba(X[subject == name]) for name in subject.unique()]

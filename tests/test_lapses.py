@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -221,7 +223,7 @@ def test_a_choice_that_could_not_be_leaves_the_filter_finite(rates, engine):
     rule = noisy(RULE_MAKERS["reinforce"], rates)(2).double()
     rule.lapses.requires_grad_()
     trials, observed = make_trials([20])
-    trials = trials._replace(features=1000 * trials.features, choice=0 * trials.choice)
+    trials = replace(trials, features=1000 * trials.features, choice=0 * trials.choice)
     for values in weights_and_gradients(engine, rule, trials, observed, None):
         assert values.isfinite().all()
 

@@ -7,7 +7,7 @@ import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 
 from sklearn_learnrule.engine import choose_engine, unroll
-from sklearn_learnrule.rules import DNNRule, Trial
+from sklearn_learnrule.rules import DNNRule
 
 
 def unroll_loop(rule, trials, observed, start=None, **options):
@@ -93,5 +93,5 @@ def test_a_gpu_gives_the_cpus_weights(name):
     trials, observed = make_trials([9, 5])
     start = torch.zeros(2, 2, dtype=torch.float64)
     here = unroll(rule, start, trials, observed, engine="loop")
-    there = unroll(rule.cuda(), start.cuda(), Trial(*(f.cuda() for f in trials)), observed.cuda())
+    there = unroll(rule.cuda(), start.cuda(), trials.map(torch.Tensor.cuda), observed.cuda())
     torch.testing.assert_close(there.cpu(), here)

@@ -1,6 +1,7 @@
 """The recovery benchmark: its cohorts, its metric, and a run that goes on."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,7 +61,7 @@ def test_a_rule_halfway_between_two_is_halfway(modules):
     class Between(torch.nn.Module):
         def forward(self, weights, trial, memory):
             two = torch.stack([weights[:, 0], trial.features[:, 1]], -1)  # weight and bias
-            trial = trial._replace(features=trial.features[:, [0, 2]])
+            trial = replace(trial, features=trial.features[:, [0, 2]])
             return (first(two, trial, memory)[0] + second(two, trial, memory)[0]) / 2, memory
 
         initial_memory = ReinforceRule(2).initial_memory

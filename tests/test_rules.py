@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -57,9 +59,9 @@ def with_options(formula):
 def trajectory(rule, start=(0.5, -0.2), **changes):
     """Unroll a rule over 30 trials of one subject; return its weights and what it saw."""
     trials, observed = make_trials([30], seed=3)
-    trials = trials._replace(**{name: torch.tensor(changes[name])[None] for name in changes})
+    trials = replace(trials, **{name: torch.tensor(changes[name])[None] for name in changes})
     weights = unroll(rule.double(), torch.tensor([start]).double(), trials, observed, engine="loop")
-    x, y, r, z, _ = (field[0].numpy() for field in trials)
+    x, y, r, z, *_ = (field[0].numpy() for field in vars(trials).values())
     return weights[0].detach().numpy(), x, y, r, z
 
 
@@ -131,7 +133,7 @@ def test_predict_max_climbs_the_log_probability_and_reward_max_the_probability_o
 def test_every_rule_maps_rows_apart_to_updates_and_memories_of_the_right_shape(name):
     rule = make_rule(name, n_weights=3)
     trials, _ = make_trials([4, 4, 4, 4, 4], n_weights=3)
-    trial = Trial(*(field[:, 0] for field in trials))
+    trial = trials.at(0)
     weights = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(5, 3)
     memory = rule.initial_memory(5, like=weights)
     assert memory.shape == (5, rule.memory_size) and memory.dtype == weights.dtype
@@ -139,7 +141,7 @@ def test_every_rule_maps_rows_apart_to_updates_and_memories_of_the_right_shape(n
 
     update, after = rule(weights, trial, memory)
     assert update.shape == (5, 3) and after.shape == memory.shape
-    alone, _ = rule(weights[2:3], Trial(*(field[2:3] for field in trial)), memory[2:3])
+    alone, _ = rule(weights[2:3], trial.of_subjects(slice(2, 3)), memory[2:3])
     torch.testing.assert_close(update[2:3], alone)
 
 
@@ -172,8 +174,8 @@ def test_the_user_chooses_layers_widths_and_activation(rule_class):
 )
 def test_session_start_and_answer_are_inputs_that_can_be_switched_off(rule_class, switch, field):
     trials, _ = make_trials([2, 2, 2])
-    trial = Trial(*(values[:, 0] for values in trials))
-    flipped = trial._replace(**{field: 1 - getattr(trial, field)})
+    trial = trials.at(0)
+    flipped = replace(trial, **{field: 1 - getattr(trial, field)})
     weights = torch.zeros(3, 2, dtype=torch.float64)
     for on in (True, False):
         torch.manual_seed(0)

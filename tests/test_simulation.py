@@ -85,7 +85,7 @@ def test_a_function_of_numpy_arrays_is_a_rule_as_good_as_a_module():
     seen = []
 
     def predict_max(weights, trial):
-        seen.append((weights.copy(), Trial(*(np.array(field) for field in trial))))
+        seen.append((weights.copy(), trial.map(np.array)))
         p = expit((weights * trial.features).sum(1))
         return 0.1 * (trial.answer - p)[:, None] * trial.features
 
@@ -96,8 +96,8 @@ def test_a_function_of_numpy_arrays_is_a_rule_as_good_as_a_module():
     expected = trials_of(by_function, opens)
     for t, (weights, trial) in enumerate(seen):
         np.testing.assert_array_equal(weights, by_function.weights[:, t])
-        for field, all_trials in zip(trial, expected, strict=True):
-            np.testing.assert_array_equal(field, all_trials[:, t])
+        for name, values in vars(expected.at(t)).items():
+            np.testing.assert_array_equal(getattr(trial, name), values)
 
 
 def test_the_task_is_asked_and_told_trial_by_trial():

@@ -70,7 +70,9 @@ def by_autograd(likelihood: LogLikelihood) -> tuple[np.ndarray, np.ndarray]:
     def subjects(vector: Tensor) -> Tensor:
         parts = vector.split([shape.numel() for shape in shapes])
         parameters = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
-        logits = torch.func.functional_call(likelihood.model, parameters, kwargs=block.inputs)
+        logits = torch.func.functional_call(
+            likelihood.model, parameters, (block.trials, block.observed)
+        )
         return -(binary_cross_entropy_with_logits(logits, choice, reduction="none") * weight).sum(1)
 
     scores = torch.autograd.functional.jacobian(subjects, likelihood.fitted, vectorize=True)

@@ -168,7 +168,7 @@ def test_a_standardized_rule_is_the_same_by_its_forward_and_by_every_engine(name
     weights, memory = start, standardized.initial_memory(2, like=start)
     by_hand = [torch.cat([weights, memory[:, : standardized.shown_memory]], -1)]
     for t in range(2):  # both subjects' outcomes are observed
-        trial = type(trials)(*(field[:, t] for field in trials))
+        trial = trials.at(t)
         update, memory = standardized(weights, trial, memory)
         weights = weights + update
         by_hand.append(torch.cat([weights, memory[:, : standardized.shown_memory]], -1))
@@ -183,7 +183,7 @@ def test_a_slope_is_in_the_users_units():
     rule = make_rule("predict max, forgetting", 2)
     units = Units(torch.tensor([100.0, 1.0]).double(), torch.tensor(1.0).double())
     trials, _ = make_trials([1, 1, 1], 2)
-    trial = type(trials)(*(field[:, 0] for field in trials))
+    trial = trials.at(0)
     weights = torch.tensor([[0.5, 0.1]] * 3).double()
     nothing = torch.zeros(3, 0).double()
     slope = StandardizedRule(rule, units).linearize(weights, trial, nothing)[1]

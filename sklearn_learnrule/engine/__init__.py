@@ -39,11 +39,11 @@ MAX_PARALLEL_STATES_ON_CPU = 1000
 
 def choose_engine(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
     """Return the engine that is fastest for this rule, number of subjects and device."""
-    from ._fused import supports_fused
+    from ._fused import why_not_fused
 
     if isinstance(rule, StandardizedRule):
         rule = rule.rule
-    if supports_fused(rule, device):
+    if why_not_fused(rule, device) is None:
         return "fused"
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU

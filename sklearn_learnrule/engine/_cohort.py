@@ -22,7 +22,7 @@ class Cohort(NamedTuple):
     """N subjects' trials, as arrays of one type."""
 
     trials: tuple[Array, ...]
-    """Arrays of shape (N, T, ...): of a rule, the fields of Trial."""
+    """Arrays of shape (N, T, ...): of a rule, the fields of Trial, also those of subjects."""
     n_observed: Array
     """How many of each subject's trials are gone through: of a rule, those that teach, (N,)."""
     n_steps: int
@@ -39,7 +39,7 @@ def make_cohort(
     trials: Trial, observed: Tensor, truncation: int | None, dtype: torch.dtype
 ) -> Cohort:
     """Return the cohort, without a copy where the trials are contiguous and of this type."""
-    arrays = tuple(field.detach().to(dtype).contiguous().numpy() for field in trials)
+    arrays = tuple(f.detach().to(dtype).contiguous().numpy() for f in vars(trials).values())
     n_observed = np.count_nonzero(observed.numpy(), axis=1)
     n_steps = int(n_observed.max(initial=0))
     last = observed.shape[1] - 1  # what is learnt from the last trial is never used

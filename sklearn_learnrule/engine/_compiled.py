@@ -19,8 +19,8 @@ from ..rules import LearningRule, Trial
 from ._cohort import Array
 from ._listing import Listing
 from ._machine import STEP, STEP_BACK, Code
-from ._steps import Steps
-from ._trace import Untraceable, example_trial, rule_tensors
+from ._steps import Steps, Untraceable
+from ._trace import example_trial, rule_tensors
 
 N_TESTED, N_TRIALS = 5, 3  # subjects and trials that steps are checked on
 TOLERANCE = 1e-9
@@ -40,8 +40,8 @@ class TracedSteps:
 
     layout = np.zeros(1, np.int64)
 
-    def __init__(self, rule: LearningRule, dtype: torch.dtype) -> None:
-        self.listing = listing_of(rule)
+    def __init__(self, rule: LearningRule, dtype: torch.dtype, n_context: int = 0) -> None:
+        self.listing = listing_of(rule, n_context)
         self.code = compile_listing(self.listing, 64 if dtype == torch.float64 else 32)
         k, m = self.listing.sizes["weights"], self.listing.sizes["memory"]
         size = max(2 * k, k + m)
@@ -57,13 +57,13 @@ class TracedSteps:
         return parameters
 
 
-def listing_of(rule: LearningRule) -> Listing:
+def listing_of(rule: LearningRule, n_context: int) -> Listing:
     """Return what a rule computes; it is recorded once, and again if its settings changed."""
-    settings = describe(rule)
+    settings = (n_context, *describe(rule))
     known, listing = _LISTINGS.get(rule, (None, None))
     if listing is None or known != settings:
         try:
-            listing = Listing(rule)
+            listing = Listing(rule, n_context)
             check(listing)
         except Untraceable as error:
             listing = error
@@ -105,7 +105,7 @@ def check(listing: Listing) -> None:
     weights = torch.randn(N_TESTED, rule.n_weights, generator=generator, dtype=torch.float64)
     memory = rule.initial_memory(N_TESTED, like=weights).detach()
     for _ in range(N_TRIALS):
-        trial = example_trial(rule.n_weights, N_TESTED, generator)
+        trial = example_trial(N_TESTED, rule.n_weights, listing.sizes["context"], generator)
         state = [weights.requires_grad_(), memory.clone().requires_grad_()]
         results = rule(state[0], trial, state[1])
         adjoints = [torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in results]
@@ -152,7 +152,7 @@ class _Checked:
         weights, memory = (tensor.detach().contiguous() for tensor in state)
         n, k = weights.shape
         m = memory.shape[1]
-        fields = torch.tensor([field.data_ptr() for field in trial])
+        fields = torch.tensor([field.data_ptr() for field in vars(trial).values()])
         rows, deltas = weights.new_zeros(n, k + m), torch.cat([adjoints[0], 0 * adjoints[0]], 1)
         back = adjoints[1].clone()
         for i in range(n):
@@ -161,6 +161,8 @@ class _Checked:
             self.step(*known)
             self.step_back(*known, deltas[i].data_ptr(), back[i].data_ptr(), gradient.data_ptr())
         sizes = [constant.numel() for constant in constants] or [1]
-        of_constants = [g.view_as(c) for g, c in zip(gradient.split(sizes), constants, strict=False)]
+        of_constants = [
+            g.view_as(c) for g, c in zip(gradient.split(sizes), constants, strict=False)
+        ]
         of_own = gradients_of(constants, own, of_constants)
         return [rows[:, :k], rows[:, k:], deltas[:, k:], back, *of_own]

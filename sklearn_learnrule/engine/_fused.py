@@ -8,11 +8,10 @@ and kernels compiled or read from its disk cache, at the first call.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..rules import (
     ConstantRule,
@@ -24,14 +23,17 @@ from ..rules import (
     Trial,
     mover,
 )
-from ._cohort import Array, Cohort, empty_aligned, make_cohort, over_subjects, refuse_second_derivatives
-from ._kernels_filter import record_size
-from ._kernels_filtered import unroll_filtered, unroll_filtered_back
-from ._kernels_state import BLOCK
-from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule, Untraceable
 
+if TYPE_CHECKING:
+    from ._cohort import Cohort
+    from ._drivers import Driver
+
 NETWORKS = (DNNRule, RNNRule)
+# By torch's description, settings included; the place is the kernels' code.
+ACTIVATIONS = tuple(
+    map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
+)
 
 
 def unroll_fused(
@@ -60,8 +62,12 @@ def unroll_fused(
         path = unroll_fused(rule.rule, *rule.part(initial_weights, trials), observed, truncation)
         rest = _unroll_constant(initial_weights, observed, truncation)
         return rest.index_copy(-1, rule.learned, path)
+    from ._cohort import make_cohort  # imports numba: only where it is used
+    from ._drivers import Driver, FilteredDriver
+
     dtype = initial_weights.dtype
-    driver = (_Filtered if type(rule) is FilteredRule else _Plain)(rule, dtype)
+    steps = compiled_steps(mover(rule)[0], dtype, trials.context.shape[-1])
+    driver = (FilteredDriver if type(rule) is FilteredRule else Driver)(steps, rule)
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights)
@@ -77,20 +83,27 @@ def why_not_fused(rule: LearningRule, device: torch.device | str = "cpu") -> str
     if isinstance(rule, FilteredRule) and type(moved).linearize is not LearningRule.linearize:
         return f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
     try:
-        compiled_steps(moved, torch.float64)
+        if not is_known_network(moved):
+            compiled_steps(moved, torch.float64)
     except Untraceable as error:
         return f"does not compile {type(moved).__name__}, which {error}"
     return None
 
 
-def compiled_steps(rule: LearningRule, dtype: torch.dtype) -> CompiledRule:
+def compiled_steps(rule: Any, dtype: torch.dtype, n_context: int = 0) -> CompiledRule:
     """Return a rule's compiled steps, by hand for the very networks that these are."""
-    from ._compiled import TracedSteps
-    from ._network import NetworkSteps, has_activation
+    if is_known_network(rule):
+        from ._network import NetworkSteps
 
-    if type(rule) in NETWORKS and has_activation(rule):
-        return NetworkSteps(rule, dtype)
-    return TracedSteps(rule, dtype)
+        return NetworkSteps(rule, ACTIVATIONS, dtype)
+    from ._compiled import TracedSteps
+
+    return TracedSteps(rule, dtype, n_context)
+
+
+def is_known_network(rule: LearningRule) -> bool:
+    """Whether a rule is the very network, a subclass of which may do anything, that has kernels."""
+    return type(rule) in NETWORKS and all(repr(m) in ACTIVATIONS for m in list(rule.mlp)[1::2])
 
 
 def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
@@ -98,7 +111,7 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
     reason = why_not_fused(rule, initial_weights.device)
     if initial_weights.dtype not in (torch.float32, torch.float64):
         reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
-    if any(field.requires_grad for field in trials):
+    if any(field.requires_grad for field in vars(trials).values()):
         reason = "gives no gradient with respect to trials"
     if reason:
         raise ValueError(
@@ -106,8 +119,10 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
         )
     n_subjects, n_trials = observed.shape
     sequences = (n_subjects, n_trials)
-    expected = [(n_subjects, rule.n_weights), (*sequences, rule.n_weights), *4 * [sequences]]
-    shapes = [tuple(array.shape) for array in (initial_weights, *trials)]
+    n_context = trials.context.shape[-1]
+    weights, features = (n_subjects, rule.n_weights), (*sequences, rule.n_weights)
+    expected = [weights, features, *4 * [sequences], (n_subjects, n_context)]
+    shapes = [tuple(array.shape) for array in (initial_weights, *vars(trials).values())]
     if shapes != expected:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."
@@ -126,41 +141,30 @@ def _unroll_constant(weights: Tensor, observed: Tensor, truncation: int | None) 
     return torch.cat([trajectory[:, :n_attached], trajectory[:, n_attached:].detach()], 1)
 
 
-class _Plain:
-    """Drives a rule's steps over trials."""
+class _Unroll(torch.autograd.Function):
+    """Path (N, T, K + S) of packed parameters and the start, weights and memory (N, K + M)."""
 
-    def __init__(self, rule: LearningRule, dtype: torch.dtype) -> None:
-        self.n_weights = rule.n_weights
-        self.shown = rule.shown_memory
-        self.compiled = compiled_steps(mover(rule)[0], dtype)
-        self.steps = self.compiled.steps
+    @staticmethod
+    def forward(
+        ctx: Any, parameters: Tensor, start: Tensor, driver: Driver, cohort: Cohort
+    ) -> Tensor:
+        n_trials = cohort.trials[0].shape[1]
+        path = start[:, None, : driver.width].expand(-1, n_trials, -1).contiguous()
+        ctx.driver, ctx.cohort, ctx.width = driver, cohort, start.shape[1]
+        ctx.kept = driver.unroll(
+            parameters.numpy(), cohort, start.numpy(), path.numpy(), any(ctx.needs_input_grad)
+        )
+        ctx.save_for_backward(parameters, path)
+        return path
 
-    @property
-    def n_rows(self) -> int:
-        """How many rows a trial has."""
-        return 1
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        from ._cohort import refuse_second_derivatives
 
-    def pack(self, rule: Any) -> Tensor:
-        """Return all parameters, flat."""
-        return self.compiled.pack(rule)
-
-    def memory(self, start: Array) -> Array:
-        """Return the rule's own memory, (N, M), padded as its steps want it."""
-        own = start[:, self.n_weights :]
-        return self._padded(own)
-
-    def _padded(self, own: Array) -> Array:
-        memory = np.zeros((len(own), self.steps.memory_size), own.dtype)
-        memory[:, : own.shape[1]] = own
-        return memory
-
-    def _rows(self, n_trials: int, dtype: np.dtype) -> Array:
-        rows = empty_aligned(n_trials * self.n_rows * self.steps.row_size, dtype)
-        rows[:] = 0
-        return rows
-
-    def unroll(
-        self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
-    ) -> Array:
-        """Fill the path after its first trial; return the memory before each block."""
-        ...
+        refuse_second_derivatives()
+        parameters, path = (saved.detach().numpy() for saved in ctx.saved_tensors)
+        gradient, of_start = ctx.driver.unroll_back(
+            parameters, ctx.cohort, path, ctx.kept, upstream.contiguous().numpy()
+        )
+        of_start = torch.from_numpy(of_start[:, : ctx.width])
+        return torch.from_numpy(gradient), of_start, None, None

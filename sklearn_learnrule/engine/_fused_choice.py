@@ -8,16 +8,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._fused_cohort import (
+from ._cohort import (
     Array,
     Cohort,
     empty_aligned,
     over_subjects,
     refuse_second_derivatives,
 )
-from ._fused_network import lay_out, pack_gates, pack_linear, padded
 from ._kernels_choice import ChoiceNetwork, choice_logits, choice_logits_back
 from ._kernels_state import BLOCK
+from ._network import lay_out, pack_gates, pack_linear, padded
 
 
 def choice_logits_fused(

@@ -101,7 +101,12 @@ def unroll_filtered(
     width = path.shape[2]
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    rows_, path_, start_, memories_ = pointer(rows), pointer(path), pointer(start), pointer(memories)
+    rows_, path_, start_, memories_ = (
+        pointer(rows),
+        pointer(path),
+        pointer(start),
+        pointer(memories),
+    )
     features_ = pointer(features)
     covariance, product = np.empty((2, n_weights, n_weights), path.dtype)
     transition = np.eye(n_weights, dtype=path.dtype)

@@ -30,7 +30,7 @@ def callback(function: Callable, arguments: str, number: types.Float) -> CFunc:
     ``n`` for a pointer to numbers.
     """
     kinds = {"i": types.int64, "p": types.CPointer(types.int64), "n": types.CPointer(number)}
-    signature = types.void, tuple(kinds[letter] for letter in arguments)
+    signature = tuple(kinds[letter] for letter in arguments), types.void
     compiled = CFunc(function, signature, {}, {"nopython": True})
     with suppress(RuntimeError):
         compiled._cache = KernelCache(function)

@@ -14,9 +14,7 @@ from ._kernels_vector import call, copy, pointer, shift
 
 
 @kernel
-def unroll(
-    steps, layout, parameters, fields, n_observed, first, last, start, row, path, memories
-):
+def unroll(steps, layout, parameters, fields, n_observed, first, last, start, row, path, memories):
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects.
 
     ``start`` (N, M) is the memory before the first trial; ``memories`` (N, n_blocks, M) takes that

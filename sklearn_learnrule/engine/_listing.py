@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
-from ..rules import LearningRule
+from ..rules import LearningRule, Trial
 from ._operations import compute
 from ._scalars import Array, Program, source
-from ._trace import Trace, Untraceable, Value
+from ._steps import Untraceable
+from ._trace import Trace, Value
 
 MAX_STATEMENTS = 10_000  # beyond, compiling takes longer than it saves
 
@@ -26,10 +28,10 @@ class Listing:
         If a rule does what no program does, or too much of it.
     """
 
-    def __init__(self, rule: LearningRule) -> None:
-        self.trace = trace = Trace(rule)
+    def __init__(self, rule: LearningRule, n_context: int = 0) -> None:
+        self.trace = trace = Trace(rule, n_context)
         record, gradients = trace.differentiate()
-        self.fields = list(trace.trial._fields)
+        self.fields = [field.name for field in fields(Trial)]
         self.constants = unique(trace.labels(), ["weights", "memory", *self.fields])
         names = ["weights", "memory", *self.fields, *self.constants, "of_update", "of_memory"]
         tensors = [record.tensors[value.number] for value in record.given]
@@ -44,7 +46,9 @@ class Listing:
         lists = iter(list(array.flat) for array in found)
         self.gradients = {  # of weights, memory and constants
             name: [0.0] * self.sizes[name] if gradient is None else next(lists)
-            for name, gradient in zip(["weights", "memory", *self.constants], gradients, strict=True)
+            for name, gradient in zip(
+                ["weights", "memory", *self.constants], gradients, strict=True
+            )
         }
 
     def __str__(self) -> str:

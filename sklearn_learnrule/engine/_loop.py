@@ -22,13 +22,12 @@ def unroll_loop(
     memory = rule.initial_memory(len(weights), like=weights)  # (N, M)
     shown = slice(rule.shown_memory)
     trajectory = [torch.cat([weights, memory[:, shown]], -1)]
-    steps = zip(observed.unbind(1), *(field.unbind(1) for field in trials), strict=True)
-    for t, (seen, *fields) in enumerate(steps):
+    for t, (seen, trial) in enumerate(zip(observed.unbind(1), trials.steps(), strict=True)):
         if t == n_steps:
             break
         if truncation and t and t % truncation == 0:
             weights, memory = weights.detach(), memory.detach()
-        update, new_memory = rule(weights, Trial(*fields), memory)
+        update, new_memory = rule(weights, trial, memory)
         weights = torch.where(seen[:, None], weights + update, weights)
         memory = torch.where(seen[:, None], new_memory, memory)
         trajectory.append(torch.cat([weights, memory[:, shown]], -1))

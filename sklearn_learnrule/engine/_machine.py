@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
 
+from ..rules import Trial
 from ._listing import Listing
 from ._scalars import Program, Scalar
 
@@ -15,6 +17,7 @@ DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
 STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
 STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
+OF_SUBJECTS = {field.name for field in fields(Trial) if field.metadata}
 WHOLE = {
     "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
 }  # fmt: skip
@@ -58,7 +61,12 @@ class Writer:
     """Writes one of both C functions of ``_steps`` for a listing."""
 
     def __init__(
-        self, module: ir.Module, name: str, arguments: tuple[str, ...], listing: Listing, number: Any
+        self,
+        module: ir.Module,
+        name: str,
+        arguments: tuple[str, ...],
+        listing: Listing,
+        number: Any,
     ) -> None:
         kinds = [WHOLE.get(argument, number.as_pointer()) for argument in arguments]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
@@ -72,9 +80,10 @@ class Writer:
         if name in self.listing.fields and name not in self.pointers:
             number = self.listing.fields.index(name)
             start = self.build.load(self.build.gep(self.pointers["fields"], [INT64(number)]))
-            trial = self.build.mul(self.pointers["trial"], INT64(self.listing.sizes[name]))
             start = self.build.inttoptr(start, self.number.as_pointer())
-            self.pointers[name] = self.build.gep(start, [trial])
+            row = self.pointers["subject" if name in OF_SUBJECTS else "trial"]
+            first = self.build.mul(row, INT64(self.listing.sizes[name]))
+            self.pointers[name] = self.build.gep(start, [first])
         argument = {"of_update": "delta", "of_memory": "adjoint"}.get(name, name)
         return self.build.gep(self.pointers[argument], [INT64(place)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -20,10 +21,6 @@ from ._kernels_state import callback
 from ._kernels_vector import LANES
 from ._steps import Steps
 
-# By torch's description, settings included; the place is the kernels' code.
-ACTIVATIONS = tuple(
-    map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
-)
 STEP = "pnpiinnn"  # see ``callback``
 ARGUMENTS = {
     kernels.step: STEP,
@@ -85,13 +82,15 @@ def linears(rule: DNNRule | RNNRule) -> list[nn.Linear]:
 class NetworkSteps:
     """The steps of one network rule; its parameters are packed flat, layer by layer."""
 
-    def __init__(self, rule: DNNRule | RNNRule, dtype: torch.dtype) -> None:
+    def __init__(
+        self, rule: DNNRule | RNNRule, activations: Sequence[str], dtype: torch.dtype
+    ) -> None:
         m = padded(rule.memory_size)
         shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
         if m:
             shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
         layers, row_size, self.sizes = lay_out(shapes)
-        activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
+        activation = activations.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters,

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from ._scalars import Array, elementwise
-from ._trace import MOVING, Operation, Untraceable, Value
+from ._steps import Untraceable
+from ._trace import MOVING, Operation, Value
 
 BY_NUMBER = (
     "add", "sub", "mul", "div", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "maximum",
@@ -187,8 +188,10 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "sigmoid": sigmoid,
     "log_sigmoid_forward": logsigmoid,
     "relu": lambda x: elementwise("maximum", x, 0.0),
-    "sign": lambda x: elementwise("float", elementwise("gt", x, 0.0))
-    - elementwise("float", elementwise("lt", x, 0.0)),
+    "sign": lambda x: (
+        elementwise("float", elementwise("gt", x, 0.0))
+        - elementwise("float", elementwise("lt", x, 0.0))
+    ),
     "clamp": clamp,
     "clamp_min": clamp,
     "clamp_max": lambda x, highest: clamp(x, None, highest),

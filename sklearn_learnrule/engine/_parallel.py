@@ -69,7 +69,7 @@ def _suits_the_loop(kind: type[RuleSteps], start: Tensor, trials: Trial) -> bool
     return (
         start.shape[-1] > max_states
         or torch.is_inference_mode_enabled()  # where nothing can be differentiated
-        or any(field.requires_grad for field in trials)
+        or any(field.requires_grad for field in vars(trials).values())
     )
 
 

@@ -67,14 +67,14 @@ class RuleSteps(Steps):
 
     def between(self, start: int, stop: int) -> Self:
         part = slice(start, stop)
-        trials = Trial(*(field[:, part].contiguous() for field in self.trials))
+        trials = self.trials.at(part).map(torch.Tensor.contiguous)
         return type(self)(self.rule, trials, self.observed[:, part])
 
     def split(self, states: Tensor) -> tuple[Tensor, Trial, Tensor]:
         """Return weights, trials and memory with a row for each state, (N * T, ...)."""
         rows = states.flatten(0, 1)  # (N * T, D)
-        trials = Trial(*(field.flatten(0, 1) for field in self.trials))
-        return rows[:, : self.rule.n_weights], trials, rows[:, self.rule.n_weights :]
+        n_weights = self.rule.n_weights
+        return rows[:, :n_weights], self.trials.all_rows(), rows[:, n_weights:]
 
     def increments(self, states: Tensor) -> Tensor:
         weights, trials, memory = self.split(states)

@@ -211,7 +211,9 @@ def _program_of(values: tuple[Any, ...]) -> Program:
 def source(title: str, program: Program, results: dict[str, list[Any]]) -> str:
     """Write a program for a reader, as Python would have it."""
     lines = [f"def {title}:"]
-    for name, operation, arguments in program.needed([x for some in results.values() for x in some]):
+    for name, operation, arguments in program.needed(
+        [x for some in results.values() for x in some]
+    ):
         if operation in SYMBOLS:
             lines.append(f"{name} = {arguments[0]} {SYMBOLS[operation]} {arguments[1]}")
         else:

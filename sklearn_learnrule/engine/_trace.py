@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from ..rules import LearningRule, Trial
-
+from ._steps import Untraceable
 
 # Those that only move numbers: what goes where, torch itself tells by moving integers. What is
 # not filled is 0.
@@ -28,10 +28,6 @@ MOVING = {
     "slice_backward", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril",
     "triu", "unbind", "unsqueeze", "view", "unsafe_split", "_reshape_alias", "_unsafe_view",
 }  # fmt: skip
-
-
-class Untraceable(Exception):
-    """Why a rule cannot be compiled, as the end of a sentence about it."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +117,17 @@ def rule_tensors(rule: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def example_trial(n_weights: int, n_subjects: int, generator: torch.Generator) -> Trial:
+def example_trial(
+    n_subjects: int, n_weights: int, n_context: int, generator: torch.Generator
+) -> Trial:
     """Return a trial of subjects, drawn at random."""
-    features = torch.randn(n_subjects, n_weights, generator=generator, dtype=torch.float64)
-    coins = torch.randint(2, (3, n_subjects), generator=generator).double()
+    features, context = (
+        torch.randn(n_subjects, size, generator=generator, dtype=torch.float64)
+        for size in (n_weights, n_context)
+    )
+    choice, answer, session_start = torch.randint(2, (3, n_subjects), generator=generator).double()
     reward = torch.randint(-1, 3, (n_subjects,), generator=generator).double() / 2
-    choice, answer, session_start = coins
-    return Trial(features, choice, reward, answer, session_start)
+    return Trial(features, choice, reward, answer, session_start, context)
 
 
 class Trace:
@@ -142,7 +142,7 @@ class Trace:
         For what no program of plain numbers does.
     """
 
-    def __init__(self, rule: LearningRule) -> None:
+    def __init__(self, rule: LearningRule, n_context: int) -> None:
         try:
             rule = deepcopy(rule).double()
         except RuntimeError as error:
@@ -150,14 +150,15 @@ class Trace:
         self.rule = rule
         self.generator = generator = torch.Generator().manual_seed(0)
         weights = torch.randn(1, rule.n_weights, generator=generator, dtype=torch.float64)
-        self.trial = example_trial(rule.n_weights, 1, generator)
+        self.trial = example_trial(1, rule.n_weights, n_context, generator)
+        fields = list(vars(self.trial).values())
         memory = rule.initial_memory(1, like=weights).detach().clone()
         own = rule_tensors(rule)
         self.names = list(own)
-        with torch.no_grad(), Recorder([weights, memory, *self.trial, *own.values()]) as recorder:
+        with torch.no_grad(), Recorder([weights, memory, *fields, *own.values()]) as recorder:
             update, later = rule(weights, self.trial, memory)
         self.recorder = recorder
-        n_given = 2 + len(self.trial)
+        n_given = 2 + len(fields)
         self.inputs, of_rule = recorder.given[:n_given], recorder.given[n_given:]
         self.of_rule = of_rule
         self.results = [self._result(update, weights), self._result(later, memory)]
@@ -208,7 +209,7 @@ class Trace:
         )
         like = (tensors[self.inputs[0].number], tensors[self.inputs[1].number])
         adjoints = [torch.randn(x.shape, generator=self.generator, dtype=x.dtype) for x in like]
-        given = [*start, *self.trial, *constants]
+        given = [*start, *vars(self.trial).values(), *constants]
         with torch.enable_grad(), Recorder([*given, *adjoints]) as recorder:
             known = dict(zip([*self.inputs, *self.constants], given, strict=True))
             results = list(replay(self.operations, known, self.results))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -286,7 +286,7 @@ class BaseRuleEstimator(SequenceClassifier):
     ) -> list[Filtered]:
         """Return what each member knew of the weights as the choices came, the last one, too."""
         trials, observed = read_trials(sequences)
-        trials = trials._replace(choice=torch.as_tensor(sequences.pad(is_second.astype(float))))
+        trials = replace(trials, choice=torch.as_tensor(sequences.pad(is_second.astype(float))))
         padded = (torch.as_tensor(sequences.pad(path.numpy())) for path in paths)
         members = zip(copy_models(self), padded, strict=True)
         return [look_back(model, path, trials, observed) for model, path in members]

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..data.sequences import Sequences
 from ..engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ..models.learning import SequenceModel
-from ..rules import Units
+from ..rules import Trial, Units
 from ..training.dataset import to_numpy
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import WHOLE_FROM_1
@@ -46,35 +46,28 @@ class ChoiceRNN(SequenceModel):
         self.truncation = truncation
         self.engine = engine
 
-    def inputs(
-        self,
-        features: Tensor,
-        choice: Tensor,
-        reward: Tensor,
-        answer: Tensor,
-        session_start: Tensor,
-        observed: Tensor,
-    ) -> Tensor:
+    def inputs(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the stimulus and the outcome of the trial before, in standard units, (N, T, D).
 
         Choice and answer are -1 or +1, 0 where unknown. A sequence's first trial opens a session.
         """
-        known = _previous(observed.to(features.dtype))
-        outcome = [known * (2 * _previous(choice) - 1), _previous(reward) / self.units.reward]
+        trials = self.units.standardize(trials)
+        known = _previous(observed.to(trials.features.dtype))
+        outcome = [known * (2 * _previous(trials.choice) - 1), _previous(trials.reward)]
         if self.session_input:
-            outcome.append(_previous(session_start, on_first=1))
+            outcome.append(_previous(trials.session_start, on_first=1))
         if self.answer_input:
-            outcome.append(known * (2 * _previous(answer) - 1))
-        stimuli = (features / self.units.feature)[..., :-1]  # without the bias, which the GRU has
+            outcome.append(known * (2 * _previous(trials.answer) - 1))
+        stimuli = trials.features[..., :-1]  # without the bias, which the GRU has
         return torch.cat([stimuli, torch.stack(outcome, -1)], -1)
 
-    def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
+    def forward(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
-        lengths = features[..., -1].count_nonzero(1)  # the bias is 1, but in the padding 0
+        lengths = trials.features[..., -1].count_nonzero(1)  # the bias is 1, but in the padding 0
         return choice_logits(
             self.gru,
             self.readout,
-            self.inputs(features, **trials),
+            self.inputs(trials, observed),
             lengths,
             truncation=self.truncation,
             engine=self.engine,

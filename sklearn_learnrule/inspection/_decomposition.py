@@ -242,7 +242,7 @@ def _normals(
 def _moments(model: LearningModel, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
     """Return, summed over trials, Cov(w, R) and Var(w) of drawn weights (D, N, T, K)."""
     n_draws = len(weights)
-    repeated = Trial(*(field.repeat(n_draws, *[1] * (field.ndim - 1)) for field in trials))
+    repeated = trials.of_subjects(torch.arange(len(observed)).repeat(n_draws))
     start = weights[:, :, 0]  # (D, N, K)
     alone = _by_rule(model, repeated, start.flatten(0, 1), observed.repeat(n_draws, 1))
     moved = alone.unflatten(0, start.shape[:2]) - start[:, :, None]  # (D, N, T, K)

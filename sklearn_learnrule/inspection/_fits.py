@@ -60,7 +60,7 @@ class Visited:
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, Trial]:
         """Return weights (n, K), updates (n, K) and trials, subject after subject."""
-        trials = Trial(*(field[self.observed] for field in self.trials))
+        trials = self.trials.rows(self.observed)
         return self.weights[self.observed], self.update[self.observed], trials
 
 
@@ -106,13 +106,13 @@ class RuleFit(Fit):
     def trials(self, X: pd.DataFrame) -> Trial:
         """Return X's observed trials, subject after subject, (n, ...)."""
         trials, observed = self.read(X)
-        return Trial(*(field[observed] for field in trials))
+        return trials.rows(observed)
 
     @torch.no_grad()
     def visit(self, X: pd.DataFrame) -> Visited:
         """Let the rule, an ensemble's on average, go through the experience of X's animals."""
         trials, observed = self.read(X)
-        paths = [model.bounded_path(observed, **trials._asdict())[0] for model in self.models]
+        paths = [model.bounded_path(trials, observed)[0] for model in self.models]
         weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
         update = torch.zeros_like(weights)
         update[:, :-1] = weights.diff(dim=1)

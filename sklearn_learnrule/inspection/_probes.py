@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -11,7 +12,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
-from ..rules import LearningRule, Trial
+from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
 from ._fits import RuleFit
 from ._lived import Lived
@@ -107,19 +108,21 @@ def probe_trials(
         torch.tensor(probes[name].to_numpy(dtype=float)) for name in ("choice", "reward", "answer")
     )
     trials = Trial(fit.features(rows), choice, reward, answer, torch.zeros_like(choice))
-    return Trial(*(field.expand(n_repeats, *field.shape) for field in trials))
+    repeated = trials.map(lambda values: values.expand(n_repeats, *values.shape))
+    return replace(repeated, context=NO_CONTEXT)
 
 
 def take(trials: Trial, rows: Ints) -> Trial:
-    """Return these of the trials (n, ...), in the shape of ``rows``."""
-    return Trial(*(field[torch.as_tensor(rows)] for field in trials))
+    """Return these of the trials (n, ...), in the shape of ``rows``, as nobody's in particular."""
+    index = torch.as_tensor(rows)
+    return replace(trials.map(lambda values: values[index]), context=NO_CONTEXT)
 
 
 def remember(rule: LearningRule, weights: torch.Tensor, history: Trial) -> torch.Tensor:
     """Return the memory (H, M) after histories (H, L) through which the weights are held."""
     memory = rule.initial_memory(len(weights), like=weights)
-    for fields in zip(*(field.unbind(1) for field in history), strict=True):
-        _, memory = rule(weights, Trial(*fields), memory)
+    for trial in history.steps():
+        _, memory = rule(weights, trial, memory)
     return memory
 
 
@@ -142,7 +145,7 @@ def update_after(
     Tensor of shape (H, P, K)
     """
     n_histories, n_probes = probes.choice.shape
-    each = Trial(*(field.flatten(0, 1) for field in probes))  # (H P,)
+    each = probes.all_rows()  # (H P,)
     held = weights.repeat_interleave(n_probes, 0)  # (H P, K)
     updates = [
         rule(held, each, remember(rule, weights, histories).repeat_interleave(n_probes, 0))[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -27,7 +29,7 @@ def updates_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: 
     Tensor of shape (n, K)
         The updates on the n observed trials, subject after subject.
     """
-    each = Trial(*(field[observed] for field in trials))
+    each = trials.rows(observed)
     return rule(weights[observed], each, memory_along(rule, trials, weights, observed))[0]
 
 
@@ -36,7 +38,7 @@ def memory_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: T
     if not rule.memory_size:
         return weights.new_zeros(int(observed.sum()), 0)
     start = rule.initial_memory(len(weights), like=weights)
-    guide = trials._replace(features=torch.cat([trials.features, weights], -1))  # (N, T, 2 K)
+    guide = replace(trials, features=torch.cat([trials.features, weights], -1))  # (N, T, 2 K)
     return unroll(_Guided(rule), start, guide, observed)[observed]
 
 
@@ -52,5 +54,5 @@ class _Guided(LearningRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         features, given = trial.features.chunk(2, -1)  # (N, K) each
-        remembered = self.rule(given, trial._replace(features=features), weights)[1]
+        remembered = self.rule(given, replace(trial, features=features), weights)[1]
         return remembered - weights, memory

@@ -24,7 +24,11 @@ def in_rows(sequences: Sequences, padded: Iterable[Tensor]) -> Tensor:
     return torch.stack([torch.as_tensor(sequences.rows(each.numpy())) for each in padded])
 
 
-def read_trials(sequences: Sequences) -> tuple[Trial, Tensor]:
+def read_trials(
+    sequences: Sequences, dtype: torch.dtype = torch.float64, device: str = "cpu"
+) -> tuple[Trial, Tensor]:
     """Return the trials, (N, T, ...), and which of them are observed, (N, T)."""
-    *trials, observed = map(torch.as_tensor, sequences.padded)
-    return Trial(*trials), observed
+    padded = sequences.padded._asdict()
+    observed = torch.as_tensor(padded.pop("observed"), device=device)
+    trials = {k: torch.as_tensor(v, dtype=dtype, device=device) for k, v in padded.items()}
+    return Trial(**trials), observed

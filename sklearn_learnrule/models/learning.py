@@ -25,7 +25,7 @@ MARGIN = 0.1  # by how much of their range others' weights may leave the fitted 
 
 
 class SequenceModel(nn.Module):
-    """Maps padded sequences, by name, to the logit of P(y = 1) on each trial, (N, T)."""
+    """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
 
     engine: str
     noise: ProcessNoise | None
@@ -94,20 +94,20 @@ class LearningModel(SequenceModel):
             values["lapse_rates"] = self.lapses.rates
         return values | {"initial_weights": self.start}
 
-    def path(self, observed: Tensor, **trials: Tensor) -> Tensor:
+    def path(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the path, (N, T, K + S)."""
         return unroll(
             self.dynamics,
             self.start.expand(len(observed), -1),
-            Trial(**trials),
+            trials,
             observed,
             truncation=self.truncation,
             engine=self.engine,
         )
 
-    def bounded_path(self, observed: Tensor, **trials: Tensor) -> tuple[Tensor, Tensor]:
+    def bounded_path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return a path that is held at the bounds, and whose would have run away, (N,)."""
-        path = self.path(observed, **trials)
+        path = self.path(trials, observed)
         lowest, highest = self.bounds
         if not self.bounds.isfinite().all():
             return path, torch.zeros(len(path), dtype=torch.bool, device=path.device)
@@ -115,7 +115,7 @@ class LearningModel(SequenceModel):
         far = highest - lowest
         ran_away = ~((lowest - far <= weights) & (weights <= highest + far)).all(-1).all(-1)
         start = self.start.expand(len(path), -1)
-        self.hold(path, self.dynamics, start, Trial(**trials), observed)
+        self.hold(path, self.dynamics, start, trials, observed)
         return path, ran_away
 
     def hold(
@@ -129,7 +129,7 @@ class LearningModel(SequenceModel):
             path[held] = unroll(
                 BoundedRule(rule, lowest, highest),
                 start[held],
-                Trial(*(field[held] for field in trials)),
+                trials.of_subjects(held),
                 observed[held],
                 engine="loop",
             )
@@ -146,9 +146,9 @@ class LearningModel(SequenceModel):
         margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
         self.bounds = torch.stack([lowest - margin, highest + margin]) / self.rule.units.feature
 
-    def forward(self, features: Tensor, **trials: Tensor) -> Tensor:
+    def forward(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
-        logits = self.policy_logits(self.path(features=features, **trials), features)
+        logits = self.policy_logits(self.path(trials, observed), trials.features)
         return logits if self.lapses is None else lapsing_logit(logits, self.lapses.odds)
 
     def policy_logits(self, path: Tensor, features: Tensor) -> Tensor:

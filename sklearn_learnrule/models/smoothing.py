@@ -54,7 +54,7 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
             None if model.lapses is None else model.lapses.odds,
         )
     )
-    each = Trial(*(field[observed] for field in trials))
+    each = trials.rows(observed)
     memory = memory_along(rule, trials, mean, observed)
     transition = torch.zeros_like(covariance)
     transition[observed] = rule.linearize(mean[observed], each, memory)[1]

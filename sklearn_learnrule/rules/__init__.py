@@ -1,6 +1,6 @@
 """Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
 
-from ._contract import LearningRule, Trial, choice_probability
+from ._contract import NO_CONTEXT, LearningRule, Trial, choice_probability
 from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
@@ -27,6 +27,7 @@ RULES = (
 
 __all__ = [
     "LEARNED",
+    "NO_CONTEXT",
     "RULES",
     "ActorCriticRule",
     "BoundedRule",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ class PartialRule(LearningRule):
     def part(self, weights: Tensor, trial: Trial) -> tuple[Tensor, Trial]:
         """Return what the other rule sees of weights and features, (..., K) each."""
         seen = trial.features.index_select(-1, self.learned)
-        return weights.index_select(-1, self.learned), trial._replace(features=seen)
+        return weights.index_select(-1, self.learned), replace(trial, features=seen)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         update, memory = self.rule(*self.part(weights, trial), memory)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -33,7 +35,7 @@ class Units(nn.Module):
     def standardize(self, trial: Trial) -> Trial:
         """Return a trial, or trials, in standard units."""
         features, reward = trial.features / self.feature, trial.reward / self.reward
-        return trial._replace(features=features, reward=reward)
+        return replace(trial, features=features, reward=reward)
 
 
 class StandardizedRule(LearningRule):

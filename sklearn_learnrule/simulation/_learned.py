@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -75,4 +76,4 @@ class RewardTellsAnswer(LearningRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         answer = torch.where(trial.reward > 0, trial.choice, 1 - trial.choice)
-        return self.rule(weights, trial._replace(answer=answer), memory)
+        return self.rule(weights, replace(trial, answer=answer), memory)

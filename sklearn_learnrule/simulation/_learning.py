@@ -48,8 +48,8 @@ class FunctionRule(LearningRule):
     def forward(
         self, weights: torch.Tensor, trial: Trial, memory: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        fields: list[Any] = [field.numpy().copy() for field in trial]  # the function's to write in
-        update = self.function(weights.numpy().copy(), Trial(*fields))
+        copied = trial.map(lambda values: values.numpy().copy())  # the function's to write in
+        update = self.function(weights.numpy().copy(), copied)
         return torch.as_tensor(update).to(weights), memory
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import Sequences
+from ..models.fitted import read_trials
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
 
@@ -35,19 +37,21 @@ class Block(NamedTuple):
     """Some of a dataset's subjects, n of them, as padded tensors (n, T, ...)."""
 
     subjects: Ints  # (n,) their numbers in the dataset
-    inputs: dict[str, Tensor]  # of the model
+    trials: Trial
+    observed: Tensor
     target: Target | None
     rows: Rows | None = None
 
     def take(self, subjects: Ints, places: Ints, n_trials: int) -> Block:
         """Return the subjects at some places, under new numbers."""
-        index = torch.as_tensor(places)
+        index = torch.as_tensor(places, device=self.observed.device)
 
         def taken(field: Tensor) -> Tensor:
-            return field[index.to(field.device), :n_trials]
+            return field[index, :n_trials]
 
-        inputs = {name: taken(field) for name, field in self.inputs.items()}
-        return Block(subjects, inputs, self.target and Target(*map(taken, self.target)))
+        trials = self.trials.of_subjects(index).at(slice(n_trials))
+        target = self.target and Target(*map(taken, self.target))
+        return Block(subjects, trials, taken(self.observed), target)
 
     def with_mirror_images(self, first: int) -> Block:
         """Add the same with left and right swapped, whose numbers begin at ``first``.
@@ -55,20 +59,22 @@ class Block(NamedTuple):
         The sides of stimuli, choices and correct choices change; the bias feature stays.
         """
         assert self.target is not None
-        inputs, target = self.inputs, self.target
-        exists = inputs["features"][..., -1]  # 1, and 0 in the padding
-        observed = inputs["observed"].to(exists.dtype)
-        bias = torch.zeros_like(inputs["features"])
+        trials, target = self.trials, self.target
+        exists = trials.features[..., -1]  # 1, and 0 in the padding
+        observed = self.observed.to(exists.dtype)
+        bias = torch.zeros_like(trials.features)
         bias[..., -1] = exists
-        image = inputs | {
-            "features": 2 * bias - inputs["features"],
-            "choice": observed - inputs["choice"],
-            "answer": observed - inputs["answer"],
-        }
+        image = replace(
+            trials,
+            features=2 * bias - trials.features,
+            choice=observed - trials.choice,
+            answer=observed - trials.answer,
+        )
         both_choices = torch.cat([target.choice, exists - target.choice])
         return Block(
             np.concatenate([self.subjects, self.subjects + first]),
-            {name: torch.cat([inputs[name], image[name]]) for name in inputs},
+            trials.join(image),
+            torch.cat([self.observed, self.observed]),
             Target(both_choices, torch.cat([target.weight, target.weight])),
         )
 
@@ -96,14 +102,11 @@ class SequenceDataset(torch.utils.data.Dataset):
         self.blocks = []
         for subjects in of_like_length(self.lengths):
             part, rows = sequences.some(subjects)
-            padded = part.padded
-            inputs = {name: tensor(getattr(padded, name)) for name in Trial._fields}
-            inputs["observed"] = torch.as_tensor(padded.observed, device=device)
             target = None
             if choice is not None and weight is not None:
                 target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
             places = Rows(rows, part.row_subject, part.row_trial)
-            self.blocks.append(Block(subjects, inputs, target, places))
+            self.blocks.append(Block(subjects, *read_trials(part, dtype, device), target, places))
 
     def __len__(self) -> int:
         return len(self.lengths)

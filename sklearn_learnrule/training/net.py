@@ -29,7 +29,7 @@ class SequenceNet(NeuralNet):
 
     def infer(self, x: SequenceDataset, **fit_params: Any) -> list[Tensor]:
         """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
-        return [self.module_(**block.inputs, **fit_params) for block in x.blocks]
+        return [self.module_(block.trials, block.observed, **fit_params) for block in x.blocks]
 
     def get_loss(
         self, y_pred: list[Tensor], y_true: list[Target], X: Any = None, training: bool = False
@@ -53,7 +53,7 @@ class SequenceNet(NeuralNet):
     def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> list[Any]:
         self._set_training(False)
         with torch.no_grad():
-            return [function(**block.inputs) for block in dataset.blocks]
+            return [function(block.trials, block.observed) for block in dataset.blocks]
 
 
 class _Minibatches:

@@ -129,7 +129,7 @@ class LogLikelihood:
 
     def _of_subjects(self, block: Block) -> Tensor:
         assert block.target is not None
-        logits = self.model(**block.inputs)  # (n, T)
+        logits = self.model(block.trials, block.observed)  # (n, T)
         loss = binary_cross_entropy_with_logits(logits, block.target.choice, reduction="none")
         return -(loss * block.target.weight).sum(1)
 

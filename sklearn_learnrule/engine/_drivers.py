@@ -1,0 +1,172 @@
+"""Drives the compiled steps of a rule over the trials of a cohort: without a filter, and with one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..rules import FilteredRule, LearningRule, mover
+from ._cohort import Array, Cohort, empty_aligned, over_subjects
+from ._kernels_filter import ALONG
+from ._kernels_filtered import unroll_filtered, unroll_filtered_back
+from ._kernels_state import BLOCK
+from ._kernels_unroll import unroll, unroll_back
+from ._steps import CompiledRule
+
+
+class Driver:
+    """Drives a rule's steps over trials, on as many threads as torch's.
+
+    Parameters
+    ----------
+    compiled : CompiledRule
+    rule : LearningRule
+    """
+
+    def __init__(self, compiled: CompiledRule, rule: LearningRule) -> None:
+        self.compiled, self.steps = compiled, compiled.steps
+        self.n_weights = rule.n_weights
+        self.width = rule.n_weights + rule.shown_memory  # of a path's row
+
+    def pack(self, rule: Any) -> Tensor:
+        """Return all parameters, flat."""
+        return self.compiled.pack(rule)
+
+    def unroll(
+        self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
+    ) -> Array:
+        """Fill the path (N, T, K + S) after its first trial, from a start (N, K + M).
+
+        Return the memory before each block, if it is to be differentiated.
+        """
+        memory = self._memory(start[:, self.n_weights :])
+        memories = self._memories(cohort, differentiable, path)
+        own, fields = self.compiled.ready(parameters, back=False), addresses(cohort.trials)
+
+        def unroll_some(chunk: int, first: int, last: int) -> None:
+            unroll(
+                self.steps, self.compiled.layout, own, fields, cohort.n_observed, first, last,
+                memory, zeros(self.steps.row_size, path.dtype), path, memories,
+            )  # fmt: skip
+
+        over_subjects(unroll_some, cohort)
+        return memories
+
+    def unroll_back(
+        self, parameters: Array, cohort: Cohort, path: Array, kept: Array, upstream: Array
+    ) -> tuple[Array, Array]:
+        """Return the gradients of the parameters, and of the start but for padding."""
+        own, fields = self.compiled.ready(parameters, back=True), addresses(cohort.trials)
+        gradients = [zeros(len(parameters), path.dtype) for _ in range(cohort.n_chunks)]
+        of_start = np.empty((len(path), self.n_weights + self.steps.memory_size), path.dtype)
+
+        def unroll_some_back(chunk: int, first: int, last: int) -> None:
+            size = BLOCK * self.steps.row_size
+            rows, deltas, memory = (
+                zeros(n, path.dtype) for n in (size, size, self.steps.memory_size)
+            )
+            unroll_back(
+                self.steps, self.compiled.layout, own, fields, cohort.n_observed, first, last,
+                path, kept, cohort.truncation, cohort.n_steps, rows, deltas, memory, upstream,
+                gradients[chunk], of_start,
+            )  # fmt: skip
+
+        over_subjects(unroll_some_back, cohort)
+        return np.sum(gradients, axis=0), of_start
+
+    def _memory(self, start: Array) -> Array:
+        """Return the rule's own memory (N, M), padded as its steps have it."""
+        padding = self.steps.memory_size - start.shape[1]
+        return np.pad(start, ((0, 0), (0, padding)))
+
+    def _memories(self, cohort: Cohort, differentiable: bool, path: Array) -> Array:
+        n_blocks = -(-cohort.n_steps // BLOCK) if differentiable else 0
+        return np.empty((len(path), n_blocks, self.steps.memory_size), path.dtype)
+
+
+class FilteredDriver(Driver):
+    """The same inside the filter; odds of lapses and variances come after the rule's parameters."""
+
+    def __init__(self, compiled: CompiledRule, rule: FilteredRule) -> None:
+        super().__init__(compiled, rule)
+        self.places = mover(rule)[1].numpy()
+
+    def pack(self, rule: FilteredRule) -> Tensor:
+        odds = torch.zeros(2) if rule.odds is None else rule.odds
+        own = self.compiled.pack(mover(rule)[0])
+        return torch.cat([own, odds, rule.noise.variances.flatten()])
+
+    def _split(self, parameters: Array) -> tuple[Array, Array, Array]:
+        """Return the rule's parameters, the odds of lapses (2,) and the variances (2, K)."""
+        own, odds, variances = np.split(parameters, np.cumsum([-2 - 2 * self.n_weights, 2]))
+        return own, odds, variances.reshape(2, -1)
+
+    def _seen(self, cohort: Cohort) -> tuple[Array, ...]:
+        """Return the trials with those features that the rule sees."""
+        features, *others = cohort.trials
+        seen = features if len(self.places) == self.n_weights else features[..., self.places]
+        return np.ascontiguousarray(seen), *others
+
+    def unroll(
+        self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
+    ) -> Array:
+        own, odds, variances = self._split(parameters)
+        memory = self._memory(start[:, self.width :])
+        memories = self._memories(cohort, differentiable, path)
+        trials = self._seen(cohort)
+        own, fields = self.compiled.ready(own, back=False), addresses(trials)
+        features, choice, _, _, session_start, *_ = cohort.trials
+        n_rows = 1 + len(self.places)
+
+        def unroll_some(chunk: int, first: int, last: int) -> None:
+            record = zeros(ALONG + 2 * self.n_weights, path.dtype)
+            unroll_filtered(
+                self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
+                features, choice, session_start, cohort.n_observed, first, last, memory, record,
+                zeros(n_rows * self.steps.row_size, path.dtype), path, memories,
+            )  # fmt: skip
+
+        over_subjects(unroll_some, cohort)
+        return memories
+
+    def unroll_back(
+        self, parameters: Array, cohort: Cohort, path: Array, kept: Array, upstream: Array
+    ) -> tuple[Array, Array]:
+        own, odds, variances = self._split(parameters)
+        gradients = np.zeros((cohort.n_chunks, len(parameters)), path.dtype)
+        trials = self._seen(cohort)
+        own, fields = self.compiled.ready(own, back=True), addresses(trials)
+        features, choice, _, _, session_start, *_ = cohort.trials
+        of_start = np.empty((len(path), self.width + self.steps.memory_size), path.dtype)
+
+        def unroll_some_back(chunk: int, first: int, last: int) -> None:
+            size = BLOCK * (1 + len(self.places)) * self.steps.row_size
+            rows, deltas = zeros(size, path.dtype), zeros(size, path.dtype)
+            records = zeros(BLOCK * (ALONG + 2 * self.n_weights), path.dtype)
+            of_rule, of_odds, of_variances = self._split(gradients[chunk])
+            of_own = zeros(len(of_rule), path.dtype)
+            unroll_filtered_back(
+                self.steps, self.compiled.layout, own, fields, odds, self.places, features, choice,
+                session_start, cohort.n_observed, first, last, path, kept, cohort.truncation,
+                cohort.n_steps, records, zeros(self.n_weights, path.dtype), rows, deltas, upstream,
+                of_own, of_odds, of_variances, of_start,
+            )  # fmt: skip
+            of_rule += of_own
+
+        over_subjects(unroll_some_back, cohort)
+        return gradients.sum(0), of_start
+
+
+def addresses(trials: tuple[Array, ...]) -> Array:
+    """Return where the fields' arrays are, which have to live on."""
+    return np.array([field.ctypes.data for field in trials], np.int64)
+
+
+def zeros(size: int, dtype: np.dtype) -> Array:
+    """Return a flat array of zeros that starts a cache line."""
+    array = empty_aligned(size, dtype)
+    array[:] = 0
+    return array
