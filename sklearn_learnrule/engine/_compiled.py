@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ..rules import LearningRule, Trial
 from ._cohort import Array
+from ._kernels_state import BLOCK
 from ._listing import Listing
 from ._machine import STEP, STEP_BACK, Code
 from ._steps import Steps, Untraceable
@@ -24,9 +25,10 @@ from ._trace import example_trial, rule_tensors
 
 N_TESTED, N_TRIALS = 5, 3  # subjects and trials that steps are checked on
 TOLERANCE = 1e-9
+MAX_KEPT = 8  # numbers of memory that are kept of every trial, not computed again
 
 _LISTINGS: WeakKeyDictionary[LearningRule, tuple[Any, Listing | Untraceable]] = WeakKeyDictionary()
-_CODES: dict[tuple[str, int], Code] = {}
+_CODES: dict[tuple[str, int], Code] = {}  # by what they compute
 
 
 class TracedSteps:
@@ -45,7 +47,8 @@ class TracedSteps:
         self.code = compile_listing(self.listing, 64 if dtype == torch.float64 else 32)
         k, m = self.listing.sizes["weights"], self.listing.sizes["memory"]
         size = max(2 * k, k + m)
-        self.steps = Steps(self.code.step, self.code.step_back, 0, 0, k, m, size, 0, k, k)
+        block = 1 if m <= MAX_KEPT else BLOCK
+        self.steps = Steps(self.code.step, self.code.step_back, 0, 0, block, k, m, size, 0, k, k)
 
     def pack(self, rule: LearningRule) -> Tensor:
         """Return the rule's constants, flat."""
@@ -91,10 +94,13 @@ def describe(rule: LearningRule) -> list[Any]:
 
 
 def compile_listing(listing: Listing, bits: int) -> Code:
-    key = str(listing), bits
-    if key not in _CODES:
-        _CODES[key] = Code(listing, bits)
-    return _CODES[key]
+    """Return a listing's code, for numbers of so many bits; rules that compute the same share it."""
+    if bits not in listing.codes:
+        key = str(listing), bits
+        if key not in _CODES:
+            _CODES[key] = Code(listing, bits)
+        listing.codes[bits] = _CODES[key]
+    return listing.codes[bits]
 
 
 def check(listing: Listing) -> None:

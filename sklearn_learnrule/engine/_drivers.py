@@ -12,7 +12,6 @@ from ..rules import FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, empty_aligned, over_subjects
 from ._kernels_filter import ALONG
 from ._kernels_filtered import unroll_filtered, unroll_filtered_back
-from ._kernels_state import BLOCK
 from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule
 
@@ -25,6 +24,8 @@ class Driver:
     compiled : CompiledRule
     rule : LearningRule
     """
+
+    in_filter = False
 
     def __init__(self, compiled: CompiledRule, rule: LearningRule) -> None:
         self.compiled, self.steps = compiled, compiled.steps
@@ -64,7 +65,7 @@ class Driver:
         of_start = np.empty((len(path), self.n_weights + self.steps.memory_size), path.dtype)
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
-            size = BLOCK * self.steps.row_size
+            size = self.steps.block * self.steps.row_size
             rows, deltas, memory = (
                 zeros(n, path.dtype) for n in (size, size, self.steps.memory_size)
             )
@@ -83,12 +84,15 @@ class Driver:
         return np.pad(start, ((0, 0), (0, padding)))
 
     def _memories(self, cohort: Cohort, differentiable: bool, path: Array) -> Array:
-        n_blocks = -(-cohort.n_steps // BLOCK) if differentiable else 0
+        is_shown = self.steps.memory_size == self.width - self.n_weights and not self.in_filter
+        n_blocks = 0 if is_shown or not differentiable else -(-cohort.n_steps // self.steps.block)
         return np.empty((len(path), n_blocks, self.steps.memory_size), path.dtype)
 
 
 class FilteredDriver(Driver):
     """The same inside the filter; odds of lapses and variances come after the rule's parameters."""
+
+    in_filter = True
 
     def __init__(self, compiled: CompiledRule, rule: FilteredRule) -> None:
         super().__init__(compiled, rule)
@@ -143,9 +147,9 @@ class FilteredDriver(Driver):
         of_start = np.empty((len(path), self.width + self.steps.memory_size), path.dtype)
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
-            size = BLOCK * (1 + len(self.places)) * self.steps.row_size
+            size = self.steps.block * (1 + len(self.places)) * self.steps.row_size
             rows, deltas = zeros(size, path.dtype), zeros(size, path.dtype)
-            records = zeros(BLOCK * (ALONG + 2 * self.n_weights), path.dtype)
+            records = zeros(self.steps.block * (ALONG + 2 * self.n_weights), path.dtype)
             of_rule, of_odds, of_variances = self._split(gradients[chunk])
             of_own = zeros(len(of_rule), path.dtype)
             unroll_filtered_back(

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ._drivers import Driver
 
 NETWORKS = (DNNRule, RNNRule)
+MAX_WEIGHTS_IN_ONE = 7
 # By torch's description, settings included; the place is the kernels' code.
 ACTIVATIONS = tuple(
     map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
@@ -66,8 +67,9 @@ def unroll_fused(
     from ._drivers import Driver, FilteredDriver
 
     dtype = initial_weights.dtype
-    steps = compiled_steps(mover(rule)[0], dtype, trials.context.shape[-1])
-    driver = (FilteredDriver if type(rule) is FilteredRule else Driver)(steps, rule)
+    in_filter = type(rule) is FilteredRule and not fits_in_one(rule)
+    steps = compiled_steps(mover(rule)[0] if in_filter else rule, dtype, trials.context.shape[-1])
+    driver = (FilteredDriver if in_filter else Driver)(steps, rule)
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights)
@@ -99,6 +101,11 @@ def compiled_steps(rule: Any, dtype: torch.dtype, n_context: int = 0) -> Compile
     from ._compiled import TracedSteps
 
     return TracedSteps(rule, dtype, n_context)
+
+
+def fits_in_one(rule: FilteredRule) -> bool:
+    """Whether rule and filter are compiled as one, which is faster as long as it is not large."""
+    return rule.n_weights <= MAX_WEIGHTS_IN_ONE and not is_known_network(mover(rule)[0])
 
 
 def is_known_network(rule: LearningRule) -> bool:

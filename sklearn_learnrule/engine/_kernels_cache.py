@@ -37,7 +37,8 @@ class KernelCache(FunctionCache):
             with suppress(OSError):
                 self.flush()
             return None
-        for_these = found is not None and found.signature.args == tuple(sig)
+        wanted = tuple(getattr(sig, "args", sig))  # of a callback, the whole signature
+        for_these = found is not None and found.signature.args == wanted
         return found if for_these else None
 
     def save_overload(self, sig: Any, data: Any) -> None:

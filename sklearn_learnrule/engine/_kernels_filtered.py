@@ -28,7 +28,7 @@ from ._kernels_filter import (
     unpack,
     unpack_adjoint,
 )
-from ._kernels_state import BLOCK, adjoint_of_held, hold, is_cut, kernel
+from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
 from ._kernels_vector import call, copy, pointer, shift
 
 
@@ -118,8 +118,8 @@ def unroll_filtered(
         for t in range(n_observed[n]):
             at = n * n_trials + t
             row, later = shift(path_, at * width), shift(path_, (at + 1) * width)
-            if n_blocks and m and t % BLOCK == 0:
-                copy(memory, shift(memories_, (n * n_blocks + t // BLOCK) * m), m)
+            if n_blocks and m and t % steps.block == 0:
+                copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
             side = 1 if choice[n, t] > 0.5 else 0
             unpack(row, covariance)
             x = shift(features_, at * n_weights)
@@ -172,7 +172,7 @@ def unroll_filtered_back(
     records_, rows_, deltas_ = pointer(records), pointer(rows), pointer(deltas)
     path_, upstream_, features_ = pointer(path), pointer(upstream), pointer(features)
     gradient_, memories_ = pointer(gradient), pointer(memories)
-    size = (1 + len(places)) * steps.row_size
+    size, block = (1 + len(places)) * steps.row_size, steps.block
     covariance, product, adjoint_covariance, adjoint_transition = np.zeros(
         (4, n_weights, n_weights), path.dtype
     )
@@ -187,9 +187,9 @@ def unroll_filtered_back(
         adjoint_covariance[:] = 0
         unpack_adjoint(adjoint, adjoint_covariance)
         adjoint_memory[:] = 0
-        for start in range((n_observed[n] - 1) // BLOCK * BLOCK, -1, -BLOCK):
-            n_rows = min(BLOCK, n_observed[n] - start)
-            kept = shift(memories_, (n * n_blocks + start // BLOCK) * m)
+        for start in range((n_observed[n] - 1) // block * block, -1, -block):
+            n_rows = min(block, n_observed[n] - start)
+            kept = shift(memories_, (n * n_blocks + start // block) * m)
             fill_block(
                 steps, known, odds, places, features, choice, n, start, n_rows, path, own,
                 covariance, kept, records_, rows_,

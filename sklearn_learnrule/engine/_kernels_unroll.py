@@ -2,14 +2,14 @@
 
 The backward pass goes through blocks of trials, last block first. It computes the block's rows
 again, from the weights that the forward pass returned and the memory that it kept at each block's
-start, and goes back through them.
+start, and goes back through them. Of a rule that shows all of its memory, the path has it.
 """
 
 from __future__ import annotations
 
 from numba import njit
 
-from ._kernels_state import BLOCK, adjoint_of_held, hold, is_cut, kernel
+from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
 from ._kernels_vector import call, copy, pointer, shift
 
 
@@ -29,14 +29,15 @@ def unroll(steps, layout, parameters, fields, n_observed, first, last, start, ro
         memory = shift(start_, n * m)
         for t in range(n_observed[n]):
             at = n * n_trials + t
-            if n_blocks and m and t % BLOCK == 0:
-                copy(memory, shift(memories_, (n * n_blocks + t // BLOCK) * m), m)
+            if n_blocks and t % steps.block == 0:
+                copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
             weights = shift(path_, at * width)
             call(steps.step, (*known, n, at, weights, memory, row_))
             for k in range(steps.n_weights):
                 weights[width + k] = weights[k] + change[k]
-            copy(later, memory, m)
-            copy(memory, shift(weights, width + steps.n_weights), width - steps.n_weights)
+            if m:
+                copy(later, memory, m)
+                copy(memory, shift(weights, width + steps.n_weights), width - steps.n_weights)
         hold(path, n, n_observed[n])
 
 
@@ -45,8 +46,8 @@ def fill_rows(steps, known, n, start, n_rows, weights, width, memory, rows):
     """Compute a block's rows again, from its trials' weights and the memory before them."""
     if steps.fill_rows:
         call(steps.fill_rows, (*known, n, start, n_rows, weights, width, memory, rows))
-    elif steps.memory_size:
-        for i in range(n_rows):
+    else:
+        for i in range(n_rows - 1):
             row = shift(rows, i * steps.row_size)
             call(steps.step, (*known, n, start + i, shift(weights, i * width), memory, row))
             memory = shift(row, steps.memory)
@@ -60,7 +61,7 @@ def unroll_back(
     """Fill ``gradient_start`` (N, K + M) of some subjects; add their part to ``gradient``."""
     n_trials, width = path.shape[1:]
     n_blocks, m = memories.shape[1:]
-    n_weights = steps.n_weights
+    n_weights, block = steps.n_weights, steps.block
     known = (pointer(layout), pointer(parameters), pointer(fields))
     rows_, deltas_, path_ = pointer(rows), pointer(deltas), pointer(path)
     memory_, memories_ = pointer(adjoint_memory), pointer(memories)
@@ -71,16 +72,23 @@ def unroll_back(
         adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, initial[:width])
         adjoint = pointer(initial)
         copy(shift(adjoint, n_weights), memory_, m)
-        for start in range((n_observed[n] - 1) // BLOCK * BLOCK, -1, -BLOCK):
-            n_rows = min(BLOCK, n_observed[n] - start)
+        for start in range((n_observed[n] - 1) // block * block, -1, -block):
+            n_rows = min(block, n_observed[n] - start)
             at = n * n_trials + start
             weights = shift(path_, at * width)
-            kept = shift(memories_, (n * n_blocks + start // BLOCK) * m)
-            fill_rows(steps, known, n, at, n_rows, weights, width, kept, rows_)
+            kept = shift(weights, n_weights)
+            if n_blocks:
+                kept = shift(memories_, (n * n_blocks + start // block) * m)
+            if n_blocks or steps.fill_rows:
+                fill_rows(steps, known, n, at, n_rows, weights, width, kept, rows_)
             for i in range(n_rows - 1, -1, -1):
                 row, delta = shift(rows_, i * steps.row_size), shift(deltas_, i * steps.row_size)
-                old = shift(rows_, (i - 1) * steps.row_size + steps.memory) if i else kept
-                copy(adjoint, shift(delta, steps.update), n_weights)
+                old = shift(weights, i * width + n_weights)
+                if n_blocks:
+                    old = shift(rows_, (i - 1) * steps.row_size + steps.memory) if i else kept
+                change = shift(delta, steps.update)
+                for k in range(n_weights):
+                    change[k] = adjoint[k]
                 here = (n, at + i, shift(weights, i * width), old, row, delta)
                 call(steps.step_back, (*known, *here, memory_, gradient_))
                 back = shift(delta, steps.weights)

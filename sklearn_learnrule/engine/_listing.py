@@ -30,11 +30,12 @@ class Listing:
 
     def __init__(self, rule: LearningRule, n_context: int = 0) -> None:
         self.trace = trace = Trace(rule, n_context)
+        self.codes: dict[int, Any] = {}  # once it is compiled, by the bits of its numbers
         record, gradients = trace.differentiate()
         self.fields = [field.name for field in fields(Trial)]
         self.constants = unique(trace.labels(), ["weights", "memory", *self.fields])
         names = ["weights", "memory", *self.fields, *self.constants, "of_update", "of_memory"]
-        tensors = [record.tensors[value.number] for value in record.given]
+        tensors = [record.tensors[value] for value in record.given]
         self.sizes = dict(zip(names, (tensor.numel() for tensor in tensors), strict=True))
         shapes = {n: tuple(tensor.shape) for n, tensor in zip(names, tensors, strict=True)}
 

@@ -161,6 +161,15 @@ def starts(listing: Listing) -> dict[str, int]:
     return dict(zip(listing.constants, [0, *ends], strict=False))
 
 
+def optimize(module: Any, machine: Any) -> None:
+    """Let numbers that lie side by side be computed at once, where llvmlite is new enough."""
+    if hasattr(binding, "create_pass_builder"):
+        options = binding.create_pipeline_tuning_options(speed_level=3)
+        options.slp_vectorization = True
+        builder = binding.create_pass_builder(machine, options)
+        builder.getModulePassManager().run(module, builder)
+
+
 class Code:
     """The compiled step and step back of a listing, for numbers of 32 or 64 bits."""
 
@@ -177,6 +186,7 @@ class Code:
             opt=3,
         )
         parsed = binding.parse_assembly(str(module))
+        optimize(parsed, machine)
         self._engine = binding.create_mcjit_compiler(parsed, machine)  # holds the code
         self._engine.finalize_object()
         self.step = self._engine.get_function_address("step")

@@ -17,7 +17,7 @@ from . import _kernels_network as kernels
 from ._cohort import Array, empty_aligned
 from ._kernels_layers import INPUT, OUTPUT
 from ._kernels_network import N_NUMBERS, Network, transpose_layers
-from ._kernels_state import callback
+from ._kernels_state import BLOCK, callback
 from ._kernels_vector import LANES
 from ._steps import Steps
 
@@ -98,7 +98,7 @@ class NetworkSteps:
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
         new_memory = int(layers[2, INPUT]) if m else 0
-        sizes = rule.n_weights, m, row_size
+        sizes = BLOCK, rule.n_weights, m, row_size
         self.steps = Steps(*functions(dtype), *sizes, int(layers[-1, OUTPUT]), new_memory, 0)
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:

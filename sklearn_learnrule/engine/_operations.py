@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map_only
 
 from ._scalars import Array, elementwise
 from ._steps import Untraceable
-from ._trace import MOVING, Operation, Value
+from ._trace import MOVING, Operation, Value, fill
 
 BY_NUMBER = (
     "add", "sub", "mul", "div", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "maximum",
@@ -27,11 +27,11 @@ def compute(
     """Return results as arrays of Scalars, given the arrays of what the operations start from."""
     for function, arguments, options, places in operations:
         name = operation_name(function)
-        filled = tree_map_only(Value, known.__getitem__, arguments)
+        filled = fill(arguments, known)
         if name in MOVING:
             made = move(function, filled, options)
         else:
-            made = [_perform(name, filled, options)]
+            made = _perform(name, filled, options)
         known |= zip(places, made, strict=True)
     return [known[r] if isinstance(r, Value) else constant(r) for r in results]
 
@@ -72,16 +72,17 @@ def move(function: Any, arguments: Any, options: dict[str, Any]) -> list[Array]:
     return [np.asarray(pool[each.numpy()], object) for each in made]
 
 
-def _perform(name: str, arguments: Any, options: dict[str, Any]) -> Array:
+def _perform(name: str, arguments: Any, options: dict[str, Any]) -> list[Array]:
     if name not in PERFORM:
         raise Untraceable(f"uses torch's {name!r}, which is not compiled")
     if options.get("alpha", 1) != 1 or options.get("rounding_mode"):
         raise Untraceable(f"uses an option of torch's {name!r} that is not compiled")
     arrays = [a if isinstance(a, np.ndarray) else _plain(a) for a in arguments]
     try:
-        return np.asarray(PERFORM[name](*arrays), object)
+        made = PERFORM[name](*arrays)
     except TypeError:
         raise Untraceable(f"uses torch's {name!r} in a way that is not compiled") from None
+    return [np.asarray(each, object) for each in (made if isinstance(made, tuple) else [made])]
 
 
 def _plain(argument: Any) -> Any:
@@ -133,6 +134,13 @@ def total(x: Array, axes: Any = None, keepdim: bool = False) -> Array:
     )  # fmt: skip
 
 
+def largest(x: Array, axes: Any, keepdim: bool) -> Array:
+    maximum = np.frompyfunc(lambda a, b: elementwise("maximum", a, b).item(), 2, 1)
+    for axis in sorted((axis % x.ndim for axis in axes or range(x.ndim)), reverse=True):
+        x = np.asarray(maximum.reduce(x, axis=axis, keepdims=keepdim), object)
+    return x
+
+
 def mean(x: Array, axes: Any = None, keepdim: bool = False) -> Array:
     summed = total(x, axes, keepdim)
     return summed / (x.size / np.asarray(summed).size)
@@ -158,6 +166,16 @@ def index_add(x: Array, axis: int, index: Any, more: Array) -> Array:
     added = np.moveaxis(x.copy(), axis, 0)
     np.add.at(added, constant(index).astype(int), np.moveaxis(more, axis, 0))
     return np.moveaxis(added, 0, axis)
+
+
+def index_put(x: Array, index: Any, values: Array, accumulate: bool = False) -> Array:
+    put = x.copy()
+    places = tuple(slice(None) if i is None else constant(i).astype(int) for i in index)
+    if accumulate:
+        np.add.at(put, places, values)
+    else:
+        put[places] = values
+    return put
 
 
 def filled_like(number: float) -> Callable[..., Array]:
@@ -186,7 +204,7 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "rsub": lambda x, other: other - x,
     "pow": power,
     "sigmoid": sigmoid,
-    "log_sigmoid_forward": logsigmoid,
+    "log_sigmoid_forward": lambda x: (logsigmoid(x), x),  # and a buffer, which is not used
     "relu": lambda x: elementwise("maximum", x, 0.0),
     "sign": lambda x: (
         elementwise("float", elementwise("gt", x, 0.0))
@@ -199,6 +217,12 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "logaddexp": logaddexp,
     "silu": lambda x: x * sigmoid(x),
     "index_add": index_add,
+    "index_put": index_put,
+    "_index_put_impl": lambda x, index, values, accumulate, _: index_put(
+        x, index, values, accumulate
+    ),
+    "_unsafe_index_put": index_put,
+    "amax": lambda x, axes=(), keepdim=False: largest(x, axes, keepdim),
     "sum": total,
     "mean": mean,
     "mm": np.matmul,

@@ -38,6 +38,8 @@ class Steps(NamedTuple):
     """Of a function that fills a block of rows faster than one by one; 0: none."""
     add_gradients: int
     """Of one that adds a block's gradients, where ``step_back`` does not; 0: none."""
+    block: int
+    """How many trials' rows are held at a time, going back."""
     n_weights: int
     memory_size: int
     row_size: int

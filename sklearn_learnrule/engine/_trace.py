@@ -6,9 +6,8 @@ and of its gradient, of which ``_scalars`` and ``_machine`` make compiled code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -30,11 +29,8 @@ MOVING = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(int):
     """A recorded tensor, by its number."""
-
-    number: int
 
 
 class Operation(NamedTuple):
@@ -63,7 +59,8 @@ class Recorder(TorchDispatchMode):
 
     def find(self, tensor: Tensor) -> Value | Tensor:
         """Return what a tensor was recorded as; one that was not is a constant."""
-        return self._numbers.get(_identity(tensor)) or tensor.detach().clone()
+        found = self._numbers.get(_identity(tensor))
+        return tensor.detach().clone() if found is None else found
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -185,7 +182,7 @@ class Trace:
         if list(own) != self.names:
             raise Untraceable("has not the tensors that it had when it was traced")
         known = dict(zip(self.of_rule, own.values(), strict=True))
-        return list(replay(self.settled, known, self.constants))
+        return replay(self.settled, known, self.constants)
 
     def labels(self) -> list[str]:
         """Return names of the constants, by what they were made of."""
@@ -204,15 +201,15 @@ class Trace:
         """
         tensors = self.recorder.tensors
         start, constants = (
-            [tensors[v.number].detach().clone().requires_grad_() for v in some]
+            [tensors[v].detach().clone().requires_grad_() for v in some]
             for some in (self.inputs[:2], self.constants)
         )
-        like = (tensors[self.inputs[0].number], tensors[self.inputs[1].number])
+        like = (tensors[self.inputs[0]], tensors[self.inputs[1]])
         adjoints = [torch.randn(x.shape, generator=self.generator, dtype=x.dtype) for x in like]
         given = [*start, *vars(self.trial).values(), *constants]
         with torch.enable_grad(), Recorder([*given, *adjoints]) as recorder:
             known = dict(zip([*self.inputs, *self.constants], given, strict=True))
-            results = list(replay(self.operations, known, self.results))
+            results = replay(self.operations, known, self.results)
             pairs = [p for p in zip(results, adjoints, strict=True) if p[0].requires_grad]
             wanted = [*start, *constants]
             loss = sum((result * adjoint).sum() for result, adjoint in pairs)
@@ -225,12 +222,20 @@ class Trace:
 
 def replay(
     operations: Sequence[Operation], known: dict[Value, Tensor], results: Sequence[Any]
-) -> Iterator[Tensor]:
+) -> list[Tensor]:
     """Perform operations again, on other tensors, and return results (constants as they are)."""
     for function, arguments, options, places in operations:
-        filled = tree_map_only(Value, known.__getitem__, arguments)
+        filled = fill(arguments, known)
         if function._schema.is_mutable:  # then what it writes into is to be its own
             filled = tree_map_only(Tensor, Tensor.clone, filled)
         made = function(*filled, **options)
         known |= zip(places, [made] if isinstance(made, Tensor) else made, strict=True)
-    yield from (known[result] if isinstance(result, Value) else result for result in results)
+    return [known[result] if isinstance(result, Value) else result for result in results]
+
+
+def fill(arguments: Sequence[Any], known: dict[Value, Any]) -> list[Any]:
+    """Return arguments with what is known in the places of Values."""
+    return [
+        known[a] if type(a) is Value else fill(a, known) if type(a) is list else a
+        for a in arguments
+    ]
