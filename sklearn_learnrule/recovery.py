@@ -20,7 +20,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .data.design import PREVIOUS_CHOICE
+from .data.schema import PREVIOUS_CHOICE
 from .model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from .rules import Trial
 from .simulation._experiment import Stimuli

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Floats
 from ..utils.texts import show
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import (
     as_labels,
     as_names,
@@ -28,13 +29,6 @@ from .tables import (
     weight_names,
 )
 from .time_order import check_rises, check_together, count_within, session_starts
-
-IDENTITY = ("subject", "session", "trial")
-PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY = (
-    "previous_choice",
-    "previous_reward",
-    "previous_answer",
-)
 
 
 def make_design(
@@ -180,7 +174,7 @@ def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
-    forbidden = list(dict.fromkeys([*others, *IDENTITY, *HISTORY]))
+    forbidden = list(dict.fromkeys([*others, *DESIGN.names()]))
     if not stimuli or set(stimuli) & set(forbidden):
         raise ValueError(
             "stimulus should name columns seen before the choice, and none of "

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import show
-from .design import HISTORY, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
 from .time_order import count_within, first_return, session_starts
 
@@ -132,7 +132,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         new_session = np.zeros(len(X), dtype=bool)
     else:
         new_session = session_starts(identity["session"], codes, trial, row_subject)
-    stimuli = {name: value for name, value in values.items() if name not in HISTORY}
+    stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity and history columns.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
@@ -177,8 +177,14 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
-        _find(X, name) is not None for name in (*IDENTITY, *HISTORY)
+        _find(X, name) is not None for name in DESIGN.names()
     )
+
+
+def identity_of(X: pd.DataFrame) -> pd.DataFrame:
+    """Return as columns what X tells of each row's subject, session and trial, (n_rows, 1 to 3)."""
+    table = X.reset_index()  # they may be in the index or in columns
+    return table[[name for name in IDENTITY if name in table]]
 
 
 def subjects_of(X: Any) -> pd.Index:
@@ -190,6 +196,15 @@ def subjects_of(X: Any) -> pd.Index:
             "X has no index level or column 'subject' to split by: build it with make_design."
         )
     return subjects
+
+
+def session_numbers(X: pd.DataFrame) -> Ints:
+    """Number each subject's sessions 1, 2, ... in the order of its rows; raise if X has none."""
+    identity = identity_of(X)
+    if "session" not in identity:
+        raise ValueError("X has no index level or column 'session': build it with make_design.")
+    sessions = identity.groupby("subject", observed=True)["session"]
+    return sessions.transform(lambda session: pd.factorize(session)[0]).to_numpy() + 1
 
 
 def _plain_sequence(X: Any) -> Sequences:
@@ -220,8 +235,8 @@ def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
 
 
 def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
-    present = [name for name in (*IDENTITY, *HISTORY) if _find(X, name) is not None]
-    for name in ("subject", PREVIOUS_CHOICE, PREVIOUS_REWARD):
+    present = [name for name in DESIGN.names() if _find(X, name) is not None]
+    for name in (column.name for column in DESIGN.columns if not column.optional):
         if name not in present:
             prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
             hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
@@ -261,11 +276,12 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
 
 def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints) -> None:
     first = trial == 0
-    for name in HISTORY:
+    for column in DESIGN.columns:
+        name = column.name
         if name not in values:
             continue
         wrong = first & (values[name] != 0)
-        if name != PREVIOUS_REWARD:
+        if column.values == "side":
             wrong |= ~first & (np.abs(values[name]) != 1)
         if wrong.any():
             row = int(np.argmax(wrong))

@@ -12,8 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 from torch import Tensor
 
-from ..data.design import IDENTITY
-from ..data.sequences import Sequences, subjects_of
+from ..data.sequences import Sequences, identity_of, subjects_of
 from ..engine import unroll
 from ..models.fitted import in_rows, read_trials
 from ..models.learning import LearningModel
@@ -197,8 +196,7 @@ def _read(
 
 def _identify(rows: pd.DataFrame, weights: list[str]) -> pd.DataFrame:
     """Return the identity of each row, as often as there are weights, and the weights' names."""
-    table = rows.reset_index()  # identity may be in the index or in columns
-    table = table[[name for name in IDENTITY if name in table]]
+    table = identity_of(rows)
     table = table.loc[table.index.repeat(len(weights))].reset_index(drop=True)
     return table.assign(weight=np.tile(weights, len(rows)))
 

@@ -16,11 +16,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
-from ..data.sequences import Sequences, has_identity, read_sequences, subjects_of
+from ..data.sequences import Sequences, has_identity, read_sequences, session_numbers, subjects_of
 from ..data.tables import two_labels
-from ..inspection._curves import _session_numbers
-from ..report import _comparison
 from ..utils.files import replacing, write_csv
+from . import _comparison
 from ._html import render
 from ._made import PACKAGE, describe_data, how_made, versions
 from ._models import Model, fit_models, name_models
@@ -157,7 +156,7 @@ def _count_sessions(X: pd.DataFrame) -> pd.Series:
     """Return how many sessions each animal had, 0 where X does not tell."""
     subjects = np.asarray(subjects_of(X))
     known = "session" in X.index.names or "session" in X
-    numbers = _session_numbers(X) if known else np.zeros(len(X), dtype=int)
+    numbers = session_numbers(X) if known else np.zeros(len(X), dtype=int)
     return pd.Series(numbers).groupby(subjects).max()
 
 

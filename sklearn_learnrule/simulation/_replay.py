@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD, make_design
+from ..data.design import make_design
+from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
 from ._experiment import Pay, Replay
@@ -28,7 +29,7 @@ def read_replay(
             f"{missing[0]!r}, only {list(table.columns)}."
         )
     if {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= set(table):
-        others = [name for name in table if name in (*HISTORY, *IDENTITY)]
+        others = [name for name in table if name in DESIGN.names()]
         return _of_design(table[[*stimuli, *others]], reward)
     if "answer" not in table:
         raise ValueError(

@@ -12,7 +12,8 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.design import IDENTITY, PREVIOUS_ANSWER, make_design
+from ..data.design import make_design
+from ..data.schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, TRIALS
 from ..data.sequences import read_sequences
 from ..models.along import updates_along
 from ..models.fitted import read_trials
@@ -21,9 +22,9 @@ from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learned import EnsembleRule, RewardTellsAnswer, learned_rules, split_pipeline
 from ._learning import Simulation, simulate_learning
 from ._replay import read_replay
-from ._view import View, stimulus_columns
+from ._view import View
 
-OUTCOME = ("twin_of", "choice", "answer", "reward")
+OUTCOME = ("twin_of", *TRIALS.names("outcome"))
 
 
 def simulate(
@@ -119,7 +120,7 @@ class Twin:
                 f"{type(self.estimator).__name__} has seen no column names."
             )
         self.columns = list(estimator.feature_names_in_)
-        self.stimuli = stimulus_columns(self.columns)
+        self.stimuli = DESIGN.stimuli(self.columns)
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
