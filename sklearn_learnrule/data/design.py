@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..utils.arrays import Floats
-from ..utils.texts import show
+from ..utils.texts import short
 from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import (
     as_labels,
@@ -168,7 +168,7 @@ def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.
         row = int(np.argmin(known))
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            f"{show(values[row])} ({place(subjects, row)})."
+            f"{short(values[row])} ({place(subjects, row)})."
         )
     return np.where(values == labels[1], 1.0, -1.0)
 

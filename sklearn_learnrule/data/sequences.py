@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
-from ..utils.texts import show
+from ..utils.texts import short
 from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
 from .time_order import count_within, first_return, session_starts
@@ -105,8 +105,17 @@ class Sequences:
             subject, trial = self.row_subject[row], self.row_trial[row]
             raise ValueError(
                 "previous_choice should be the choice before, but contradicts y: subject "
-                f"{show(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
+                f"{short(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
                 "Were X and y put in different orders, or was y relabelled?"
+            )
+
+    def check_answer_known(self, reader: str) -> None:
+        """Raise if nothing tells the correct choices, which some ``reader`` needs."""
+        if not self.answer_known:
+            raise ValueError(
+                f"{reader} reads the correct choice, which these rewards do not tell (more than "
+                "one value stands for an error, or none): name the column of correct choices, "
+                "make_design(..., answer=...)."
             )
 
 
@@ -259,7 +268,7 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
         row = first_return(codes)
         if row is not None:
             raise ValueError(
-                f"The rows of subject {show(subjects[codes[row]])} are interleaved with another's "
+                f"The rows of subject {short(subjects[codes[row]])} are interleaved with another's "
                 f"(row {row}) and X has no 'trial' to tell their order. Keep make_design's index."
             )
         return counted
@@ -268,7 +277,7 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
         row = int(np.argmax(wrong))
         raise ValueError(
             "Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
-            f"{show(subjects[codes[row]])} has trial {show(given[row])} where {counted[row]} was "
+            f"{short(subjects[codes[row]])} has trial {short(given[row])} where {counted[row]} was "
             f"expected (row {row}). {GIVE_WHOLE}"
         )
     return counted
@@ -289,7 +298,7 @@ def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints
             cure = GIVE_WHOLE if first[row] and abs(values[name][row]) == 1 else SCALE_STIMULI
             raise ValueError(
                 f"{name} should be {expected}, but is {values[name][row]:.4g} "
-                f"(subject {show(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
+                f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
             )
 
 

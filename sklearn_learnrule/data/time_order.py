@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
 from ..utils.arrays import Bools, Floats
-from ..utils.texts import show
+from ..utils.texts import short
 from .tables import place
 
 ISO_DATE = re.compile(  # 2024-03-01, perhaps with a time and its zone, or 20240301
@@ -78,7 +78,7 @@ def session_starts(
     if back is not None:
         row = int(order[back])
         raise ValueError(
-            f"Trials should be in temporal order, but session {show(sessions[row])} comes back "
+            f"Trials should be in temporal order, but session {short(sessions[row])} comes back "
             f"after another session ({place(subjects, row)}). Sort the trials by subject and time, "
             f"or give sessions names that are unique within a subject; {ONE_NAME}."
         )
@@ -96,14 +96,14 @@ def check_rises(column: pd.Series, starts: Bools, subjects: pd.Index) -> None:
         row = int(np.argmax(np.isnan(moments)))
         raise ValueError(
             f"Column {column.name!r} should hold numbers, dates or durations, but has "
-            f"{show(column.iloc[row])} ({place(subjects, row)})."
+            f"{short(column.iloc[row])} ({place(subjects, row)})."
         )
     stays = ~starts & ~(np.diff(moments, prepend=-np.inf) > 0)
     if stays.any():
         row = int(np.argmax(stays))
         raise ValueError(
-            f"Column {column.name!r} should rise within a session, but {show(column.iloc[row])} "
-            f"comes after {show(column.iloc[row - 1])} ({place(subjects, row)}). "
+            f"Column {column.name!r} should rise within a session, but {short(column.iloc[row])} "
+            f"comes after {short(column.iloc[row - 1])} ({place(subjects, row)}). "
             f"Sort the trials by subject and time; {ONE_NAME}."
         )
 
@@ -140,7 +140,7 @@ def _check_forward(
     def which(fall: tuple[int, int]) -> str:
         before, after = opening[list(fall)]
         return (
-            f"{show(sessions[after])} comes after {show(sessions[before])} "
+            f"{short(sessions[after])} comes after {short(sessions[before])} "
             f"({place(subjects, int(after))})"
         )
 

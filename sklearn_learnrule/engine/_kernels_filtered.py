@@ -13,7 +13,7 @@ import math
 import numpy as np
 from numba import njit
 
-from ..rules._contract import SLOPE_STEP
+from ..rules import SLOPE_STEP
 from ._kernels_filter import (
     bound,
     cut_adjoint,

@@ -13,9 +13,9 @@ from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import predict_choices
 from ..utils.arrays import Floats
-from ..utils.texts import show
+from ..utils.texts import short
+from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
-from ._lived import check_not_own
 from ._probes import MANY_STIMULI
 
 N_BINS = 10
@@ -175,7 +175,7 @@ def relative_log_likelihood(
     for fit, other in zip(fits, references, strict=True):
         if not np.array_equal(fit.held_out(_row_numbers(X)), other.held_out(_row_numbers(X))):
             raise ValueError(
-                f"The reference of {show(fit.name)} was not held out on the same rows: give the "
+                f"The reference of {short(fit.name)} was not held out on the same rows: give the "
                 "result of cross_validate on the same folds."
             )
         score = _by_subject(fit, X, y).assign(reference=_by_subject(other, X, y)["log_likelihood"])
@@ -221,9 +221,5 @@ def _few_values(values: Floats) -> Floats:
 def _answers(X: pd.DataFrame) -> pd.Series:
     """Return the correct choice of each row, 0 or 1, NaN where X does not tell."""
     sequences = read_sequences(X)
-    if not sequences.answer_known:
-        raise ValueError(
-            "The share of correct choices needs to know them, and these rewards do not tell: "
-            "name the column of correct choices, make_design(..., answer=...)."
-        )
+    sequences.check_answer_known("session_table")
     return pd.Series(np.where(sequences.fields.observed, sequences.fields.answer, np.nan))

@@ -16,7 +16,6 @@ from sklearn.utils import check_random_state, check_scalar
 from ..data.sequences import subjects_of
 from ..data.time_order import count_within
 from ..utils.arrays import Ints
-from ..utils.texts import show
 
 Rows = Ints
 ONE_ANIMAL = (
@@ -126,7 +125,7 @@ class FutureSplit(BaseEstimator):
         if len(short):
             warnings.warn(
                 f"FutureSplit: {len(short)} of {len(n_scored)} animals (first "
-                f"{show(short.index[0])}: {short.iloc[0]}) have fewer than {self.n_test or 1} "
+                f"{short(short.index[0])}: {short.iloc[0]}) have fewer than {self.n_test or 1} "
                 f"trials to score after the first {self.n_train}.",
                 stacklevel=2,
             )

@@ -9,9 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.schema import DESIGN
-from ..inspection import band, update_table, weight_trajectories
-from ..inspection._fits import read_fits
-from ..inspection._probes import evenly
+from ..inspection import band, read_fits, update_table, weight_trajectories
+from ..utils.arrays import evenly
 from ..utils.texts import number, numbers
 from ._style import (
     BLACK,

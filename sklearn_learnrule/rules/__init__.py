@@ -1,6 +1,6 @@
 """Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
 
-from ._contract import LearningRule, Trial, choice_probability
+from ._contract import SLOPE_STEP, LearningRule, Trial, choice_probability
 from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
@@ -28,6 +28,7 @@ RULES = (
 __all__ = [
     "LEARNED",
     "RULES",
+    "SLOPE_STEP",
     "ActorCriticRule",
     "BoundedRule",
     "ConstantRule",

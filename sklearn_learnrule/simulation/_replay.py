@@ -42,11 +42,7 @@ def read_replay(
 def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
     """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
     sequences = read_sequences(X)
-    if not sequences.answer_known:
-        raise ValueError(
-            "X does not tell the correct choice, and neither do its rewards: name the column of "
-            "correct choices, make_design(..., answer=...)."
-        )
+    sequences.check_answer_known("A replay of X")
     trials = sequences.padded
     happened = trials.observed
     if not happened.any():

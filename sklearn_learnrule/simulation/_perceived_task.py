@@ -12,7 +12,7 @@ from ..utils.arrays import Bools, Floats
 from ._experiment import Experiment, ReplayTask
 
 
-class View:
+class PerceivedTask:
     """A task whose stimuli are checked, noted down, and transformed for the rule.
 
     ``columns`` are those of the X that the estimator was fitted to.
