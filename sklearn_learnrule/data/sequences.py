@@ -158,7 +158,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
 
 
 def _fields(
-    features: Floats, values: dict[str, Floats], new_session: NDArray[Any], codes: Ints, trial: Ints
+    features: Floats, values: dict[str, Floats], new_session: Bools, codes: Ints, trial: Ints
 ) -> Fields:
     """Return what is known of each trial: of its outcome, what the subject's next row tells."""
     order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order

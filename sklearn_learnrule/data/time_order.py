@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .tables import place
 
@@ -29,19 +28,19 @@ ONE_NAME = (
 )
 
 
-def count_within(codes: NDArray[Any]) -> NDArray[Any]:
+def count_within(codes: Ints) -> Ints:
     """Number each row among the rows of its code: 0, 1, ..."""
     return pd.Series(codes).groupby(codes).cumcount().to_numpy()
 
 
-def first_return(codes: NDArray[Any]) -> int | None:
+def first_return(codes: Ints) -> int | None:
     """Return the first row whose code comes back after another code, if there is one."""
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     returns = starts[pd.Series(codes[starts]).duplicated()]
     return int(returns[0]) if len(returns) else None
 
 
-def check_together(codes: NDArray[Any], subjects: pd.Index, columns: list[Any]) -> None:
+def check_together(codes: Ints, subjects: pd.Index, columns: list[Any]) -> None:
     """Raise if a subject's rows, named by these columns, are interleaved with another's."""
     row = first_return(codes)
     if row is not None:
@@ -53,9 +52,7 @@ def check_together(codes: NDArray[Any], subjects: pd.Index, columns: list[Any]) 
         )
 
 
-def session_starts(
-    sessions: pd.Index, codes: NDArray[Any], trial: NDArray[Any], subjects: pd.Index
-) -> Bools:
+def session_starts(sessions: pd.Index, codes: Ints, trial: Ints, subjects: pd.Index) -> Bools:
     """Whether each row opens a session; raise if a subject's sessions are not in temporal order.
 
     Parameters
@@ -129,9 +126,7 @@ def _iso_date(value: Any) -> str | None:
     return found[0] if found else None
 
 
-def _check_forward(
-    sessions: pd.Index, opening: NDArray[Any], codes: NDArray[Any], subjects: pd.Index
-) -> None:
+def _check_forward(sessions: pd.Index, opening: Ints, codes: Ints, subjects: pd.Index) -> None:
     """Raise if sessions' numbers or dates run backwards; warn if the numbers in their names do.
 
     Each session is given by the row that opens it and the code of its subject.

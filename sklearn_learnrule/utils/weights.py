@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
 
@@ -14,7 +14,7 @@ from .arrays import Floats
 from .wrapping import layers
 
 
-def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[Any]) -> Any:
+def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: Floats) -> Any:
     """Fit with a weight for each row; 0: not scored.
 
     An estimator that takes no ``sample_weight`` is given the rows that are scored.
