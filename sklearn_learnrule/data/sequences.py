@@ -190,6 +190,15 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     )
 
 
+def check_identity_kept(X: Any, y: Any) -> None:
+    """Raise if y still names its subjects and X, after some transformer, does not."""
+    if not has_identity(X) and isinstance(y, pd.Series) and "subject" in y.index.names:
+        raise ValueError(
+            "X lost its subject index on the way here, though y still has it: call "
+            "set_output(transform='pandas') on the pipeline or on its transformers."
+        )
+
+
 def identity_of(X: pd.DataFrame) -> pd.DataFrame:
     """Return as columns what X tells of each row's subject, session and trial, (n_rows, 1 to 3)."""
     table = X.reset_index()  # they may be in the index or in columns

@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ..data.sequences import Sequences, has_identity, read_sequences
+from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
 from ..data.tables import as_labels, two_labels
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
@@ -140,7 +140,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
             A fit that fails leaves the estimator as it was.
         """
         check_training(self)
-        _check_identity_kept(X, y)
+        check_identity_kept(X, y)
         with _all_or_nothing(self):
             return self._fit(X, y, sample_weight)
 
@@ -281,11 +281,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         return log_likelihood(is_second, self._logits(sequences), sample_weight=weight)
 
     def read_choices(self, X: Any, y: Any) -> tuple[Sequences, Bools]:
-        """Read X as :meth:`read_sequences` does, and whether choices were of the second class.
-
-        Returns
-        -------
-        Sequences, bool ndarray of shape (n_rows,)
+        """Return the sequences in X, and whether each choice is of the second class, (n_rows,).
 
         Raises
         ------
@@ -326,8 +322,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
         Raises
         ------
-        NotFittedError
-        ValueError
+        NotFittedError, ValueError
             If X has not the columns of the fit, or its trials are not whole and in order.
         """
         check_is_fitted(self)
@@ -389,15 +384,6 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _check_identity_kept(X: Any, y: Any) -> None:
-    """Raise if y still names its subjects and X, after some transformer, does not."""
-    if not has_identity(X) and isinstance(y, pd.Series) and "subject" in y.index.names:
-        raise ValueError(
-            "X lost its subject index on the way here, though y still has it: call "
-            "set_output(transform='pandas') on the pipeline or on its transformers."
-        )
 
 
 def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
