@@ -30,7 +30,7 @@ ONE_NAME = (
 
 def count_within(codes: Ints) -> Ints:
     """Number each row among the rows of its code: 0, 1, ..."""
-    return pd.Series(codes).groupby(codes).cumcount().to_numpy()
+    return np.asarray(pd.Series(codes).groupby(codes).cumcount(), dtype=np.int64)
 
 
 def first_return(codes: Ints) -> int | None:
