@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import expit
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
 from .utils.arrays import Floats
-from .utils.texts import show
+from .utils.texts import short
+from .utils.wrapping import final_estimator
 
 NATS_PER_BIT = float(np.log(2))
 CHANCE = -NATS_PER_BIT
@@ -84,10 +84,10 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
     unknown = ~np.isin(labels, classes)
     if unknown.any():
         raise ValueError(
-            f"y should hold the classes {classes.tolist()}, but has {show(labels[unknown][0])}."
+            f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
         )
     is_second = labels == classes[1]
-    if _tells_logits(estimator):
+    if getattr(final_estimator(estimator), "decision_is_logit", False):
         logits = estimator.decision_function(X)
         second, made = expit(logits), trial_log_likelihood(is_second, logits)
     else:
@@ -102,11 +102,3 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
             f"predicts NaN at row {row} of {len(made)}: look for extreme values in X, or fit again."
         )
     return pd.DataFrame({"is_second": is_second, "second": second, "log_likelihood": made})
-
-
-def _tells_logits(estimator: Any) -> bool:
-    """Whether ``decision_function`` is the logit of the second class, which few promise."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    if isinstance(estimator, Pipeline):
-        return _tells_logits(estimator.steps[-1][1])
-    return getattr(estimator, "_tells_logits", False)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .data.design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .data.sequences import subjects_of
 from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
@@ -81,7 +81,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         validate_data(self, X, skip_check_array=True, reset=False)
         names = self._columns()
         if names is None:
-            names = [name for name in X.columns if name not in (*HISTORY, *IDENTITY)]
+            names = DESIGN.stimuli(X.columns)
         bent = X.copy()
         for name in names:
             bent[name] = tanh_contrast(X[name], self.slope)
@@ -160,7 +160,7 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
         return self.names_out_
 
     def _extend(self, X: pd.DataFrame) -> pd.DataFrame:
-        names = [name for name in X.columns if name not in (*HISTORY, *IDENTITY)]
+        names = DESIGN.stimuli(X.columns)
         columns: list[tuple[str, pd.Series]] = []
         for name in names:
             if self.split_sides:

@@ -20,12 +20,10 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .data.design import PREVIOUS_CHOICE
+from .data.schema import PREVIOUS_CHOICE
 from .model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from .rules import Trial
-from .simulation._experiment import Stimuli
-from .simulation._learned import split_pipeline
-from .simulation._twins import Twin
+from .simulation import Stimuli, Twin, split_twin
 from .utils.cache import describe_estimator, describe_table, make_key
 from .utils.tasks import run_tasks
 
@@ -224,7 +222,7 @@ def _keys(tasks: list[tuple[Any, ...]], task: list[Any]) -> list[str]:
     candidates = [describe_estimator(rule) for rule in tasks[0][3].values()]
     keys = []
     for twin, _, n_subjects, named, cv, seed in tasks:
-        truth = [describe_estimator(twin.estimator), twin.transformers, twin.learned()]
+        truth = [describe_estimator(twin.estimator), twin.transformers, twin.fitted_numbers()]
         keys.append(make_key("recovery", truth, task, n_subjects, [*named], candidates, cv, seed))
     return keys
 
@@ -246,7 +244,7 @@ def _tell_warnings(cohorts: list[dict[str, Any]], warned: list[Warned]) -> None:
 
 def _is_fitted(rule: Any) -> bool:
     try:
-        check_is_fitted(split_pipeline(rule)[1])
+        check_is_fitted(split_twin(rule)[1])
     except NotFittedError:
         return False
     return True

@@ -53,7 +53,46 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_attributes(path: Path) -> tuple[set[str], set[str]]:
+    """Return the private attributes that a file gives to classes and objects, and looks up."""
+    given, looked_up = set(), set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ClassDef):
+            given |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
+            given |= {part.id for body in node.body for part in names_assigned(body)}
+        elif isinstance(node, ast.Attribute):
+            (given if isinstance(node.ctx, ast.Store) else looked_up).add(node.attr)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("getattr", "hasattr"):
+            looked_up |= {arg.value for arg in node.args[1:2] if isinstance(arg, ast.Constant)}
+    return set(filter(is_private, given)), set(filter(is_private, looked_up))
+
+
+def names_assigned(statement: ast.stmt) -> list[ast.Name]:
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    return [target for target in targets if isinstance(target, ast.Name)]
+
+
+def private_imports(path: Path) -> set[str]:
+    """Return the private files and names that a file imports from other rooms."""
+    depth = len(path.relative_to(ROOT).parts)
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        module = getattr(node, "module", None) or ""
+        of_package = module.split(".")[0] == ROOT.name
+        if isinstance(node, ast.ImportFrom) and (node.level == depth or of_package):
+            found |= {*module.split("."), *(alias.name for alias in node.names)}
+    return set(filter(is_private, found))
+
+
 FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+GIVEN = {
+    name: set().union(*(private_attributes(path)[0] for path in FILES if room(path) == name))
+    for name in FLOORS
+}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -69,6 +108,14 @@ def test_rules_know_torch_and_tables_know_pandas_and_never_the_other(path):
         assert not imports(path) & ({"pandas", "sklearn", "skorch"} | TABLES)
     elif room(path) in TABLES:
         assert not imports(path) & {"torch", "skorch", "rules", "engine"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_names_stay_in_their_room(path):
+    assert not private_imports(path)
+    _, looked_up = private_attributes(path)
+    of_others = set().union(*(GIVEN[other] for other in FLOORS if other != room(path)))
+    assert not (looked_up & of_others) - GIVEN[room(path)]
 
 
 def test_every_room_has_a_floor():

@@ -3,7 +3,9 @@
 import importlib
 import pickle
 import re
+import shutil
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,6 +21,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import bootstrap_fits
 from sklearn_learnrule.recovery import recovery_study
+from sklearn_learnrule.utils import cache
 from sklearn_learnrule.utils.cache import Cache, describe_estimator, describe_table, make_key
 
 FITS = []
@@ -138,6 +141,22 @@ def test_a_change_to_the_code_of_an_estimator_makes_it_anew(tmp_path, monkeypatc
     first = make_key(describe_estimator(make_pipeline(StandardScaler(), mine)))
     file.write_text(code.replace("n = 1", "n = 2"))
     assert make_key(describe_estimator(make_pipeline(StandardScaler(), mine))) != first
+
+
+def test_a_change_to_any_code_of_the_package_makes_it_anew(tmp_path, monkeypatch):
+    package = Path(lr.__file__).parent
+    assert package == cache.ROOT
+    shutil.copytree(package, tmp_path / "copy", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(cache, "ROOT", tmp_path / "copy")
+    cache._own_code.cache_clear()
+    same = make_key("fit")
+    with (tmp_path / "copy" / "rules" / "policy_gradient.py").open("a") as file:
+        file.write("# changed")
+    cache._own_code.cache_clear()
+    changed = make_key("fit")
+    monkeypatch.undo()
+    cache._own_code.cache_clear()
+    assert make_key("fit") == same != changed
 
 
 def test_a_key_is_that_of_equal_content_in_another_process(cohort):

@@ -299,7 +299,7 @@ def test_padding_grows_with_rows_whatever_the_lengths():
     short = make_learning_cohort(40, 20, length_spread=0, random_state=1)
     X, y, _ = lr.make_design(pd.concat([short.assign(subject="short_" + short["subject"]), long]))
     fitted = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
-    dataset = fitted._dataset(fitted._read_as_fitted(X))
+    dataset = fitted._dataset(fitted.read_sequences(X))
     assert sum(block.trials.choice.numel() for block in dataset.blocks) <= 2 * len(y)
 
     subject = X.index.get_level_values("subject")

@@ -184,8 +184,8 @@ def test_shares_of_correct_choices_need_rewards_that_tell(trials):
     paid = trials.assign(reward=trials["reward"] - np.arange(len(trials)) % 2)
     X, y, _ = lr.make_design(paid)
     message = (
-        "The share of correct choices needs to know them, and these rewards do not tell: name the "
-        "column of correct choices, make_design(..., answer=...)."
+        "session_table reads the correct choice, which these rewards do not tell (more than one "
+        "value stands for an error, or none): name the column of correct choices, make_design("
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         session_table(LogisticRegression().fit(X, y), X, y)

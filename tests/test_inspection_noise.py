@@ -24,6 +24,7 @@ from sklearn_learnrule import simulation
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.inspection import variance_explained, weight_decomposition
+from sklearn_learnrule.models.members import copy_models, look_back_members
 from sklearn_learnrule.models.smoothing import draw_path, smooth
 from sklearn_learnrule.rules import LearningRule, observe, unpack
 
@@ -238,9 +239,11 @@ def test_a_rule_that_would_have_gone_farther_explains_more_than_all(cohort, fitt
 
 def test_smoothed_weights_are_those_of_rauch_tung_and_striebel(few, decaying):
     X, y = (table.loc[["mouse_01"]] for table in few)
-    sequences, is_second = decaying._read_choices(X, y)
-    (filtered,) = decaying._look_back(sequences, is_second, decaying._paths(sequences))
-    (path,) = decaying._paths(sequences)
+    sequences, is_second = decaying.read_choices(X, y)
+    (filtered,) = look_back_members(
+        copy_models(decaying), sequences, is_second, decaying.predict_paths(sequences)
+    )
+    (path,) = decaying.predict_paths(sequences)
     features, choice = map(torch.tensor, (sequences.fields.features, (y == "right").tolist()))
     before, spread = path[:, :2], unpack(path[:, 2:])
     mean, covariance = observe(before, spread, features, choice.double())
@@ -265,8 +268,10 @@ def test_courses_are_drawn_around_the_smoothed_weights_and_as_rough_as_the_anima
     forgetful, decaying
 ):
     X, y, _ = forgetful
-    sequences, is_second = decaying._read_choices(X, y)
-    (filtered,) = decaying._look_back(sequences, is_second, decaying._paths(sequences))
+    sequences, is_second = decaying.read_choices(X, y)
+    (filtered,) = look_back_members(
+        copy_models(decaying), sequences, is_second, decaying.predict_paths(sequences)
+    )
     normals = np.random.RandomState(0).standard_normal((200, *filtered.offset.shape))
     drawn = draw_path(filtered, torch.as_tensor(normals))  # (D, N, T, K)
     mean, covariance = smooth(filtered)

@@ -14,7 +14,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.engine._kernels_filter import observe as compiled_observe
-from sklearn_learnrule.models.fitted import copy_models
+from sklearn_learnrule.models.members import copy_models
 from sklearn_learnrule.rules import (
     DNNRule,
     FilteredRule,

@@ -9,7 +9,7 @@ from joblib._parallel_backends import MultiprocessingBackend
 from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
-from sklearn_learnrule.model_selection import _seconds
+from sklearn_learnrule.model_selection import _stopwatch
 from sklearn_learnrule.utils.tasks import run_tasks
 
 
@@ -73,14 +73,14 @@ class Clock:
 
 def test_compiling_is_not_counted_but_for_that_of_other_threads(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(_seconds, "perf_counter", clock)
+    monkeypatch.setattr(_stopwatch, "perf_counter", clock)
     monkeypatch.setattr("numba.core.event.timer", clock)
-    with _seconds.stopwatch() as watch:
+    with _stopwatch.stopwatch() as watch:
         clock.compile(10)
         clock.now += 2
         clock.compile(20)
     assert watch.seconds == 2
-    with _seconds.stopwatch() as watch:
+    with _stopwatch.stopwatch() as watch:
         other = threading.Thread(target=clock.compile, args=(10,))
         other.start()
         other.join()

@@ -1,1 +1,6 @@
-"""Tables of trials: their columns checked, their design made and read back. No torch here."""
+"""From tables of trials to sequences: what columns mean, checks, the design. Knows no torch."""
+
+from .design import make_design
+from .schema import DESIGN, TRIALS, Column, Schema
+
+__all__ = ["DESIGN", "TRIALS", "Column", "Schema", "make_design"]

@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..utils.arrays import Floats
-from ..utils.texts import show
+from ..utils.texts import short
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import (
     as_labels,
     as_names,
@@ -28,13 +29,6 @@ from .tables import (
     weight_names,
 )
 from .time_order import check_rises, check_together, count_within, session_starts
-
-IDENTITY = ("subject", "session", "trial")
-PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY = (
-    "previous_choice",
-    "previous_reward",
-    "previous_answer",
-)
 
 
 def make_design(
@@ -174,13 +168,13 @@ def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.
         row = int(np.argmin(known))
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            f"{show(values[row])} ({place(subjects, row)})."
+            f"{short(values[row])} ({place(subjects, row)})."
         )
     return np.where(values == labels[1], 1.0, -1.0)
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
-    forbidden = list(dict.fromkeys([*others, *IDENTITY, *HISTORY]))
+    forbidden = list(dict.fromkeys([*others, *DESIGN.names()]))
     if not stimuli or set(stimuli) & set(forbidden):
         raise ValueError(
             "stimulus should name columns seen before the choice, and none of "

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
-from ..utils.texts import show
-from .design import HISTORY, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..utils.texts import short
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
 from .time_order import count_within, first_return, session_starts
 
@@ -105,8 +105,17 @@ class Sequences:
             subject, trial = self.row_subject[row], self.row_trial[row]
             raise ValueError(
                 "previous_choice should be the choice before, but contradicts y: subject "
-                f"{show(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
+                f"{short(self.subjects[subject])}, y at trial {trial} and X at trial {trial + 1}. "
                 "Were X and y put in different orders, or was y relabelled?"
+            )
+
+    def check_answer_known(self, reader: str) -> None:
+        """Raise if nothing tells the correct choices, which some ``reader`` needs."""
+        if not self.answer_known:
+            raise ValueError(
+                f"{reader} reads the correct choice, which these rewards do not tell (more than "
+                "one value stands for an error, or none): name the column of correct choices, "
+                "make_design(..., answer=...)."
             )
 
 
@@ -132,7 +141,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         new_session = np.zeros(len(X), dtype=bool)
     else:
         new_session = session_starts(identity["session"], codes, trial, row_subject)
-    stimuli = {name: value for name, value in values.items() if name not in HISTORY}
+    stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity and history columns.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
@@ -149,7 +158,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
 
 
 def _fields(
-    features: Floats, values: dict[str, Floats], new_session: NDArray[Any], codes: Ints, trial: Ints
+    features: Floats, values: dict[str, Floats], new_session: Bools, codes: Ints, trial: Ints
 ) -> Fields:
     """Return what is known of each trial: of its outcome, what the subject's next row tells."""
     order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
@@ -177,8 +186,23 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
-        _find(X, name) is not None for name in (*IDENTITY, *HISTORY)
+        _find(X, name) is not None for name in DESIGN.names()
     )
+
+
+def check_identity_kept(X: Any, y: Any) -> None:
+    """Raise if y still names its subjects and X, after some transformer, does not."""
+    if not has_identity(X) and isinstance(y, pd.Series) and "subject" in y.index.names:
+        raise ValueError(
+            "X lost its subject index on the way here, though y still has it: call "
+            "set_output(transform='pandas') on the pipeline or on its transformers."
+        )
+
+
+def identity_of(X: pd.DataFrame) -> pd.DataFrame:
+    """Return as columns what X tells of each row's subject, session and trial, (n_rows, 1 to 3)."""
+    table = X.reset_index()  # they may be in the index or in columns
+    return table[[name for name in IDENTITY if name in table]]
 
 
 def subjects_of(X: Any) -> pd.Index:
@@ -190,6 +214,15 @@ def subjects_of(X: Any) -> pd.Index:
             "X has no index level or column 'subject' to split by: build it with make_design."
         )
     return subjects
+
+
+def session_numbers(X: pd.DataFrame) -> Ints:
+    """Number each subject's sessions 1, 2, ... in the order of its rows; raise if X has none."""
+    identity = identity_of(X)
+    if "session" not in identity:
+        raise ValueError("X has no index level or column 'session': build it with make_design.")
+    sessions = identity.groupby("subject", observed=True)["session"]
+    return sessions.transform(lambda session: pd.factorize(session)[0]).to_numpy() + 1
 
 
 def _plain_sequence(X: Any) -> Sequences:
@@ -220,8 +253,8 @@ def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
 
 
 def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
-    present = [name for name in (*IDENTITY, *HISTORY) if _find(X, name) is not None]
-    for name in ("subject", PREVIOUS_CHOICE, PREVIOUS_REWARD):
+    present = [name for name in DESIGN.names() if _find(X, name) is not None]
+    for name in (column.name for column in DESIGN.columns if not column.optional):
         if name not in present:
             prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
             hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
@@ -244,7 +277,7 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
         row = first_return(codes)
         if row is not None:
             raise ValueError(
-                f"The rows of subject {show(subjects[codes[row]])} are interleaved with another's "
+                f"The rows of subject {short(subjects[codes[row]])} are interleaved with another's "
                 f"(row {row}) and X has no 'trial' to tell their order. Keep make_design's index."
             )
         return counted
@@ -253,7 +286,7 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
         row = int(np.argmax(wrong))
         raise ValueError(
             "Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
-            f"{show(subjects[codes[row]])} has trial {show(given[row])} where {counted[row]} was "
+            f"{short(subjects[codes[row]])} has trial {short(given[row])} where {counted[row]} was "
             f"expected (row {row}). {GIVE_WHOLE}"
         )
     return counted
@@ -261,11 +294,12 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
 
 def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints) -> None:
     first = trial == 0
-    for name in HISTORY:
+    for column in DESIGN.columns:
+        name = column.name
         if name not in values:
             continue
         wrong = first & (values[name] != 0)
-        if name != PREVIOUS_REWARD:
+        if column.values == "side":
             wrong |= ~first & (np.abs(values[name]) != 1)
         if wrong.any():
             row = int(np.argmax(wrong))
@@ -273,7 +307,7 @@ def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints
             cure = GIVE_WHOLE if first[row] and abs(values[name][row]) == 1 else SCALE_STIMULI
             raise ValueError(
                 f"{name} should be {expected}, but is {values[name][row]:.4g} "
-                f"(subject {show(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
+                f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
             )
 
 

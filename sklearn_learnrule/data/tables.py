@@ -17,7 +17,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
 from ..utils.arrays import Floats
-from ..utils.texts import show
+from ..utils.texts import short
 
 BIAS = "bias"
 PLAIN = "biufU"  # numpy's kinds of labels that need no second look: booleans, numbers, text
@@ -26,7 +26,7 @@ TO_PANDAS = ("to_dataframe", "collect", "compute", "to_pandas")  # of NWB, lazy 
 
 def place(subjects: pd.Index, row: int) -> str:
     """Say for a message where a row is; ``subjects`` names the subject of each row."""
-    return f"subject {show(subjects[row])}, row {row}"
+    return f"subject {short(subjects[row])}, row {row}"
 
 
 # ---------------------------------------------------------------------------- kinds of tables
@@ -101,7 +101,7 @@ def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     columns: list[Any] = list(trials.columns)
     for name in used:
         if not is_hashable(name):
-            raise ValueError(f"A name of one column was expected, got {show(name)}.")
+            raise ValueError(f"A name of one column was expected, got {short(name)}.")
         n_found = columns.count(name)
         if n_found == 0:
             raise ValueError(_unknown_column(name, trials))
@@ -166,7 +166,7 @@ def as_numbers(column: pd.Series, where: str, subjects: pd.Index) -> Floats:
         if not known.all():
             row = int(np.argmin(known))
             raise ValueError(
-                f"{where} should be numeric, but has {show(values[row])} "
+                f"{where} should be numeric, but has {short(values[row])} "
                 f"({place(subjects, row)}); recode it as numbers."
             )
         numbers = np.where(missing, np.nan, values).astype(float)
@@ -216,7 +216,7 @@ def as_labels(values: Any, where: str) -> NDArray[Any]:
         return objects
     raise ValueError(
         f"The labels in {where} should be all text, all numbers or all booleans, but are "
-        f"{' and '.join(sorted(kind.__name__ for kind in kinds))}, such as {show(objects[0])}."
+        f"{' and '.join(sorted(kind.__name__ for kind in kinds))}, such as {short(objects[0])}."
     )
 
 
@@ -264,6 +264,6 @@ def check_names(values: pd.Series | pd.Index, where: str) -> None:
     for row, value in enumerate(values):
         if isinstance(value, tuple) or not is_hashable(value):
             raise ValueError(
-                f"{where} should hold text or numbers, but has {show(value)} (row {row}); join its "
-                "parts, or give each a column: subject=['lab', 'subject']."
+                f"{where} should hold text or numbers, but has {short(value)} (row {row}); join "
+                "its parts, or give each a column: subject=['lab', 'subject']."
             )

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import infer_dtype
 
-from ..utils.arrays import Bools, Floats
-from ..utils.texts import show
+from ..utils.arrays import Bools, Floats, Ints
+from ..utils.texts import short
 from .tables import place
 
 ISO_DATE = re.compile(  # 2024-03-01, perhaps with a time and its zone, or 20240301
@@ -29,19 +28,19 @@ ONE_NAME = (
 )
 
 
-def count_within(codes: NDArray[Any]) -> NDArray[Any]:
+def count_within(codes: Ints) -> Ints:
     """Number each row among the rows of its code: 0, 1, ..."""
-    return pd.Series(codes).groupby(codes).cumcount().to_numpy()
+    return np.asarray(pd.Series(codes).groupby(codes).cumcount(), dtype=np.int64)
 
 
-def first_return(codes: NDArray[Any]) -> int | None:
+def first_return(codes: Ints) -> int | None:
     """Return the first row whose code comes back after another code, if there is one."""
     starts = np.flatnonzero(np.diff(codes, prepend=-1))
     returns = starts[pd.Series(codes[starts]).duplicated()]
     return int(returns[0]) if len(returns) else None
 
 
-def check_together(codes: NDArray[Any], subjects: pd.Index, columns: list[Any]) -> None:
+def check_together(codes: Ints, subjects: pd.Index, columns: list[Any]) -> None:
     """Raise if a subject's rows, named by these columns, are interleaved with another's."""
     row = first_return(codes)
     if row is not None:
@@ -53,9 +52,7 @@ def check_together(codes: NDArray[Any], subjects: pd.Index, columns: list[Any]) 
         )
 
 
-def session_starts(
-    sessions: pd.Index, codes: NDArray[Any], trial: NDArray[Any], subjects: pd.Index
-) -> Bools:
+def session_starts(sessions: pd.Index, codes: Ints, trial: Ints, subjects: pd.Index) -> Bools:
     """Whether each row opens a session; raise if a subject's sessions are not in temporal order.
 
     Parameters
@@ -78,7 +75,7 @@ def session_starts(
     if back is not None:
         row = int(order[back])
         raise ValueError(
-            f"Trials should be in temporal order, but session {show(sessions[row])} comes back "
+            f"Trials should be in temporal order, but session {short(sessions[row])} comes back "
             f"after another session ({place(subjects, row)}). Sort the trials by subject and time, "
             f"or give sessions names that are unique within a subject; {ONE_NAME}."
         )
@@ -96,14 +93,14 @@ def check_rises(column: pd.Series, starts: Bools, subjects: pd.Index) -> None:
         row = int(np.argmax(np.isnan(moments)))
         raise ValueError(
             f"Column {column.name!r} should hold numbers, dates or durations, but has "
-            f"{show(column.iloc[row])} ({place(subjects, row)})."
+            f"{short(column.iloc[row])} ({place(subjects, row)})."
         )
     stays = ~starts & ~(np.diff(moments, prepend=-np.inf) > 0)
     if stays.any():
         row = int(np.argmax(stays))
         raise ValueError(
-            f"Column {column.name!r} should rise within a session, but {show(column.iloc[row])} "
-            f"comes after {show(column.iloc[row - 1])} ({place(subjects, row)}). "
+            f"Column {column.name!r} should rise within a session, but {short(column.iloc[row])} "
+            f"comes after {short(column.iloc[row - 1])} ({place(subjects, row)}). "
             f"Sort the trials by subject and time; {ONE_NAME}."
         )
 
@@ -129,9 +126,7 @@ def _iso_date(value: Any) -> str | None:
     return found[0] if found else None
 
 
-def _check_forward(
-    sessions: pd.Index, opening: NDArray[Any], codes: NDArray[Any], subjects: pd.Index
-) -> None:
+def _check_forward(sessions: pd.Index, opening: Ints, codes: Ints, subjects: pd.Index) -> None:
     """Raise if sessions' numbers or dates run backwards; warn if the numbers in their names do.
 
     Each session is given by the row that opens it and the code of its subject.
@@ -140,7 +135,7 @@ def _check_forward(
     def which(fall: tuple[int, int]) -> str:
         before, after = opening[list(fall)]
         return (
-            f"{show(sessions[after])} comes after {show(sessions[before])} "
+            f"{short(sessions[after])} comes after {short(sessions[before])} "
             f"({place(subjects, int(after))})"
         )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..data.design import IDENTITY
+from ..data.schema import IDENTITY
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
 from ..simulation import UpdateFunction, simulate_learning

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ..rules._contract import SLOPE_STEP
+from ..rules import SLOPE_STEP
 from ._kernels_filter import (
     bound,
     cut_adjoint,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.sequences import Sequences
 from ..data.tables import BIAS
 from ..engine import ENGINES
-from ..models.fitted import copy_models, in_rows, read_trials
 from ..models.learning import LearningModel
-from ..models.smoothing import Filtered, look_back, smooth
+from ..models.members import copy_models, in_rows, look_back_members, pool_members
+from ..models.smoothing import smooth
 from ..rules import (
     LEARNED,
     Lapses,
@@ -37,7 +37,7 @@ from ..training.initial_weights import initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
-from ..utils.texts import show
+from ..utils.texts import short
 from .classifier import TRAINING_PARAMETERS, SequenceClassifier
 
 IS_LEARNED = StrOptions({LEARNED})
@@ -111,7 +111,7 @@ class BaseRuleEstimator(SequenceClassifier):
         start = initial_weights(self.initial_weights, sequences, is_second, weight)
         rule = self._make_rule(sequences.feature_names)
         if rule.uses_answer:
-            self._check_answer_known(sequences)
+            sequences.check_answer_known(type(self).__name__)
         if rule.parameter_units is None:  # it is another rule in other units
             units = Units(torch.ones_like(units.feature), torch.ones_like(units.reward))
         rule.standardize_settings(units.feature, units.reward)
@@ -147,7 +147,7 @@ class BaseRuleEstimator(SequenceClassifier):
         if unknown:
             raise ValueError(
                 f"unlearned should be a list of weights among {list(weight_names)}, got "
-                f"{show(unknown[0])}."
+                f"{short(unknown[0])}."
             )
         learned = [name for name in weight_names if name not in unlearned]
         if not learned:
@@ -234,8 +234,8 @@ class BaseRuleEstimator(SequenceClassifier):
                 "return_std tells how an ensemble's members differ, or what process noise leaves "
                 "open, but there is neither: set n_ensemble to 2 or more, or process_noise."
             )
-        sequences = self._read_as_fitted(X)
-        paths = self._paths(sequences)  # (M, n_rows, K + S)
+        sequences = self.read_sequences(X)
+        paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         n_weights = len(self.weight_names_)
         covariances = unpack(paths[..., n_weights:]) if noisy else None
         return self._tables(X, paths[..., :n_weights], covariances, return_std)
@@ -270,26 +270,17 @@ class BaseRuleEstimator(SequenceClassifier):
                 "smooth_weights finds out where noise moved the weights, but process_noise is "
                 "None: fit with process_noise='learned', or use predict_weights."
             )
-        sequences, is_second = self._read_choices(X, y)
-        paths = self._paths(sequences)  # (M, n_rows, K + S)
+        sequences, is_second = self.read_choices(X, y)
+        paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         means = paths[..., : len(self.weight_names_)].clone()
         covariances = unpack(paths[..., len(self.weight_names_) :])
         for subjects in of_like_length(sequences.lengths):
             part, rows = sequences.some(subjects)
-            filtered = self._look_back(part, is_second[rows], paths[:, rows])
+            models = copy_models(self)
+            filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
             means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
         return self._tables(X, means, covariances, return_std)
-
-    def _look_back(
-        self, sequences: Sequences, is_second: Bools, paths: torch.Tensor
-    ) -> list[Filtered]:
-        """Return what each member knew of the weights as the choices came, the last one, too."""
-        trials, observed = read_trials(sequences)
-        trials = replace(trials, choice=torch.as_tensor(sequences.pad(is_second.astype(float))))
-        padded = (torch.as_tensor(sequences.pad(path.numpy())) for path in paths)
-        members = zip(copy_models(self), padded, strict=True)
-        return [look_back(model, path, trials, observed) for model, path in members]
 
     def _tables(
         self,
@@ -304,28 +295,54 @@ class BaseRuleEstimator(SequenceClassifier):
             index = X.index if isinstance(X, pd.DataFrame) else None
             return pd.DataFrame(rows.numpy(), columns=pd.Index(self.weight_names_), index=index)
 
-        weights = table(means.mean(0))
-        if not return_std:
-            return weights
-        variance = means.var(0) if len(means) > 1 else torch.zeros_like(means[0])
-        if covariances is not None:
-            variance = variance + covariances.diagonal(0, -2, -1).mean(0)
-        return weights, table(variance.sqrt())
+        mean, std = pool_members(means, covariances)
+        return (table(mean), table(std)) if return_std else table(mean)
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
-        return self._policy_logits(self._paths(sequences), sequences.fields.features)
+        return self.policy_logits(self.predict_paths(sequences), sequences.fields.features)
 
-    def _policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
-        """Return the logit of P(second class) where members' weights meet any features, (n,)."""
+    def policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
+        """Return the logits of P(second class) where given weights meet given features.
+
+        Parameters
+        ----------
+        paths : Tensor of shape (M, n, K + S)
+            See :meth:`predict_paths`.
+        features : ndarray of shape (n, K)
+            Stimuli, in X's units, and 1 for the bias.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            With the fitted lapses, if any; of an ensemble, from its members' mean.
+        """
         logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
         if hasattr(self, "lapse_rates_"):
             logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
         return logits.numpy()
 
-    def _paths(self, sequences: Sequences) -> torch.Tensor:
-        """Return what is known of the M members' weights before each choice, (M, n_rows, K + S)."""
+    def predict_paths(self, sequences: Sequences) -> torch.Tensor:
+        """Return what is known of each member's weights before each choice.
+
+        Parameters
+        ----------
+        sequences : Sequences from :meth:`read_sequences`
+
+        Returns
+        -------
+        Tensor of shape (M, n_rows, K + S), in the user's units, one for each of M members
+            The weights or, with process noise, their mean, then the S = K (K + 1) / 2 numbers of
+            the lower triangle of their covariance.
+
+        Raises
+        ------
+        ValueError
+            If the rule reads correct choices, which X does not tell.
+        FloatingPointError
+            If weights run away.
+        """
         if self.net_.module_.rule.uses_answer:
-            self._check_answer_known(sequences)
+            sequences.check_answer_known(type(self).__name__)
         dataset = self._dataset(sequences)
         paths, ran_away = [], np.zeros(len(dataset), dtype=bool)
         for net in self.nets_:
@@ -342,7 +359,7 @@ class BaseRuleEstimator(SequenceClassifier):
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
     if len(subjects):
         warnings.warn(
-            f"{name}: the weights of {len(subjects)} subject(s) ({show(subjects[0])}) would go "
+            f"{name}: the weights of {len(subjects)} subject(s) ({short(subjects[0])}) would go "
             "far beyond those of the subjects fitted, where the rule is a guess, and were held "
             "back. More, or more alike, training subjects help.",
             UserWarning,

@@ -141,7 +141,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     ) -> ChoiceRNN:
         del is_second, weight
         if self.answer_input:
-            self._check_answer_known(sequences)
+            sequences.check_answer_known(type(self).__name__)
         return ChoiceRNN(
             units,
             self.memory_size,
@@ -153,7 +153,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         if self.net_.module_.answer_input:
-            self._check_answer_known(sequences)
+            sequences.check_answer_known(type(self).__name__)
         dataset = self._dataset(sequences)
         of_members = [dataset.rows(net.predict_logits(dataset)) for net in self.nets_]
         return np.mean(list(map(to_numpy, of_members)), 0)

@@ -26,7 +26,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from ..data.sequences import Sequences, has_identity, read_sequences
+from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
 from ..data.tables import as_labels, two_labels
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
@@ -39,7 +39,7 @@ from ..training.optimization import Training, check_training, drawing_from, is_d
 from ..training.units import usual_units, warn_of_outliers
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import Meets, Number, with_checked_parameters
-from ..utils.texts import show
+from ..utils.texts import short
 from ..utils.weights import relative_weights
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
@@ -101,7 +101,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         ],
     }
     _dtype: ClassVar[torch.dtype] = torch.float64
-    _tells_logits: ClassVar[bool] = True  # to ``metrics``: decision_function is a logit
+    decision_is_logit: ClassVar[bool] = True  # of P(second class), which few promise
     _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -140,7 +140,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
             A fit that fails leaves the estimator as it was.
         """
         check_training(self)
-        _check_identity_kept(X, y)
+        check_identity_kept(X, y)
         with _all_or_nothing(self):
             return self._fit(X, y, sample_weight)
 
@@ -258,7 +258,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
     def decision_function(self, X: Any) -> Floats:
         """Return the logit of P(second class) before each choice, (n_rows,)."""
-        return self._logits(self._read_as_fitted(X))
+        return self._logits(self.read_sequences(X))
 
     def predict_proba(self, X: Any) -> Floats:
         """Return the probability of each class before each choice, (n_rows, 2)."""
@@ -276,13 +276,19 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         Higher is better. It is a proper score, so that model comparison and search are right
         by default; for accuracy use ``scoring="accuracy"``.
         """
-        sequences, is_second = self._read_choices(X, y)
+        sequences, is_second = self.read_choices(X, y)
         weight, _ = relative_weights(sample_weight, len(is_second))
         return log_likelihood(is_second, self._logits(sequences), sample_weight=weight)
 
-    def _read_choices(self, X: Any, y: Any) -> tuple[Sequences, Bools]:
-        """Read X as fitted, and whether each choice was the second class."""
-        sequences = self._read_as_fitted(X)
+    def read_choices(self, X: Any, y: Any) -> tuple[Sequences, Bools]:
+        """Return the sequences in X, and whether each choice is of the second class, (n_rows,).
+
+        Raises
+        ------
+        ValueError
+            If y is of other classes or another length, or contradicts X.
+        """
+        sequences = self.read_sequences(X)
         labels = self._labels(y)
         check_consistent_length(X, labels)
         signed = self._signed(labels)
@@ -301,7 +307,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         row = int(np.argmin(finite))
         raise FloatingPointError(
             f"{type(self).__name__} cannot predict subject "
-            f"{show(sequences.subjects[sequences.row_subject[row]])} from trial "
+            f"{short(sequences.subjects[sequences.row_subject[row]])} from trial "
             f"{sequences.row_trial[row]} on: its weights ran away there. Are its stimuli far "
             "larger than those of the subjects fitted?"
         )
@@ -311,7 +317,14 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
 
     # ------------------------------------------------------------------- checks
 
-    def _read_as_fitted(self, X: Any) -> Sequences:
+    def read_sequences(self, X: Any) -> Sequences:
+        """Read the subjects' sequences in X, checked as in predicting.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            If X has not the columns of the fit, or its trials are not whole and in order.
+        """
         check_is_fitted(self)
         refuse_changed_columns(type(self).__name__)
         sequences = self._read(X, reset=False)
@@ -346,17 +359,9 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         if unknown.any():
             raise ValueError(
                 f"y should hold the classes {self.classes_.tolist()}, but has "
-                f"{show(labels[unknown][0])}."
+                f"{short(labels[unknown][0])}."
             )
         return np.where(labels == self.classes_[1], 1.0, -1.0)
-
-    def _check_answer_known(self, sequences: Sequences) -> None:
-        if not sequences.answer_known:
-            raise ValueError(
-                f"{type(self).__name__} reads the correct choice, which these rewards do not tell "
-                "(more than one value stands for an error, or none): name the column of correct "
-                "choices, make_design(..., answer=...)."
-            )
 
     def _device(self) -> str:
         if self.device != "auto":
@@ -379,15 +384,6 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _check_identity_kept(X: Any, y: Any) -> None:
-    """Raise if y still names its subjects and X, after some transformer, does not."""
-    if not has_identity(X) and isinstance(y, pd.Series) and "subject" in y.index.names:
-        raise ValueError(
-            "X lost its subject index on the way here, though y still has it: call "
-            "set_output(transform='pandas') on the pipeline or on its transformers."
-        )
 
 
 def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:

@@ -12,7 +12,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ..data.design import PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
 from ..training.net import SequenceNet

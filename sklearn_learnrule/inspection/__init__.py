@@ -15,6 +15,7 @@ from ._curves import (
     weight_trajectories,
 )
 from ._decomposition import variance_explained, weight_decomposition
+from ._fits import Fit, RuleFit, read_fits, read_rule_fits
 from ._histories import history_table
 from ._importance import column_importance
 from ._nearest import TEXTBOOK_RULES, nearest_rules
@@ -22,6 +23,8 @@ from ._updates import update_table
 
 __all__ = [
     "TEXTBOOK_RULES",
+    "Fit",
+    "RuleFit",
     "asymmetry_table",
     "band",
     "bootstrap_fits",
@@ -30,6 +33,8 @@ __all__ = [
     "nearest_rules",
     "psychometric_table",
     "relative_log_likelihood",
+    "read_fits",
+    "read_rule_fits",
     "session_table",
     "update_table",
     "variance_explained",

@@ -14,11 +14,11 @@ from sklearn.utils import check_random_state
 
 from ..rules import choice_probability
 from ..utils.arrays import Floats, Ints
+from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
-from ._lived import Lived, draw_windows, read_lived
 from ._probes import take, update_after
 
-N_BACK = 20  # lived trials that a memory takes in before a run
+N_BACK = 20  # trials that a memory takes in before a run
 
 
 def asymmetry_table(
@@ -100,16 +100,16 @@ def asymmetry_table(
             UserWarning,
             stacklevel=2,
         )
-    lived = read_lived(X, fits[0].weight_names)
+    experience = read_experience(X, fits[0].weight_names)
     rng = check_random_state(random_state)
-    n_subjects = lived.subject.max() + 1
-    state = _draw_states(lived, n_states, rng)  # (n,)
-    runs = _draw_runs(lived, len(state), run_length, rng)  # each (n, L)
+    n_subjects = experience.subject.max() + 1
+    state = _draw_states(experience, n_states, rng)  # (n,)
+    runs = _draw_runs(experience, len(state), run_length, rng)  # each (n, L)
     drawn = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
     times_drawn = np.vstack([np.ones(n_subjects), drawn])  # (1 + B, N), first all alike
     rows = []
     for fit in fits:
-        contrasts = _contrasts(fit, X, lived, state, runs)
+        contrasts = _contrasts(fit, X, experience, state, runs)
         for contrast, groups in contrasts.items():
             for row in _compare(groups, times_drawn, level, fit.weight_names):
                 rows.append({"fit": fit.name, "contrast": contrast, **row})
@@ -143,13 +143,13 @@ class _Steps:
 
 
 def _contrasts(
-    fit: RuleFit, X: pd.DataFrame, lived: Lived, state: Ints, runs: Mapping[str, Ints]
+    fit: RuleFit, X: pd.DataFrame, experience: Experience, state: Ints, runs: Mapping[str, Ints]
 ) -> dict[str, dict[str, _Steps]]:
     """Return the two groups of steps of each contrast."""
     weights, update, trials = fit.visit(X).rows()
     p = choice_probability(weights, trials.features)  # (n,)
     gradient = (trials.choice - p)[:, None] * trials.features  # (n, K)
-    steps = _Steps(update.numpy(), gradient.numpy(), lived.subject)
+    steps = _Steps(update.numpy(), gradient.numpy(), experience.subject)
 
     probes = take(trials, state[:, None])  # (n_states, 1)
     after = {}
@@ -159,8 +159,8 @@ def _contrasts(
 
     first, second = map(str, fit.final.classes_)
     return {
-        "outcome": {"correct": steps[lived.correct], "error": steps[~lived.correct]},
-        "side": {first: steps[~lived.answer], second: steps[lived.answer]},
+        "outcome": {"correct": steps[experience.correct], "error": steps[~experience.correct]},
+        "side": {first: steps[~experience.answer], second: steps[experience.answer]},
         "run": after,
     }
 
@@ -192,20 +192,20 @@ def _compare(
                 }
 
 
-def _draw_states(lived: Lived, n_states: int, rng: np.random.RandomState) -> Ints:
-    """Return rows of ``lived``, up to ``n_states`` of each animal."""
-    shuffled = rng.permutation(len(lived.subject))
-    place = pd.Series(shuffled).groupby(lived.subject[shuffled]).cumcount()
+def _draw_states(experience: Experience, n_states: int, rng: np.random.RandomState) -> Ints:
+    """Return rows of ``experience``, up to ``n_states`` of each animal."""
+    shuffled = rng.permutation(len(experience.subject))
+    place = pd.Series(shuffled).groupby(experience.subject[shuffled]).cumcount()
     return np.sort(shuffled[place < n_states])
 
 
 def _draw_runs(
-    lived: Lived, n_runs: int, length: int, rng: np.random.RandomState
+    experience: Experience, n_runs: int, length: int, rng: np.random.RandomState
 ) -> dict[str, Ints]:
-    """Return rows of ``lived``: a stretch as it was lived, the same in both, then a run."""
-    before = draw_windows(lived, n_runs, N_BACK, rng)
+    """Return rows of ``experience``: a stretch as it happened, the same in both, then a run."""
+    before = draw_windows(experience, n_runs, N_BACK, rng)
     runs = {}
-    for name, which in (("rewarded", lived.rewarded), ("unrewarded", ~lived.rewarded)):
+    for name, which in (("rewarded", experience.rewarded), ("unrewarded", ~experience.rewarded)):
         if not which.any():
             raise ValueError(f"A run is made of {name} trials, but X has none.")
         runs[name] = np.hstack([before, rng.choice(np.flatnonzero(which), (n_runs, length))])

@@ -19,7 +19,7 @@ from ..utils.arrays import Floats
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.weights import check_weight, weight_parameter
-from ._lived import check_not_own
+from ._experience import check_not_own
 
 INTERVALS = ("percentile", "t")
 BAND = ("mean", "lower", "upper", "n")
@@ -94,8 +94,8 @@ def bootstrap_fits(
         )
     tasks = [(estimator, X, labels, weight * draw[codes], name) for draw in draws]
     keys = None if cache is None else _keys(tasks)
-    how: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache, "keys": keys}
-    return run_tasks(_refit, tasks, name="bootstrap", **how)
+    options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache, "keys": keys}
+    return run_tasks(_refit, tasks, name="bootstrap", **options)
 
 
 def _keys(tasks: list[tuple[Any, ...]]) -> list[str]:

@@ -9,13 +9,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length
 
-from ..data.design import HISTORY, IDENTITY
-from ..data.sequences import read_sequences, subjects_of
+from ..data.schema import DESIGN
+from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import predict_choices
-from ..utils.arrays import Floats, Ints
-from ..utils.texts import show
+from ..utils.arrays import Floats
+from ..utils.texts import short
+from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
-from ._lived import check_not_own
 from ._probes import MANY_STIMULI
 
 N_BINS = 10
@@ -41,9 +41,7 @@ def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
     for fit in read_rule_fits(estimators):
         rows = fit.held_out(X)
         weights = fit.final.predict_weights(fit.transform(rows)).add_prefix("weight_")
-        table = rows.reset_index()  # identity may be in the index or in columns
-        identity = table[[name for name in IDENTITY if name in table]]
-        tables.append(fit.named(identity.join(weights.reset_index(drop=True))))
+        tables.append(fit.named(identity_of(rows).join(weights.reset_index(drop=True))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -87,7 +85,7 @@ def psychometric_table(
         check_not_own([name], (*OWN_COLUMNS, stimulus))
         parts.insert(0, name, by.to_numpy())
     elif by == "session":
-        parts.insert(0, "session", _session_numbers(X))
+        parts.insert(0, "session", session_numbers(X))
     elif by is not None:
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
@@ -124,7 +122,7 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
         If X does not tell which choice was correct.
     """
     answer = _answers(X)
-    session = pd.Series(_session_numbers(X))
+    session = pd.Series(session_numbers(X))
     tables = []
     for fit in read_fits(estimators):
         trials = _predict(fit, X, y)
@@ -177,7 +175,7 @@ def relative_log_likelihood(
     for fit, other in zip(fits, references, strict=True):
         if not np.array_equal(fit.held_out(_row_numbers(X)), other.held_out(_row_numbers(X))):
             raise ValueError(
-                f"The reference of {show(fit.name)} was not held out on the same rows: give the "
+                f"The reference of {short(fit.name)} was not held out on the same rows: give the "
                 "result of cross_validate on the same folds."
             )
         score = _by_subject(fit, X, y).assign(reference=_by_subject(other, X, y)["log_likelihood"])
@@ -206,7 +204,7 @@ def _row_numbers(X: pd.DataFrame) -> pd.Series:
 
 
 def _stimulus(X: pd.DataFrame, name: str | None) -> str:
-    stimuli = [str(column) for column in X if column not in (*HISTORY, *IDENTITY)]
+    stimuli = list(map(str, DESIGN.stimuli(X)))
     if name is not None and name not in stimuli:
         raise ValueError(f"stimulus should be one of {stimuli}, got {name!r}.")
     return stimuli[0] if name is None else name
@@ -220,21 +218,8 @@ def _few_values(values: Floats) -> Floats:
     return pd.Series(values).groupby(bins).transform("mean").to_numpy()
 
 
-def _session_numbers(X: pd.DataFrame) -> Ints:
-    """Number each animal's sessions 1, 2, ... in the order of its rows."""
-    table = X.reset_index()
-    if "session" not in table:
-        raise ValueError("X has no index level or column 'session': build it with make_design.")
-    sessions = table.groupby("subject", observed=True)["session"]
-    return sessions.transform(lambda session: pd.factorize(session)[0]).to_numpy() + 1
-
-
 def _answers(X: pd.DataFrame) -> pd.Series:
     """Return the correct choice of each row, 0 or 1, NaN where X does not tell."""
     sequences = read_sequences(X)
-    if not sequences.answer_known:
-        raise ValueError(
-            "The share of correct choices needs to know them, and these rewards do not tell: "
-            "name the column of correct choices, make_design(..., answer=...)."
-        )
+    sequences.check_answer_known("session_table")
     return pd.Series(np.where(sequences.fields.observed, sequences.fields.answer, np.nan))

@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 from torch import Tensor
 
-from ..data.design import IDENTITY
-from ..data.sequences import Sequences, subjects_of
+from ..data.sequences import Sequences, identity_of, subjects_of
 from ..engine import unroll
-from ..models.fitted import in_rows, read_trials
 from ..models.learning import LearningModel
+from ..models.members import in_rows, look_back_members, pool_members, read_trials
 from ..models.smoothing import Filtered, draw_path, smooth
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
@@ -77,10 +76,9 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             _by_rule(model, trials, weights[:, 0], observed)
             for model, weights in zip(fit.models, means, strict=True)
         ]
-        known = in_rows(sequences, means), in_rows(sequences, covariances)
-        smoothed, std = fit.final._tables(rows, *known, return_std=True)
+        smoothed, std = pool_members(in_rows(sequences, means), in_rows(sequences, covariances))
         table = _identify(rows, fit.weight_names)
-        table["smoothed"], table["std"] = smoothed.to_numpy().ravel(), std.to_numpy().ravel()
+        table["smoothed"], table["std"] = smoothed.numpy().ravel(), std.numpy().ravel()
         table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()
         table["by_noise"] = table["smoothed"] - table["by_rule"]
         tables.append(fit.named(table))
@@ -190,15 +188,14 @@ def _read(
             )
     for fit in fits:
         rows = fit.held_out(X)
-        sequences, is_second = fit.final._read_choices(fit.transform(rows), fit.held_out(labels))
-        paths = fit.final._paths(sequences)
-        yield fit, rows, sequences, fit.final._look_back(sequences, is_second, paths)
+        sequences, is_second = fit.final.read_choices(fit.transform(rows), fit.held_out(labels))
+        paths = fit.final.predict_paths(sequences)
+        yield fit, rows, sequences, look_back_members(fit.models, sequences, is_second, paths)
 
 
 def _identify(rows: pd.DataFrame, weights: list[str]) -> pd.DataFrame:
     """Return the identity of each row, as often as there are weights, and the weights' names."""
-    table = rows.reset_index()  # identity may be in the index or in columns
-    table = table[[name for name in IDENTITY if name in table]]
+    table = identity_of(rows)
     table = table.loc[table.index.repeat(len(weights))].reset_index(drop=True)
     return table.assign(weight=np.tile(weights, len(rows)))
 

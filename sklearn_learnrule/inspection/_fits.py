@@ -9,15 +9,16 @@ from typing import Any
 
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
-from ..models.fitted import copy_models, read_trials
 from ..models.learning import LearningModel
+from ..models.members import copy_models, read_trials
 from ..rules import LearningRule, Trial
+from ..utils.arrays import Ints
+from ..utils.wrapping import chosen, final_estimator, split_transformers
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,12 @@ class Fit:
 
     name: Any
     estimator: Any
-    rows: NDArray[Any] | None = None
+    rows: Ints | None = None
+
+    @property
+    def final(self) -> Any:
+        """The estimator itself, also of a pipeline that ends in it."""
+        return final_estimator(self.estimator)
 
     def held_out(self, table: Any) -> Any:
         """Return the rows of X or y that this fit may be judged by."""
@@ -69,11 +75,6 @@ class RuleFit(Fit):
     """A fitted rule estimator, alone or at the end of a pipeline."""
 
     @property
-    def final(self) -> BaseRuleEstimator:
-        """The rule estimator itself."""
-        return _final_step(self.estimator)
-
-    @property
     def weight_names(self) -> list[str]:
         return list(self.final.weight_names_)
 
@@ -88,8 +89,8 @@ class RuleFit(Fit):
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return X as the rule estimator sees it."""
-        pipeline = isinstance(self.estimator, Pipeline)
-        return self.estimator[:-1].transform(X) if pipeline and len(self.estimator) > 1 else X
+        transformers, _ = split_transformers(self.estimator)
+        return X if transformers is None else transformers.transform(X)
 
     def features(self, X: pd.DataFrame) -> torch.Tensor:
         """Return the policy's inputs of any rows, whether or not they are sequences, (n, K)."""
@@ -98,9 +99,9 @@ class RuleFit(Fit):
 
     def read(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
         """Return X's trials, (N, T, ...), and which are observed; X is checked as in predicting."""
-        sequences = self.final._read_as_fitted(self.transform(X))
+        sequences = self.final.read_sequences(self.transform(X))
         if any(rule.uses_answer for rule in self.rules):
-            self.final._check_answer_known(sequences)
+            sequences.check_answer_known(type(self.final).__name__)
         return read_trials(sequences)
 
     def trials(self, X: pd.DataFrame) -> Trial:
@@ -181,8 +182,4 @@ def _folds(cv_results: Mapping[str, Any]) -> list[Fit]:
 def _checked(estimator: Any) -> Any:
     """Return a fitted estimator, of a search the best one."""
     check_is_fitted(estimator)
-    return getattr(estimator, "best_estimator_", estimator)
-
-
-def _final_step(estimator: Any) -> Any:
-    return estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    return chosen(estimator)

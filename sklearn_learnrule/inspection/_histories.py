@@ -12,13 +12,13 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ..utils.arrays import Bools
+from ._experience import draw_fillers, draw_sequences, read_experience
 from ._fits import read_rule_fits
-from ._lived import draw_fillers, draw_sequences, read_lived
 from ._probes import (
     Grid,
     check_names,
-    lived_outcomes,
     make_probes,
+    outcomes_met,
     probe_trials,
     stimulus_grid,
     take,
@@ -87,22 +87,22 @@ def history_table(
     names = fits[0].weight_names
     check_names("weights", weights or {}, names)
     held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
-    lived = read_lived(X, names)
-    outcomes = [pair for pair in lived_outcomes(lived) if pair[1] == after_correct]
-    probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes)
+    experience = read_experience(X, names)
+    outcomes = [pair for pair in outcomes_met(experience) if pair[1] == after_correct]
+    probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
     rng = check_random_state(random_state)
-    run, rewarded = draw_sequences(lived, max(lengths), n_draws, rng)  # (H, L)
+    run, rewarded = draw_sequences(experience, max(lengths), n_draws, rng)  # (H, L)
     n_sequences = len(run) // n_draws
     before, after = (
-        draw_fillers(lived, n_trials, n_draws, n_sequences, rng)
+        draw_fillers(experience, n_trials, n_draws, n_sequences, rng)
         for n_trials in (n_warm_up, max(trials_back) - 1)
     )
     changes = pd.Index([f"update_{name}" for name in names])
     tables = []
     for fit in fits:
         trials = fit.trials(X)
-        probed = probe_trials(fit, X, lived, probes, len(run))  # (H, P)
+        probed = probe_trials(fit, X, experience, probes, len(run))  # (H, P)
         shown = probes.drop(columns="answer").assign(choice=fit.final.classes_[probes["choice"]])
         for back in trials_back:
             history = take(trials, np.hstack([before, run, after[:, : back - 1]]))

@@ -82,12 +82,12 @@ def column_importance(
 
 def _of_fit(fit: RuleFit, X: pd.DataFrame, y: pd.Series, n_repeats: int, seed: int) -> pd.DataFrame:
     final = fit.final
-    sequences, is_second = final._read_choices(fit.transform(X), y)
-    paths = final._paths(sequences)
+    sequences, is_second = final.read_choices(fit.transform(X), y)
+    paths = final.predict_paths(sequences)
 
     def by_subject(features: Floats) -> Floats:
         """Return the mean log-likelihood where the weights meet these features, (N,)."""
-        logits = final._policy_logits(paths, features)
+        logits = final.policy_logits(paths, features)
         totals = np.bincount(sequences.row_subject, trial_log_likelihood(is_second, logits))
         return totals / n_trials
 

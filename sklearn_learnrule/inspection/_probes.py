@@ -14,14 +14,13 @@ from numpy.typing import ArrayLike
 
 from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
+from ._experience import Experience
 from ._fits import RuleFit
-from ._lived import Lived
 
 Grid: TypeAlias = Mapping[str, ArrayLike]
 
 MANY_STIMULI, N_STIMULI = 25, 21
 MAX_OUTCOMES = 8
-SAME = 1e-9  # of a weight: how far rounding may move one that stays as it is
 
 
 def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
@@ -33,17 +32,6 @@ def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
 
 
-def evenly(low: float, high: float, n: int, digits: int = 3) -> Floats:
-    """Return n values from low to high, rounded to so many digits of the way between.
-
-    If there is no way between but for rounding, they are the value itself.
-    """
-    way = high - low
-    if way <= SAME * max(abs(low), abs(high)):
-        return np.full(n, low)
-    return np.linspace(low, high, n).round(digits - 1 - int(np.floor(np.log10(way))))
-
-
 def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
     """Raise for a name that is not one of ``names``."""
     unknown = [name for name in given if name not in names]
@@ -51,11 +39,11 @@ def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> No
         raise ValueError(f"{what} should name some of {list(names)}, got {unknown[0]!r}.")
 
 
-def stimulus_grid(lived: Lived, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
+def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
     """Return every combination of the stimulus values, (P, S); 0 where not given."""
-    names = lived.stimulus_names
+    names = experience.stimulus_names
     if stimuli is None:
-        stimuli = _some_values(lived.stimuli[names[0]].to_numpy())
+        stimuli = _some_values(experience.stimuli[names[0]].to_numpy())
     given: Grid = stimuli if isinstance(stimuli, Mapping) else {names[0]: stimuli}
     check_names("stimuli", given, names)
     return make_grid({name: given.get(name, 0.0) for name in names})
@@ -68,9 +56,9 @@ def _some_values(values: Floats) -> Floats:
     return np.linspace(distinct[0], distinct[-1], N_STIMULI)
 
 
-def lived_outcomes(lived: Lived) -> list[tuple[float, bool]]:
+def outcomes_met(experience: Experience) -> list[tuple[float, bool]]:
     """Return the pairs of reward and whether the choice was correct that occur."""
-    pairs = sorted(set(zip(lived.reward.tolist(), lived.correct.tolist(), strict=True)))
+    pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
     if len(pairs) > MAX_OUTCOMES:
         raise ValueError(
             f"X has {len(pairs)} outcomes (pairs of reward and correct or not), too many for a "
@@ -80,7 +68,7 @@ def lived_outcomes(lived: Lived) -> list[tuple[float, bool]]:
 
 
 def make_probes(
-    lived: Lived,
+    experience: Experience,
     stimuli: pd.DataFrame,
     outcomes: Sequence[tuple[float, bool]],
     *,
@@ -93,17 +81,17 @@ def make_probes(
     )
     probes = stimuli.merge(options, how="cross")
     answer = np.where(probes["correct"], probes["choice"], 1 - probes["choice"])
-    sides = lived.correct_sides(stimuli).repeat(len(options), axis=0)  # (P, 2)
+    sides = experience.correct_sides(stimuli).repeat(len(options), axis=0)  # (P, 2)
     allowed = sides[np.arange(len(probes)), answer] | all_outcomes
     return probes.assign(answer=answer)[allowed].reset_index(drop=True)
 
 
 def probe_trials(
-    fit: RuleFit, X: pd.DataFrame, lived: Lived, probes: pd.DataFrame, n_repeats: int
+    fit: RuleFit, X: pd.DataFrame, experience: Experience, probes: pd.DataFrame, n_repeats: int
 ) -> Trial:
     """Return the probes as the fit's rule sees them, the same ``n_repeats`` times, (H, P)."""
     rows = X.iloc[np.zeros(len(probes), dtype=int)].copy()  # for a transformer to take
-    rows[lived.stimulus_names] = probes[lived.stimulus_names].to_numpy()
+    rows[experience.stimulus_names] = probes[experience.stimulus_names].to_numpy()
     choice, reward, answer = (
         torch.tensor(probes[name].to_numpy(dtype=float)) for name in ("choice", "reward", "answer")
     )

@@ -11,16 +11,15 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, evenly
+from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, Visited, read_rule_fits
-from ._lived import Lived, draw_windows, read_lived
 from ._probes import (
     Grid,
     check_names,
-    evenly,
-    lived_outcomes,
     make_grid,
     make_probes,
+    outcomes_met,
     probe_trials,
     stimulus_grid,
     take,
@@ -99,26 +98,28 @@ def update_table(
     3              1.0  right     True            0.008      1911
     """
     fits = read_rule_fits(estimators)
-    lived = read_lived(X, fits[0].weight_names)
-    outcomes = lived_outcomes(lived) if rewards is None else [(r, r > 0) for r in rewards]
-    probes = make_probes(lived, stimulus_grid(lived, stimuli), outcomes, all_outcomes=all_outcomes)
+    experience = read_experience(X, fits[0].weight_names)
+    outcomes = outcomes_met(experience) if rewards is None else [(r, r > 0) for r in rewards]
+    probes = make_probes(
+        experience, stimulus_grid(experience, stimuli), outcomes, all_outcomes=all_outcomes
+    )
     visits = [fit.visit(X) for fit in fits]
     grid = weight_grid(fits[0].weight_names, visits, weights)  # (W, K)
     windows = np.zeros((1, 0), dtype=np.int64)
     if any(rule.memory_size for fit in fits for rule in fit.rules):
-        windows = draw_windows(lived, n_histories, n_back, check_random_state(random_state))
+        windows = draw_windows(experience, n_histories, n_back, check_random_state(random_state))
     tables = []
     for fit, visited in zip(fits, visits, strict=True):
         histories = take(visited.rows()[2], windows)  # (H, L)
-        probed = probe_trials(fit, X, lived, probes, len(windows))  # (H, P)
+        probed = probe_trials(fit, X, experience, probes, len(windows))  # (H, P)
         updates = [
             update_after(fit.rules, held.expand(len(windows), -1), histories, probed).mean(0)
             for held in torch.tensor(grid.to_numpy())
         ]  # W of (P, K)
         table = grid.add_prefix("weight_").merge(probes, how="cross")  # W P rows
         table[[f"update_{name}" for name in fit.weight_names]] = torch.cat(updates).numpy()
-        table = table.merge(_support(table, fit, visited, lived), how="left")
-        tables.append(_in_order(table, fit, lived.stimulus_names))
+        table = table.merge(_support(table, fit, visited, experience), how="left")
+        tables.append(_in_order(table, fit, experience.stimulus_names))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -134,20 +135,22 @@ def weight_grid(names: list[str], visits: list[Visited], weights: Grid | None) -
     return make_grid(axes | given)
 
 
-def _support(table: pd.DataFrame, fit: RuleFit, visited: Visited, lived: Lived) -> pd.DataFrame:
+def _support(
+    table: pd.DataFrame, fit: RuleFit, visited: Visited, experience: Experience
+) -> pd.DataFrame:
     """Return the numbers of trials and animals that came near the rows of the table."""
     weights = [f"weight_{name}" for name in fit.weight_names]
     reach = dict(zip(weights, (REACH / visited.largest).tolist(), strict=True))
-    states = lived.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
+    states = experience.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
     for name in states:
         axis = np.unique(table[name])
-        if name in lived.stimulus_names and len(axis) == 1:
+        if name in experience.stimulus_names and len(axis) == 1:
             states[name] = axis[0]
         else:
             states[name] = _nearest(axis, states[name].to_numpy(), reach.get(str(name), 0.0))
     cell = [*states, *OUTCOME]
-    states[OUTCOME] = np.column_stack([lived.choice, lived.reward, lived.correct])
-    states = states.assign(subject=lived.subject, correct=lived.correct).dropna()
+    states[OUTCOME] = np.column_stack([experience.choice, experience.reward, experience.correct])
+    states = states.assign(subject=experience.subject, correct=experience.correct).dropna()
     by_cell = states.groupby(cell)["subject"]
     return by_cell.agg(n_trials="size", n_subjects="nunique").reset_index()
 

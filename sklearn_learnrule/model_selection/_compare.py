@@ -20,9 +20,10 @@ from ..metrics import predict_choices
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.weights import fit_weighted
-from ._estimators import is_search, name_estimators
+from ..utils.wrapping import has_search
+from ._estimators import name_estimators
 from ._folds import Fold, read_folds
-from ._seconds import stopwatch
+from ._stopwatch import stopwatch
 
 SCORES = ["log_likelihood", "accuracy"]
 Scored = tuple[pd.DataFrame, Exception | None]
@@ -151,7 +152,7 @@ def _check_repeatable(folds: list[Fold], again: list[Fold]) -> None:
 def _check_searches(named: Mapping[str, Any], folds: list[Fold]) -> None:
     """Raise for a search that would choose its parameters by choices that are to be scored."""
     masked = any(np.isin(fold.fitted, fold.given[fold.scored_weight > 0]).any() for fold in folds)
-    searches = [name for name, estimator in named.items() if is_search(estimator)]
+    searches = [name for name, estimator in named.items() if has_search(estimator)]
     if masked and searches:
         raise ValueError(
             f"{searches[0]!r} is a search, which would choose parameters by the masked choices, "
@@ -183,8 +184,8 @@ def _keys(named: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, folds: list[F
         for fold in folds
     ]
     estimators = [describe_estimator(estimator) for estimator in named.values()]
-    how = ["compare_rules", types, type_of_choice]
-    return [make_key(how, estimator, fold) for estimator in estimators for fold in data]
+    call = ["compare_rules", types, type_of_choice]
+    return [make_key(call, estimator, fold) for estimator in estimators for fold in data]
 
 
 def _score_fold(estimator: Any, X: pd.DataFrame, y: pd.Series, fold: Fold) -> Scored:

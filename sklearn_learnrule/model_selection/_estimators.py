@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
+from ..utils.wrapping import final_estimator
 
 
 def name_estimators(estimators: Any) -> dict[str, Any]:
@@ -40,27 +39,14 @@ def name_estimators(estimators: Any) -> dict[str, Any]:
     return named
 
 
-def is_search(estimator: Any) -> bool:
-    """Whether it chooses parameters, also at the end of a pipeline, by folds of its own."""
-    if isinstance(estimator, Pipeline):
-        return is_search(estimator.steps[-1][1])
-    return isinstance(estimator, BaseSearchCV)
-
-
 def _by_class(estimators: list[Any]) -> dict[str, Any]:
-    names = [_name(_last(estimator)) for estimator in estimators]
+    names = [_name(final_estimator(estimator)) for estimator in estimators]
     times, seen = Counter(names), Counter[str]()
     named = {}
     for name, estimator in zip(names, estimators, strict=True):
         seen[name] += 1
         named[f"{name} {seen[name]}" if times[name] > 1 else name] = estimator
     return named
-
-
-def _last(estimator: Any) -> Any:
-    if isinstance(estimator, Pipeline):
-        return _last(estimator.steps[-1][1])
-    return _last(estimator.estimator) if isinstance(estimator, BaseSearchCV) else estimator
 
 
 def _name(estimator: Any) -> str:

@@ -15,7 +15,7 @@ from sklearn.model_selection import check_cv
 from ..data.sequences import subjects_of
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats
-from ..utils.texts import show
+from ..utils.texts import short
 from ..utils.weights import check_weight
 from ._splits import Rows, SubjectKFold
 
@@ -57,7 +57,7 @@ def read_folds(
         if len(shared) and not may_share:
             raise ValueError(
                 f"Fold {number} of cv trains and tests on the same animal, "
-                f"{show(names[shared[0]])}, whose neighbouring trials are too alike: split by "
+                f"{short(names[shared[0]])}, whose neighbouring trials are too alike: split by "
                 "animal (SubjectKFold, GroupKFold) or, within animals, use FutureSplit or "
                 "MaskedTrials."
             )
@@ -92,7 +92,7 @@ def _pair(fold: Any) -> tuple[Any, Any]:
     try:
         train, test = fold
     except (TypeError, ValueError):
-        raise ValueError(f"cv should yield pairs (train, test), got {show(fold)}.") from None
+        raise ValueError(f"cv should yield pairs (train, test), got {short(fold)}.") from None
     return train, test
 
 

@@ -79,8 +79,8 @@ def animal_learning_curve(
     labels = pd.Series(np.asarray(y), X.index)
     read = read_folds(cv, X, labels, sample_weight)
     draws, folds = _draw(read, subjects, n_subjects, n_repeats, check_random_state(random_state))
-    how: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
-    scores = compare_rules(estimators, X, labels, cv=folds, sample_weight=sample_weight, **how)
+    options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
+    scores = compare_rules(estimators, X, labels, cv=folds, sample_weight=sample_weight, **options)
     return _named(scores, draws)
 
 

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..data.sequences import subjects_of
 from ..data.time_order import count_within
 from ..utils.arrays import Ints
-from ..utils.texts import show
+from ..utils.texts import short
 
 Rows = Ints
 ONE_ANIMAL = (
@@ -122,11 +122,11 @@ class FutureSplit(BaseEstimator):
                 f"longest has {trial.max() + 1}: lower n_train."
             )
         n_scored = pd.Series(scored).groupby(np.asarray(subjects_of(X)), sort=False).sum()
-        short = n_scored[n_scored < (self.n_test or 1)]
-        if len(short):
+        few = n_scored[n_scored < (self.n_test or 1)]
+        if len(few):
             warnings.warn(
-                f"FutureSplit: {len(short)} of {len(n_scored)} animals (first "
-                f"{show(short.index[0])}: {short.iloc[0]}) have fewer than {self.n_test or 1} "
+                f"FutureSplit: {len(few)} of {len(n_scored)} animals (first "
+                f"{short(few.index[0])}: {few.iloc[0]}) have fewer than {self.n_test or 1} "
                 f"trials to score after the first {self.n_train}.",
                 stacklevel=2,
             )

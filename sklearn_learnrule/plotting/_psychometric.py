@@ -10,8 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
-from ..inspection import band, psychometric_table
-from ..inspection._fits import read_fits
+from ..inspection import band, psychometric_table, read_fits
 from ._style import BLACK, COLORS, GREY, draw_line, grid, key, label_outer
 from ._tables import split_models
 

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.design import HISTORY, IDENTITY
-from ..inspection import band, update_table, weight_trajectories
-from ..inspection._fits import read_fits
-from ..inspection._probes import evenly
+from ..data.schema import DESIGN
+from ..inspection import band, read_fits, update_table, weight_trajectories
+from ..utils.arrays import evenly
 from ..utils.texts import number, numbers
 from ._style import (
     BLACK,
@@ -157,7 +156,7 @@ def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFram
     What is correct at a stimulus that is not in X is told by the nearest that is; where that may
     be either choice, the stimulus is left out.
     """
-    x = next(name for name in map(str, X) if name not in (*HISTORY, *IDENTITY))
+    x = DESIGN.stimuli(map(str, X))[0]
     seen = np.unique(X[x])
     if not COARSE <= len(seen) <= N_STIMULI or options.get("all_outcomes"):
         return update_table(estimators, X, **options)

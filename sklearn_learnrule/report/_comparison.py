@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from ..data.sequences import subjects_of
-from ..data.tables import show as short
 from ..model_selection import choose_reference, compare_rules, rank_rules
 from ..plotting import ComparisonDisplay
+from ..utils.texts import short
 from ._models import Model, tell
 from ._parts import (
     Failure,
@@ -34,7 +34,7 @@ FORMATS = {
     "p_value": ".2g",
     "accuracy": ".3f",
 }
-HOW = (
+CAPTION = (
     "Each rule was fitted to some animals and scored on the others. Points are animals, bars their "
     "mean and whiskers its standard error: right of 0, choices are better predicted than by "
     "{reference}. Log-likelihoods are in nats per trial (a coin: −0.693), p-values of two-sided "
@@ -77,7 +77,7 @@ def compare(
     """Compare the models, unless their scores are given."""
     if scores is None and reference not in [model.name for model in models]:
         reference = choose_reference(model.name for model in models)  # the other failed
-    shown = Shown("comparison", HOW.format(reference=reference))
+    shown = Shown("comparison", CAPTION.format(reference=reference))
     try:
         if scores is None:
             scores = _score(models, question, cv, n_jobs)

@@ -98,8 +98,8 @@ def _section(number: int, section: Section) -> str:
 
 def _exhibit(shown: Shown) -> str:
     parts = "".join(_part(model, part) for model, part in shown.parts)
-    how = f'<p class="how">{escape(shown.how)}</p>\n' if shown.how else ""
-    return f"{how}<div>{parts}</div>"
+    caption = f'<p class="how">{escape(shown.caption)}</p>\n' if shown.caption else ""
+    return f"{caption}<div>{parts}</div>"
 
 
 def _part(model: Model | None, part: Part) -> str:

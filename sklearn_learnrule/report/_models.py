@@ -16,7 +16,8 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm import tqdm
 
 from ..estimators.base import BaseRuleEstimator
-from ..inspection._fits import Fit, RuleFit, _final_step, read_fits, read_rule_fits
+from ..inspection import Fit, RuleFit, read_fits, read_rule_fits
+from ..utils.wrapping import final_estimator
 
 NOTHING = "There are no estimators to report on (0 given)."
 
@@ -47,8 +48,7 @@ class Model:
     @cached_property
     def rules(self) -> list[RuleFit]:
         """The fits, if they have a learning rule to read."""
-        finals = [_final_step(fit.estimator) for fit in self.all]
-        if not all(isinstance(final, BaseRuleEstimator) for final in finals):
+        if not all(isinstance(fit.final, BaseRuleEstimator) for fit in self.all):
             return []
         return read_rule_fits(self.fits)
 
@@ -153,7 +153,7 @@ def _is_cv_result(given: Any) -> bool:
 
 
 def _class_name(given: Any) -> str:
-    return type(_final_step(_estimators(given)[0])).__name__
+    return type(final_estimator(_estimators(given)[0])).__name__
 
 
 def _unique_slugs(names: Mapping[str, Any]) -> dict[str, str]:

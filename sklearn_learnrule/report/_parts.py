@@ -79,10 +79,10 @@ Maker: TypeAlias = Callable[[Model, Question], Iterator[Part]]
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One kind of picture or table, and how to read it; ``make`` makes it of a model."""
+    """One kind of picture or table; ``caption`` says how to read it, ``make`` makes it."""
 
     name: str  # of its files
-    how: str
+    caption: str
     make: Maker
     needs: str = ""  # "rule", "noise", "learning" or "memory": what a model is to have
     together: bool = False  # whether one picture shows all models, if each is one fit
@@ -94,7 +94,7 @@ class Shown:
     """An exhibit as made: its parts, each with the model that it is of (None: all)."""
 
     name: str
-    how: str
+    caption: str
     parts: list[tuple[Model | None, Part]] = field(default_factory=list)
 
 
@@ -104,9 +104,9 @@ class Section:
     exhibits: list[Shown] = field(default_factory=list)
 
 
-def show(exhibit: Exhibit, models: list[Model], question: Question) -> Shown:
+def exhibit_models(exhibit: Exhibit, models: list[Model], question: Question) -> Shown:
     """Make an exhibit of every model; where that cannot be, a sentence says why."""
-    shown = Shown(exhibit.name, exhibit.how)
+    shown = Shown(exhibit.name, exhibit.caption)
     if exhibit.together and all(len(model.all) == 1 for model in models):
         with suppress(Exception):  # one bad model must not lose the others: each by itself
             parts = exhibit.make(together(models), question)

@@ -11,6 +11,8 @@ import torch
 
 from ..data.sequences import subjects_of
 from ..inspection import (
+    Fit,
+    RuleFit,
     asymmetry_table,
     band,
     column_importance,
@@ -18,7 +20,6 @@ from ..inspection import (
     session_table,
     variance_explained,
 )
-from ..inspection._fits import Fit, RuleFit, _final_step
 from ..plotting import (
     DecompositionDisplay,
     HistoryDisplay,
@@ -176,7 +177,7 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
 
 
 def _training(model: Model, question: Question) -> Iterator[Part]:
-    if not all(hasattr(_final_step(fit.estimator), "nets_") for fit in model.all):
+    if not all(hasattr(fit.final, "nets_") for fit in model.all):
         yield Note(f"{model.name} was not trained by this package.")
         return
     held = [", ".join(map(str, _held(rule, question.X))) or "of none" for rule in model.rules]
@@ -188,7 +189,7 @@ def _training(model: Model, question: Question) -> Iterator[Part]:
 
 def _trained(fit: Fit, question: Question) -> dict[str, Any]:
     """Return how training ended, and how well the choices are predicted."""
-    final = _final_step(fit.estimator)
+    final = fit.final
     cut_short = final.n_iter_ >= final.net_.most_epochs
     ended = "all epochs" if cut_short else "stopped early"
     if final.optimizer == "lbfgs" and not final.early_stopping:
@@ -213,7 +214,7 @@ def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
 
 def _parameters(model: Model, question: Question) -> Iterator[Part]:
     del question
-    summaries = [(fit, getattr(_final_step(fit.estimator), "summary_", None)) for fit in model.all]
+    summaries = [(fit, getattr(fit.final, "summary_", None)) for fit in model.all]
     if any(summary is None for _, summary in summaries):
         yield Note(f"{model.name} has no parameters with textbook names.")
         return

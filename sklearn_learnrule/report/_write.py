@@ -16,15 +16,14 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
-from ..data.sequences import Sequences, has_identity, read_sequences, subjects_of
+from ..data.sequences import Sequences, has_identity, read_sequences, session_numbers, subjects_of
 from ..data.tables import two_labels
-from ..inspection._curves import _session_numbers
-from ..report import _comparison
 from ..utils.files import replacing, write_csv
+from . import _comparison
 from ._html import render
-from ._made import PACKAGE, describe_data, how_made, versions
 from ._models import Model, fit_models, name_models
-from ._parts import Failure, Note, Picture, Question, Section, Shown, Table, show
+from ._parts import Failure, Note, Picture, Question, Section, Shown, Table, exhibit_models
+from ._provenance import PACKAGE, describe_data, provenance, versions
 from ._sections import SECTIONS
 
 SUFFIX = ".html"
@@ -120,7 +119,7 @@ def write_report(
             sections.append(_comparison.compare(models, scores, reference, question, cv, n_jobs))
         sections += _look(models, question)
     settings = {"random_state": random_state, "cv": cv, "n_simulations": n_simulations}
-    sections += [_warned(told), how_made(models, settings)]
+    sections += [_warned(told), provenance(models, settings)]
     byline = f"{datetime.now():%d %B %Y, %H:%M} · sklearn_learnrule {versions()[PACKAGE]}"
     data = describe_data(sequences, y, n_sessions)
     _save(path, render(title, byline, data, unfitted, sections), sections)
@@ -157,7 +156,7 @@ def _count_sessions(X: pd.DataFrame) -> pd.Series:
     """Return how many sessions each animal had, 0 where X does not tell."""
     subjects = np.asarray(subjects_of(X))
     known = "session" in X.index.names or "session" in X
-    numbers = _session_numbers(X) if known else np.zeros(len(X), dtype=int)
+    numbers = session_numbers(X) if known else np.zeros(len(X), dtype=int)
     return pd.Series(numbers).groupby(subjects).max()
 
 
@@ -195,7 +194,7 @@ def _look(models: list[Model], question: Question) -> list[Section]:
             sections.append(Section(title))
             for exhibit in exhibits:
                 bar.set_postfix_str(exhibit.name)
-                sections[-1].exhibits.append(show(exhibit, models, question))
+                sections[-1].exhibits.append(exhibit_models(exhibit, models, question))
                 bar.update()
     return sections
 

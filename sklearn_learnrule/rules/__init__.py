@@ -1,6 +1,6 @@
 """Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
 
-from ._contract import NO_CONTEXT, LearningRule, Trial, choice_probability
+from ._contract import NO_CONTEXT, SLOPE_STEP, LearningRule, Trial, choice_probability
 from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
@@ -29,6 +29,7 @@ __all__ = [
     "LEARNED",
     "NO_CONTEXT",
     "RULES",
+    "SLOPE_STEP",
     "ActorCriticRule",
     "BoundedRule",
     "ConstantRule",

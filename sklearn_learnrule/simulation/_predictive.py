@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, check_scalar
-from sklearn.utils.validation import check_consistent_length
 from tqdm import tqdm
 
-from ..data.sequences import read_sequences
 from ..utils.arrays import Bools, Ints
 from ._learning import Simulation
 from ._twins import Twin
@@ -144,10 +142,7 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
             f"X should have the columns that the estimator was fitted to, {twin.columns}, but has "
             f"no {missing[0]!r}."
         )
-    sequences = read_sequences(X[twin.columns])
-    labels = twin.estimator._labels(y)
-    check_consistent_length(X, labels)
-    sequences.check_choices(twin.estimator._signed(labels))
+    sequences, _ = twin.estimator.read_choices(twin.transform(X[twin.columns]), y)
     trials = sequences.padded
     happened = trials.observed
     if by == "session":

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.design import HISTORY, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD, make_design
+from ..data.design import make_design
+from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
 from ._experiment import Pay, Replay
@@ -28,7 +29,7 @@ def read_replay(
             f"{missing[0]!r}, only {list(table.columns)}."
         )
     if {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= set(table):
-        others = [name for name in table if name in (*HISTORY, *IDENTITY)]
+        others = [name for name in table if name in DESIGN.names()]
         return _of_design(table[[*stimuli, *others]], reward)
     if "answer" not in table:
         raise ValueError(
@@ -41,11 +42,7 @@ def read_replay(
 def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
     """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
     sequences = read_sequences(X)
-    if not sequences.answer_known:
-        raise ValueError(
-            "X does not tell the correct choice, and neither do its rewards: name the column of "
-            "correct choices, make_design(..., answer=...)."
-        )
+    sequences.check_answer_known("A replay of X")
     trials = sequences.padded
     happened = trials.observed
     if not happened.any():

@@ -12,18 +12,21 @@ import torch
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.design import IDENTITY, PREVIOUS_ANSWER, make_design
+from ..data.design import make_design
+from ..data.schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, TRIALS
 from ..data.sequences import read_sequences
+from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
-from ..models.fitted import read_trials
+from ..models.members import read_trials
 from ..rules import Trial
+from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
-from ._learned import EnsembleRule, RewardTellsAnswer, learned_rules, split_pipeline
 from ._learning import Simulation, simulate_learning
+from ._perceived_task import PerceivedTask
 from ._replay import read_replay
-from ._view import View, stimulus_columns
+from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
 
-OUTCOME = ("twin_of", "choice", "answer", "reward")
+OUTCOME = ("twin_of", *TRIALS.names("outcome"))
 
 
 def simulate(
@@ -106,12 +109,28 @@ def simulate(
     return (trials, twin.weights(experiment, simulation)) if return_weights else trials
 
 
+def split_twin(estimator: Any) -> tuple[Any, BaseRuleEstimator]:
+    """Return what a twin is made of: the transformers of a pipeline, or None, and its rule.
+
+    Raises
+    ------
+    TypeError
+        If there is no learning rule.
+    """
+    transformers, final = split_transformers(estimator)
+    if not isinstance(final, BaseRuleEstimator):
+        raise TypeError(
+            "A twin needs an estimator with a learning rule, or a Pipeline that ends in one, got "
+            f"{type(final).__name__}."
+        )
+    return transformers, final
+
+
 class Twin:
     """A fitted estimator as an animal: what it sees, how it learns, and where it starts."""
 
     def __init__(self, estimator: Any) -> None:
-        estimator = getattr(estimator, "best_estimator_", estimator)  # of a search
-        self.transformers, self.estimator = split_pipeline(estimator)
+        self.transformers, self.estimator = split_twin(estimator)
         check_is_fitted(self.estimator)
         if not hasattr(estimator, "feature_names_in_"):
             raise ValueError(
@@ -119,16 +138,16 @@ class Twin:
                 f"{type(self.estimator).__name__} has seen no column names."
             )
         self.columns = list(estimator.feature_names_in_)
-        self.stimuli = stimulus_columns(self.columns)
+        self.stimuli = DESIGN.stimuli(self.columns)
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
             )
         self.classes = self.estimator.classes_
-        self.rules, self.initial_weights = learned_rules(self.estimator)  # (M, K)
+        self.rules, self.initial_weights = fitted_rules(self.estimator)  # (M, K)
 
-    def learned(self) -> list[np.ndarray]:
-        """Return the numbers that the fit has found, which tell it from others."""
+    def fitted_numbers(self) -> list[np.ndarray]:
+        """Return all numbers that the fit has found, which tell it from others."""
         modules = [net.module_ for net in self.estimator.nets_]
         found = [[*module.state_dict().values(), module.bounds] for module in modules]
         return [values.detach().cpu().numpy() for of_member in found for values in of_member]
@@ -150,7 +169,7 @@ class Twin:
 
     def run(self, experiment: Experiment, rng: np.random.RandomState) -> Simulation:
         """Let the experiment's animals learn."""
-        view = View(experiment, self.columns, self.transformers)
+        perceived = PerceivedTask(experiment, self.columns, self.transformers)
         rule = self.rules[0]
         if len(self.rules) > 1:
             rule = EnsembleRule(self.rules, self.initial_weights)
@@ -164,7 +183,7 @@ class Twin:
             beside = {name: getattr(self.estimator, f"{name}_") for name in names}
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
-        simulation = simulate_learning(rule, view, start, experiment.opens, rng, **beside)
+        simulation = simulate_learning(rule, perceived, start, experiment.opens, rng, **beside)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
             subject, trial = np.argwhere(astray)[0]
@@ -173,13 +192,16 @@ class Twin:
                 "this rule is unstable on these stimuli."
             )
         if self.transformers is not None:
-            view.check_transformers(simulation.stimulus)
-        return replace(simulation, stimulus=np.stack(view.shown, 1))
+            perceived.check_transformers(simulation.stimulus)
+        return replace(simulation, stimulus=np.stack(perceived.shown, 1))
+
+    def transform(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X as the rule sees it."""
+        return X if self.transformers is None else self.transformers.transform(X)
 
     def experience(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
         """Return X's trials as the rule sees them, (N, T), and which are observed."""
-        seen = X if self.transformers is None else self.transformers.transform(X)
-        return read_trials(read_sequences(seen))
+        return read_trials(read_sequences(self.transform(X)))
 
     @torch.no_grad()
     def updates(self, trials: Trial, weights: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:

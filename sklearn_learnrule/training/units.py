@@ -10,7 +10,7 @@ import torch
 from ..data.sequences import Sequences
 from ..rules import Units
 from ..utils.arrays import Floats
-from ..utils.texts import show
+from ..utils.texts import short
 
 FAR = 100.0  # units
 USUAL = 0.9  # quantile of sizes other than 0, so that neither outliers nor empty trials decide
@@ -33,7 +33,7 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
     if sizes[row, k] > FAR:
         warnings.warn(
             f"Column {sequences.feature_names[k]!r} is {sequences.fields.features[row, k]:.4g} "
-            f"(subject {show(sequences.subjects[sequences.row_subject[row]])}, trial "
+            f"(subject {short(sequences.subjects[sequences.row_subject[row]])}, trial "
             f"{sequences.row_trial[row]}), though nine in ten of its values are of at most "
             f"{units.feature[k]:.4g}: an outlier throws a fit off. Mend, clip or transform it.",
             UserWarning,

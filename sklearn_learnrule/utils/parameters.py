@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
-from .texts import show
+from .texts import short
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -77,7 +77,7 @@ def check_parameters(estimator: Any) -> None:
             expected = f"{', '.join(words)} or {last}" if words else last
             raise InvalidParameterError(
                 f"{type(estimator).__name__}: {name} should be {expected}, got "
-                f"{' '.join(show(value).split())}."
+                f"{' '.join(short(value).split())}."
             )
 
 

@@ -16,7 +16,7 @@ HIDDEN = re.compile(
 LARGE = 1e6  # from here on, numbers have exponents
 
 
-def show(value: Any) -> str:
+def short(value: Any) -> str:
     """Write a value for a message, short, a numpy scalar as the Python number that it is."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection._search import BaseSearchCV
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
 
 from .arrays import Floats
+from .wrapping import layers
 
 
-def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[Any]) -> Any:
+def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: Floats) -> Any:
     """Fit with a weight for each row; 0: not scored.
 
     An estimator that takes no ``sample_weight`` is given the rows that are scored.
@@ -34,13 +34,10 @@ def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: NDArray[
 
 def weight_parameter(estimator: Any) -> str | None:
     """Return the name by which ``fit`` takes trials' weights, None if it takes none."""
-    if isinstance(estimator, Pipeline):
-        name, step = estimator.steps[-1]
-        inner = weight_parameter(step)
-        return inner and f"{name}__{inner}"
-    if isinstance(estimator, BaseSearchCV):
-        return weight_parameter(estimator.estimator)
-    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+    *outer, final = layers(estimator)
+    steps = [layer.steps[-1][0] for layer in outer if isinstance(layer, Pipeline)]
+    takes_weights = has_fit_parameter(final, "sample_weight")
+    return "__".join([*steps, "sample_weight"]) if takes_weights else None
 
 
 def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats:

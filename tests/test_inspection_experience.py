@@ -11,17 +11,17 @@ from sklearn.pipeline import make_pipeline
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, nearest_rules, update_table
-from sklearn_learnrule.inspection._lived import Lived
+from sklearn_learnrule.inspection._experience import Experience
 
 LEFT, RIGHT, EITHER = [True, False], [False, True], [True, True]
 
 
-def lived(*trials):
+def met(*trials):
     """Animals that were shown these stimuli, of one column or several, each with an answer."""
     stimuli, answers = zip(*trials, strict=True)
     n, nothing = len(trials), np.zeros(len(trials))
     columns = [f"s{i}" for i in range(np.size(stimuli[0]))]
-    return Lived(
+    return Experience(
         stimuli=pd.DataFrame(np.reshape(stimuli, (n, -1)), columns=columns),
         subject=nothing.astype(int),
         trial=np.arange(n),
@@ -60,7 +60,7 @@ WITH_TONE = [((s, tone), s > 0) for s in (-1.0, 0.5) for tone in (-0.7, 0.3, 0.9
     ],
 )
 def test_a_stimulus_has_the_correct_sides_of_its_nearest_of_the_same_signs(trials, probe, sides):
-    animals = lived(*trials)
+    animals = met(*trials)
     asked = pd.DataFrame([np.atleast_1d(probe)], columns=animals.stimulus_names)
     assert animals.correct_sides(asked).tolist() == [sides]
 
@@ -68,7 +68,7 @@ def test_a_stimulus_has_the_correct_sides_of_its_nearest_of_the_same_signs(trial
 def test_an_answer_to_at_most_a_tenth_of_the_trials_is_a_slip():
     asked = pd.DataFrame({"s0": [1.0]})
     for n_right, sides in ((8, EITHER), (9, RIGHT)):
-        animals = lived(*[(1.0, 1)] * n_right, (1.0, 0))
+        animals = met(*[(1.0, 1)] * n_right, (1.0, 0))
         assert animals.correct_sides(asked).tolist() == [sides]
 
 

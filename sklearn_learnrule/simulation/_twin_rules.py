@@ -1,31 +1,18 @@
-"""What a fitted estimator has learned: its rule and its first weights, of each member."""
+"""The rules by which twins learn: those of a fitted estimator, an ensemble's as one."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import torch
-from sklearn.pipeline import Pipeline
 from torch import Tensor
 
 from ..estimators.base import BaseRuleEstimator
-from ..models.fitted import copy_models
+from ..models.members import copy_models
 from ..rules import LearningRule, Trial
 
 
-def split_pipeline(estimator: Any) -> tuple[Any, BaseRuleEstimator]:
-    """Return the transformers, or None, and the rule estimator."""
-    steps: Any = estimator if isinstance(estimator, Pipeline) else [estimator]
-    if not isinstance(steps[-1], BaseRuleEstimator):
-        raise TypeError(
-            "A twin needs an estimator with a learning rule, or a Pipeline that ends in one, got "
-            f"{type(steps[-1]).__name__}."
-        )
-    return (steps[:-1] if len(steps) > 1 else None), steps[-1]
-
-
-def learned_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Tensor]:
+def fitted_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Tensor]:
     """Return the rules as predictions have them, and first weights, of M members, (M, K)."""
     models = [model.requires_grad_(False) for model in copy_models(estimator)]
     rules = [model.bounded_rule for model in models]

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.design import HISTORY, IDENTITY
+from ..data.schema import DESIGN, HISTORY, IDENTITY
 from ..utils.arrays import Bools, Floats
 from ._experiment import Experiment, ReplayTask
 
 
-class View:
+class PerceivedTask:
     """A task whose stimuli are checked, noted down, and transformed for the rule.
 
     ``columns`` are those of the X that the estimator was fitted to.
@@ -21,7 +21,7 @@ class View:
     def __init__(self, experiment: Experiment, columns: list[str], transformers: Any) -> None:
         self.experiment = experiment
         self.columns = columns
-        self.stimuli = stimulus_columns(columns)
+        self.stimuli = DESIGN.stimuli(columns)
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
         self.shown: list[Floats] = []  # T of (N, S)
@@ -89,7 +89,7 @@ class View:
         """Return the features, (N, T, K - 1), of T trials of the first N subjects."""
         n_subjects, n_trials = stimulus.shape[:2]
         X = self.transformers.transform(self._rows(stimulus, history, start))
-        return X[stimulus_columns(X)].to_numpy(dtype=float).reshape(n_subjects, n_trials, -1)
+        return X[DESIGN.stimuli(X)].to_numpy(dtype=float).reshape(n_subjects, n_trials, -1)
 
     def _rows(self, stimulus: Floats, history: Floats, start: int) -> pd.DataFrame:
         """Return the rows of X that hold these stimuli, (N, T, S), and history, (N, T, 3)."""
@@ -107,8 +107,3 @@ class View:
         for name in set(IDENTITY) & set(self.columns):
             X[name] = index.get_level_values(name)
         return X[self.columns]
-
-
-def stimulus_columns(columns: Any) -> list[str]:
-    """Return the columns that the policy sees."""
-    return [name for name in columns if name not in (*HISTORY, *IDENTITY)]

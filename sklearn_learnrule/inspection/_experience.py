@@ -1,4 +1,4 @@
-"""The trials that animals lived through, and histories drawn from them."""
+"""What the animals met, the trials whose outcome is known, and histories drawn from it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLIP = 0.1
 
 
 @dataclass(frozen=True)
-class Lived:
+class Experience:
     """The trials of X whose outcome is known, subject after subject; n of them."""
 
     stimuli: pd.DataFrame  # (n, S) in X's units
@@ -45,10 +45,10 @@ class Lived:
         return self.reward > 0
 
     def correct_sides(self, stimuli: pd.DataFrame) -> Bools:
-        """Return which choices are ever correct on the lived stimuli nearest to these, (P, 2).
+        """Return which choices are ever correct on the stimuli met nearest to these, (P, 2).
 
         Nearest of those with the same signs, so that 0, where either choice may be correct, says
-        nothing of what is beside it. For signs that no lived stimulus has, the nearest of each of
+        nothing of what is beside it. For signs that no stimulus met has, the nearest of each of
         the most similar signs count together: a 0 between two sides may be either. An answer that
         at most a tenth of the trials with a stimulus have counts as a slip.
         """
@@ -69,7 +69,7 @@ class Lived:
         return sides
 
 
-def read_lived(X: pd.DataFrame, weight_names: Sequence[str]) -> Lived:
+def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
     """Read the trials of X whose outcome is known, for tables with columns of these weights."""
     sequences = read_sequences(X)
     trials = sequences.padded
@@ -84,7 +84,7 @@ def read_lived(X: pd.DataFrame, weight_names: Sequence[str]) -> Lived:
     columns = [f"{kind}_{name}" for name in weight_names for kind in ("weight", "update")]
     check_not_own(names, (*OWN_COLUMNS, *columns))
     subject, trial = np.nonzero(seen)
-    return Lived(
+    return Experience(
         stimuli=pd.DataFrame(trials.features[seen][:, :-1], columns=pd.Index(names)),
         subject=subject,
         trial=trial,
@@ -100,28 +100,30 @@ def check_not_own(names: Sequence[Any], own: Sequence[str]) -> None:
         raise ValueError(f"The table has a column {clash[0]!r} of its own: rename yours.")
 
 
-def draw_windows(lived: Lived, n_windows: int, n_trials: int, rng: np.random.RandomState) -> Ints:
-    """Return the rows of stretches of trials as they were lived, (H, L)."""
-    n_trials = min(n_trials, lived.trial.max() + 1)
-    last = rng.choice(np.flatnonzero(lived.trial >= n_trials - 1), n_windows)
+def draw_windows(
+    experience: Experience, n_windows: int, n_trials: int, rng: np.random.RandomState
+) -> Ints:
+    """Return the rows of stretches of trials as they happened, (H, L)."""
+    n_trials = min(n_trials, experience.trial.max() + 1)
+    last = rng.choice(np.flatnonzero(experience.trial >= n_trials - 1), n_windows)
     return last[:, None] + np.arange(1 - n_trials, 1)
 
 
 def draw_sequences(
-    lived: Lived, n_trials: int, n_draws: int, rng: np.random.RandomState
+    experience: Experience, n_trials: int, n_draws: int, rng: np.random.RandomState
 ) -> tuple[Ints, Bools]:
     """Draw a trial for each place in every sequence of choices and outcomes, ``n_draws`` times.
 
     Returns
     -------
     rows : ndarray of shape (H, n_trials)
-        Rows of ``lived``; H = n_draws * 4**n_trials, one draw of all sequences after another.
+        Rows of ``experience``; H = n_draws * 4**n_trials, one draw of all sequences after another.
     rewarded : bool ndarray of shape (H, n_trials)
     """
     kind = np.tile(list(product(range(4), repeat=n_trials)), (n_draws, 1))  # (H, n_trials)
     rows = np.empty_like(kind)
     for number, (choice, rewarded) in enumerate(product([False, True], repeat=2)):
-        pool = np.flatnonzero((lived.choice == choice) & (lived.rewarded == rewarded))
+        pool = np.flatnonzero((experience.choice == choice) & (experience.rewarded == rewarded))
         if not len(pool):
             raise ValueError(
                 "Histories are made of rewarded and unrewarded trials with either choice, but X "
@@ -134,7 +136,7 @@ def draw_sequences(
 
 
 def draw_fillers(
-    lived: Lived, n_trials: int, n_draws: int, n_repeats: int, rng: np.random.RandomState
+    experience: Experience, n_trials: int, n_draws: int, n_repeats: int, rng: np.random.RandomState
 ) -> Ints:
     """Return rows drawn from all trials, each draw for ``n_repeats`` histories in a row."""
-    return rng.randint(len(lived.choice), size=(n_draws, n_trials)).repeat(n_repeats, axis=0)
+    return rng.randint(len(experience.choice), size=(n_draws, n_trials)).repeat(n_repeats, axis=0)

@@ -33,7 +33,7 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
 
 
-def how_made(models: list[Model], settings: dict[str, Any]) -> Section:
+def provenance(models: list[Model], settings: dict[str, Any]) -> Section:
     """Return the section by which the report can be made again."""
     parameters = pd.DataFrame(
         {model.name: pd.Series(model.candidate.get_params()).map(repr) for model in models}
@@ -48,7 +48,8 @@ def how_made(models: list[Model], settings: dict[str, Any]) -> Section:
         "versions": ("The software that made it.", software),
     }
     exhibits = [
-        Shown(name, how, [(None, Table(table, table))]) for name, (how, table) in tables.items()
+        Shown(name, caption, [(None, Table(table, table))])
+        for name, (caption, table) in tables.items()
     ]
     return Section("How this was made", exhibits)
 

@@ -1,0 +1,113 @@
+"""The columns that have a meaning by their names: of a table of trials, and of the design X."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history"]
+Values: TypeAlias = Literal["name", "whole number", "number", "label", "side"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, or a level of X's index."""
+
+    name: str
+    role: Role
+    values: Values  # a side is -1 for the first class of choice, +1 for the second
+    meaning: str
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of a table, by which code finds them and people read what they mean.
+
+    Attributes
+    ----------
+    columns : tuple of Column
+
+    Examples
+    --------
+    >>> DESIGN.identity
+    ('subject', 'session', 'trial')
+    >>> DESIGN.stimuli(["contrast", "previous_choice", "previous_reward"])
+    ['contrast']
+    >>> DESIGN.describe()[["role", "values", "optional"]]
+                         role        values  optional
+    name
+    subject          identity          name     False
+    session          identity          name      True
+    trial            identity  whole number      True
+    previous_choice   history          side     False
+    previous_reward   history        number     False
+    previous_answer   history          side      True
+    """
+
+    columns: tuple[Column, ...]
+
+    def names(self, *roles: Role) -> tuple[str, ...]:
+        """Return the names of the columns that have one of these roles, in order; without, all."""
+        return tuple(column.name for column in self.columns if column.role in roles or not roles)
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells whose and which a trial is."""
+        return self.names("identity")
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """What tells how the trial before went."""
+        return self.names("history")
+
+    def stimuli(self, columns: Iterable[Any]) -> list[Any]:
+        """Return those of the columns that are neither identity nor history: the policy's."""
+        return [name for name in columns if name not in (*self.identity, *self.history)]
+
+    def describe(self) -> pd.DataFrame:
+        """Return ``role``, ``values``, ``meaning`` and ``optional`` of each column, a row each."""
+        return pd.DataFrame(self.columns).set_index("name")
+
+
+SUBJECT = Column("subject", "identity", "name", "The animal; its rows stand together.")
+SESSION = Column("session", "identity", "name", "The session, in temporal order.", optional=True)
+
+TRIALS = Schema(
+    (
+        SUBJECT,
+        SESSION,
+        Column("stimulus", "stimulus", "number", "What was seen; there may be several."),
+        Column("choice", "outcome", "label", "What was chosen: the second of two labels is y = 1."),
+        Column("answer", "outcome", "label", "What was correct, labelled alike.", optional=True),
+        Column("reward", "outcome", "number", "What was paid, in any unit."),
+    )
+)
+"""A table of trials, one row each, under the names that it has unless others are given."""
+
+DESIGN = Schema(
+    (
+        SUBJECT,
+        SESSION,
+        Column("trial", "identity", "whole number", "0, 1, ... within the animal.", optional=True),
+        Column("previous_choice", "history", "side", "The choice before; 0 where there is none."),
+        Column("previous_reward", "history", "number", "The reward before; 0 where there is none."),
+        Column(
+            "previous_answer",
+            "history",
+            "side",
+            "The correct choice before; 0 where there is none. Without it, what was rewarded.",
+            optional=True,
+        ),
+    )
+)
+"""X of :func:`~sklearn_learnrule.make_design`: every other column is a stimulus.
+
+Identity is in the index, or in columns of the same names.
+"""
+
+IDENTITY, HISTORY = DESIGN.identity, DESIGN.history
+PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY
