@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -36,70 +35,72 @@ from ..training.dataset import SequenceDataset, of_like_length, to_numpy
 from ..training.initial_weights import initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Bools, Floats
-from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
+from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
 from ..utils.texts import show
-from .classifier import TRAINING_PARAMETERS, SequenceClassifier
+from .classifier import SequenceClassifier
 
 IS_LEARNED = StrOptions({LEARNED})
 SHARE = Number(Real, 0, 1, closed="left")
 
-RULE_PARAMETERS = """\
-initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
-    Policy weights before the first trial. "psychometric" fits them to the choices on the
-    first 100 trials of all subjects, where these are scored.
-train_initial_weights : bool, default=True
-    Whether the initial weights, shared by all subjects, are fitted too.
-unlearned : sequence of str or None, default=()
-    Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where they
-    start or, with process noise, drift.
-truncation : int or None, default=None, of networks 500
-    Stop gradients every so many trials; None: they are exact.
-process_noise : None, "learned", or number or array of shape (K,), default=None
-    Standard deviation of the noise that moves each weight after a trial, beside the rule;
-    "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
-    None: weights move by the rule alone.
-session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
-    With process noise: that of a further step where a session begins; and how far
-    subjects' weights lie around the initial ones.
-lapses : None, "learned", or number or pair of numbers, default=None
-    Rates g0 and g1 at which the first and the second class are chosen whatever the weights say:
-    P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some animals
-    should know the task well; ``lapse_rates_`` holds them. The rule's p stays sigmoid(w . x).
-engine : "auto", "loop", "parallel" or "fused", default="auto"
-    How the rule is unrolled; every engine gives the same numbers.
-"""
 
-
-@dataclass(kw_only=True, repr=False, eq=False)
 class BaseRuleEstimator(SequenceClassifier):
     """A Bernoulli GLM policy whose weights a learning rule moves from trial to trial.
 
-    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`. What they may
-    be it can say in ``_parameter_constraints``, as scikit-learn's estimators do.
+    A subclass has :meth:`make_rule`, and its parameters as fields, as a dataclass has, which it
+    becomes. What they may be it can say in ``_parameter_constraints``, as scikit-learn's
+    estimators do; in its docstring, ``{shared}`` stands for the parameters below.
+
+    Parameters
+    ----------
+    {shared}
     """
 
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
     unlearned: Sequence[str] | None = ()
-    truncation: int | None = None
     process_noise: str | ArrayLike | None = None
     session_noise: str | ArrayLike = LEARNED
     initial_std: str | ArrayLike = LEARNED
     lapses: str | ArrayLike | None = None
-    engine: str = "auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "initial_weights": [StrOptions({"zeros", "psychometric"}), each(ANY_NUMBER)],
         "train_initial_weights": ["boolean"],
         "unlearned": [None, each(str)],
-        "truncation": [None, WHOLE_FROM_1],
         "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "session_noise": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "initial_std": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "lapses": [None, IS_LEARNED, SHARE, each(SHARE)],
         "engine": [StrOptions({"auto", *ENGINES})],
     }
-    _shared_parameters: ClassVar[str] = RULE_PARAMETERS + TRAINING_PARAMETERS
+    _parameter_docs: ClassVar[str] = """
+        Weights
+            Where they start, and which of them the rule moves.
+        initial_weights : "zeros", "psychometric" or array of shape (K,), default={initial_weights}
+            Policy weights before the first trial. "psychometric" fits them to the choices on the
+            first 100 trials of all subjects, where these are scored.
+        train_initial_weights : bool, default={train_initial_weights}
+            Whether the initial weights, shared by all subjects, are fitted too.
+        unlearned : sequence of str or None, default={unlearned}
+            Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where
+            they start or, with process noise, drift.
+
+        Noise
+            What moves weights beside the rule, and what chooses beside them.
+        process_noise : None, "learned", or number or array of shape (K,), default={process_noise}
+            Standard deviation of the noise that moves each weight after a trial, beside the rule;
+            "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
+            None: weights move by the rule alone.
+        session_noise, initial_std : "learned", or number or array of shape (K,), \
+default={session_noise}
+            With process noise: that of a further step where a session begins; and how far
+            subjects' weights lie around the initial ones.
+        lapses : None, "learned", or number or pair of numbers, default={lapses}
+            Rates g0 and g1 at which the first and the second class are chosen whatever the weights
+            say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
+            animals should know the task well; ``lapse_rates_`` holds them. The rule's p stays
+            sigmoid(w . x).
+        """
 
     def make_rule(self, n_weights: int) -> LearningRule:
         """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights."""
