@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,7 @@ from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
 from ..utils.texts import show
 from .classifier import SequenceClassifier
 
+TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 IS_LEARNED = StrOptions({LEARNED})
 SHARE = Number(Real, 0, 1, closed="left")
 
@@ -211,7 +212,11 @@ default={session_noise}
             )
         return pd.DataFrame(self._summary)
 
-    def predict_weights(self, X: Any, *, return_std: bool = False) -> Any:
+    @overload
+    def predict_weights(self, X: Any, *, return_std: Literal[False] = False) -> pd.DataFrame: ...
+    @overload
+    def predict_weights(self, X: Any, *, return_std: Literal[True]) -> TwoTables: ...
+    def predict_weights(self, X: Any, *, return_std: bool = False) -> pd.DataFrame | TwoTables:
         """Return the policy weights in force before each choice, one column a feature, then bias.
 
         With process noise, they are what the choices so far let expect.
@@ -239,9 +244,18 @@ default={session_noise}
         paths = self._paths(sequences)  # (M, n_rows, K + S)
         n_weights = len(self.weight_names_)
         covariances = unpack(paths[..., n_weights:]) if noisy else None
-        return self._tables(X, paths[..., :n_weights], covariances, return_std)
+        weights, std = self._tables(X, paths[..., :n_weights], covariances)
+        return (weights, std) if return_std else weights
 
-    def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: bool = False) -> Any:
+    @overload
+    def smooth_weights(
+        self, X: Any, y: ArrayLike, *, return_std: Literal[False] = False
+    ) -> pd.DataFrame: ...
+    @overload
+    def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: Literal[True]) -> TwoTables: ...
+    def smooth_weights(
+        self, X: Any, y: ArrayLike, *, return_std: bool = False
+    ) -> pd.DataFrame | TwoTables:
         """Return the weights in force at each choice, as all choices let expect after the fact.
 
         :meth:`predict_weights` knows the choices before a trial; this knows also that of the
@@ -280,7 +294,8 @@ default={session_noise}
             filtered = self._look_back(part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
             means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
-        return self._tables(X, means, covariances, return_std)
+        weights, std = self._tables(X, means, covariances)
+        return (weights, std) if return_std else weights
 
     def _look_back(
         self, sequences: Sequences, is_second: Bools, paths: torch.Tensor
@@ -292,26 +307,17 @@ default={session_noise}
         members = zip(copy_models(self), padded, strict=True)
         return [look_back(model, path, trials, observed) for model, path in members]
 
-    def _tables(
-        self,
-        X: Any,
-        means: torch.Tensor,
-        covariances: torch.Tensor | None,
-        return_std: bool,
-    ) -> Any:
-        """Return M members' mean weights (M, n_rows, K) as a table and, if asked, their std."""
+    def _tables(self, X: Any, means: torch.Tensor, covariances: torch.Tensor | None) -> TwoTables:
+        """Return M members' mean weights (M, n_rows, K) as a table, and their std."""
 
         def table(rows: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
             return pd.DataFrame(rows.numpy(), columns=pd.Index(self.weight_names_), index=index)
 
-        weights = table(means.mean(0))
-        if not return_std:
-            return weights
         variance = means.var(0) if len(means) > 1 else torch.zeros_like(means[0])
         if covariances is not None:
             variance = variance + covariances.diagonal(0, -2, -1).mean(0)
-        return weights, table(variance.sqrt())
+        return table(means.mean(0)), table(variance.sqrt())
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         return self._policy_logits(self._paths(sequences), sequences.fields.features)

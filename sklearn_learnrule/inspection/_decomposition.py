@@ -78,7 +78,7 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             for model, weights in zip(fit.models, means, strict=True)
         ]
         known = in_rows(sequences, means), in_rows(sequences, covariances)
-        smoothed, std = fit.final._tables(rows, *known, return_std=True)
+        smoothed, std = fit.final._tables(rows, *known)
         table = _identify(rows, fit.weight_names)
         table["smoothed"], table["std"] = smoothed.to_numpy().ravel(), std.to_numpy().ravel()
         table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()

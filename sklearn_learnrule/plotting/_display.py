@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
@@ -66,7 +67,7 @@ class Display:
         return self
 
 
-def several(estimators: Any) -> Any:
+def several(estimators: Any) -> Mapping[str, Any] | Sequence[Any]:
     """Return the estimators as they are given, one alone as a list."""
     return [estimators] if hasattr(estimators, "fit") else estimators
 

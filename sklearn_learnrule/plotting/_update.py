@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from ._tables import (
     update_label,
     weight_label,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
 
 KINDS = ("slices", "heatmap")
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
@@ -235,7 +238,7 @@ def _draw_heatmaps(
 
 def _draw_heatmap(
     panel: Any, table: pd.DataFrame, x: str, weight: str, update: str, norm: Any
-) -> Any:
+) -> ScalarMappable:
     """Draw the stimuli where the first choice is correct, then those of the second."""
     cell = [weight, "choice", x]
     updates = (
