@@ -4,6 +4,7 @@ import importlib
 import pickle
 import re
 import sys
+from pathlib import Path
 
 import joblib
 import numpy as np
@@ -19,6 +20,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import bootstrap_fits
 from sklearn_learnrule.recovery import recovery_study
+from sklearn_learnrule.utils import cache
 from sklearn_learnrule.utils.cache import Cache, describe_estimator, describe_table, make_key
 
 FITS = []
@@ -138,6 +140,10 @@ def test_a_change_to_the_code_of_an_estimator_makes_it_anew(tmp_path, monkeypatc
     first = make_key(describe_estimator(make_pipeline(StandardScaler(), mine)))
     file.write_text(code.replace("n = 1", "n = 2"))
     assert make_key(describe_estimator(make_pipeline(StandardScaler(), mine))) != first
+
+
+def test_results_hang_on_the_code_of_the_whole_package():
+    assert cache.ROOT == Path(lr.__file__).parent
 
 
 def test_a_key_is_that_of_equal_content_in_another_process(cohort):
