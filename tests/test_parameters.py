@@ -115,11 +115,13 @@ class OwnRuleEstimator(lr.ReinforceRuleEstimator):
     Parameters
     ----------
     taste : str, default="sweet"
+    name : str, default="mine"
     n_ensemble : int, default=2
     {shared}
     """
 
     taste: str = "sweet"
+    name: str = "mine"  # which the settings have, too
     n_ensemble: int = 2
     max_epochs: int | None = 7
 
@@ -127,8 +129,8 @@ class OwnRuleEstimator(lr.ReinforceRuleEstimator):
 def test_a_subclass_needs_no_decorator_and_bears_one():
     decorated = dataclass(kw_only=True, repr=False, eq=False)(OwnRuleEstimator)
     for kind in (OwnRuleEstimator, decorated):
-        assert signature(kind)[:3] == ["taste", "n_ensemble", "baseline"]
-        assert signature(kind)[3:] == signature(lr.ReinforceRuleEstimator)[1:]
+        assert signature(kind)[:4] == ["taste", "name", "n_ensemble", "baseline"]
+        assert signature(kind)[4:] == signature(lr.ReinforceRuleEstimator)[1:]
         assert "max_epochs : int or None, default=7" in kind.__doc__
         assert repr(clone(kind(taste="salty", max_epochs=3))) == (
             "OwnRuleEstimator(taste='salty', max_epochs=3)"

@@ -47,9 +47,9 @@ SHARE = Number(Real, 0, 1, closed="left")
 class BaseRuleEstimator(SequenceClassifier):
     """A Bernoulli GLM policy whose weights a learning rule moves from trial to trial.
 
-    A subclass has :meth:`make_rule`, and its parameters as fields, as a dataclass has, which it
-    becomes. What they may be it can say in ``_parameter_constraints``, as scikit-learn's
-    estimators do; in its docstring, ``{shared}`` stands for the parameters below.
+    A subclass has :meth:`make_rule`, and declares its parameters as a dataclass does its fields; it
+    needs no decorator. What they may be it can say in ``_parameter_constraints``, as scikit-learn's
+    estimators do. In its docstring, a line ``{shared}`` stands for the parameters below.
 
     Parameters
     ----------
@@ -92,8 +92,7 @@ class BaseRuleEstimator(SequenceClassifier):
             Standard deviation of the noise that moves each weight after a trial, beside the rule;
             "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
             None: weights move by the rule alone.
-        session_noise, initial_std : "learned", or number or array of shape (K,), \
-default={session_noise}
+        session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
             With process noise: that of a further step where a session begins; and how far
             subjects' weights lie around the initial ones.
         lapses : None, "learned", or number or pair of numbers, default={lapses}

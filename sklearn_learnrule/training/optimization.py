@@ -89,10 +89,6 @@ def _fit(
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
     engine = model.chosen_engine(len(dataset), torch.device(device))
-    callbacks = [
-        *_callbacks(settings, engine, device, held_out),
-        *deepcopy(settings.callbacks or []),
-    ]
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
         options = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
@@ -105,7 +101,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=callbacks,
+        callbacks=_callbacks(settings, engine, device, held_out),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -118,8 +114,8 @@ def _fit(
 
 def _callbacks(
     settings: TrainingSettings, engine: str, device: str, held_out: SequenceDataset | None
-) -> list[tuple[str, Callback]]:
-    callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard(settings.optimizer))]
+) -> list[Any]:
+    callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
@@ -131,12 +127,11 @@ def _callbacks(
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
         callbacks.append(("converged", EarlyStopping(**stop, threshold=settings.tol, sink=noop)))
     if settings.verbose:
-        what = (
-            ", when to stop" * (held_out is not None) + ", with mirror images" * settings.mirrored
-        )
-        name = f"{settings.name}{what} ({engine} engine, {device})"
+        what = ", when to stop" if held_out is not None else ""
+        images = ", with mirror images" if settings.mirrored else ""
+        name = f"{settings.name}{what}{images} ({engine} engine, {device})"
         callbacks.append(("progress", EpochProgress(name)))
-    return callbacks
+    return callbacks + deepcopy([*(settings.callbacks or [])])
 
 
 def _hold_out(

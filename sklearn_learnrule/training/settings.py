@@ -125,7 +125,7 @@ class TrainingSettings(Training):
         parameters = {field.name for field in fields(estimator)}
         named = parameters.intersection(field.name for field in fields(cls))
         given = {name: getattr(estimator, name) for name in named}
-        return cls(**given, name=type(estimator).__name__)
+        return cls(**given | {"name": type(estimator).__name__})
 
 
 def check_training(training: Training) -> None:
