@@ -11,7 +11,6 @@ lines and an estimator of three, is not.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,7 +50,6 @@ class HabitRule(LearningRule):
         return torch.cat([taught[:, :-1], (taught[:, -1] + trace)[:, None]], 1), memory
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class HabitRuleEstimator(lr.BaseRuleEstimator):
     """Learning from reward, and a habit that fades."""
 

@@ -72,7 +72,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             validate_data(self, X, dtype=np.float64, reset=True)
         return self
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: Any) -> pd.DataFrame | Floats:
         """Return X with its contrasts bent, a DataFrame if X is one."""
         check_is_fitted(self)
         check_kind(X)

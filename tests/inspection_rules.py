@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
@@ -42,7 +40,6 @@ class MemoRule(LearningRule):
         return memory / 1000, torch.cat([memory[:, :1] + 1, weights[:, 1:]], -1)
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class MoodRuleEstimator(BaseRuleEstimator):
     engine: str = "loop"
 
@@ -50,7 +47,6 @@ class MoodRuleEstimator(BaseRuleEstimator):
         return MoodRule(n_weights)
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class MemoRuleEstimator(BaseRuleEstimator):
     engine: str = "loop"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -45,7 +44,6 @@ class DecayRule(LearningRule):
         return -weights / 50, memory
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class DecayRuleEstimator(BaseRuleEstimator):
     engine: str = "loop"
 

@@ -152,6 +152,6 @@ def test_a_number_of_animals_on_which_a_rule_failed_has_no_point(table):
 def test_estimators_are_fitted_and_drawn_in_one_go(cohort):
     _, ax = plt.subplots()
     options = {"n_subjects": [1, 2], "ax": ax, "reference": "coin", **OPTIONS}
-    display = LearningCurveDisplay.from_estimators(RULES, *cohort, **options)
+    display = LearningCurveDisplay.from_estimator(RULES, *cohort, **options)
     assert display.ax_ is ax and display.figure_ is ax.figure
     assert isinstance(display.table, pd.DataFrame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from skorch.callbacks import Callback
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.training.optimization import pace
+from sklearn_learnrule.training.settings import TrainingSettings
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -125,13 +127,12 @@ def test_passes_grow_as_the_root_of_a_subjects_trials(cohort, mirror):
 
 @pytest.mark.parametrize(("n_trials", "rate"), [(500, 0.001), (6000, 0.003), (30000, 0.005)])
 def test_steps_grow_with_a_subjects_trials(n_trials, rate):
-    network = lr.DNNRuleEstimator()
-    network.mirrored_ = False
+    settings = TrainingSettings.of(lr.DNNRuleEstimator())
     dataset = SimpleNamespace(lengths=np.array([n_trials // 2, n_trials * 3 // 2]))
-    assert pace(network, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
-    _, with_noise = pace(network, dataset, noisy=True)
+    assert pace(settings, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
+    _, with_noise = pace(settings, dataset, noisy=True)
     assert with_noise == {500: 100, 6000: 67, 30000: 40}[n_trials]
-    assert pace(network.set_params(lr=0.1, max_epochs=7), dataset) == (0.1, 7)
+    assert pace(replace(settings, lr=0.1, max_epochs=7), dataset) == (0.1, 7)
 
 
 @pytest.mark.parametrize("clip", [np.inf, 1e-9])

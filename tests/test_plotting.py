@@ -115,7 +115,7 @@ def test_estimators_are_compared_and_drawn_in_one_go():
     X, y, _ = lr.make_design(make_learning_cohort(3, 30, random_state=0))
     estimators = {"left": DummyClassifier(strategy="prior"), "rule": lr.ConstantRuleEstimator()}
     _, ax = plt.subplots()
-    display = ComparisonDisplay.from_estimators(estimators, X, y, reference="left", cv=3, ax=ax)
+    display = ComparisonDisplay.from_estimator(estimators, X, y, reference="left", cv=3, ax=ax)
     expected = relative_to(lr.compare_rules(estimators, X, y, cv=3, verbose=0), "left")
     pd.testing.assert_frame_equal(display.differences, expected)
     assert display.ax_ is ax

@@ -1,6 +1,7 @@
 """What holds for every display: a journal's sizes, keys beside the data, nobody's style touched."""
 
 import inspect
+import re
 from copy import copy
 
 import matplotlib as mpl
@@ -116,7 +117,7 @@ def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_outer_axis_has_a_label(drawn, name):
     display = drawn[name]
-    axes = np.ravel(getattr(display, "axes_", getattr(display, "ax_", None)))
+    axes = display.axes_.flat
     assert axes[0].get_ylabel() or name == "ComparisonDisplay"  # its ticks are names
     assert axes[-1].get_xlabel()
 
@@ -132,7 +133,7 @@ def test_a_key_covers_no_data(drawn, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_display_draws_on_the_axes_it_is_given(displays, drawn, name):
-    n_axes = np.size(getattr(drawn[name], "axes_", drawn[name].figure_.axes[0]))
+    n_axes = drawn[name].axes_.size
     figure, axes = plt.subplots(1, n_axes, squeeze=False)
     n_figures = len(plt.get_fignums())
     told = displays[name].plot(axes if n_axes > 1 else axes[0, 0])
@@ -147,7 +148,7 @@ def test_a_display_draws_on_the_axes_it_is_given(displays, drawn, name):
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - ONE_PANEL))
 def test_too_few_axes_are_told_how_many_there_should_be(displays, drawn, name):
-    n_axes = np.size(drawn[name].axes_)
+    n_axes = drawn[name].axes_.size
     _, axes = plt.subplots(1, n_axes + 1)
     with pytest.raises(
         ValueError, match=rf"There are {n_axes} panels to draw: .* got {n_axes + 1}"
@@ -167,9 +168,41 @@ def test_plotting_touches_no_global_style_and_returns_the_display(displays, name
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_axes_are_the_first_that_a_display_takes(displays, name):
-    display = displays[name]
+def test_axes_are_the_first_that_a_display_takes_and_keeps(drawn, name):
+    display = drawn[name]
     assert next(iter(inspect.signature(display.plot).parameters)) == "ax"
+    assert isinstance(display.axes_, np.ndarray)
+    assert display.ax_ is display.axes_.flat[0]
+    assert {panel.figure for panel in display.axes_.flat} == {display.figure_}
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"RecoveryDisplay"}))  # that is of a study
+def test_every_display_is_made_of_one_estimator_or_several_in_one_way(name):
+    parameters = inspect.signature(getattr(plotting, name).from_estimator).parameters
+    by_place = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    assert by_place in (["estimators", "X"], ["estimators", "X", "y"])
+    assert parameters["ax"].default is None
+    [*_, ax] = [p.name for p in parameters.values() if p.kind is p.KEYWORD_ONLY]
+    assert ax == "ax"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstrings_tell_each_parameter_that_there_is(name):
+    kind = getattr(plotting, name)
+    for member in (kind, kind.plot, getattr(kind, "from_estimator", kind.plot)):
+        section = member.__doc__.split("----------\n")[1].split("\n\n")[0]
+        told = re.findall(r"^ *([\w*][\w*, ]*) : ", section, re.MULTILINE)
+        names = [each.strip("*") for names in told for each in names.split(", ")]
+        assert sorted(names) == sorted(set(inspect.signature(member).parameters) - {"self"})
+
+
+def test_one_estimator_can_be_compared_and_has_a_learning_curve():
+    X, y, _ = lr.make_design(make_learning_cohort(3, 30, random_state=0))
+    rule, how = lr.ConstantRuleEstimator(), {"cv": 3, "verbose": 0}
+    compared = plotting.ComparisonDisplay.from_estimator(rule, X, y, **how)
+    assert list(compared.differences) == ["ConstantRuleEstimator"]
+    curve = plotting.LearningCurveDisplay.from_estimator(rule, X, y, n_subjects=[1, 2], **how)
+    assert set(curve.table["n_subjects"]) == {1, 2}
 
 
 def test_recovery_shows_counts_shares_and_errors():

@@ -6,7 +6,7 @@ import os
 import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Integral
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,30 @@ COUNTS = (
 )
 
 
+@overload
+def load_ibl_trials(
+    path: FilePath,
+    *,
+    subjects: Subjects = None,
+    max_trials: int | None = None,
+    processing: Literal["published", "repaired"] | None = None,
+    return_report: Literal[False] = False,
+    verbose: bool = False,
+) -> pd.DataFrame: ...
+
+
+@overload
+def load_ibl_trials(
+    path: FilePath,
+    *,
+    subjects: Subjects = None,
+    max_trials: int | None = None,
+    processing: Literal["published", "repaired"] | None = None,
+    return_report: Literal[True],
+    verbose: bool = False,
+) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+
 def load_ibl_trials(
     path: FilePath,
     *,
@@ -55,7 +79,7 @@ def load_ibl_trials(
     processing: Literal["published", "repaired"] | None = None,
     return_report: bool = False,
     verbose: bool = False,
-) -> Any:
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Load training data of the International Brain Laboratory.
 
     Parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -83,6 +83,40 @@ class ContrastTask:
         self.n_seen[opens] = 0
 
 
+@overload
+def make_learning_cohort(
+    n_subjects: int = 12,
+    n_trials: int = 1000,
+    *,
+    rule: LearningRule | UpdateFunction | None = None,
+    initial_weights: ArrayLike = (0.0, 0.0),
+    curriculum: Sequence[Sequence[float]] = CURRICULUM,
+    criterion: float = 0.8,
+    session_length: int = 150,
+    length_spread: float = 0.2,
+    lapses: float | Sequence[float] = 0.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: Literal[False] = False,
+) -> pd.DataFrame: ...
+
+
+@overload
+def make_learning_cohort(
+    n_subjects: int = 12,
+    n_trials: int = 1000,
+    *,
+    rule: LearningRule | UpdateFunction | None = None,
+    initial_weights: ArrayLike = (0.0, 0.0),
+    curriculum: Sequence[Sequence[float]] = CURRICULUM,
+    criterion: float = 0.8,
+    session_length: int = 150,
+    length_spread: float = 0.2,
+    lapses: float | Sequence[float] = 0.0,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: Literal[True],
+) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+
 def make_learning_cohort(
     n_subjects: int = 12,
     n_trials: int = 1000,
@@ -96,7 +130,7 @@ def make_learning_cohort(
     lapses: float | Sequence[float] = 0.0,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
-) -> Any:
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate animals that learn contrast discrimination by a known rule.
 
     Parameters

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 import pandas as pd
@@ -36,70 +35,72 @@ from ..training.dataset import SequenceDataset, of_like_length, to_numpy
 from ..training.initial_weights import initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Bools, Floats
-from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, WHOLE_FROM_1, Number, each
+from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
 from ..utils.texts import short
-from .classifier import TRAINING_PARAMETERS, SequenceClassifier
+from .classifier import SequenceClassifier
 
+TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 IS_LEARNED = StrOptions({LEARNED})
 SHARE = Number(Real, 0, 1, closed="left")
 
-RULE_PARAMETERS = """\
-initial_weights : "zeros", "psychometric" or array of shape (K,), default="zeros"
-    Policy weights before the first trial. "psychometric" fits them to the choices on the
-    first 100 trials of all subjects, where these are scored.
-train_initial_weights : bool, default=True
-    Whether the initial weights, shared by all subjects, are fitted too.
-unlearned : sequence of str or None, default=()
-    Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where they
-    start or, with process noise, drift.
-truncation : int or None, default=None, of networks 500
-    Stop gradients every so many trials; None: they are exact.
-process_noise : None, "learned", or number or array of shape (K,), default=None
-    Standard deviation of the noise that moves each weight after a trial, beside the rule;
-    "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
-    None: weights move by the rule alone.
-session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
-    With process noise: that of a further step where a session begins; and how far
-    subjects' weights lie around the initial ones.
-lapses : None, "learned", or number or pair of numbers, default=None
-    Rates g0 and g1 at which the first and the second class are chosen whatever the weights say:
-    P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some animals
-    should know the task well; ``lapse_rates_`` holds them. The rule's p stays sigmoid(w . x).
-engine : "auto", "loop", "parallel" or "fused", default="auto"
-    How the rule is unrolled; every engine gives the same numbers.
-"""
 
-
-@dataclass(kw_only=True, repr=False, eq=False)
 class BaseRuleEstimator(SequenceClassifier):
     """A Bernoulli GLM policy whose weights a learning rule moves from trial to trial.
 
-    A subclass is a dataclass whose fields are its parameters, with :meth:`make_rule`. What they may
-    be it can say in ``_parameter_constraints``, as scikit-learn's estimators do.
+    A subclass has :meth:`make_rule`, and declares its parameters as a dataclass does its fields; it
+    needs no decorator. What they may be it can say in ``_parameter_constraints``, as scikit-learn's
+    estimators do. In its docstring, a line ``{shared}`` stands for the parameters below.
+
+    Parameters
+    ----------
+    {shared}
     """
 
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
     unlearned: Sequence[str] | None = ()
-    truncation: int | None = None
     process_noise: str | ArrayLike | None = None
     session_noise: str | ArrayLike = LEARNED
     initial_std: str | ArrayLike = LEARNED
     lapses: str | ArrayLike | None = None
-    engine: str = "auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "initial_weights": [StrOptions({"zeros", "psychometric"}), each(ANY_NUMBER)],
         "train_initial_weights": ["boolean"],
         "unlearned": [None, each(str)],
-        "truncation": [None, WHOLE_FROM_1],
         "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "session_noise": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "initial_std": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "lapses": [None, IS_LEARNED, SHARE, each(SHARE)],
         "engine": [StrOptions({"auto", *ENGINES})],
     }
-    _shared_parameters: ClassVar[str] = RULE_PARAMETERS + TRAINING_PARAMETERS
+    _parameter_docs: ClassVar[str] = """
+        Weights
+            Where they start, and which of them the rule moves.
+        initial_weights : "zeros", "psychometric" or array of shape (K,), default={initial_weights}
+            Policy weights before the first trial. "psychometric" fits them to the choices on the
+            first 100 trials of all subjects, where these are scored.
+        train_initial_weights : bool, default={train_initial_weights}
+            Whether the initial weights, shared by all subjects, are fitted too.
+        unlearned : sequence of str or None, default={unlearned}
+            Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where
+            they start or, with process noise, drift.
+
+        Noise
+            What moves weights beside the rule, and what chooses beside them.
+        process_noise : None, "learned", or number or array of shape (K,), default={process_noise}
+            Standard deviation of the noise that moves each weight after a trial, beside the rule;
+            "learned" fits it. The choices then tell where the weights are: see ``predict_weights``.
+            None: weights move by the rule alone.
+        session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
+            With process noise: that of a further step where a session begins; and how far
+            subjects' weights lie around the initial ones.
+        lapses : None, "learned", or number or pair of numbers, default={lapses}
+            Rates g0 and g1 at which the first and the second class are chosen whatever the weights
+            say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
+            animals should know the task well; ``lapse_rates_`` holds them. The rule's p stays
+            sigmoid(w . x).
+        """
 
     def make_rule(self, n_weights: int) -> LearningRule:
         """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights."""
@@ -210,7 +211,11 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         return pd.DataFrame(self._summary)
 
-    def predict_weights(self, X: Any, *, return_std: bool = False) -> Any:
+    @overload
+    def predict_weights(self, X: Any, *, return_std: Literal[False] = False) -> pd.DataFrame: ...
+    @overload
+    def predict_weights(self, X: Any, *, return_std: Literal[True]) -> TwoTables: ...
+    def predict_weights(self, X: Any, *, return_std: bool = False) -> pd.DataFrame | TwoTables:
         """Return the policy weights in force before each choice, one column a feature, then bias.
 
         With process noise, they are what the choices so far let expect.
@@ -238,9 +243,18 @@ class BaseRuleEstimator(SequenceClassifier):
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         n_weights = len(self.weight_names_)
         covariances = unpack(paths[..., n_weights:]) if noisy else None
-        return self._tables(X, paths[..., :n_weights], covariances, return_std)
+        weights, std = self._tables(X, paths[..., :n_weights], covariances)
+        return (weights, std) if return_std else weights
 
-    def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: bool = False) -> Any:
+    @overload
+    def smooth_weights(
+        self, X: Any, y: ArrayLike, *, return_std: Literal[False] = False
+    ) -> pd.DataFrame: ...
+    @overload
+    def smooth_weights(self, X: Any, y: ArrayLike, *, return_std: Literal[True]) -> TwoTables: ...
+    def smooth_weights(
+        self, X: Any, y: ArrayLike, *, return_std: bool = False
+    ) -> pd.DataFrame | TwoTables:
         """Return the weights in force at each choice, as all choices let expect after the fact.
 
         :meth:`predict_weights` knows the choices before a trial; this knows also that of the
@@ -280,23 +294,18 @@ class BaseRuleEstimator(SequenceClassifier):
             filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
             means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
-        return self._tables(X, means, covariances, return_std)
+        weights, std = self._tables(X, means, covariances)
+        return (weights, std) if return_std else weights
 
-    def _tables(
-        self,
-        X: Any,
-        means: torch.Tensor,
-        covariances: torch.Tensor | None,
-        return_std: bool,
-    ) -> Any:
-        """Return M members' mean weights (M, n_rows, K) as a table and, if asked, their std."""
+    def _tables(self, X: Any, means: torch.Tensor, covariances: torch.Tensor | None) -> TwoTables:
+        """Return M members' mean weights (M, n_rows, K) as a table, and their std."""
 
         def table(rows: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
             return pd.DataFrame(rows.numpy(), columns=pd.Index(self.weight_names_), index=index)
 
         mean, std = pool_members(means, covariances)
-        return (table(mean), table(std)) if return_std else table(mean)
+        return table(mean), table(std)
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         return self.policy_logits(self.predict_paths(sequences), sequences.fields.features)

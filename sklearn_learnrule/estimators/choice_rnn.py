@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,8 +17,8 @@ from ..rules import Trial, Units
 from ..training.dataset import to_numpy
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import WHOLE_FROM_1
-from .classifier import TRAINING_PARAMETERS, SequenceClassifier
-from .network_parameters import NETWORK_PARAMETERS, NetworkTraining
+from .classifier import SequenceClassifier
+from .network_parameters import NetworkTraining
 
 
 class ChoiceRNN(SequenceModel):
@@ -83,7 +82,6 @@ def _previous(values: Tensor, on_first: float = 0) -> Tensor:
     return nn.functional.pad(values, (1, -1), value=on_first)
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     """A recurrent network straight to the choice: neither a policy with weights nor a rule.
 
@@ -97,10 +95,6 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         Units of the GRU.
     session_input, answer_input : bool, default=True
         Whether the network sees that a trial opens a session, and the correct choice before.
-    truncation : int or None, default=500
-        Stop gradients every so many trials; None: they are exact.
-    engine : "auto", "loop" or "fused", default="auto"
-        torch's own GRU, or kernels compiled for CPUs; the numbers are the same.
     {shared}
 
     References
@@ -122,7 +116,6 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     memory_size: int = 8
     session_input: bool = True
     answer_input: bool = True
-    engine: str = "auto"
     lr: float | None = 0.01  # it needs larger steps than rules do
     max_epochs: int | None = 200
 
@@ -132,9 +125,6 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         "answer_input": ["boolean"],
         "engine": [StrOptions({"auto", *CHOICE_ENGINES})],
     }
-    _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + TRAINING_PARAMETERS.replace(
-        "lr : float or None, default=None", "lr : float or None, default=0.01"
-    )
 
     def _make_model(
         self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units

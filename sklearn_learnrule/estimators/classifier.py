@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self, dataclass_transform
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, assert_all_finite, check_random_state
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -35,63 +34,37 @@ from ..training.dataset import SequenceDataset
 from ..training.fit_checks import prediction_fault
 from ..training.mirror import fits_mirror_images
 from ..training.net import SequenceNet
-from ..training.optimization import Training, check_training, drawing_from, is_device, train
+from ..training.optimization import drawing_from, train
+from ..training.settings import Training, TrainingSettings, check_training, is_device
 from ..training.units import usual_units, warn_of_outliers
 from ..utils.arrays import Bools, Floats
-from ..utils.parameters import Meets, Number, with_checked_parameters
+from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_parameters
 from ..utils.texts import short
 from ..utils.weights import relative_weights
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
+from .parameter_order import ParametersInOrder, present_parameters
 
 MAX_ATTEMPTS = 3  # at a network that diverges
 
-TRAINING_PARAMETERS = """\
-optimizer : "lbfgs" or "adam", default="lbfgs", of networks "adam"
-lr : float or None, default=None
-    Learning rate of the optimizer. None: 1 for "lbfgs"; .001 for "adam" or, of more than 2,000
-    trials a subject, in proportion to them up to .005.
-max_epochs : int or None, default=50, of networks None
-    Passes over all subjects. An "lbfgs" epoch is up to 20 iterations. None: 200 for subjects of
-    2,000 trials, more or less by the root of their trials, as many trials take longer to overfit;
-    with process noise, fewer where steps are larger; half as many with mirror images.
-tol : float, default=1e-8
-    "lbfgs" has converged when an epoch gains less than this, in nats per trial.
-batch_size : int, default=-1, of networks 2
-    Subjects per gradient step; -1: all.
-early_stopping : bool, default=False
-    Whether subjects are held out first, to find the epoch at which their loss is lowest; then all
-    are fitted for as many epochs.
-validation_fraction : float, default=0.2
-    Share of subjects held out for early stopping, at least one.
-n_iter_no_change : int, default=20, of networks 30
-    Epochs without improvement after which that search stops.
-device : str, default="auto"
-    A torch device; "auto" takes a GPU if torch sees one.
-callbacks : list of skorch callbacks or None, default=None
-    With names if wished, as pairs. ``EpochScoring`` takes a function of the net, the subjects as a
-    dataset, and None.
-warm_start : bool, default=False
-    Start from the last fit's parameters.
-random_state : int, RandomState or None, default=None
-    Seeds the network's start and the order of minibatches; global seeds stay as they are.
-verbose : int, default=0
-    1 shows progress, 2 also skorch's log of epochs."""
 
-
+@dataclass_transform(kw_only_default=True, eq_default=False)
 @dataclass(kw_only=True, repr=False, eq=False)
-class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimator):
+class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersInOrder):
     """A model of subjects' choices, trained by their likelihood.
 
-    A subclass is a dataclass whose fields are its parameters, with :meth:`_make_model` and
-    :meth:`_predict_logits`; in its docstring, ``{shared}`` becomes ``_shared_parameters``.
+    A subclass becomes a dataclass, whose fields are its parameters. It has :meth:`_make_model` and
+    :meth:`_predict_logits`.
     """
 
+    truncation: int | None = None
+    engine: str = "auto"
     device: str = "auto"
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "truncation": [None, WHOLE_FROM_1],
         "device": [Meets(is_device, "'auto' or a torch device that there is on this machine")],
         "warm_start": ["boolean"],
         "random_state": [
@@ -100,14 +73,27 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
             np.random.RandomState,
         ],
     }
+    _parameter_docs: ClassVar[str] = """
+        truncation : int or None, default={truncation}
+            Stop gradients every so many trials; None: they are exact.
+        engine : "auto", "loop", "fused" or, of rules, "parallel", default={engine}
+            How sequences are unrolled; every engine gives the same numbers.
+        device : str, default={device}
+            A torch device; "auto" takes a GPU if torch sees one.
+        warm_start : bool, default={warm_start}
+            Start from the last fit's parameters.
+        random_state : int, RandomState or None, default={random_state}
+            Seeds the network's start and the order of minibatches; global seeds stay as they are.
+        """
     _dtype: ClassVar[torch.dtype] = torch.float64
     decision_is_logit: ClassVar[bool] = True  # of P(second class), which few promise
-    _shared_parameters: ClassVar[str] = TRAINING_PARAMETERS
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if cls.__doc__:
-            cls.__doc__ = inspect.cleandoc(cls.__doc__).replace("{shared}", cls._shared_parameters)
+        dataclass(kw_only=True, repr=False, eq=False)(cls)
+        special = [base for base in cls.__mro__ if not _speaks_of_training(base)]
+        shared = [base for base in reversed(cls.__mro__) if _speaks_of_training(base)]
+        present_parameters(cls, [*special, *shared])
 
     def _make_model(
         self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
@@ -122,7 +108,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
     # ------------------------------------------------------------------ fitting
 
     @with_checked_parameters
-    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit by the likelihood of the choices.
 
         Parameters
@@ -144,7 +130,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         with _all_or_nothing(self):
             return self._fit(X, y, sample_weight)
 
-    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Any:
+    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Self:
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
@@ -157,7 +143,9 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
         make_model(torch.Generator())  # raises for what does not suit X, before any work
-        self.mirrored_ = fits_mirror_images(self.mirror, sequences, is_second, weight, units)
+        settings = TrainingSettings.of(self)
+        settings.mirrored = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
+        self.mirrored_ = settings.mirrored
         device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
@@ -166,8 +154,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         generator = torch.Generator()
         generator.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
         self.nets_ = [
-            self._fit_member(member, make_model, dataset, device, generator)
-            for member in range(self.n_ensemble)
+            self._fit_member(member, make_model, dataset, settings, device, generator)
+            for member in range(settings.n_ensemble)
         ]
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
@@ -195,6 +183,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         member: int,
         make_model: Callable[[torch.Generator], SequenceModel],
         dataset: SequenceDataset,
+        settings: TrainingSettings,
         device: str,
         generator: torch.Generator,
     ) -> SequenceNet:
@@ -206,7 +195,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
             self._go_on(model, member)
             try:
                 seed = generator.initial_seed() + member
-                return train(model, dataset, self, device, generator, seed)
+                return train(model, dataset, settings, device, generator, seed)
             except FloatingPointError as lost:
                 if attempt == MAX_ATTEMPTS or not drawn or self.warm_start:
                     raise
@@ -372,6 +361,12 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, BaseEstimato
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_class = False
         return tags
+
+
+def _speaks_of_training(base: type) -> bool:
+    """Whether a base's parameters are those of training, whatever is trained."""
+    shared = issubclass(base, Training) and not issubclass(base, SequenceClassifier)
+    return shared or issubclass(SequenceClassifier, base)
 
 
 @contextmanager

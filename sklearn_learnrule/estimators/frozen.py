@@ -16,7 +16,7 @@ from ..data.schema import PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
 from ..training.net import SequenceNet
-from ..training.optimization import is_device
+from ..training.settings import is_device
 from ..training.units import usual_units
 
 

@@ -9,33 +9,13 @@ from typing import Any, ClassVar
 import torch
 from sklearn.utils._param_validation import StrOptions
 
+from ..training.settings import Training
 from ..utils.parameters import AT_LEAST_0, WHOLE_FROM_1, Number
-
-NETWORK_PARAMETERS = """\
-n_ensemble : int, default=3
-    How many networks are fitted, from different seeds; their logits, and so their policies'
-    weights, are averaged.
-weight_decay : float, default=0.1
-    Decoupled weight decay of the layers (AdamW), against overfitting.
-gradient_clip_value : float, default=0.1
-    The longest gradient, over all parameters; a longer one is shortened to this. Through hundreds
-    of trials gradients explode now and then, and one such step throws a network off for good.
-average : bool, default=True
-    Whether the parameters are averaged over the latest steps (exponentially, about 30), so that
-    the last one does not decide.
-mirror : bool or "auto", default="auto"
-    Whether every animal's mirror image, with left and right swapped, is fitted too. It is worth
-    twice the animals where both sides are learned alike, and hides that they are not. "auto"
-    finds out: they are fitted unless REINFORCE with a learning rate for each side predicts
-    held-out animals better without (Wilcoxon's signed-rank test, p < .2). Stimulus columns have
-    to be signed by side, as they change their sign; "auto" leaves others alone, and fewer than
-    4 animals. ``mirrored_`` tells what was done.
-"""
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
-class NetworkTraining:
-    """The parameters of networks' training.
+class NetworkTraining(Training):
+    """The parameters of networks' training: defaults of their own, and more.
 
     Chosen on training animals of the IBL data and simulated cohorts (benchmarks/defaults.md): small
     steps for long predict other animals better than large ones that fit the same animals alike, and
@@ -54,12 +34,33 @@ class NetworkTraining:
     mirror: bool | str = "auto"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "truncation": [None, WHOLE_FROM_1],
         "n_ensemble": [WHOLE_FROM_1],
         "weight_decay": [AT_LEAST_0],
         "gradient_clip_value": [Number(Real, 0, None, closed="right")],
         "average": ["boolean"],
         "mirror": ["boolean", StrOptions({"auto"})],
     }
-
+    _parameter_docs: ClassVar[str] = """
+        Training of networks
+            An ensemble, by many small steps.
+        n_ensemble : int, default={n_ensemble}
+            How many networks are fitted, from different seeds; their logits, and so their policies'
+            weights, are averaged.
+        weight_decay : float, default={weight_decay}
+            Decoupled weight decay of the layers (AdamW), against overfitting.
+        gradient_clip_value : float, default={gradient_clip_value}
+            The longest gradient, over all parameters; a longer one is shortened to this. Through
+            hundreds of trials gradients explode now and then, and one such step throws a network
+            off for good.
+        average : bool, default={average}
+            Whether the parameters are averaged over the latest steps (exponentially, about 30), so
+            that the last one does not decide.
+        mirror : bool or "auto", default={mirror}
+            Whether every animal's mirror image, with left and right swapped, is fitted too. It is
+            worth twice the animals where both sides are learned alike, and hides that they are not.
+            "auto" finds out: they are fitted unless REINFORCE with a learning rate for each side
+            predicts held-out animals better without (Wilcoxon's signed-rank test, p < .2). Stimulus
+            columns have to be signed by side, as they change their sign; "auto" leaves others
+            alone, and fewer than 4 animals. ``mirrored_`` tells what was done.
+        """
     _dtype: ClassVar[torch.dtype] = torch.float32

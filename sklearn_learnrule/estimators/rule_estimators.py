@@ -1,9 +1,8 @@
-"""The estimators: each a learning rule and its parameters, in the shell of ``_base``."""
+"""The estimators: each a learning rule and its parameters, in the shell of ``base``."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import StrOptions
@@ -23,17 +22,9 @@ from ..rules import (
 from ..rules.networks import ACTIVATIONS
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
 from .base import BaseRuleEstimator
-from .network_parameters import NETWORK_PARAMETERS, NetworkTraining
-
-TEXTBOOK_PARAMETERS = """\
-side_specific : bool, default=False
-    Separate learning rates after a choice of the first class and of the second.
-forgetting : bool, default=False
-    Whether weights also decay: the update gets - lambda w, 0 <= lambda < 1 for each weight.
-"""
+from .network_parameters import NetworkTraining
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class ConstantRuleEstimator(BaseRuleEstimator):
     """No learning: a static GLM of the stimulus, against which learning is measured.
 
@@ -46,7 +37,6 @@ class ConstantRuleEstimator(BaseRuleEstimator):
         return ConstantRule(n_weights)
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class _TextbookRuleEstimator(BaseRuleEstimator):
     """What the textbook rules share: two options."""
 
@@ -57,13 +47,17 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
         "side_specific": ["boolean"],
         "forgetting": ["boolean"],
     }
-    _shared_parameters: ClassVar[str] = TEXTBOOK_PARAMETERS + BaseRuleEstimator._shared_parameters
+    _parameter_docs: ClassVar[str] = """
+        side_specific : bool, default={side_specific}
+            Separate learning rates after a choice of the first class and of the second.
+        forgetting : bool, default={forgetting}
+            Whether weights also decay: the update gets - lambda w, 0 <= lambda < 1 for each weight.
+        """
 
     def _options(self) -> dict[str, Any]:
         return {"side_specific": self.side_specific, "forgetting": self.forgetting}
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class ReinforceRuleEstimator(_TextbookRuleEstimator):
     """REINFORCE: after each trial, update = alpha (r - b) (y - p) x.
 
@@ -107,7 +101,6 @@ class ReinforceRuleEstimator(_TextbookRuleEstimator):
         return ReinforceRule(n_weights, self.baseline, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class RewardMaxRuleEstimator(_TextbookRuleEstimator):
     """RewardMax: after each trial, update = alpha (2z - 1) p (1 - p) x / 0.5.
 
@@ -132,7 +125,6 @@ class RewardMaxRuleEstimator(_TextbookRuleEstimator):
         return RewardMaxRule(n_weights, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class PredictMaxRuleEstimator(_TextbookRuleEstimator):
     """PredictMax (maximum likelihood): after each trial, update = alpha (z - p) x.
 
@@ -153,7 +145,6 @@ class PredictMaxRuleEstimator(_TextbookRuleEstimator):
         return PredictMaxRule(n_weights, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class EligibilityRuleEstimator(_TextbookRuleEstimator):
     """Eligibility: recent choices are strengthened together when rewards have been frequent.
 
@@ -186,7 +177,6 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
         return EligibilityRule(n_weights, self.window, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     """Actor-critic: REINFORCE with a learned value of the stimulus as its baseline.
 
@@ -224,7 +214,6 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
         return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class QLearningRuleEstimator(_TextbookRuleEstimator):
     """Q-learning: the animal learns what each choice is worth, and chooses by the difference.
 
@@ -253,7 +242,6 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
         return QLearningRule(n_weights, **self._options())
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
     """What the network rules share: their training, and their inputs."""
 
@@ -268,10 +256,15 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         "session_input": ["boolean"],
         "answer_input": ["boolean"],
     }
-    _shared_parameters: ClassVar[str] = NETWORK_PARAMETERS + BaseRuleEstimator._shared_parameters
+    _parameter_docs: ClassVar[str] = """
+        hidden_sizes : int or sequence of int, default={hidden_sizes}
+            Widths of the hidden layers, after the memory if there is one; an int: of the only one.
+        activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default={activation}
+        session_input, answer_input : bool, default={session_input}
+            Whether the network sees that the next trial opens a session, and the correct choice.
+        """
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class DNNRuleEstimator(_NetworkRuleEstimator):
     """DNNGLM: a feedforward network maps weights, stimulus, choice and reward to the update.
 
@@ -279,11 +272,6 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
 
     Parameters
     ----------
-    hidden_sizes : int or sequence of int, default=(32, 32)
-        Widths of the hidden layers; an int: of the only one.
-    activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default="relu"
-    session_input, answer_input : bool, default=True
-        Whether the network sees that the next trial opens a session, and the correct choice.
     {shared}
 
     References
@@ -297,7 +285,6 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
         )
 
 
-@dataclass(kw_only=True, repr=False, eq=False)
 class RNNRuleEstimator(_NetworkRuleEstimator):
     """RNNGLM: as the DNN, with a recurrent memory of earlier trials.
 
@@ -307,11 +294,6 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     ----------
     memory_size : int, default=32
         Units of the GRU.
-    hidden_sizes : int or sequence of int, default=(32, 32)
-        Widths of the MLP's hidden layers; an int: of the only one.
-    activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default="relu"
-    session_input, answer_input : bool, default=True
-        Whether the network sees that the next trial opens a session, and the correct choice.
     {shared}
 
     References

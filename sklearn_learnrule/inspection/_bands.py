@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -21,12 +21,13 @@ from ..utils.tasks import run_tasks
 from ..utils.weights import check_weight, weight_parameter
 from ._experience import check_not_own
 
+Estimator = TypeVar("Estimator")
 INTERVALS = ("percentile", "t")
 BAND = ("mean", "lower", "upper", "n")
 
 
 def bootstrap_fits(
-    estimator: Any,
+    estimator: Estimator,
     X: pd.DataFrame,
     y: ArrayLike,
     *,
@@ -36,7 +37,7 @@ def bootstrap_fits(
     cache: str | Path | None = None,
     n_jobs: int | None = None,
     verbose: int = 1,
-) -> list[Any]:
+) -> list[Estimator]:
     """Refit on animals drawn with replacement.
 
     How often an animal was drawn is the weight of its trials in the likelihood; one that was

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..model_selection import choose_reference, compare_rules, relative_to
+from ._display import Display, several
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, key, panels
 
@@ -24,7 +25,7 @@ DOT: dict[str, Any] = {
 WHISKER: dict[str, Any] = {"color": BLUE, "marker": "|", "markersize": 5, "alpha": 0.6}
 
 
-class ComparisonDisplay:
+class ComparisonDisplay(Display):
     """Held-out log-likelihood of rules relative to a reference, a dot an animal.
 
     Bars are means over animals, whiskers their standard errors.
@@ -37,7 +38,8 @@ class ComparisonDisplay:
 
     Attributes
     ----------
-    ax_, figure_ : the matplotlib axes and figure, after :meth:`plot`
+    axes_ : array of the only matplotlib axes, after :meth:`plot`
+    {ax_}
     """
 
     def __init__(self, differences: pd.DataFrame, reference: str) -> None:
@@ -47,7 +49,7 @@ class ComparisonDisplay:
     @classmethod
     def from_scores(
         cls, scores: pd.DataFrame, *, reference: str | None = None, ax: Any = None
-    ) -> ComparisonDisplay:
+    ) -> Self:
         """Draw the scores of :func:`~sklearn_learnrule.compare_rules`.
 
         Where no ``reference`` is named, it is "REINFORCE" if that is there, else the first.
@@ -56,24 +58,35 @@ class ComparisonDisplay:
         return cls(relative_to(scores, reference), reference).plot(ax=ax)
 
     @classmethod
-    def from_estimators(
+    def from_estimator(
         cls,
-        estimators: Mapping[str, Any],
+        estimators: Any,
         X: pd.DataFrame,
-        y: pd.Series,
+        y: ArrayLike,
         *,
         reference: str | None = None,
-        cv: Any = None,
-        n_jobs: int | None = None,
-        verbose: int = 1,
         ax: Any = None,
-    ) -> ComparisonDisplay:
-        """Compare the estimators on held-out animals, and draw."""
-        scores = compare_rules(estimators, X, y, cv=cv, n_jobs=n_jobs, verbose=verbose)
+        **options: Any,
+    ) -> Self:
+        """Compare the estimators on held-out animals, and draw.
+
+        Parameters
+        ----------
+        {unfitted}
+        reference : see :meth:`from_scores`
+        ax : see :meth:`plot`
+        **options : of :func:`~sklearn_learnrule.compare_rules`
+        """
+        scores = compare_rules(several(estimators), X, y, **options)
         return cls.from_scores(scores, reference=reference, ax=ax)
 
-    def plot(self, ax: Any = None) -> ComparisonDisplay:
-        """Draw on ``ax``, or on a new figure."""
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the differences.
+
+        Parameters
+        ----------
+        {ax}
+        """
         ordered = self.differences[self.differences.mean().sort_values().index]
         rows = np.arange(ordered.shape[1])
         mean, error = ordered.mean(skipna=False), ordered.sem(skipna=False)
@@ -93,5 +106,4 @@ class ComparisonDisplay:
             label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
             panel.set_xlabel(in_lines(label, XLABEL))
             key(axes, ("an animal", DOT), ("mean ± standard error", WHISKER), above=True)
-        self.ax_, self.figure_ = panel, panel.figure
-        return self
+        return self._drawn_on(axes)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..inspection import weight_decomposition
+from ._display import Display
 from ._style import (
     BAND,
     BLACK,
@@ -34,7 +35,7 @@ NINETY = 1.645  # standard deviations on either side of the mean
 PANEL, HEIGHT = 2.2, 1.1  # inches
 
 
-class DecompositionDisplay:
+class DecompositionDisplay(Display):
     """The smoothed weights, and what of them is by the rule and by noise, by animal and weight.
 
     Black is the weight in force, with its 90% credible band; blue where the rule alone would have
@@ -48,7 +49,8 @@ class DecompositionDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of matplotlib axes (animals, weights) and the figure, after :meth:`plot`
+    axes_ : array of matplotlib axes (animals, weights), after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -75,12 +77,13 @@ class DecompositionDisplay:
         subjects: Sequence[Any] | None = None,
         max_subjects: int = 4,
         ax: Any = None,
-    ) -> DecompositionDisplay:
+    ) -> Self:
         """Tabulate the weights' parts and draw them.
 
         Parameters
         ----------
-        estimators, X, y : see :func:`~sklearn_learnrule.inspection.weight_decomposition`
+        {estimators}
+        y : array-like of shape (n_rows,)
         weight, subjects, max_subjects, ax : see :meth:`plot`
         """
         display = cls(weight_decomposition(estimators, X, y))
@@ -93,18 +96,15 @@ class DecompositionDisplay:
         weight: str | None = None,
         subjects: Sequence[Any] | None = None,
         max_subjects: int = 4,
-    ) -> DecompositionDisplay:
+    ) -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : array of as many matplotlib axes as there are panels, or None for a new figure
+        {ax}
         weight : str or None, default=None
             The weight to draw; None: all, a column each.
-        subjects : sequence or None, default=None
-            The animals to draw, a row each; None: the first ones.
-        max_subjects : int, default=4
-            How many are drawn at most where ``subjects`` is None; the key tells of how many.
+        {subjects}
         """
         chosen, note = choose_subjects(self.table, subjects, max_subjects)
         weights = self._weights(weight)
@@ -123,8 +123,7 @@ class DecompositionDisplay:
             for panel in axes[-1]:
                 panel.set_xlabel("trial")
             key(axes, *_entries(), title=note)
-        self.axes_, self.figure_ = axes, axes[0, 0].figure
-        return self
+        return self._drawn_on(axes)
 
     def _weights(self, weight: str | None) -> list[str]:
         names = list(self.table["weight"].unique())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from ..inspection import band, history_table
+from ._display import Display
 from ._style import (
     BLACK,
     BLUE,
@@ -41,7 +42,7 @@ NO_MEMORY = "this rule has no memory"
 SAME = 1e-9  # of the largest update: how far rounding may part updates that are the same
 
 
-class HistoryDisplay:
+class HistoryDisplay(Display):
     """The weight update after a run of rewarded trials, and after one of unrewarded trials.
 
     A panel for each length of the run, or for each number of trials that it is moved back in
@@ -58,7 +59,8 @@ class HistoryDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of matplotlib axes (models, panels) and the figure, after :meth:`plot`
+    axes_ : array of matplotlib axes (models, panels), after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -84,24 +86,24 @@ class HistoryDisplay:
         weight: str | None = None,
         ax: Any = None,
         **options: Any,
-    ) -> HistoryDisplay:
+    ) -> Self:
         """Tabulate the updates after runs and draw them.
 
         Parameters
         ----------
-        estimators, X, **options : see :func:`~sklearn_learnrule.inspection.history_table`
+        {estimators}
         weight, ax : see :meth:`plot`
+        **options : of :func:`~sklearn_learnrule.inspection.history_table`
         """
         return cls(history_table(estimators, X, **options)).plot(ax, weight=weight)
 
-    def plot(self, ax: Any = None, *, weight: str | None = None) -> HistoryDisplay:
+    def plot(self, ax: Any = None, *, weight: str | None = None) -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : matplotlib axes, array of as many as there are panels, or None for a new figure
-        weight : str or None, default=None
-            The weight whose update to draw; None: the first.
+        {ax}
+        {weight}
         """
         check_outcomes(self.table)
         x, update = stimulus_column(self.table), update_column(self.table, weight)
@@ -126,8 +128,7 @@ class HistoryDisplay:
                     spare.set_axis_off()
             label_outer(axes, x, update_label(update))
             key(axes, *_entries(remembers.values()), title="after a run")
-        self.axes_, self.figure_ = axes, axes[0, 0].figure
-        return self
+        return self._drawn_on(axes)
 
 
 def _remembers(table: pd.DataFrame) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -11,12 +11,13 @@ from numpy.typing import ArrayLike
 from ..inspection import band
 from ..metrics import CHANCE
 from ..model_selection import animal_learning_curve, choose_reference
+from ._display import Display, several
 from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
 
 CELL = ["rule", "n_subjects"]
 
 
-class LearningCurveDisplay:
+class LearningCurveDisplay(Display):
     """How well rules predict held-out animals, by the number of animals fitted.
 
     Lines are means over held-out animals, each of them averaged over draws of the animals fitted;
@@ -30,7 +31,8 @@ class LearningCurveDisplay:
 
     Attributes
     ----------
-    ax_, figure_ : the matplotlib axes and figure, after :meth:`plot`
+    axes_ : array of the only matplotlib axes, after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -38,7 +40,7 @@ class LearningCurveDisplay:
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, groups = make_design(make_learning_cohort(8, 200, random_state=0))
     >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
-    >>> display = LearningCurveDisplay.from_estimators(
+    >>> display = LearningCurveDisplay.from_estimator(
     ...     rules, X, y, cv=2, random_state=0, verbose=0
     ... )
     >>> display.ax_.get_xlabel(), [int(tick) for tick in display.ax_.get_xticks()]
@@ -49,7 +51,7 @@ class LearningCurveDisplay:
         self.table = table
 
     @classmethod
-    def from_estimators(
+    def from_estimator(
         cls,
         estimators: Any,
         X: pd.DataFrame,
@@ -58,23 +60,24 @@ class LearningCurveDisplay:
         reference: str | None = None,
         ax: Any = None,
         **options: Any,
-    ) -> LearningCurveDisplay:
+    ) -> Self:
         """Fit the estimators to more and more animals, and draw.
 
         Parameters
         ----------
-        estimators, X, y, **options
-            See :func:`~sklearn_learnrule.model_selection.animal_learning_curve`.
+        {unfitted}
         reference, ax : see :meth:`plot`
+        **options : of :func:`~sklearn_learnrule.model_selection.animal_learning_curve`
         """
-        return cls(animal_learning_curve(estimators, X, y, **options)).plot(ax, reference=reference)
+        table = animal_learning_curve(several(estimators), X, y, **options)
+        return cls(table).plot(ax, reference=reference)
 
-    def plot(self, ax: Any = None, *, reference: str | None = None) -> LearningCurveDisplay:
+    def plot(self, ax: Any = None, *, reference: str | None = None) -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : matplotlib axes or None for a new figure
+        {ax}
         reference : str or None, default=None
             The rule to draw the others relative to, animal by animal and draw by draw; None: draw
             log-likelihoods as they are.
@@ -102,8 +105,7 @@ class LearningCurveDisplay:
             quantity = f"held-out log-likelihood\n{relative}(nats / trial)"
             label_outer(axes, "animals fitted", quantity)
             key(axes, *entries)
-        self.ax_, self.figure_ = panel, panel.figure
-        return self
+        return self._drawn_on(axes)
 
 
 def _relative(table: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from ..inspection import band, psychometric_table, read_fits
+from ._display import Display
 from ._style import BLACK, COLORS, GREY, draw_line, grid, key, label_outer
 from ._tables import split_models
 
@@ -18,7 +19,7 @@ DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing b
 MEASURES = ("fit", "subject", "n_trials", "animal", "model")
 
 
-class PsychometricDisplay:
+class PsychometricDisplay(Display):
     """How often the second class is chosen at each stimulus: animals' points, model's line.
 
     Points are the shares of the animals' choices, all their trials alike, with their 95%
@@ -38,7 +39,8 @@ class PsychometricDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of matplotlib axes and the figure, after :meth:`plot`
+    axes_ : array of matplotlib axes, one a panel, after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -67,13 +69,14 @@ class PsychometricDisplay:
         by_subject: bool = False,
         max_panels: int = 8,
         ax: Any = None,
-    ) -> PsychometricDisplay:
+    ) -> Self:
         """Tabulate the choices and draw them.
 
         Parameters
         ----------
-        estimators, X, y, stimulus, by :
-            See :func:`~sklearn_learnrule.inspection.psychometric_table`.
+        {estimators}
+        y : array-like of shape (n_rows,)
+        stimulus, by : see :func:`~sklearn_learnrule.inspection.psychometric_table`
         by_subject, max_panels, ax : see :meth:`plot`
         """
         table = psychometric_table(estimators, X, y, stimulus=stimulus, by=by)
@@ -81,14 +84,12 @@ class PsychometricDisplay:
         display = cls(table, second if isinstance(second, str) else f"choice = {second}")
         return display.plot(ax, by_subject=by_subject, max_panels=max_panels)
 
-    def plot(
-        self, ax: Any = None, *, by_subject: bool = False, max_panels: int = 8
-    ) -> PsychometricDisplay:
+    def plot(self, ax: Any = None, *, by_subject: bool = False, max_panels: int = 8) -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : matplotlib axes, array of as many as there are panels, or None for a new figure
+        {ax}
         by_subject : bool, default=False
             Whether each animal has a panel, of all its trials; else each part of the trials that
             the table tells apart, such as sessions, over all animals.
@@ -115,9 +116,7 @@ class PsychometricDisplay:
             points = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
             lines = ((model or "model", style) for model, style in models.items())
             key(axes, ("animals", points), *lines)
-        self.axes_ = axes.flatten()[: len(curves)]
-        self.figure_ = self.axes_[0].figure
-        return self
+        return self._drawn_on(axes.flatten()[: len(curves)])
 
 
 def _choose(table: pd.DataFrame, by: list[str], max_panels: int) -> list[tuple[str, pd.DataFrame]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from ..recovery import RecoveryStudy
+from ._display import Display
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, RED, key, panels
 
@@ -19,7 +20,7 @@ MARKS = {
 }
 
 
-class RecoveryDisplay:
+class RecoveryDisplay(Display):
     """Selected against true rule, and how far the selected rule's updates are from the truth.
 
     Left, the numbers of cohorts and their shares of all with the same true rule. Right, a point
@@ -33,7 +34,8 @@ class RecoveryDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of the two matplotlib axes and the figure, after :meth:`plot`
+    axes_ : array of the two matplotlib axes, after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -53,12 +55,17 @@ class RecoveryDisplay:
         self.selected = selected
 
     @classmethod
-    def from_study(cls, study: RecoveryStudy, *, ax: Any = None) -> RecoveryDisplay:
+    def from_study(cls, study: RecoveryStudy, *, ax: Any = None) -> Self:
         """Draw what :func:`~sklearn_learnrule.recovery.recovery_study` found."""
         return cls(study.confusion, study.selected).plot(ax)
 
-    def plot(self, ax: Any = None) -> RecoveryDisplay:
-        """Draw on two axes, or on a new figure."""
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the selections and the errors.
+
+        Parameters
+        ----------
+        {ax}
+        """
         height = height_of(list(map(in_lines, self.confusion.index)), 0.35)
         size: Any = {"figsize": (5.0, 1.0 + height), "height": height, "keep": 1.0}
         with panels(ax, 1, 2, sharey=True, **size) as axes:
@@ -66,8 +73,7 @@ class RecoveryDisplay:
             self._draw_matrix(matrix)
             self._draw_errors(errors)
             key(axes, *((name, {**mark, "markersize": 4}) for name, mark in MARKS.items()))
-        self.axes_, self.figure_ = axes[0], matrix.figure
-        return self
+        return self._drawn_on(axes[0])
 
     def _draw_matrix(self, ax: Any) -> None:
         n_cohorts = self.selected.groupby("true_rule").size().reindex(self.confusion.index)

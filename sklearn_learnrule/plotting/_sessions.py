@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band, session_table
 from ..metrics import CHANCE
 from ..simulation import predictive_check
+from ._display import Display
 from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, label_outer, panels
 from ._tables import split_models
 
@@ -19,7 +20,7 @@ TWINS = {"color": ORANGE}
 ANIMALS = {"color": BLACK, "marker": "o", "markersize": 2.5}
 
 
-class SessionCurveDisplay:
+class SessionCurveDisplay(Display):
     """Learning curves by session: mean over animals, with its 95% confidence interval.
 
     Black is what the animals did; in colour is the model's probability of a correct choice, one
@@ -36,7 +37,8 @@ class SessionCurveDisplay:
 
     Attributes
     ----------
-    ax_, figure_ : the matplotlib axes and figure, after :meth:`plot`
+    axes_ : array of the only matplotlib axes, after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -64,12 +66,13 @@ class SessionCurveDisplay:
         n_simulations: int = 0,
         random_state: Any = None,
         ax: Any = None,
-    ) -> SessionCurveDisplay:
+    ) -> Self:
         """Tabulate the learning curves and draw them.
 
         Parameters
         ----------
-        estimators, X, y : see :func:`~sklearn_learnrule.inspection.session_table`
+        {estimators}
+        y : array-like of shape (n_rows,)
         quantity, ax : see :meth:`plot`
         n_simulations : int, default=0
             Cohorts of twins to simulate for a posterior-predictive check of one estimator.
@@ -82,12 +85,12 @@ class SessionCurveDisplay:
             check = predictive_check(estimators, X, y, **twins)
         return cls(session_table(estimators, X, y), check).plot(ax, quantity=quantity)
 
-    def plot(self, ax: Any = None, *, quantity: str = "correct") -> SessionCurveDisplay:
+    def plot(self, ax: Any = None, *, quantity: str = "correct") -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : matplotlib axes or None for a new figure
+        {ax}
         quantity : "correct" or "log_likelihood"
             The share of correct choices, or the models' log-likelihood per trial.
         """
@@ -113,8 +116,7 @@ class SessionCurveDisplay:
                 entries.append((model or "model", {"color": color}))
             label_outer(axes, "session", QUANTITIES[quantity])
             key(axes, *entries)
-        self.ax_, self.figure_ = panel, panel.figure
-        return self
+        return self._drawn_on(axes)
 
 
 def _means(table: pd.DataFrame, quantity: str) -> pd.DataFrame:

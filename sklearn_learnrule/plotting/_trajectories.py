@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle, product
-from typing import Any
+from typing import Any, Self
 
 import pandas as pd
 
 from ..inspection import band, weight_trajectories
+from ._display import Display
 from ._style import (
     BLACK,
     COLORS,
@@ -26,7 +27,7 @@ from ._tables import choose_subjects, names_after, split_models, weight_label
 TRUTH = {"color": BLACK, "linewidth": 0.6}
 
 
-class WeightTrajectoryDisplay:
+class WeightTrajectoryDisplay(Display):
     """The policy weights before each choice, a panel an animal; ticks at its foot open sessions.
 
     Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
@@ -41,7 +42,8 @@ class WeightTrajectoryDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of matplotlib axes, one an animal, and the figure, after :meth:`plot`
+    axes_ : array of matplotlib axes, one an animal, after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -70,12 +72,12 @@ class WeightTrajectoryDisplay:
         subjects: Sequence[Any] | None = None,
         max_subjects: int = 12,
         ax: Any = None,
-    ) -> WeightTrajectoryDisplay:
+    ) -> Self:
         """Tabulate the weights and draw them.
 
         Parameters
         ----------
-        estimators, X : see :func:`~sklearn_learnrule.inspection.weight_trajectories`
+        {estimators}
         truth : see :class:`WeightTrajectoryDisplay`
         weight, subjects, max_subjects, ax : see :meth:`plot`
         """
@@ -89,18 +91,15 @@ class WeightTrajectoryDisplay:
         weight: str | None = None,
         subjects: Sequence[Any] | None = None,
         max_subjects: int = 12,
-    ) -> WeightTrajectoryDisplay:
+    ) -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : array of as many matplotlib axes as animals are drawn, or None for a new figure
+        {ax}
         weight : str or None, default=None
             The weight to draw; None: all, or of several models the first.
-        subjects : sequence or None, default=None
-            The animals to draw; None: the first ones.
-        max_subjects : int, default=12
-            How many are drawn at most where ``subjects`` is None; the key tells of how many.
+        {subjects}
         """
         chosen, note = choose_subjects(self.table, subjects, max_subjects)
         models, weights = list(split_models(self.table)), self._weights(weight)
@@ -118,9 +117,7 @@ class WeightTrajectoryDisplay:
                 self._draw(panel, subject, lines)
             label_outer(axes, "trial", label)
             key(axes, *entries, title=note)
-        self.axes_ = axes.flatten()[: len(chosen)]
-        self.figure_ = self.axes_[0].figure
-        return self
+        return self._drawn_on(axes.flatten()[: len(chosen)])
 
     def _weights(self, weight: str | None) -> list[str]:
         names = names_after("weight_", self.table)

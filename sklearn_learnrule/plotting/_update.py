@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from ..data.schema import DESIGN
 from ..inspection import band, read_fits, update_table, weight_trajectories
 from ..utils.arrays import evenly
 from ..utils.texts import number, numbers
+from ._display import Display
 from ._style import (
     BLACK,
     COARSE,
@@ -34,13 +35,16 @@ from ._tables import (
     weight_label,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.cm import ScalarMappable
+
 KINDS = ("slices", "heatmap")
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
 N_BANDS = 3
 SLICE_BAND = 0.12  # opacity; there are many
 
 
-class UpdateDisplay:
+class UpdateDisplay(Display):
     """The weight update by stimulus, weights and outcome: the learning rule in one picture.
 
     "slices": a line for each value of the weight that varies first, solid after a correct choice,
@@ -58,7 +62,8 @@ class UpdateDisplay:
 
     Attributes
     ----------
-    axes_, figure_ : array of matplotlib axes (models, panels) and the figure, after :meth:`plot`
+    axes_ : array of matplotlib axes (models, panels), after :meth:`plot`
+    {ax_}
 
     Examples
     --------
@@ -84,16 +89,17 @@ class UpdateDisplay:
         kind: str = "slices",
         ax: Any = None,
         **options: Any,
-    ) -> UpdateDisplay:
+    ) -> Self:
         """Tabulate the update and draw it.
 
         Parameters
         ----------
-        estimators, X, **options : see :func:`~sklearn_learnrule.inspection.update_table`
+        {estimators}
+        weight, kind, ax : see :meth:`plot`
+        **options : of :func:`~sklearn_learnrule.inspection.update_table`
             By default, slices have 21 stimuli beside those in X, so that lines are smooth (none if
             X has fewer than six), and of refits three values of the first weight, whose bands can
             be told apart; heatmaps 21.
-        weight, kind, ax : see :meth:`plot`
         """
         n_weights = N_HEATMAP_WEIGHTS if kind == "heatmap" else _n_slices(estimators)
         if n_weights:
@@ -105,16 +111,13 @@ class UpdateDisplay:
             table = update_table(estimators, X, **options)
         return cls(table).plot(ax, weight=weight, kind=kind)
 
-    def plot(
-        self, ax: Any = None, *, weight: str | None = None, kind: str = "slices"
-    ) -> UpdateDisplay:
+    def plot(self, ax: Any = None, *, weight: str | None = None, kind: str = "slices") -> Self:
         """Draw the table.
 
         Parameters
         ----------
-        ax : matplotlib axes, array of as many as there are panels, or None for a new figure
-        weight : str or None, default=None
-            The weight whose update to draw; None: the first.
+        {ax}
+        {weight}
         kind : "slices" or "heatmap"
         """
         if kind not in KINDS:
@@ -133,8 +136,7 @@ class UpdateDisplay:
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
             draw(axes, [here for _, here in cells], x, main, update)
-        self.axes_, self.figure_ = axes, axes[0, 0].figure
-        return self
+        return self._drawn_on(axes)
 
 
 def _n_slices(estimators: Any) -> int | None:
@@ -235,7 +237,7 @@ def _draw_heatmaps(
 
 def _draw_heatmap(
     panel: Any, table: pd.DataFrame, x: str, weight: str, update: str, norm: Any
-) -> Any:
+) -> ScalarMappable:
     """Draw the stimuli where the first choice is correct, then those of the second."""
     cell = [weight, "choice", x]
     updates = (

@@ -17,7 +17,7 @@ from sklearn.utils import check_scalar
 from ..utils.arrays import Bools, Floats, Ints
 from ._learning import Task
 
-Pay = Callable[[Bools, np.random.RandomState], Any]
+Pay = Callable[[Bools, np.random.RandomState], Floats]
 
 SESSION_LENGTH = 150
 
@@ -129,7 +129,7 @@ class ReplayTask:
     def show(self, trial: int) -> tuple[Floats, Bools]:
         return self.stimulus[:, trial], self.answer[:, trial]
 
-    def reward(self, trial: int, correct: Bools) -> Any:
+    def reward(self, trial: int, correct: Bools) -> Floats:
         del trial
         return self.pay(correct, self.rng)
 

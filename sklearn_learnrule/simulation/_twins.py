@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,34 @@ from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
 OUTCOME = ("twin_of", *TRIALS.names("outcome"))
 
 
+@overload
+def simulate(
+    estimator: Any,
+    stimuli: Any,
+    n_subjects: int = 1,
+    *,
+    n_trials: int | None = None,
+    session_length: int | None = None,
+    reward: Any = None,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: Literal[False] = False,
+) -> pd.DataFrame: ...
+
+
+@overload
+def simulate(
+    estimator: Any,
+    stimuli: Any,
+    n_subjects: int = 1,
+    *,
+    n_trials: int | None = None,
+    session_length: int | None = None,
+    reward: Any = None,
+    random_state: int | np.random.RandomState | None = None,
+    return_weights: Literal[True],
+) -> tuple[pd.DataFrame, pd.DataFrame]: ...
+
+
 def simulate(
     estimator: Any,
     stimuli: Any,
@@ -39,7 +67,7 @@ def simulate(
     reward: Any = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
-) -> Any:
+) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Let digital twins do a task: animals that choose and learn as a fitted estimator does.
 
     A twin starts with the fitted initial weights, chooses with its policy's probabilities, lapses

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import Sequences
-from ..models.fitted import read_trials
+from ..models.members import read_trials
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
 

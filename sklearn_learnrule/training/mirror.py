@@ -15,7 +15,8 @@ from ..models.learning import LearningModel
 from ..rules import ReinforceRule, Units
 from ..utils.arrays import Bools, Floats
 from .dataset import SequenceDataset
-from .optimization import Training, train
+from .optimization import train
+from .settings import TrainingSettings
 
 FEWEST_SUBJECTS = 4
 LEVEL = 0.2  # of a test; above it, mirror images do no harm
@@ -78,9 +79,8 @@ def _likelihood(
     rule = ReinforceRule(len(start), "free", side_specific=True)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
     model = LearningModel(rule, start, units, **how)
-    training = Training()
-    training.mirrored_ = mirrored
-    net = train(model.double(), fitted, training, "cpu", torch.Generator(), seed=0)
+    settings = TrainingSettings(mirrored=mirrored)
+    net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
     likelihoods = []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
-from numbers import Real
 from threading import RLock, current_thread, main_thread
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.model_selection import ShuffleSplit
-from sklearn.utils._param_validation import StrOptions
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, GradientNormClipping
-from skorch.callbacks.scoring import ScoringBase
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import Tensor
@@ -25,17 +21,10 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from ..models.learning import SequenceModel
-from ..utils.parameters import ABOVE_0, AT_LEAST_0, WHOLE_FROM_0, WHOLE_FROM_1, Meets, Number, each
 from .dataset import SequenceDataset
 from .net import SequenceNet
+from .settings import OPTIMIZERS, TrainingSettings
 
-OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.AdamW, {}),
-    "lbfgs": (
-        torch.optim.LBFGS,
-        {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
-    ),
-}
 # Of a network's parameters, by name: weight decay is for its layers.
 UNDECAYED = [
     (name, {"weight_decay": 0.0})
@@ -44,83 +33,10 @@ UNDECAYED = [
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
 
-def is_callback(value: Any) -> bool:
-    """Whether skorch takes a value for a callback: one, its class, or a name and either."""
-    if isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str):
-        value = value[1]
-    return isinstance(value, Callback) or (isinstance(value, type) and issubclass(value, Callback))
-
-
-def _is_minus_1(value: Any) -> bool:
-    return isinstance(value, int | np.integer) and value == -1
-
-
-def is_device(value: Any) -> bool:
-    """Whether a value is "auto" or tells torch a device on which numbers can be kept."""
-    if not isinstance(value, str | torch.device):
-        return False
-    try:
-        return value == "auto" or torch.zeros(1, device=value).item() == 0
-    except Exception:  # torch raises all kinds, AssertionError for a GPU where there is none
-        return False
-
-
-@dataclass(kw_only=True, repr=False, eq=False)
-class Training:
-    """The parameters that speak of training; ``_classifier`` and ``_networks`` document them."""
-
-    optimizer: str = "lbfgs"
-    lr: float | None = None
-    max_epochs: int | None = 50
-    tol: float = 1e-8
-    batch_size: int = -1
-    early_stopping: bool = False
-    validation_fraction: float = 0.2
-    n_iter_no_change: int = 20
-    callbacks: Sequence[Any] | None = None
-    verbose: int = 0
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "optimizer": [StrOptions({*OPTIMIZERS})],
-        "lr": [None, ABOVE_0],
-        "max_epochs": [None, WHOLE_FROM_1],
-        "tol": [AT_LEAST_0],
-        "batch_size": [Meets(_is_minus_1, "-1"), WHOLE_FROM_1],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Number(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [WHOLE_FROM_1],
-        "callbacks": [None, each(Meets(is_callback, "a skorch callback, or a name and one"))],
-        "verbose": [WHOLE_FROM_0, "boolean"],
-    }
-
-    # Of networks alone; without annotation, so that they are no fields.
-    n_ensemble = 1
-    weight_decay = 0.0
-    gradient_clip_value = np.inf
-    average = False
-    mirror: ClassVar[bool | str] = False
-    mirrored_ = False
-
-
-def check_training(how: Training) -> None:
-    """Raise for training parameters that do not go together."""
-    if how.optimizer == "lbfgs" and how.batch_size != -1:
-        raise ValueError("optimizer='lbfgs' needs all subjects at once: set batch_size=-1.")
-    for given in how.callbacks if how.callbacks is not None else ():
-        callback = given[1] if isinstance(given, tuple) else given
-        by_function = isinstance(callback, EpochScoring) and callable(callback.scoring)
-        if isinstance(callback, ScoringBase) and not by_function:
-            raise ValueError(
-                f"callbacks has {type(callback).__name__}(scoring={callback.scoring!r}), but the y "
-                "of a net are padded sequences: use EpochScoring with a function of (net, dataset, "
-                "y)."
-            )
-
-
 def train(
     model: SequenceModel,
     dataset: SequenceDataset,
-    how: Training,
+    settings: TrainingSettings,
     device: str,
     generator: torch.Generator,
     seed: int,
@@ -130,22 +46,24 @@ def train(
     With early stopping, subjects that are held out, by ``seed``, tell after how many epochs to
     stop; then all are fitted, so that none is lost. ``generator`` orders the minibatches.
     """
-    lr, most_epochs = pace(how, dataset, noisy=model.noise is not None)
+    lr, most_epochs = pace(settings, dataset, noisy=model.noise is not None)
     stopping_history, n_epochs = None, most_epochs
-    if how.early_stopping:
-        fitted, held_out = _hold_out(dataset, how.validation_fraction, seed)
+    if settings.early_stopping:
+        fitted, held_out = _hold_out(dataset, settings.validation_fraction, seed)
         before = generator.get_state()
-        search = _fit(deepcopy(model), fitted, how, device, generator, lr, n_epochs, held_out)
+        search = _fit(deepcopy(model), fitted, settings, device, generator, lr, n_epochs, held_out)
         generator.set_state(before)  # the fit to come draws as if there were no search
         stopping_history = search.history
         losses = np.nan_to_num(stopping_history[:, "valid_loss"], nan=np.inf)
         n_epochs = int(np.argmin(losses)) + 1
-    net = _fit(model, dataset, how, device, generator, lr, n_epochs)
+    net = _fit(model, dataset, settings, device, generator, lr, n_epochs)
     net.stopping_history, net.most_epochs = stopping_history, most_epochs
     return net
 
 
-def pace(how: Training, dataset: SequenceDataset, *, noisy: bool = False) -> tuple[float, int]:
+def pace(
+    settings: TrainingSettings, dataset: SequenceDataset, *, noisy: bool = False
+) -> tuple[float, int]:
     """Return the learning rate and how many passes to take; None: what suits so many trials.
 
     The more trials a subject has, the farther a network can go before it overfits: from 200
@@ -154,16 +72,16 @@ def pace(how: Training, dataset: SequenceDataset, *, noisy: bool = False) -> tup
     """
     size = dataset.lengths.mean() / 2000
     larger = float(np.clip(size, 1, 5))
-    lr = 1.0 if how.optimizer == "lbfgs" else 1e-3 * larger
+    lr = 1.0 if settings.optimizer == "lbfgs" else 1e-3 * larger
     passes = 200 * np.sqrt(min(size, 1)) / larger if noisy else 200 * np.sqrt(size)
-    n_epochs = max(1, round(passes / (1 + how.mirrored_)))
-    return lr if how.lr is None else how.lr, how.max_epochs or n_epochs
+    n_epochs = max(1, round(passes / (1 + settings.mirrored)))
+    return lr if settings.lr is None else settings.lr, settings.max_epochs or n_epochs
 
 
 def _fit(
     model: SequenceModel,
     dataset: SequenceDataset,
-    how: Training,
+    settings: TrainingSettings,
     device: str,
     generator: torch.Generator,
     lr: float,
@@ -171,10 +89,9 @@ def _fit(
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
     engine = model.chosen_engine(len(dataset), torch.device(device))
-    callbacks = [*_callbacks(how, engine, device, held_out), *deepcopy(how.callbacks or [])]
-    optimizer, options = OPTIMIZERS[how.optimizer]
-    if how.optimizer == "adam":
-        options = {"weight_decay": how.weight_decay, "param_groups": UNDECAYED}
+    optimizer, options = OPTIMIZERS[settings.optimizer]
+    if settings.optimizer == "adam":
+        options = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
     net = SequenceNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
@@ -182,38 +99,39 @@ def _fit(
         optimizer=optimizer,
         lr=lr,
         max_epochs=n_epochs,
-        batch_size=how.batch_size,
+        batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=callbacks,
+        callbacks=_callbacks(settings, engine, device, held_out),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
-        verbose=max(0, how.verbose - 1),
+        verbose=max(0, settings.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
     net.generator = generator
     with interruptible():
-        return net.fit(dataset.with_mirror_images() if how.mirrored_ else dataset, y=None)
+        return net.fit(dataset.with_mirror_images() if settings.mirrored else dataset, y=None)
 
 
 def _callbacks(
-    how: Training, engine: str, device: str, held_out: SequenceDataset | None
-) -> list[tuple[str, Callback]]:
-    callbacks: list[tuple[str, Callback]] = [("divergence", DivergenceGuard(how.optimizer))]
+    settings: TrainingSettings, engine: str, device: str, held_out: SequenceDataset | None
+) -> list[Any]:
+    callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     if held_out is not None:
-        stop = {"monitor": "valid_loss", "patience": how.n_iter_no_change}
+        stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
-    elif how.average:
+    elif settings.average:
         callbacks.append(("average", AverageParameters()))
-    if how.gradient_clip_value < np.inf:
-        callbacks.append(("clip", GradientNormClipping(how.gradient_clip_value)))
-    if how.optimizer == "lbfgs":
+    if settings.gradient_clip_value < np.inf:
+        callbacks.append(("clip", GradientNormClipping(settings.gradient_clip_value)))
+    if settings.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
-        callbacks.append(("converged", EarlyStopping(**stop, threshold=how.tol, sink=noop)))
-    if how.verbose:
-        what = ", when to stop" * (held_out is not None) + ", with mirror images" * how.mirrored_
-        name = f"{type(how).__name__}{what} ({engine} engine, {device})"
+        callbacks.append(("converged", EarlyStopping(**stop, threshold=settings.tol, sink=noop)))
+    if settings.verbose:
+        what = ", when to stop" if held_out is not None else ""
+        images = ", with mirror images" if settings.mirrored else ""
+        name = f"{settings.name}{what}{images} ({engine} engine, {device})"
         callbacks.append(("progress", EpochProgress(name)))
-    return callbacks
+    return callbacks + deepcopy([*(settings.callbacks or [])])
 
 
 def _hold_out(

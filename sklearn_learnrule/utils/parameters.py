@@ -6,6 +6,7 @@ What depends on the data, such as shapes, is the models' to check.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -104,11 +105,11 @@ def with_checked_parameters(fit: Callable[P, R]) -> Callable[P, R]:
 
 
 def constraints(kind: type) -> dict[str, list[Any]]:
-    """Return what each parameter of a class may be, any of a list."""
+    """Return what each parameter of a class may be, any of a list, in the signature's order."""
     found: dict[str, list[Any]] = {}
     for base in reversed(kind.__mro__):
         found |= vars(base).get("_parameter_constraints", {})
-    return found
+    return {name: found[name] for name in inspect.signature(kind).parameters if name in found}
 
 
 def _as_constraint(kind: Any) -> Any:

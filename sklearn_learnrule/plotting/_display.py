@@ -1,0 +1,76 @@
+"""What every display has: where it was drawn, and one description of what several take."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from textwrap import indent
+from typing import TYPE_CHECKING, Any, Self
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+LINE = re.compile(r"^( *)\{(\w+)\}$", re.MULTILINE)
+DESCRIBED = {
+    "estimators": """\
+estimators : fitted classifier, list or dict of some, or a result of ``cross_validate``
+    Those in a list are refits of one model, those in a dict are models of their own. Of the folds
+    of a cross-validation, with ``return_estimator=True, return_indices=True``, each animal is left
+    to the fit that has not seen it.
+X : DataFrame from :func:`~sklearn_learnrule.make_design`""",
+    "unfitted": """\
+estimators : classifier, or list or dict of some
+    They are fitted here. Those in a list are named by their classes.
+X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`""",
+    "weight": """\
+weight : str or None, default=None
+    The weight whose update to draw; None: the first.""",
+    "subjects": """\
+subjects : sequence or None, default=None
+    The animals to draw; None: the first ones.
+max_subjects : int
+    How many are drawn at most where ``subjects`` is None; the key tells of how many.""",
+    "ax": """\
+ax : matplotlib axes, array of as many as there are panels, or None for a new figure""",
+    "ax_": """\
+ax_ : the first of them
+figure_ : their figure""",
+}
+
+
+class Display:
+    """A table and its picture: :meth:`plot` draws, and sets ``ax_``, ``axes_`` and ``figure_``.
+
+    In the docstrings of a display, and of its methods, a line ``{name}`` becomes what
+    ``DESCRIBED`` says.
+    """
+
+    ax_: Axes
+    axes_: NDArray[Any]
+    figure_: Figure
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        methods = (m.__func__ if isinstance(m, classmethod) else m for m in vars(cls).values())
+        for documented in (cls, *filter(inspect.isfunction, methods)):
+            if documented.__doc__:
+                documented.__doc__ = LINE.sub(_described, documented.__doc__)
+
+    def _drawn_on(self, axes: NDArray[Any]) -> Self:
+        """Note the axes that were drawn on."""
+        self.axes_, self.ax_ = axes, axes.flat[0]
+        self.figure_ = axes.flat[0].figure
+        return self
+
+
+def several(estimators: Any) -> Mapping[str, Any] | Sequence[Any]:
+    """Return the estimators as they are given, one alone as a list."""
+    return [estimators] if hasattr(estimators, "fit") else estimators
+
+
+def _described(line: re.Match[str]) -> str:
+    return indent(DESCRIBED[line[2]], line[1])
