@@ -23,13 +23,13 @@ from ..models.learning import LearningModel
 from ..models.smoothing import Filtered, look_back, smooth
 from ..rules import (
     LEARNED,
+    TWO_CHOICES,
     Lapses,
     LearningRule,
     PartialRule,
     ProcessNoise,
     Units,
     lapse_odds,
-    lapsing_logit,
     unpack,
 )
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
@@ -319,7 +319,9 @@ class BaseRuleEstimator(SequenceClassifier):
         """Return the logit of P(second class) where members' weights meet any features, (n,)."""
         logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
         if hasattr(self, "lapse_rates_"):
-            logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
+            logits = TWO_CHOICES.lapsing_logits(
+                logits, lapse_odds(torch.as_tensor(self.lapse_rates_))
+            )
         return logits.numpy()
 
     def _paths(self, sequences: Sequences) -> torch.Tensor:

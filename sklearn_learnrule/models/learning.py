@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..engine import choose_engine, unroll
 from ..rules import (
+    TWO_CHOICES,
     BoundedRule,
     FilteredRule,
     Lapses,
@@ -18,7 +19,6 @@ from ..rules import (
     Trial,
     Units,
     filtered_logit,
-    lapsing_logit,
 )
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
@@ -149,7 +149,9 @@ class LearningModel(SequenceModel):
     def forward(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
         logits = self.policy_logits(self.path(trials, observed), trials.features)
-        return logits if self.lapses is None else lapsing_logit(logits, self.lapses.odds)
+        return (
+            logits if self.lapses is None else TWO_CHOICES.lapsing_logits(logits, self.lapses.odds)
+        )
 
     def policy_logits(self, path: Tensor, features: Tensor) -> Tensor:
         """Return the same for a path, but for lapses."""

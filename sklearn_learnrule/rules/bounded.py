@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
+from .trial import Trial
 
 
 class BoundedRule(LearningRule):
