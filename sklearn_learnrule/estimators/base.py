@@ -19,17 +19,15 @@ from ..data.sequences import Sequences
 from ..data.tables import BIAS
 from ..engine import ENGINES
 from ..models.fitted import copy_models, in_rows, read_trials
-from ..models.learning import LearningModel
+from ..models.learning import LearningModel, choice_logits
 from ..models.smoothing import Filtered, look_back, smooth
 from ..rules import (
     LEARNED,
-    TWO_CHOICES,
     Lapses,
     LearningRule,
     PartialRule,
     ProcessNoise,
     Units,
-    lapse_odds,
     unpack,
 )
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
@@ -317,12 +315,9 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
         """Return the logit of P(second class) where members' weights meet any features, (n,)."""
-        logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
-        if hasattr(self, "lapse_rates_"):
-            logits = TWO_CHOICES.lapsing_logits(
-                logits, lapse_odds(torch.as_tensor(self.lapse_rates_))
-            )
-        return logits.numpy()
+        models: Any = [net.module_ for net in self.nets_]
+        with torch.no_grad():
+            return choice_logits(models, paths, torch.as_tensor(features)).numpy()
 
     def _paths(self, sequences: Sequences) -> torch.Tensor:
         """Return what is known of the M members' weights before each choice, (M, n_rows, K + S)."""

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from ..data.design import IDENTITY
 from ..data.sequences import Sequences, subjects_of
-from ..engine import unroll
 from ..models.fitted import in_rows, read_trials
 from ..models.learning import LearningModel
 from ..models.smoothing import Filtered, draw_path, smooth
@@ -170,9 +169,7 @@ def variance_explained(
 @torch.no_grad()
 def _by_rule(model: LearningModel, trials: Trial, start: Tensor, observed: Tensor) -> Tensor:
     """Return where the rule alone would bring weights (N, K) on these trials, (N, T, K)."""
-    alone = unroll(model.rule, start, trials, observed, engine=model.engine)
-    model.hold(alone, model.rule, start, trials, observed)
-    return alone
+    return model.unroll(model.rule, start, trials, observed)[0]
 
 
 def _read(

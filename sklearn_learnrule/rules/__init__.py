@@ -6,6 +6,7 @@ from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
 from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, unpack
+from .given import GivenTrial, GivenWeightsRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, RNNRule
 from .partial import PartialRule
@@ -37,6 +38,8 @@ __all__ = [
     "DNNRule",
     "EligibilityRule",
     "FilteredRule",
+    "GivenTrial",
+    "GivenWeightsRule",
     "Lapses",
     "LearningRule",
     "PartialRule",
