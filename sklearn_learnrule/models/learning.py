@@ -99,9 +99,9 @@ class LearningModel(SequenceModel):
     def unroll(
         self, rule: LearningRule, start: Tensor, trials: Trial, observed: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Return where a rule moves weights (N, K), held at the bounds, and whose ran away.
+        """Return where a rule moves weights (N, K), held at the bounds, and whose would run away.
 
-        Whose do not leave the bounds, the rule moves as if there were none.
+        Of subjects whose weights stay within the bounds, it is what it would be without.
         """
         how: Any = {"truncation": self.truncation, "engine": self.engine}
         path = unroll(rule, start, trials, observed, **how)
@@ -113,7 +113,7 @@ class LearningModel(SequenceModel):
         if leaves.any():
             bounded, some = BoundedRule(rule, lowest, highest), trials.of_subjects(leaves)
             held = unroll(bounded, start[leaves], some, observed[leaves])
-            path = path.index_put((leaves,), held)
+            path = path.index_put((leaves,), held.to(path))
         return path, ~_within(weights, lowest - far, highest + far)
 
     @property

@@ -24,6 +24,16 @@ class Policy:
     ----------
     n_choices : int
         C.
+
+    Examples
+    --------
+    >>> policy = Policy(3)
+    >>> weights, stimulus_and_bias = torch.zeros(1, 2, 2), torch.tensor([[0.5, 1.0]])
+    >>> policy.probabilities(policy.logits(weights, stimulus_and_bias))
+    tensor([[0.3333, 0.3333]])
+    >>> policy.score(weights, stimulus_and_bias, torch.tensor([2.0]))
+    tensor([[[-0.1667, -0.3333],
+             [ 0.3333,  0.6667]]])
     """
 
     n_choices: int = 2
@@ -70,7 +80,7 @@ class Policy:
         bias, known = trials.features[..., -1:], observed.to(trials.choice)
         return replace(
             trials,
-            features=torch.cat([0 - trials.features[..., :-1], bias], -1),
+            features=torch.cat([0 - trials.features[..., :-1], bias], -1),  # 0 stays 0, not -0
             choice=self.mirror_choice(trials.choice, known),
             answer=self.mirror_choice(trials.answer, known),
         )

@@ -18,8 +18,8 @@ OF_SUBJECTS = {"of_subjects": True}
 class Trial:
     """One trial of N subjects, as the learning rule sees it after the choice.
 
-    The same with a time axis, (N, T, K) and (N, T), holds whole sequences; fields ``OF_SUBJECTS``
-    have none. What is done to all fields is done here, by their names.
+    The same with a time axis, (N, T, K) and (N, T), holds whole sequences; only fields marked
+    ``OF_SUBJECTS`` have none. What is done to all fields is done here, by their names.
     """
 
     features: Tensor
@@ -45,7 +45,7 @@ class Trial:
         Of those without a time axis, ``subjects`` does if it is given.
         """
         own = subjects or function
-        made = {f.name: own if f.metadata else function for f in fields(self)}
+        made = {f.name: own if "of_subjects" in f.metadata else function for f in fields(self)}
         return replace(self, **{name: make(getattr(self, name)) for name, make in made.items()})
 
     def of_subjects(self, index: Tensor | slice) -> Self:
