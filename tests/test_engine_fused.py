@@ -8,7 +8,7 @@ from helpers import RULE_MAKERS, make_rule, make_trials
 from joblib import Parallel, delayed
 from torch import nn
 
-from sklearn_learnrule.engine._fused import supports_fused, unroll_fused
+from sklearn_learnrule.engine._fused import unroll_fused, why_not_fused
 from sklearn_learnrule.engine._loop import unroll_loop
 from sklearn_learnrule.rules import DNNRule, ReinforceRule, RNNRule
 
@@ -156,7 +156,7 @@ def test_what_has_no_kernel_is_refused_with_a_way_out(reason):
     rule, device, dtype = REFUSED[reason]
     trials, observed = make_trials([3])
     start = torch.zeros(1, 2, dtype=dtype, device=device)
-    assert supports_fused(rule, device) == (dtype is torch.float16)
+    assert why_not_fused(rule, device) == (dtype is torch.float16)
     with pytest.raises(ValueError) as error:
         unroll_fused(rule, start, trials, observed)
     assert str(error.value) == (
@@ -186,4 +186,4 @@ def test_outcomes_that_come_and_go_are_refused():
 
 @pytest.mark.parametrize("name", RULE_MAKERS)
 def test_every_built_in_rule_is_supported(name):
-    assert supports_fused(make_rule(name, 2))
+    assert why_not_fused(make_rule(name, 2))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sklearn_learnrule.engine import ENGINES
-from sklearn_learnrule.rules import filtered_logit, lapsing_logit
+from sklearn_learnrule.rules import TWO_CHOICES, filtered_logit
 
 FAST_ENGINES = sorted(set(ENGINES) - {"loop"})
 MAY_REFUSE = {"fused": {"eligibility, options, noise"}}  # rules that an engine need not know
@@ -25,7 +25,7 @@ def log_likelihood(rule, path, trials, observed):
     if rule.shown_memory:
         logits = filtered_logit(weights, packed, trials.features)
         if rule.lapses is not None:
-            logits = lapsing_logit(logits, rule.lapses.odds)
+            logits = TWO_CHOICES.lapsing_logits(logits, rule.lapses.odds)
     sign = 2 * trials.choice - 1
     return torch.nn.functional.logsigmoid(sign * logits)[made].sum()
 

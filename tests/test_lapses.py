@@ -16,7 +16,7 @@ from test_process_noise import filter_log_likelihood, particle_filter, simulate
 import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.rules import Lapses, lapsing_logit, observe
+from sklearn_learnrule.rules import TWO_CHOICES, Lapses, observe
 from sklearn_learnrule.rules.filtered import filtered_logit, pack
 from sklearn_learnrule.simulation import simulate_learning
 
@@ -170,7 +170,9 @@ def test_a_choice_changes_what_is_known_by_the_slope_and_bend_of_its_log_likelih
     for n in range(len(mean)):
 
         def log_likelihood(w, n=n):
-            logit = lapsing_logit(filtered_logit(w, pack(covariance[n]), features[n]), odds)
+            logit = TWO_CHOICES.lapsing_logits(
+                filtered_logit(w, pack(covariance[n]), features[n]), odds
+            )
             return torch.nn.functional.logsigmoid(logit if choice else -logit)
 
         slope = torch.autograd.functional.jacobian(log_likelihood, mean[n])
@@ -209,7 +211,7 @@ def test_no_gradient_is_lost_however_sure_the_policy(rates, dtype):
     lapses = Lapses(rates).to(dtype).requires_grad_()
     logit = torch.tensor([-1e5, -200.0, -1.0, 0.0, 1.0, 200.0, 1e5], dtype=dtype)
     logit.requires_grad_()
-    found = lapsing_logit(logit, lapses.odds)
+    found = TWO_CHOICES.lapsing_logits(logit, lapses.odds)
     gradients = torch.autograd.grad(found.sum(), [logit, lapses.root_odds])
     assert all(values.isfinite().all() for values in (found, *gradients))
     first, second = lapses.rates.detach()

@@ -16,6 +16,7 @@ from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.engine._kernels_filter import observe as compiled_observe
 from sklearn_learnrule.models.members import copy_models
 from sklearn_learnrule.rules import (
+    TWO_CHOICES,
     DNNRule,
     FilteredRule,
     Lapses,
@@ -23,7 +24,6 @@ from sklearn_learnrule.rules import (
     ReinforceRule,
     Trial,
     filtered_logit,
-    lapsing_logit,
     observe,
     unpack,
 )
@@ -124,7 +124,7 @@ def filter_log_likelihood(lived, lapses=0.0):
         rule = true_filter(lapses)
         path = unroll(rule, start, trials, observed)
         logit = filtered_logit(path[..., :2], path[..., 2:], trials.features)
-        logit = lapsing_logit(logit, rule.odds).numpy()
+        logit = TWO_CHOICES.lapsing_logits(logit, rule.odds).numpy()
     return log_expit(np.where(lived.choice, logit, -logit))
 
 

@@ -37,13 +37,18 @@ ENGINES: dict[str, Callable[..., Tensor]] = {
 MAX_PARALLEL_STATES_ON_CPU = 1000
 
 
-def choose_engine(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
-    """Return the engine that is fastest for this rule, number of subjects and device."""
+def choose_engine(
+    rule: LearningRule, n_subjects: int, device: torch.device, trials: Trial | None = None
+) -> str:
+    """Return the engine that is fastest for this rule, number of subjects and device.
+
+    ``trials`` have the fields that the rule is told, if they are not the usual ones.
+    """
     from ._fused import why_not_fused
 
     if isinstance(rule, StandardizedRule):
         rule = rule.rule
-    if why_not_fused(rule, device) is None:
+    if why_not_fused(rule, device, trials) is None:
         return "fused"
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
@@ -88,7 +93,7 @@ def unroll(
         how: Any = {"truncation": truncation, "engine": engine}
         return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
     if engine == "auto":
-        engine = choose_engine(rule, len(initial_weights), initial_weights.device)
+        engine = choose_engine(rule, len(initial_weights), initial_weights.device, trials)
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 

@@ -42,8 +42,8 @@ class TracedSteps:
 
     layout = np.zeros(1, np.int64)
 
-    def __init__(self, rule: LearningRule, dtype: torch.dtype, n_context: int = 0) -> None:
-        self.listing = listing_of(rule, n_context)
+    def __init__(self, rule: LearningRule, like: Trial, dtype: torch.dtype) -> None:
+        self.listing = listing_of(rule, like)
         self.code = compile_listing(self.listing, 64 if dtype == torch.float64 else 32)
         k, m = self.listing.sizes["weights"], self.listing.sizes["memory"]
         size = max(2 * k, k + m)
@@ -60,14 +60,15 @@ class TracedSteps:
         return parameters
 
 
-def listing_of(rule: LearningRule, n_context: int) -> Listing:
+def listing_of(rule: LearningRule, like: Trial) -> Listing:
     """Return what a rule computes; it is recorded once, and again if its settings changed."""
-    settings = (n_context, *describe(rule))
+    told = [(name, values.shape[2:]) for name, values in vars(like).items()]
+    settings = (*told, like.context.shape[1:], *describe(rule))
     known, listing = _LISTINGS.get(rule, (None, None))
     if listing is None or known != settings:
         try:
-            listing = Listing(rule, n_context)
-            check(listing)
+            listing = Listing(rule, like)
+            check(listing, like)
         except Untraceable as error:
             listing = error
         except Exception as error:  # the rule's own
@@ -94,7 +95,7 @@ def describe(rule: LearningRule) -> list[Any]:
 
 
 def compile_listing(listing: Listing, bits: int) -> Code:
-    """Return a listing's code, for numbers of so many bits; rules that compute the same share it."""
+    """Return a listing's code for numbers of so many bits, which rules that do the same share."""
     if bits not in listing.codes:
         key = str(listing), bits
         if key not in _CODES:
@@ -103,7 +104,7 @@ def compile_listing(listing: Listing, bits: int) -> Code:
     return listing.codes[bits]
 
 
-def check(listing: Listing) -> None:
+def check(listing: Listing, like: Trial) -> None:
     """Raise Untraceable unless the compiled steps do for some subjects what the rule does."""
     rule, generator = listing.trace.rule, listing.trace.generator
     own = [tensor for tensor in rule_tensors(rule).values() if tensor.requires_grad]
@@ -111,7 +112,7 @@ def check(listing: Listing) -> None:
     weights = torch.randn(N_TESTED, rule.n_weights, generator=generator, dtype=torch.float64)
     memory = rule.initial_memory(N_TESTED, like=weights).detach()
     for _ in range(N_TRIALS):
-        trial = example_trial(N_TESTED, rule.n_weights, listing.sizes["context"], generator)
+        trial = example_trial(like, N_TESTED, generator)
         state = [weights.requires_grad_(), memory.clone().requires_grad_()]
         results = rule(state[0], trial, state[1])
         adjoints = [torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in results]

@@ -1,4 +1,4 @@
-"""Drives the compiled steps of a rule over the trials of a cohort: without a filter, and with one."""
+"""Drives a rule's compiled steps over the trials of a cohort: without a filter, and with one."""
 
 from __future__ import annotations
 

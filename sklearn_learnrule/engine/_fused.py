@@ -8,6 +8,7 @@ and kernels compiled or read from its disk cache, at the first call.
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -67,9 +68,8 @@ def unroll_fused(
     from ._drivers import Driver, FilteredDriver
 
     dtype = initial_weights.dtype
-    in_filter = type(rule) is FilteredRule and not fits_in_one(rule)
-    steps = compiled_steps(mover(rule)[0] if in_filter else rule, dtype, trials.context.shape[-1])
-    driver = (FilteredDriver if in_filter else Driver)(steps, rule)
+    steps = compiled_steps(rule, trials, dtype)
+    driver = (FilteredDriver if has_filter_driven(rule) else Driver)(steps, rule)
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights)
@@ -77,45 +77,73 @@ def unroll_fused(
     return _Unroll.apply(parameters, start, driver, cohort)
 
 
-def why_not_fused(rule: LearningRule, device: torch.device | str = "cpu") -> str | None:
-    """Return why this engine does not unroll a rule on a device, None if it does."""
+def why_not_fused(
+    rule: LearningRule, device: torch.device | str = "cpu", trials: Trial | None = None
+) -> str | None:
+    """Return why this engine does not unroll a rule on a device, None if it does.
+
+    ``trials`` have the fields that the rule is told, if they are not the usual ones.
+    """
     if torch.device(device).type != "cpu":
         return f"runs on the CPU, not on {torch.device(device).type!r}"
-    moved, _ = mover(rule)
-    if isinstance(rule, FilteredRule) and type(moved).linearize is not LearningRule.linearize:
+    moved, places = mover(rule)
+    if type(moved) is ConstantRule or is_known_network(moved):
+        return None
+    if has_filter_driven(rule) and type(moved).linearize is not LearningRule.linearize:
         return f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
+    if trials is None:
+        features, of_trials = torch.zeros(1, 1, rule.n_weights), torch.zeros(1, 1)
+        trials = Trial(features, *4 * [of_trials])
     try:
-        if not is_known_network(moved):
-            compiled_steps(moved, torch.float64)
+        if type(rule) is PartialRule:
+            rule, trials = moved, _told(trials, len(places))
+        compiled_steps(rule, trials, torch.float64)
     except Untraceable as error:
         return f"does not compile {type(moved).__name__}, which {error}"
     return None
 
 
-def compiled_steps(rule: Any, dtype: torch.dtype, n_context: int = 0) -> CompiledRule:
-    """Return a rule's compiled steps, by hand for the very networks that these are."""
-    if is_known_network(rule):
+def compiled_steps(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> CompiledRule:
+    """Return a rule's compiled steps, or those of the rule in a filter that is driven.
+
+    They are written by hand for the very networks that these are.
+    """
+    steps_of: Any = rule
+    if has_filter_driven(rule):
+        steps_of, places = mover(rule)
+        trials = _told(trials, len(places))
+    if is_known_network(steps_of):
         from ._network import NetworkSteps
 
-        return NetworkSteps(rule, ACTIVATIONS, dtype)
+        return NetworkSteps(steps_of, ACTIVATIONS, dtype)
     from ._compiled import TracedSteps
 
-    return TracedSteps(rule, dtype, n_context)
+    return TracedSteps(steps_of, trials, dtype)
 
 
-def fits_in_one(rule: FilteredRule) -> bool:
-    """Whether rule and filter are compiled as one, which is faster as long as it is not large."""
-    return rule.n_weights <= MAX_WEIGHTS_IN_ONE and not is_known_network(mover(rule)[0])
+def _told(trials: Trial, n_weights: int) -> Trial:
+    """Return trials with as many features as a partial rule is told; which does not matter."""
+    return replace(trials, features=trials.features[..., :n_weights])
 
 
-def is_known_network(rule: LearningRule) -> bool:
+def has_filter_driven(rule: LearningRule) -> bool:
+    """Whether a rule is driven inside the filter.
+
+    Others in a filter are compiled with it, as one, which is faster as long as they are small.
+    """
+    if type(rule) is not FilteredRule:
+        return False
+    return rule.n_weights > MAX_WEIGHTS_IN_ONE or is_known_network(mover(rule)[0])
+
+
+def is_known_network(rule: Any) -> bool:
     """Whether a rule is the very network, a subclass of which may do anything, that has kernels."""
     return type(rule) in NETWORKS and all(repr(m) in ACTIVATIONS for m in list(rule.mlp)[1::2])
 
 
 def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
     """Raise ValueError for what compiled code cannot do, or would read beyond its end."""
-    reason = why_not_fused(rule, initial_weights.device)
+    reason = why_not_fused(rule, initial_weights.device, trials)
     if initial_weights.dtype not in (torch.float32, torch.float64):
         reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
     if any(field.requires_grad for field in vars(trials).values()):
@@ -125,11 +153,15 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
             f"engine='fused' {reason}: use engine='parallel' or engine='loop' instead."
         )
     n_subjects, n_trials = observed.shape
-    sequences = (n_subjects, n_trials)
-    n_context = trials.context.shape[-1]
-    weights, features = (n_subjects, rule.n_weights), (*sequences, rule.n_weights)
-    expected = [weights, features, *4 * [sequences], (n_subjects, n_context)]
-    shapes = [tuple(array.shape) for array in (initial_weights, *vars(trials).values())]
+    expected, shapes = [(n_subjects, rule.n_weights)], [tuple(initial_weights.shape)]
+    for field in fields(trials):
+        shape = tuple(getattr(trials, field.name).shape)
+        whole = (n_subjects,) if "of_subjects" in field.metadata else (n_subjects, n_trials)
+        width = shape[len(whole) :]
+        if field.name == "features" and rule.n_weights:
+            width = (rule.n_weights,)
+        expected.append((*whole, *width))
+        shapes.append(shape)
     if shapes != expected:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."

@@ -161,8 +161,8 @@ def fill_block(
 @kernel
 def unroll_filtered_back(
     steps, layout, parameters, fields, odds, places, features, choice, session_start,
-    n_observed, first, last, path, memories, truncation, n_steps, records, along, rows, deltas, upstream,
-    gradient, gradient_odds, gradient_variances, gradient_start,
+    n_observed, first, last, path, memories, truncation, n_steps, records, along, rows, deltas,
+    upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
     """Fill ``gradient_start`` (N, K + S + M) of some subjects; add their part to the gradients."""
     n_trials, n_weights = features.shape[1:]

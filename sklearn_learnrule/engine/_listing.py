@@ -19,8 +19,14 @@ MAX_STATEMENTS = 10_000  # beyond, compiling takes longer than it saves
 class Listing:
     """A rule's step and the step back, as programs.
 
-    Their inputs are named ``weights``, ``memory``, the fields of a trial, then the constants, by
+    Their inputs are named ``weights``, ``memory``, ``trial.`` and its fields, then the constants by
     what they were made of, and on the way back ``of_update`` and ``of_memory``: the adjoints.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    like : Trial
+        Sequences, which have the fields that the rule is told.
 
     Raises
     ------
@@ -28,11 +34,12 @@ class Listing:
         If a rule does what no program does, or too much of it.
     """
 
-    def __init__(self, rule: LearningRule, n_context: int = 0) -> None:
-        self.trace = trace = Trace(rule, n_context)
+    def __init__(self, rule: LearningRule, like: Trial) -> None:
+        self.trace = trace = Trace(rule, like)
         self.codes: dict[int, Any] = {}  # once it is compiled, by the bits of its numbers
         record, gradients = trace.differentiate()
-        self.fields = [field.name for field in fields(Trial)]
+        self.fields = [f"trial.{field.name}" for field in fields(like)]
+        self.of_subjects = {f"trial.{f.name}" for f in fields(like) if "of_subjects" in f.metadata}
         self.constants = unique(trace.labels(), ["weights", "memory", *self.fields])
         names = ["weights", "memory", *self.fields, *self.constants, "of_update", "of_memory"]
         tensors = [record.tensors[value] for value in record.given]

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
 
-from ..rules import Trial
 from ._listing import Listing
 from ._scalars import Program, Scalar
 
@@ -17,7 +15,6 @@ DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
 STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
 STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
-OF_SUBJECTS = {field.name for field in fields(Trial) if field.metadata}
 WHOLE = {
     "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
 }  # fmt: skip
@@ -81,7 +78,7 @@ class Writer:
             number = self.listing.fields.index(name)
             start = self.build.load(self.build.gep(self.pointers["fields"], [INT64(number)]))
             start = self.build.inttoptr(start, self.number.as_pointer())
-            row = self.pointers["subject" if name in OF_SUBJECTS else "trial"]
+            row = self.pointers["subject" if name in self.listing.of_subjects else "trial"]
             first = self.build.mul(row, INT64(self.listing.sizes[name]))
             self.pointers[name] = self.build.gep(start, [first])
         argument = {"of_update": "delta", "of_memory": "adjoint"}.get(name, name)
@@ -161,9 +158,10 @@ def starts(listing: Listing) -> dict[str, int]:
     return dict(zip(listing.constants, [0, *ends], strict=False))
 
 
-def optimize(module: Any, machine: Any) -> None:
-    """Let numbers that lie side by side be computed at once, where llvmlite is new enough."""
-    if hasattr(binding, "create_pass_builder"):
+def optimize(module: Any, machine: Any, listing: Listing) -> None:
+    """Let numbers that lie side by side be computed at once, where it pays and llvmlite can."""
+    pays = listing.sizes["memory"] > 8 and len(listing.step_back.statements) < 6000
+    if pays and hasattr(binding, "create_pass_builder"):
         options = binding.create_pipeline_tuning_options(speed_level=3)
         options.slp_vectorization = True
         builder = binding.create_pass_builder(machine, options)
@@ -186,7 +184,7 @@ class Code:
             opt=3,
         )
         parsed = binding.parse_assembly(str(module))
-        optimize(parsed, machine)
+        optimize(parsed, machine, listing)
         self._engine = binding.create_mcjit_compiler(parsed, machine)  # holds the code
         self._engine.finalize_object()
         self.step = self._engine.get_function_address("step")

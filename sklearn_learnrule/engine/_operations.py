@@ -37,7 +37,7 @@ def compute(
 
 
 def operation_name(function: Any) -> str:
-    """Return an operation's name in torch; one that writes into its tensor is as one that does not."""
+    """Return an operation's name in torch, the same whether it writes into its tensor or not."""
     name = function._schema.name.partition("::")[2]
     return name.removesuffix("_") if function._schema.is_mutable else name
 

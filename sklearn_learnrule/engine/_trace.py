@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import torch
@@ -22,8 +23,9 @@ from ._steps import Untraceable
 # not filled is 0.
 MOVING = {
     "alias", "as_strided", "cat", "clone", "constant_pad_nd", "detach", "diag_embed", "diagonal",
-    "diagonal_backward", "expand", "flip", "gather", "index", "index_copy", "index_select", "lift_fresh",
-    "narrow", "permute", "repeat", "reshape", "roll", "select", "select_backward", "slice",
+    "diagonal_backward", "expand", "flip", "gather", "index", "index_copy", "index_select",
+    "lift_fresh", "narrow", "permute", "repeat", "reshape", "roll", "select", "select_backward",
+    "slice",
     "slice_backward", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril",
     "triu", "unbind", "unsqueeze", "view", "unsafe_split", "_reshape_alias", "_unsafe_view",
 }  # fmt: skip
@@ -114,17 +116,19 @@ def rule_tensors(rule: nn.Module) -> dict[str, Tensor]:
     return found
 
 
-def example_trial(
-    n_subjects: int, n_weights: int, n_context: int, generator: torch.Generator
-) -> Trial:
-    """Return a trial of subjects, drawn at random."""
-    features, context = (
-        torch.randn(n_subjects, size, generator=generator, dtype=torch.float64)
-        for size in (n_weights, n_context)
-    )
-    choice, answer, session_start = torch.randint(2, (3, n_subjects), generator=generator).double()
-    reward = torch.randint(-1, 3, (n_subjects,), generator=generator).double() / 2
-    return Trial(features, choice, reward, answer, session_start, context)
+def example_trial(like: Trial, n_subjects: int, generator: torch.Generator) -> Trial:
+    """Return a trial of subjects, drawn at random, with fields as sequences have them."""
+
+    def draw(field: Any) -> Tensor:
+        width = getattr(like, field.name).shape[1 if "of_subjects" in field.metadata else 2 :]
+        shape = n_subjects, *width
+        if field.name in ("choice", "answer", "session_start"):
+            return torch.randint(2, shape, generator=generator).double()
+        if field.name == "reward":
+            return torch.randint(-1, 3, shape, generator=generator).double() / 2
+        return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+    return type(like)(**{field.name: draw(field) for field in fields(like)})
 
 
 class Trace:
@@ -139,7 +143,7 @@ class Trace:
         For what no program of plain numbers does.
     """
 
-    def __init__(self, rule: LearningRule, n_context: int) -> None:
+    def __init__(self, rule: LearningRule, like: Trial) -> None:
         try:
             rule = deepcopy(rule).double()
         except RuntimeError as error:
@@ -147,15 +151,15 @@ class Trace:
         self.rule = rule
         self.generator = generator = torch.Generator().manual_seed(0)
         weights = torch.randn(1, rule.n_weights, generator=generator, dtype=torch.float64)
-        self.trial = example_trial(1, rule.n_weights, n_context, generator)
-        fields = list(vars(self.trial).values())
+        self.trial = example_trial(like, 1, generator)
+        of_trial = list(vars(self.trial).values())
         memory = rule.initial_memory(1, like=weights).detach().clone()
         own = rule_tensors(rule)
         self.names = list(own)
-        with torch.no_grad(), Recorder([weights, memory, *fields, *own.values()]) as recorder:
+        with torch.no_grad(), Recorder([weights, memory, *of_trial, *own.values()]) as recorder:
             update, later = rule(weights, self.trial, memory)
         self.recorder = recorder
-        n_given = 2 + len(fields)
+        n_given = 2 + len(of_trial)
         self.inputs, of_rule = recorder.given[:n_given], recorder.given[n_given:]
         self.of_rule = of_rule
         self.results = [self._result(update, weights), self._result(later, memory)]

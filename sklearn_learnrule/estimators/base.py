@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..data.sequences import Sequences
 from ..data.tables import BIAS
 from ..engine import ENGINES
-from ..models.learning import LearningModel
+from ..models.learning import LearningModel, choice_logits
 from ..models.members import copy_models, in_rows, look_back_members, pool_members
 from ..models.smoothing import smooth
 from ..rules import (
@@ -27,8 +27,6 @@ from ..rules import (
     PartialRule,
     ProcessNoise,
     Units,
-    lapse_odds,
-    lapsing_logit,
     unpack,
 )
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
@@ -325,10 +323,9 @@ class BaseRuleEstimator(SequenceClassifier):
         ndarray of shape (n,)
             With the fitted lapses, if any; of an ensemble, from its members' mean.
         """
-        logits = self.net_.module_.policy_logits(paths, torch.as_tensor(features)).mean(0)
-        if hasattr(self, "lapse_rates_"):
-            logits = lapsing_logit(logits, lapse_odds(torch.as_tensor(self.lapse_rates_)))
-        return logits.numpy()
+        models: Any = [net.module_ for net in self.nets_]
+        with torch.no_grad():
+            return choice_logits(models, paths, torch.as_tensor(features)).numpy()
 
     def predict_paths(self, sequences: Sequences) -> torch.Tensor:
         """Return what is known of each member's weights before each choice.

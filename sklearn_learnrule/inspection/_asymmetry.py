@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..rules import choice_probability
+from ..rules import TWO_CHOICES
 from ..utils.arrays import Floats, Ints
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
@@ -147,9 +147,8 @@ def _contrasts(
 ) -> dict[str, dict[str, _Steps]]:
     """Return the two groups of steps of each contrast."""
     weights, update, trials = fit.visit(X).rows()
-    p = choice_probability(weights, trials.features)  # (n,)
-    gradient = (trials.choice - p)[:, None] * trials.features  # (n, K)
-    steps = _Steps(update.numpy(), gradient.numpy(), experience.subject)
+    score = TWO_CHOICES.score(weights, trials.features, trials.choice)  # (n, K)
+    steps = _Steps(update.numpy(), score.numpy(), experience.subject)
 
     probes = take(trials, state[:, None])  # (n_states, 1)
     after = {}

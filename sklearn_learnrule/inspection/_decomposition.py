@@ -13,7 +13,6 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 from torch import Tensor
 
 from ..data.sequences import Sequences, identity_of, subjects_of
-from ..engine import unroll
 from ..models.learning import LearningModel
 from ..models.members import in_rows, look_back_members, pool_members, read_trials
 from ..models.smoothing import Filtered, draw_path, smooth
@@ -168,9 +167,7 @@ def variance_explained(
 @torch.no_grad()
 def _by_rule(model: LearningModel, trials: Trial, start: Tensor, observed: Tensor) -> Tensor:
     """Return where the rule alone would bring weights (N, K) on these trials, (N, T, K)."""
-    alone = unroll(model.rule, start, trials, observed, engine=model.engine)
-    model.hold(alone, model.rule, start, trials, observed)
-    return alone
+    return model.unroll(model.rule, start, trials, observed)[0]
 
 
 def _read(

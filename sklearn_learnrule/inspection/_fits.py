@@ -113,7 +113,7 @@ class RuleFit(Fit):
     def visit(self, X: pd.DataFrame) -> Visited:
         """Let the rule, an ensemble's on average, go through the experience of X's animals."""
         trials, observed = self.read(X)
-        paths = [model.bounded_path(trials, observed)[0] for model in self.models]
+        paths = [model.path(trials, observed)[0] for model in self.models]
         weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
         update = torch.zeros_like(weights)
         update[:, :-1] = weights.diff(dim=1)

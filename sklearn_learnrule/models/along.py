@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import torch
 from torch import Tensor
 
 from ..engine import unroll
-from ..rules import LearningRule, Trial
+from ..rules import GivenTrial, GivenWeightsRule, LearningRule, Trial
 
 
 def updates_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
@@ -37,22 +34,6 @@ def memory_along(rule: LearningRule, trials: Trial, weights: Tensor, observed: T
     """Return what the rule remembers before each observed trial, (n, M)."""
     if not rule.memory_size:
         return weights.new_zeros(int(observed.sum()), 0)
-    start = rule.initial_memory(len(weights), like=weights)
-    guide = replace(trials, features=torch.cat([trials.features, weights], -1))  # (N, T, 2 K)
-    return unroll(_Guided(rule), start, guide, observed)[observed]
-
-
-class _Guided(LearningRule):
-    """The memory of a rule while its weights are given: an engine takes the one for the other.
-
-    The features of a trial are the rule's own, then the policy weights of that trial.
-    """
-
-    def __init__(self, rule: LearningRule) -> None:
-        super().__init__(rule.memory_size)
-        self.rule = rule
-
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        features, given = trial.features.chunk(2, -1)  # (N, K) each
-        remembered = self.rule(given, replace(trial, features=features), weights)[1]
-        return remembered - weights, memory
+    given = GivenTrial(**vars(trials), weights=weights)
+    nothing = weights.new_zeros(len(weights), 0)
+    return unroll(GivenWeightsRule(rule), nothing, given, observed)[observed]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..engine import choose_engine, unroll
 from ..rules import (
+    TWO_CHOICES,
     BoundedRule,
     FilteredRule,
     Lapses,
@@ -18,7 +21,7 @@ from ..rules import (
     Trial,
     Units,
     filtered_logit,
-    lapsing_logit,
+    lapse_odds,
 )
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
@@ -47,6 +50,8 @@ class LearningModel(SequenceModel):
 
     bounds: Tensor
     """The lowest and the highest weights that predictions may reach, (2, K)."""
+    dynamics: StandardizedRule
+    """What moves the path: the rule, with noise inside its filter."""
 
     def __init__(
         self,
@@ -66,19 +71,12 @@ class LearningModel(SequenceModel):
         self.noise = noise
         self.lapses = lapses
         filtered = noise and StandardizedRule(FilteredRule(rule, noise, lapses), units)
-        # In a tuple, so that it is no second home of the parameters: an engine knows it again.
-        self._dynamics: tuple[StandardizedRule] = (filtered or self.rule,)
+        self.dynamics = filtered or self.rule
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
-        unbounded[0].neg_()
-        self.register_buffer("bounds", unbounded, persistent=False)
+        self.register_buffer("bounds", torch.stack([-unbounded[0], unbounded[1]]))
         self.truncation = truncation
         self.engine = engine
-
-    @property
-    def dynamics(self) -> StandardizedRule:
-        """What moves the path: the rule, with noise inside its filter."""
-        return self._dynamics[0]
 
     @property
     def start(self) -> Tensor:
@@ -94,45 +92,29 @@ class LearningModel(SequenceModel):
             values["lapse_rates"] = self.lapses.rates
         return values | {"initial_weights": self.start}
 
-    def path(self, trials: Trial, observed: Tensor) -> Tensor:
-        """Return the path, (N, T, K + S)."""
-        return unroll(
-            self.dynamics,
-            self.start.expand(len(observed), -1),
-            trials,
-            observed,
-            truncation=self.truncation,
-            engine=self.engine,
-        )
+    def path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the path, and whose weights would have run away from the bounds, (N,)."""
+        return self.unroll(self.dynamics, self.start.expand(len(observed), -1), trials, observed)
 
-    def bounded_path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a path that is held at the bounds, and whose would have run away, (N,)."""
-        path = self.path(trials, observed)
+    def unroll(
+        self, rule: LearningRule, start: Tensor, trials: Trial, observed: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return where a rule moves weights (N, K), held at the bounds, and whose would run away.
+
+        Of subjects whose weights stay within the bounds, it is what it would be without.
+        """
+        how: Any = {"truncation": self.truncation, "engine": self.engine}
+        path = unroll(rule, start, trials, observed, **how)
         lowest, highest = self.bounds
         if not self.bounds.isfinite().all():
             return path, torch.zeros(len(path), dtype=torch.bool, device=path.device)
-        weights = path[..., : self.rule.n_weights]
-        far = highest - lowest
-        ran_away = ~((lowest - far <= weights) & (weights <= highest + far)).all(-1).all(-1)
-        start = self.start.expand(len(path), -1)
-        self.hold(path, self.dynamics, start, trials, observed)
-        return path, ran_away
-
-    def hold(
-        self, path: Tensor, rule: LearningRule, start: Tensor, trials: Trial, observed: Tensor
-    ) -> None:
-        """Change those of a rule's paths (N, T, K + S) that leave the bounds: hold them there."""
-        lowest, highest = self.bounds
-        weights = path[..., : self.rule.n_weights]
-        held = ~((lowest <= weights) & (weights <= highest)).all(-1).all(-1)  # NaN is held
-        if held.any():
-            path[held] = unroll(
-                BoundedRule(rule, lowest, highest),
-                start[held],
-                trials.of_subjects(held),
-                observed[held],
-                engine="loop",
-            )
+        weights, far = path[..., : self.rule.n_weights], highest - lowest
+        leaves = ~_within(weights, lowest, highest)
+        if leaves.any():
+            bounded, some = BoundedRule(rule, lowest, highest), trials.of_subjects(leaves)
+            held = unroll(bounded, start[leaves], some, observed[leaves])
+            path = path.index_put((leaves,), held.to(path))
+        return path, ~_within(weights, lowest - far, highest + far)
 
     @property
     def bounded_rule(self) -> LearningRule:
@@ -148,17 +130,43 @@ class LearningModel(SequenceModel):
 
     def forward(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""
-        logits = self.policy_logits(self.path(trials, observed), trials.features)
-        return logits if self.lapses is None else lapsing_logit(logits, self.lapses.odds)
-
-    def policy_logits(self, path: Tensor, features: Tensor) -> Tensor:
-        """Return the same for a path, but for lapses."""
-        weights, packed = path.split([features.shape[-1], path.shape[-1] - features.shape[-1]], -1)
-        if self.noise is None:
-            return (weights * features).sum(-1)
-        return filtered_logit(weights, packed, features)
+        path, _ = self.path(trials, observed)
+        return choice_logits([self], path[None], trials.features)
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         if self.engine != "auto":
             return self.engine
         return choose_engine(self.dynamics, n_subjects, device)
+
+
+def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tensor) -> Tensor:
+    """Return the logit of P(y = 1) where weights meet features, on average over M models.
+
+    Parameters
+    ----------
+    models : sequence of LearningModel
+        One, or an ensemble's. Their policies are averaged, and their rates of lapses.
+    paths : Tensor of shape (M, ..., K + S)
+    features : Tensor of shape (..., K)
+
+    Returns
+    -------
+    Tensor of shape (...,)
+    """
+    weights, packed = paths.tensor_split([features.shape[-1]], -1)
+    if models[0].noise is None:
+        logits = TWO_CHOICES.logits(weights, features)  # (M, ...)
+    else:
+        logits = filtered_logit(weights, packed, features)
+    lapses = [model.lapses for model in models if model.lapses is not None]
+    if not lapses:
+        return logits.mean(0)
+    odds = lapses[0].odds.to(logits)
+    if len(lapses) > 1:
+        odds = lapse_odds(torch.stack([each.rates.to(logits) for each in lapses]).mean(0))
+    return TWO_CHOICES.lapsing_logits(logits.mean(0), odds)
+
+
+def _within(weights: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:
+    """Tell whose weights (N, T, K) never leave these bounds, (N,); NaN does."""
+    return ((lowest <= weights) & (weights <= highest)).all(-1).all(-1)

@@ -208,7 +208,7 @@ def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
     """Return the animals whose weights would have run away, and were held."""
     X = fit.held_out(X)
     trials, observed = fit.read(X)
-    members = [model.bounded_path(trials, observed)[1] for model in fit.models]
+    members = [model.path(trials, observed)[1] for model in fit.models]
     return list(subjects_of(X).unique()[torch.stack(members).any(0).numpy()])
 
 

@@ -1,17 +1,20 @@
 """Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
 
-from ._contract import NO_CONTEXT, SLOPE_STEP, LearningRule, Trial, choice_probability
+from ._contract import SLOPE_STEP, LearningRule
 from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
 from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, unpack
-from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates, lapsing_logit
+from .given import GivenTrial, GivenWeightsRule
+from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, RNNRule
 from .partial import PartialRule
+from .policy import TWO_CHOICES, Policy, choice_probability
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
 from .standardized import StandardizedRule, Units
+from .trial import NO_CONTEXT, Trial
 
 RULES = (
     ConstantRule,
@@ -36,9 +39,12 @@ __all__ = [
     "DNNRule",
     "EligibilityRule",
     "FilteredRule",
+    "GivenTrial",
+    "GivenWeightsRule",
     "Lapses",
     "LearningRule",
     "PartialRule",
+    "Policy",
     "PredictMaxRule",
     "ProcessNoise",
     "QLearningRule",
@@ -46,6 +52,7 @@ __all__ = [
     "ReinforceRule",
     "RewardMaxRule",
     "StandardizedRule",
+    "TWO_CHOICES",
     "TextbookRule",
     "Trial",
     "Units",
@@ -53,7 +60,6 @@ __all__ = [
     "filtered_logit",
     "lapse_odds",
     "lapse_rates",
-    "lapsing_logit",
     "mover",
     "observe",
     "unpack",

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ._contract import Trial, choice_probability
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
+from .trial import Trial
 
 
 class ActorCriticRule(TextbookRule):
@@ -64,7 +64,6 @@ class ActorCriticRule(TextbookRule):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         size = trial.features.abs()  # (N, K)
         surprise = (trial.reward - (memory * size).sum(-1))[:, None]  # (N, 1)
-        p = choice_probability(weights, trial.features)  # (N,)
-        gradient = (trial.choice - p)[:, None] * trial.features  # (N, K)
-        step = self.of_side(self.rates, trial.choice) * surprise * gradient
+        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
+        step = self.of_side(self.rates, trial.choice) * surprise * score
         return self.forget(weights, step), memory + self.critic_learning_rate * surprise * size

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
+from .trial import Trial
 
 
 class BoundedRule(LearningRule):
@@ -17,13 +18,16 @@ class BoundedRule(LearningRule):
     lowest, highest : Tensor of shape (K,)
     """
 
+    lowest: Tensor
+    highest: Tensor
+
     def __init__(self, rule: LearningRule, lowest: Tensor, highest: Tensor) -> None:
         super().__init__(rule.n_weights, rule.memory_size)
         self.uses_answer = rule.uses_answer
         self.shown_memory = rule.shown_memory
         self.rule = rule
-        self.lowest = lowest
-        self.highest = highest
+        self.register_buffer("lowest", lowest)
+        self.register_buffer("highest", highest)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         update, memory = self.rule(weights, trial, memory)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ._contract import Trial, choice_probability
 from ._textbook import TextbookRule
+from .trial import Trial
 
 
 class EligibilityRule(TextbookRule):
@@ -37,8 +37,8 @@ class EligibilityRule(TextbookRule):
         self.window = int(window)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = choice_probability(weights, trial.features)  # (N,)
-        step = self.of_side(self.rates, trial.choice) * (trial.choice - p)[:, None] * trial.features
+        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
+        step = self.of_side(self.rates, trial.choice) * score
         outcome = torch.where(trial.reward > 0, 1.0, -1.0).to(step)
         newest = torch.cat([step, outcome[:, None]], -1)  # (N, K + 1)
         earlier = memory.reshape(len(memory), self.window, self.n_weights + 1)

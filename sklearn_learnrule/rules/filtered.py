@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
 from ._textbook import Numbers, nonnegative
-from .lapses import LEARNED, Lapses, log_odds
+from .lapses import LEARNED, Lapses
 from .partial import PartialRule
+from .policy import TWO_CHOICES, log_odds
+from .trial import Trial
 
 # Far beyond sense for stimuli of a standard deviation of 1, in whose units estimators filter. With
 # these limits numbers stay finite where a search strays, and it finds its way back.
@@ -169,7 +171,7 @@ def observe(
     variance = (along * features).sum(-1)
     along = torch.where(variance[:, None] < 0, 0, along)  # then 0 but for rounding
     k = (2 * choice - 1) * moderation(variance)
-    logit = k * (mean * features).sum(-1)  # of the choice made, but for lapses
+    logit = k * TWO_CHOICES.logits(mean, features)  # of the choice made, but for lapses
     expected, surprise = torch.sigmoid(logit), torch.sigmoid(-logit)
     if odds is not None:
         first, second = log_odds(odds)
@@ -195,7 +197,7 @@ def moderation(variance: Tensor) -> Tensor:
 def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:
     """Return the logit of P(y = 1) for weights of this mean and covariance, (...,)."""
     along = (unpack(packed) @ features[..., None])[..., 0]
-    return moderation((along * features).sum(-1)) * (mean * features).sum(-1)
+    return moderation((along * features).sum(-1)) * TWO_CHOICES.logits(mean, features)
 
 
 def pack(covariance: Tensor) -> Tensor:

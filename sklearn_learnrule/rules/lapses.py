@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from ._textbook import Numbers, nonnegative
 
@@ -59,14 +57,3 @@ def lapse_rates(rates: Numbers) -> Tensor:
 def lapse_odds(rates: Tensor) -> Tensor:
     """Return each rate over that of no lapse, (2,)."""
     return rates / (1 - rates.sum())
-
-
-def log_odds(odds: Tensor) -> Tensor:
-    """Return the logarithm, which is finite at 0 if far below all that matters, (2,)."""
-    return odds.clamp_min(torch.finfo(odds.dtype).tiny).log()
-
-
-def lapsing_logit(logit: Tensor, odds: Tensor) -> Tensor:
-    """Return the logit of P(y = 1) with lapses, from that of the policy, (...,)."""
-    first, second = log_odds(odds)
-    return torch.logaddexp(second, logsigmoid(logit)) - torch.logaddexp(first, logsigmoid(-logit))

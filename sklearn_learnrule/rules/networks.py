@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
+from .trial import Trial
 
 INITIAL_SCALE = 1e-3
 ACTIVATIONS = {

@@ -8,7 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
+from .trial import Trial
 
 
 class PartialRule(LearningRule):

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._contract import LearningRule, Trial, choice_probability
+from ._contract import LearningRule
 from ._textbook import Numbers, TextbookRule, nonnegative, spread
+from .trial import Trial
 
 BASELINES = (None, "free", "nonnegative")
 
@@ -86,10 +87,9 @@ class ReinforceRule(TextbookRule):
         return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = choice_probability(weights, trial.features)  # (N,)
-        gradient = (trial.choice - p)[:, None] * trial.features  # (N, K)
+        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
         rate, offset = (self.of_side(a, trial.choice) for a in (self.rates, self.offsets))
-        step = (rate * trial.reward[:, None] - offset) * gradient  # alpha (r - b) (y - p) x
+        step = (rate * trial.reward[:, None] - offset) * score  # alpha (r - b) (y - p) x
         return self.forget(weights, step), memory
 
 
@@ -102,7 +102,7 @@ class RewardMaxRule(TextbookRule):
     uses_answer = True
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = choice_probability(weights, trial.features)  # (N,)
+        p = self.policy.probabilities(self.policy.logits(weights, trial.features))  # (N,)
         slope = (2 * trial.answer - 1) * p * (1 - p) / 0.5  # (N,)
         step = self.of_side(self.rates, trial.choice) * slope[:, None] * trial.features
         return self.forget(weights, step), memory
@@ -117,6 +117,6 @@ class PredictMaxRule(TextbookRule):
     uses_answer = True
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = choice_probability(weights, trial.features)  # (N,)
-        step = self.of_side(self.rates, trial.choice) * (trial.answer - p)[:, None] * trial.features
+        score = self.policy.score(weights, trial.features, trial.answer)  # (N, K)
+        step = self.of_side(self.rates, trial.choice) * score
         return self.forget(weights, step), memory

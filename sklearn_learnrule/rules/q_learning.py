@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from ._contract import Trial
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
+from .trial import Trial
 
 
 class QLearningRule(TextbookRule):

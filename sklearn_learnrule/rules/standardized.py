@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from ._contract import LearningRule, Trial
+from ._contract import LearningRule
 from .filtered import mover, pack
+from .trial import Trial
 
 
 class Units(nn.Module):

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from ..rules import LearningRule, Trial, choice_probability, lapse_rates
+from ..rules import LearningRule, Trial, lapse_rates
 from ..utils.arrays import Bools, Floats
 
 UpdateFunction = Callable[[Floats, Trial], Any]
@@ -85,10 +85,11 @@ def simulate_learning(
     n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     every, further = np.square(process_noise), np.square(session_noise)  # variances
-    lapses_to_first, lapses_to_second = lapse_rates(lapses).numpy()
+    rates = lapse_rates(lapses)
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
+    policy = rule.policy
     memory = rule.initial_memory(n_subjects, like=weights)
     opens_next = np.pad(session_start[:, 1:], [(0, 0), (0, 1)]).astype(float)
     seen = []
@@ -96,9 +97,9 @@ def simulate_learning(
         for t in range(n_trials):
             stimulus, answer = task.show(t)
             features = torch.as_tensor(np.column_stack([stimulus, np.ones(n_subjects)]))
-            p = choice_probability(weights, features).numpy()
-            p = lapses_to_second + (1 - lapses_to_first - lapses_to_second) * p
-            choice = random_state.random_sample(n_subjects) < p
+            p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
+            drawn = torch.as_tensor(random_state.random_sample(n_subjects))
+            choice = policy.sample(p, drawn).numpy() > 0
             reward = task.reward(t, choice == answer)
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])

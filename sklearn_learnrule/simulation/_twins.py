@@ -177,8 +177,8 @@ class Twin:
     def fitted_numbers(self) -> list[np.ndarray]:
         """Return all numbers that the fit has found, which tell it from others."""
         modules = [net.module_ for net in self.estimator.nets_]
-        found = [[*module.state_dict().values(), module.bounds] for module in modules]
-        return [values.detach().cpu().numpy() for of_member in found for values in of_member]
+        found = [values for module in modules for values in module.state_dict().values()]
+        return [values.cpu().numpy() for values in found]
 
     def read(
         self, stimuli: Any, n_trials: int | None, session_length: int | None, reward: Any

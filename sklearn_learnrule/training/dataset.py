@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from ..data.sequences import Sequences
 from ..models.members import read_trials
-from ..rules import Trial
+from ..rules import TWO_CHOICES, Trial
 from ..utils.arrays import Floats, Ints
 
 
@@ -54,28 +53,15 @@ class Block(NamedTuple):
         return Block(subjects, trials, taken(self.observed), target)
 
     def with_mirror_images(self, first: int) -> Block:
-        """Add the same with left and right swapped, whose numbers begin at ``first``.
-
-        The sides of stimuli, choices and correct choices change; the bias feature stays.
-        """
+        """Add the same with left and right swapped, whose numbers begin at ``first``."""
         assert self.target is not None
-        trials, target = self.trials, self.target
-        exists = trials.features[..., -1]  # 1, and 0 in the padding
-        observed = self.observed.to(exists.dtype)
-        bias = torch.zeros_like(trials.features)
-        bias[..., -1] = exists
-        image = replace(
-            trials,
-            features=2 * bias - trials.features,
-            choice=observed - trials.choice,
-            answer=observed - trials.answer,
-        )
-        both_choices = torch.cat([target.choice, exists - target.choice])
+        exists = self.trials.features[..., -1]  # 1, and 0 in the padding
+        choice = TWO_CHOICES.mirror_choice(self.target.choice, exists)
         return Block(
             np.concatenate([self.subjects, self.subjects + first]),
-            trials.join(image),
+            self.trials.join(TWO_CHOICES.mirror(self.trials, self.observed)),
             torch.cat([self.observed, self.observed]),
-            Target(both_choices, torch.cat([target.weight, target.weight])),
+            Target(torch.cat([self.target.choice, choice]), torch.cat(2 * [self.target.weight])),
         )
 
 

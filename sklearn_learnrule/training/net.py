@@ -48,7 +48,7 @@ class SequenceNet(NeuralNet):
 
     def predict_path(self, dataset: SequenceDataset) -> list[tuple[Tensor, Tensor]]:
         """Return what the blocks know of weights before each choice, and whose ran away, (n,)."""
-        return self._compute(self.module_.bounded_path, dataset)
+        return self._compute(self.module_.path, dataset)
 
     def _compute(self, function: Callable[..., Any], dataset: SequenceDataset) -> list[Any]:
         self._set_training(False)

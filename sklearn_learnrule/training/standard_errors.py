@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import ndtri
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from ..models.learning import LearningModel
+from ..rules import TWO_CHOICES
 from ..utils.arrays import Bools, Floats
 from .dataset import Block, SequenceDataset, to_numpy
 
@@ -130,8 +130,8 @@ class LogLikelihood:
     def _of_subjects(self, block: Block) -> Tensor:
         assert block.target is not None
         logits = self.model(block.trials, block.observed)  # (n, T)
-        loss = binary_cross_entropy_with_logits(logits, block.target.choice, reduction="none")
-        return -(loss * block.target.weight).sum(1)
+        each = TWO_CHOICES.log_probability(logits, block.target.choice)
+        return (each * block.target.weight).sum(1)
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""
