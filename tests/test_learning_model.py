@@ -53,7 +53,7 @@ def test_what_is_scored_is_what_was_fitted(options, cohort):
     """The module that training moves gives the logits that are predicted, held or not."""
     X, y = cohort
     network = lr.DNNRuleEstimator(n_ensemble=1, **QUICK, **OPTIONS[options]).fit(X, y)
-    dataset = network._dataset(network._read_as_fitted(X))
+    dataset = network._dataset(network.read_sequences(X))
 
     def logits():
         with torch.no_grad():

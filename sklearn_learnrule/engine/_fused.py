@@ -86,6 +86,8 @@ def why_not_fused(
     """
     if torch.device(device).type != "cpu":
         return f"runs on the CPU, not on {torch.device(device).type!r}"
+    if trials and any(field.requires_grad for field in vars(trials).values()):
+        return "gives no gradient with respect to trials"
     moved, places = mover(rule)
     if type(moved) is ConstantRule or is_known_network(moved):
         return None
@@ -143,28 +145,23 @@ def is_known_network(rule: Any) -> bool:
 
 def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
     """Raise ValueError for what compiled code cannot do, or would read beyond its end."""
-    reason = why_not_fused(rule, initial_weights.device, trials)
-    if initial_weights.dtype not in (torch.float32, torch.float64):
-        reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
-    if any(field.requires_grad for field in vars(trials).values()):
-        reason = "gives no gradient with respect to trials"
-    if reason:
-        raise ValueError(
-            f"engine='fused' {reason}: use engine='parallel' or engine='loop' instead."
-        )
-    n_subjects, n_trials = observed.shape
-    expected, shapes = [(n_subjects, rule.n_weights)], [tuple(initial_weights.shape)]
+    expected, shapes = [(len(observed), rule.n_weights)], [tuple(initial_weights.shape)]
     for field in fields(trials):
         shape = tuple(getattr(trials, field.name).shape)
-        whole = (n_subjects,) if "of_subjects" in field.metadata else (n_subjects, n_trials)
-        width = shape[len(whole) :]
-        if field.name == "features" and rule.n_weights:
-            width = (rule.n_weights,)
-        expected.append((*whole, *width))
+        whole = tuple(observed.shape)[: 1 if "of_subjects" in field.metadata else 2]
+        told = (rule.n_weights,) if field.name == "features" and rule.n_weights else None
+        expected.append((*whole, *(told or shape[len(whole) :])))
         shapes.append(shape)
     if shapes != expected:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."
+        )
+    reason = why_not_fused(rule, initial_weights.device, trials)
+    if initial_weights.dtype not in (torch.float32, torch.float64):
+        reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
+    if reason:
+        raise ValueError(
+            f"engine='fused' {reason}: use engine='parallel' or engine='loop' instead."
         )
     seen = observed.numpy()
     if (seen[:, 1:] > seen[:, :-1]).any():
