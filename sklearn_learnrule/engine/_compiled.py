@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ..rules import LearningRule, Trial
 from ._cohort import Array
 from ._kernels_state import BLOCK
+from ._kernels_unroll import unroll
 from ._listing import Listing
 from ._machine import STEP, STEP_BACK, Code
 from ._steps import Steps, Untraceable
@@ -44,7 +45,7 @@ class TracedSteps:
 
     def __init__(self, rule: LearningRule, like: Trial, dtype: torch.dtype) -> None:
         self.listing = listing_of(rule, like)
-        self.code = compile_listing(self.listing, 64 if dtype == torch.float64 else 32)
+        self.code = code_of(self.listing, 64 if dtype == torch.float64 else 32)
         k, m = self.listing.sizes["weights"], self.listing.sizes["memory"]
         size = max(2 * k, k + m)
         block = 1 if m <= MAX_KEPT else BLOCK
@@ -94,12 +95,12 @@ def describe(rule: LearningRule) -> list[Any]:
     return found
 
 
-def compile_listing(listing: Listing, bits: int) -> Code:
+def code_of(listing: Listing, bits: int) -> Code:
     """Return a listing's code for numbers of so many bits, which rules that do the same share."""
     if bits not in listing.codes:
         key = str(listing), bits
         if key not in _CODES:
-            _CODES[key] = Code(listing, bits)
+            _CODES[key] = Code(listing, bits, getattr(unroll._cache, "cache_path", None))
         listing.codes[bits] = _CODES[key]
     return listing.codes[bits]
 
@@ -141,7 +142,7 @@ class _Checked:
     """Compiled steps, called from Python for one trial of some subjects."""
 
     def __init__(self, listing: Listing) -> None:
-        self.listing, self.code = listing, compile_listing(listing, 64)
+        self.listing, self.code = listing, code_of(listing, 64)
         kinds = {"subject": ctypes.c_int64, "trial": ctypes.c_int64}
         self.step, self.step_back = (
             ctypes.CFUNCTYPE(None, *(kinds.get(name, ctypes.c_void_p) for name in names))(address)

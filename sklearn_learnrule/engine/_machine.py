@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from llvmlite import binding, ir
 
+from ._kernels_cache import kept_code, sources_stamp
 from ._listing import Listing
 from ._scalars import Program, Scalar
 
@@ -15,6 +16,7 @@ DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
 STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
 STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
+MAX_OPTIMIZED = 6000  # statements, beyond which optimizing takes several seconds
 WHOLE = {
     "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
 }  # fmt: skip
@@ -158,34 +160,39 @@ def starts(listing: Listing) -> dict[str, int]:
     return dict(zip(listing.constants, [0, *ends], strict=False))
 
 
-def optimize(module: Any, machine: Any, listing: Listing) -> None:
-    """Let numbers that lie side by side be computed at once, where it pays and llvmlite can."""
-    pays = listing.sizes["memory"] > 8 and len(listing.step_back.statements) < 6000
+class Code:
+    """The compiled step and step back of a listing, for numbers of 32 or 64 bits.
+
+    They are kept on disk by what they compute, where ``folder`` is not None.
+    """
+
+    def __init__(self, listing: Listing, bits: int, folder: str | None = None) -> None:
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+        target = binding.Target.from_default_triple()
+        machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
+        made_of = (listing, bits, cpu, features, binding.llvm_version_info, sources_stamp())
+        code = kept_code(folder, made_of, lambda: compile_listing(listing, bits, machine))
+        self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+        self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        self.step = self._engine.get_function_address("step")
+        self.step_back = self._engine.get_function_address("step_back")
+
+
+def compile_listing(listing: Listing, bits: int, machine: Any) -> bytes:
+    """Return an object file."""
+    number = DOUBLE if bits == 64 else ir.FloatType()
+    module = ir.Module()
+    write_step(Writer(module, "step", STEP, listing, number))
+    write_step_back(Writer(module, "step_back", STEP_BACK, listing, number))
+    parsed = binding.parse_assembly(str(module))
+    # Numbers of a memory lie side by side and may be computed at once, if llvmlite is new enough.
+    pays = listing.sizes["memory"] > 8 and len(listing.step_back.statements) < MAX_OPTIMIZED
     if pays and hasattr(binding, "create_pass_builder"):
         options = binding.create_pipeline_tuning_options(speed_level=3)
         options.slp_vectorization = True
         builder = binding.create_pass_builder(machine, options)
-        builder.getModulePassManager().run(module, builder)
-
-
-class Code:
-    """The compiled step and step back of a listing, for numbers of 32 or 64 bits."""
-
-    def __init__(self, listing: Listing, bits: int) -> None:
-        number = DOUBLE if bits == 64 else ir.FloatType()
-        module = ir.Module()
-        write_step(Writer(module, "step", STEP, listing, number))
-        write_step_back(Writer(module, "step_back", STEP_BACK, listing, number))
-        binding.initialize_native_target()
-        binding.initialize_native_asmprinter()
-        machine = binding.Target.from_default_triple().create_target_machine(
-            cpu=binding.get_host_cpu_name(),
-            features=binding.get_host_cpu_features().flatten(),
-            opt=3,
-        )
-        parsed = binding.parse_assembly(str(module))
-        optimize(parsed, machine, listing)
-        self._engine = binding.create_mcjit_compiler(parsed, machine)  # holds the code
-        self._engine.finalize_object()
-        self.step = self._engine.get_function_address("step")
-        self.step_back = self._engine.get_function_address("step_back")
+        builder.getModulePassManager().run(parsed, builder)
+    return machine.emit_object(parsed)
