@@ -9,6 +9,7 @@ from importlib import import_module
 import pytest
 from numba.core.caching import IndexDataCacheFile
 
+from sklearn_learnrule.compiler import kept as kept_code
 from sklearn_learnrule.engine import _kernels_cache
 from sklearn_learnrule.engine._kernels_state import kernel
 
@@ -20,7 +21,7 @@ UNKEPT = "Compiled code cannot be kept .* Make room there, or set NUMBA_CACHE_DI
 def make_kernel(tmp_path, monkeypatch):
     """Return what makes the same kernel, as a new process would."""
     monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "cache"))
-    _kernels_cache.warn_once.cache_clear()
+    kept_code.warn_once.cache_clear()
     (tmp_path / "a_kernel.py").write_text("def doubled(x):\n    return 2 * x\n")
     monkeypatch.syspath_prepend(tmp_path)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ..compiler.trace import Untraceable
 from ..rules import (
     ConstantRule,
     DNNRule,
@@ -24,7 +25,7 @@ from ..rules import (
     Trial,
     mover,
 )
-from ._steps import CompiledRule, Untraceable
+from ._steps import CompiledRule
 
 if TYPE_CHECKING:
     from ._cohort import Cohort

@@ -8,7 +8,8 @@ from contextlib import suppress
 from numba import njit, types
 from numba.core.ccallback import CFunc
 
-from ._kernels_cache import KernelCache, warn_uncached
+from ..compiler.kept import warn_uncached
+from ._kernels_cache import KernelCache
 
 BLOCK = 64  # trials whose rows are held at a time
 

@@ -25,10 +25,6 @@ from torch import Tensor
 from ._cohort import Array
 
 
-class Untraceable(Exception):
-    """Why a rule cannot be compiled, as the end of a sentence about it."""
-
-
 class Steps(NamedTuple):
     """The addresses of a rule's functions, and where in a row, and in its delta, to find what."""
 

@@ -8,10 +8,9 @@ from itertools import count
 from typing import Any
 
 from ..rules import LearningRule, Trial
-from ._operations import compute
-from ._scalars import Array, Program, source
-from ._steps import Untraceable
-from ._trace import Trace, Value
+from .operations import compute
+from .scalars import Array, Program, source
+from .trace import Trace, Untraceable, Value
 
 MAX_STATEMENTS = 10_000  # beyond, compiling takes longer than it saves
 

@@ -1,7 +1,7 @@
 """What a rule does on one trial, recorded operation by operation as torch performs it.
 
 So that a rule need not be written twice: :class:`Trace` holds the operations of its ``forward``
-and of its gradient, of which ``_scalars`` and ``_machine`` make compiled code.
+and of its gradient, of which ``scalars`` and ``machine`` make compiled code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from ..rules import LearningRule, Trial
-from ._steps import Untraceable
 
 # Those that only move numbers: what goes where, torch itself tells by moving integers. What is
 # not filled is 0.
@@ -29,6 +28,10 @@ MOVING = {
     "slice_backward", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril",
     "triu", "unbind", "unsqueeze", "view", "unsafe_split", "_reshape_alias", "_unsafe_view",
 }  # fmt: skip
+
+
+class Untraceable(Exception):
+    """Why a rule cannot be compiled, as the end of a sentence about it."""
 
 
 class Value(int):

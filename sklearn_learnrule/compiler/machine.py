@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from llvmlite import binding, ir
 
-from ._kernels_cache import kept_code, sources_stamp
-from ._listing import Listing
-from ._scalars import Program, Scalar
+from .kept import kept_code, sources_stamp
+from .listing import Listing
+from .scalars import Program, Scalar
 
 DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
@@ -57,7 +57,7 @@ def extreme(build: Any, how: str, a: Any, b: Any) -> Any:
 
 
 class Writer:
-    """Writes one of both C functions of ``_steps`` for a listing."""
+    """Writes one of both C functions of ``engine._steps`` for a listing."""
 
     def __init__(
         self,
@@ -163,17 +163,17 @@ def starts(listing: Listing) -> dict[str, int]:
 class Code:
     """The compiled step and step back of a listing, for numbers of 32 or 64 bits.
 
-    They are kept on disk by what they compute, where ``folder`` is not None.
+    They are kept on disk, by what they were made of.
     """
 
-    def __init__(self, listing: Listing, bits: int, folder: str | None = None) -> None:
+    def __init__(self, listing: Listing, bits: int) -> None:
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
         target = binding.Target.from_default_triple()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
         made_of = (listing, bits, cpu, features, binding.llvm_version_info, sources_stamp())
-        code = kept_code(folder, made_of, lambda: compile_listing(listing, bits, machine))
+        code = kept_code(made_of, lambda: compile_listing(listing, bits, machine))
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()

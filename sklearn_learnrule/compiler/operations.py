@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from ._scalars import Array, elementwise
-from ._steps import Untraceable
-from ._trace import MOVING, Operation, Value, fill
+from .scalars import Array, elementwise
+from .trace import MOVING, Operation, Untraceable, Value, fill
 
 BY_NUMBER = (
     "add", "sub", "mul", "div", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "maximum",

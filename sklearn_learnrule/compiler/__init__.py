@@ -1,0 +1,1 @@
+"""The compiler: from a rule's equation in torch to machine code for one trial."""
