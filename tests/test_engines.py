@@ -12,7 +12,6 @@ from sklearn_learnrule.engine import ENGINES
 from sklearn_learnrule.rules import TWO_CHOICES, filtered_logit
 
 FAST_ENGINES = sorted(set(ENGINES) - {"loop"})
-MAY_REFUSE = {"fused": {"eligibility, options, noise"}}  # rules that an engine need not know
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-4}
 COHORTS = ([1, 7, 24], [18], [2, 2, 5])
 
@@ -48,10 +47,6 @@ def assert_every_engine_equals_the_loop(name, rule, trials, observed, truncation
     expected = weights_and_gradients("loop", *case)
     tolerance = TOLERANCES[trials.reward.dtype]
     for engine in FAST_ENGINES:
-        if name in MAY_REFUSE.get(engine, ()):
-            with pytest.raises(ValueError, match="use engine="):
-                weights_and_gradients(engine, *case)
-            continue
         found = weights_and_gradients(engine, *case)
         for truth, value in zip(expected, found, strict=True):
             assert value.shape == truth.shape and value.dtype == truth.dtype, engine
@@ -85,8 +80,6 @@ def test_any_cohort_gives_the_loops_gradients(name, lengths, n_weights, truncati
 @pytest.mark.parametrize("name", RULE_MAKERS)
 @pytest.mark.parametrize("engine", FAST_ENGINES)
 def test_each_subject_is_unrolled_as_if_alone(engine, name):
-    if name in MAY_REFUSE.get(engine, ()):
-        pytest.skip("the engine need not know this rule")
     rule = make_rule(name, 3)
     trials, observed = make_trials([9, 4, 20], 3)
     start = torch.zeros(3, 3, dtype=torch.float64)

@@ -75,15 +75,17 @@ def test_an_unknown_engine_is_named():
         unroll(make_rule("constant", 2), torch.zeros(1, 2), trials, observed, engine="warp")
 
 
-def test_auto_compiles_the_packages_rules_and_weighs_size_for_others():
+def test_auto_compiles_and_weighs_size_for_what_cannot_be():
     class OwnRule(DNNRule):
         pass
 
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert {choose_engine(DNNRule(2), n, cpu) for n in (12, 10_000)} == {"fused"}
-    assert {choose_engine(OwnRule(2), n, gpu) for n in (12, 10_000)} == {"parallel"}
-    assert choose_engine(OwnRule(2), 12, cpu) == "parallel"
-    assert choose_engine(OwnRule(2), 10_000, cpu) == "loop"
+    for small in (DNNRule(2), OwnRule(2, 8)):
+        assert {choose_engine(small, n, cpu) for n in (12, 10_000)} == {"fused"}
+        assert {choose_engine(small, n, gpu) for n in (12, 10_000)} == {"parallel"}
+    large = OwnRule(2, (40, 40))  # too many numbers for code that has a line for each
+    assert choose_engine(large, 12, cpu) == "parallel"
+    assert choose_engine(large, 10_000, cpu) == "loop"
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

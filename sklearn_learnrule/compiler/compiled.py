@@ -34,8 +34,9 @@ def listing_of(rule: LearningRule, like: Trial) -> Listing:
     known, listing = _LISTINGS.get(rule, (None, None))
     if listing is None or known != settings:
         try:
-            listing = Listing(rule, like)
-            check(listing, like)
+            with torch.inference_mode(False), torch.enable_grad():  # whoever asks, wherever
+                listing = Listing(rule, like)
+                check(listing, like)
         except Untraceable as error:
             listing = error
         except Exception as error:  # the rule's own

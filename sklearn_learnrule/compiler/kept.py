@@ -42,8 +42,10 @@ def kept_code(made_of: tuple[Any, ...], compile: Callable[[], bytes]) -> bytes:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix="writing-") as room:
-            Path(room, path.name).write_bytes(hashlib.sha256(code).digest() + code)
-            os.replace(Path(room, path.name), path)  # whole or not at all, whoever else writes it
+            whole = Path(room, path.name)
+            with whole.open("wb") as file:
+                file.write(hashlib.sha256(code).digest() + code)
+            os.replace(whole, path)  # all or nothing, whoever else writes it
     except OSError as error:
         warn_uncached(f"in {folder} ({error.strerror})")
     return code

@@ -12,7 +12,7 @@ from .operations import compute
 from .scalars import Array, Program, source
 from .trace import Trace, Untraceable, Value
 
-MAX_STATEMENTS = 10_000  # beyond, compiling takes longer than it saves
+MAX_STATEMENTS = 6000  # beyond, it takes seconds to compile, and the parallel engine is faster
 
 
 class Listing:

@@ -16,7 +16,6 @@ DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
 STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
 STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
-MAX_OPTIMIZED = 6000  # statements, beyond which optimizing takes several seconds
 WHOLE = {
     "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
 }  # fmt: skip
@@ -189,8 +188,7 @@ def compile_listing(listing: Listing, bits: int, machine: Any) -> bytes:
     write_step_back(Writer(module, "step_back", STEP_BACK, listing, number))
     parsed = binding.parse_assembly(str(module))
     # Numbers of a memory lie side by side and may be computed at once, if llvmlite is new enough.
-    pays = listing.sizes["memory"] > 8 and len(listing.step_back.statements) < MAX_OPTIMIZED
-    if pays and hasattr(binding, "create_pass_builder"):
+    if listing.sizes["memory"] > 8 and hasattr(binding, "create_pass_builder"):
         options = binding.create_pipeline_tuning_options(speed_level=3)
         options.slp_vectorization = True
         builder = binding.create_pass_builder(machine, options)

@@ -119,6 +119,19 @@ def rule_tensors(rule: nn.Module) -> dict[str, Tensor]:
     return found
 
 
+def copy_in_double(rule: LearningRule) -> LearningRule:
+    """Return a rule with tensors of its own, in double precision, wherever they came from."""
+    own = {id(tensor): tensor for tensor in rule_tensors(rule).values()}
+    copies = {
+        i: tensor.detach().double().clone().requires_grad_(tensor.requires_grad)
+        for i, tensor in own.items()
+    }
+    for i, tensor in own.items():
+        if isinstance(tensor, nn.Parameter):
+            copies[i] = nn.Parameter(copies[i].detach(), tensor.requires_grad)
+    return deepcopy(rule, copies)
+
+
 def example_trial(like: Trial, n_subjects: int, generator: torch.Generator) -> Trial:
     """Return a trial of subjects, drawn at random, with fields as sequences have them."""
 
@@ -147,10 +160,7 @@ class Trace:
     """
 
     def __init__(self, rule: LearningRule, like: Trial) -> None:
-        try:
-            rule = deepcopy(rule).double()
-        except RuntimeError as error:
-            raise Untraceable(f"cannot be copied ({error})") from None
+        rule = copy_in_double(rule)
         self.rule = rule
         self.generator = generator = torch.Generator().manual_seed(0)
         weights = torch.randn(1, rule.n_weights, generator=generator, dtype=torch.float64)

@@ -8,6 +8,7 @@ and kernels compiled or read from its disk cache, at the first call.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,6 @@ from ..rules import (
     Trial,
     mover,
 )
-from ._steps import CompiledRule
 
 if TYPE_CHECKING:
     from ._cohort import Cohort
@@ -66,11 +66,9 @@ def unroll_fused(
         rest = _unroll_constant(initial_weights, observed, truncation)
         return rest.index_copy(-1, rule.learned, path)
     from ._cohort import make_cohort  # imports numba: only where it is used
-    from ._drivers import Driver, FilteredDriver
 
     dtype = initial_weights.dtype
-    steps = compiled_steps(rule, trials, dtype)
-    driver = (FilteredDriver if has_filter_driven(rule) else Driver)(steps, rule)
+    driver = driver_of(rule, trials, dtype)
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights)
@@ -92,51 +90,51 @@ def why_not_fused(
     moved, places = mover(rule)
     if type(moved) is ConstantRule or is_known_network(moved):
         return None
-    if has_filter_driven(rule) and type(moved).linearize is not LearningRule.linearize:
-        return f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
     if trials is None:
         features, of_trials = torch.zeros(1, 1, rule.n_weights), torch.zeros(1, 1)
         trials = Trial(features, *4 * [of_trials])
     try:
         if type(rule) is PartialRule:
             rule, trials = moved, _told(trials, len(places))
-        compiled_steps(rule, trials, torch.float64)
+        driver_of(rule, trials, torch.float64)
     except Untraceable as error:
         return f"does not compile {type(moved).__name__}, which {error}"
     return None
 
 
-def compiled_steps(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> CompiledRule:
-    """Return a rule's compiled steps, or those of the rule in a filter that is driven.
+def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
+    """Return what drives a rule's compiled steps; those of a network are written by hand.
 
-    They are written by hand for the very networks that these are.
+    A rule in a filter is compiled with it, as one, which is faster as long as both are small.
+
+    Raises
+    ------
+    Untraceable
+        If a rule is not compiled.
     """
-    steps_of: Any = rule
-    if has_filter_driven(rule):
-        steps_of, places = mover(rule)
-        trials = _told(trials, len(places))
-    if is_known_network(steps_of):
-        from ._network import NetworkSteps
-
-        return NetworkSteps(steps_of, ACTIVATIONS, dtype)
     from ._compiled import TracedSteps
+    from ._drivers import Driver, FilteredDriver
+    from ._network import NetworkSteps
 
-    return TracedSteps(steps_of, trials, dtype)
+    moved, places = mover(rule)
+    if type(rule) is not FilteredRule:
+        known = is_known_network(rule)
+        return Driver(
+            NetworkSteps(rule, dtype) if known else TracedSteps(rule, trials, dtype), rule
+        )
+    if is_known_network(moved):
+        return FilteredDriver(NetworkSteps(moved, dtype), rule)
+    if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
+        with suppress(Untraceable):
+            return Driver(TracedSteps(rule, trials, dtype), rule)
+    if type(moved).linearize is not LearningRule.linearize:
+        raise Untraceable("has a linearize of its own, where slopes are taken by steps")
+    return FilteredDriver(TracedSteps(moved, _told(trials, len(places)), dtype), rule)
 
 
 def _told(trials: Trial, n_weights: int) -> Trial:
     """Return trials with as many features as a partial rule is told; which does not matter."""
     return replace(trials, features=trials.features[..., :n_weights])
-
-
-def has_filter_driven(rule: LearningRule) -> bool:
-    """Whether a rule is driven inside the filter.
-
-    Others in a filter are compiled with it, as one, which is faster as long as they are small.
-    """
-    if type(rule) is not FilteredRule:
-        return False
-    return rule.n_weights > MAX_WEIGHTS_IN_ONE or is_known_network(mover(rule)[0])
 
 
 def is_known_network(rule: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from torch.nn.functional import pad
 from ..rules import DNNRule, RNNRule
 from . import _kernels_network as kernels
 from ._cohort import Array, empty_aligned
+from ._fused import ACTIVATIONS
 from ._kernels_layers import INPUT, OUTPUT
 from ._kernels_network import N_NUMBERS, Network, transpose_layers
 from ._kernels_state import BLOCK, callback
@@ -82,15 +82,13 @@ def linears(rule: DNNRule | RNNRule) -> list[nn.Linear]:
 class NetworkSteps:
     """The steps of one network rule; its parameters are packed flat, layer by layer."""
 
-    def __init__(
-        self, rule: DNNRule | RNNRule, activations: Sequence[str], dtype: torch.dtype
-    ) -> None:
+    def __init__(self, rule: DNNRule | RNNRule, dtype: torch.dtype) -> None:
         m = padded(rule.memory_size)
         shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
         if m:
             shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
         layers, row_size, self.sizes = lay_out(shapes)
-        activation = activations.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
+        activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters,

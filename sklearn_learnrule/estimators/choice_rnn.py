@@ -35,7 +35,6 @@ class ChoiceRNN(SequenceModel):
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        self.noise = None
         n_inputs = len(units.feature) + 1 + session_input + answer_input
         self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
         self.readout = nn.Linear(memory_size, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 import torch
@@ -19,6 +19,8 @@ from ..models.members import copy_models, read_trials
 from ..rules import LearningRule, Trial
 from ..utils.arrays import Ints
 from ..utils.wrapping import chosen, final_estimator, split_transformers
+
+Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Fit:
         """The estimator itself, also of a pipeline that ends in it."""
         return final_estimator(self.estimator)
 
-    def held_out(self, table: Any) -> Any:
+    def held_out(self, table: Rows) -> Rows:
         """Return the rows of X or y that this fit may be judged by."""
         if self.rows is None:
             return table

@@ -31,7 +31,11 @@ class SequenceModel(nn.Module):
     """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
 
     engine: str
-    noise: ProcessNoise | None
+
+    @property
+    def noise(self) -> ProcessNoise | None:
+        """The noise that moves weights, if any."""
+        return None
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         """Return the engine that computes, also where the parameter says "auto"."""
@@ -66,12 +70,9 @@ class LearningModel(SequenceModel):
         lapses: Lapses | None = None,
     ) -> None:
         super().__init__()
-        units = deepcopy(units)
-        self.rule = StandardizedRule(rule, units)
-        self.noise = noise
-        self.lapses = lapses
-        filtered = noise and StandardizedRule(FilteredRule(rule, noise, lapses), units)
-        self.dynamics = filtered or self.rule
+        moves = rule if noise is None else FilteredRule(rule, noise, lapses)
+        self.dynamics = StandardizedRule(moves, deepcopy(units))
+        self.unfiltered_lapses = lapses if noise is None else None  # each module has one place
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
         self.register_buffer("bounds", torch.stack([-unbounded[0], unbounded[1]]))
@@ -79,15 +80,35 @@ class LearningModel(SequenceModel):
         self.engine = engine
 
     @property
+    def rule(self) -> StandardizedRule:
+        """The rule alone, without noise."""
+        inner = self.dynamics.rule
+        if isinstance(inner, FilteredRule):
+            return StandardizedRule(inner.rule, self.dynamics.units)
+        return self.dynamics
+
+    @property
+    def noise(self) -> ProcessNoise | None:
+        """The noise that moves weights beside the rule, if any."""
+        inner = self.dynamics.rule
+        return inner.noise if isinstance(inner, FilteredRule) else None
+
+    @property
+    def lapses(self) -> Lapses | None:
+        """The lapses of the policy, if any."""
+        inner = self.dynamics.rule
+        return inner.lapses if isinstance(inner, FilteredRule) else self.unfiltered_lapses
+
+    @property
     def start(self) -> Tensor:
         """The initial weights in the user's units, (K,)."""
-        return self.initial_weights / self.rule.units.feature
+        return self.initial_weights / self.dynamics.units.feature
 
     def published(self) -> dict[str, Tensor]:
         """Return what was fitted or given, under its textbook names, in the user's units."""
         values = self.rule.textbook_parameters()
         for name in ProcessNoise.names if self.noise else ():
-            values[name] = getattr(self.noise, name) / self.rule.units.feature
+            values[name] = getattr(self.noise, name) / self.dynamics.units.feature
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
         return values | {"initial_weights": self.start}
@@ -108,7 +129,7 @@ class LearningModel(SequenceModel):
         lowest, highest = self.bounds
         if not self.bounds.isfinite().all():
             return path, torch.zeros(len(path), dtype=torch.bool, device=path.device)
-        weights, far = path[..., : self.rule.n_weights], highest - lowest
+        weights, far = path[..., : self.dynamics.n_weights], highest - lowest
         leaves = ~_within(weights, lowest, highest)
         if leaves.any():
             bounded, some = BoundedRule(rule, lowest, highest), trials.of_subjects(leaves)
@@ -123,10 +144,10 @@ class LearningModel(SequenceModel):
 
     def bound(self, weights: Tensor) -> None:
         """Keep predictions within the range of weights (n, K), and a margin on either side."""
-        weights = weights * self.rule.units.feature
+        weights = weights * self.dynamics.units.feature
         lowest, highest = weights.amin(0), weights.amax(0)
         margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
-        self.bounds = torch.stack([lowest - margin, highest + margin]) / self.rule.units.feature
+        self.bounds = torch.stack([lowest - margin, highest + margin]) / self.dynamics.units.feature
 
     def forward(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the logit of P(y = 1) on each trial, (N, T)."""

@@ -28,7 +28,7 @@ from .settings import OPTIMIZERS, TrainingSettings
 # Of a network's parameters, by name: weight decay is for its layers.
 UNDECAYED = [
     (name, {"weight_decay": 0.0})
-    for name in ("*bias*", "*scale", "initial_weights", "noise.*", "lapses.*")
+    for name in ("*bias*", "*scale", "initial_weights", "*noise.*", "*lapses.*")
 ]
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
