@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -34,6 +34,7 @@ from sklearn_learnrule.rules import (
     choice_probability,
 )
 
+READY = "ready\n"
 MAX_GRADIENTS, BUSY = 40, 0.5  # gradients a case, and the seconds after which they are enough
 
 
@@ -160,12 +161,9 @@ def answer_cases(checkout: str) -> None:
     if found != Path(checkout).resolve():
         raise SystemExit(f"No package sklearn_learnrule in {checkout}: found that of {found}.")
     torch.set_num_threads(1)
+    print(READY, end="", flush=True)
     for line in sys.stdin:
         print(json.dumps(seconds_of_gradients(Case(**json.loads(line)))), flush=True)
-
-
-def as_line(case: Case) -> str:
-    return json.dumps(asdict(case)) + "\n"
 
 
 if __name__ == "__main__":

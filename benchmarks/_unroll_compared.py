@@ -1,4 +1,4 @@
-"""Cases of ``_unroll_cases.py`` by one or two checkouts of the package, in turn, and their tables."""
+"""Cases of ``_unroll_cases.py`` by one checkout of the package or two in turn, and their tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from _unroll_cases import NETWORKS, OWN, Case, as_line, first_call_cases, rule_cases
+from _unroll_cases import OWN, READY, Case, first_call_cases, rule_cases
 from tqdm import tqdm
 
 SCRIPT = Path(__file__).with_name("_unroll_cases.py")
@@ -25,20 +25,24 @@ Seconds = Mapping[tuple[Case, str], Sequence[float | None]]
 
 
 def start(checkout: Path, cache: str) -> subprocess.Popen[str]:
-    """Return a process that answers cases by the package of a checkout."""
+    """Return a process that is ready to answer cases by the package of a checkout."""
     paths = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(SCRIPT), str(checkout)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "NUMBA_CACHE_DIR": cache},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
+    if process.stdout.readline() != READY:
+        process.communicate()
+        raise RuntimeError(f"The package in {checkout} does not start.")
+    return process
 
 
 def ask(process: subprocess.Popen[str], case: Case) -> list[float] | None:
     """Return the seconds of each gradient of a case, None if there is no kernel for it."""
-    process.stdin.write(as_line(case))
+    process.stdin.write(json.dumps(asdict(case)) + "\n")
     process.stdin.flush()
     answer = process.stdout.readline()
     if not answer:
@@ -75,37 +79,35 @@ def least(seconds: list[list[float]]) -> list[float | None]:
     return [min(some, default=None) for some in seconds]
 
 
-def compare(what: Iterable[str], against: Path | None, n_rounds: int, quick: bool) -> pd.DataFrame:
-    """Measure what is asked for, and print its tables; return all measurements."""
+def compare(parts: Iterable[str], against: Path | None, n_rounds: int, quick: bool) -> pd.DataFrame:
+    """Measure "rules" and "first" calls, and print their tables; return all measurements."""
     checkouts = [*([against] if against else []), HERE]
+    versions = ["before", "now"][-len(checkouts) :]
+    sides = " → ".join(versions) + (" (times faster)" if against else "")
     measured: dict[tuple[Case, str], Sequence[float | None]] = {}
-    if "rules" in what:
+    if "rules" in parts:
         gradients = measure_gradients(shorten(rule_cases(), quick), checkouts, n_rounds)
-        print(f"\nMilliseconds a gradient{said_of(checkouts)}:\n\n{rules_table(gradients)}")
-        print(f"\nA user's own rule, by engine:\n\n{engines_table(gradients)}", flush=True)
+        print(f"\nMilliseconds a gradient, {sides}:\n\n{rules_table(gradients)}")
+        print(f"\n{OWN.capitalize()}, by engine:\n\n{engines_table(gradients)}", flush=True)
         measured |= gradients
-    if "first" in what:
+    if "first" in parts:
         calls = measure_first_calls(shorten(first_call_cases(), quick), checkouts, n_rounds)
-        print(f"\nSeconds of the first gradient of a process:\n\n{first_calls_table(calls)}")
+        print(f"\nSeconds of a process' first gradient, {sides}:\n\n{first_calls_table(calls)}")
         measured |= calls
-    columns = ["before", "now"][-len(checkouts) :]
     return pd.DataFrame(
-        {**asdict(case), "measure": what, **dict(zip(columns, seconds, strict=True))}
-        for (case, what), seconds in measured.items()
+        {**asdict(case), "measure": measure, **dict(zip(versions, seconds, strict=True))}
+        for (case, measure), seconds in measured.items()
     )
 
 
 def shorten(cases: Iterable[Case], quick: bool) -> list[Case]:
     """Return the cases, or if it is to be quick those of few weights on a few trials."""
-    few = [replace(case, n_trials=20) for case in cases if case.n_weights < 4] if quick else []
-    return few or list(cases)
+    if quick:
+        return [replace(case, n_trials=20) for case in cases if case.n_weights < 4]
+    return list(cases)
 
 
 # ------------------------------------------------------------------------------ tables
-
-
-def said_of(checkouts: list[Path]) -> str:
-    return ", before → now (times faster)" if len(checkouts) > 1 else ""
 
 
 def cell(seconds: Sequence[float | None], unit: float) -> str:

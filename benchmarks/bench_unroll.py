@@ -9,9 +9,10 @@ subjects (at 3,000 trials), hidden sizes. Each measurement has a process of its 
 peak memory is its own; the loop's is taken in the same run. The second does so on a GPU, with the
 fused engine on the CPU beside it.
 
-The third takes every rule, with process noise and without, and the first call of a process, by
-compiled code and on one thread; the two versions measure each case in turn, several times over,
-and the least CPU time counts. ``--parts rules first`` does the same for this version alone.
+The third takes compiled code on one thread: every rule, with process noise and without ("rules"),
+and what a process waits for its first gradient ("first"). The two versions measure each case in
+turn, several times over, and the least CPU time counts. ``--parts rules first`` does so for this
+version alone.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from sklearn_learnrule.engine import ENGINES
 from sklearn_learnrule.rules import DNNRule, LearningRule, ReinforceRule, RNNRule
 from sklearn_learnrule.utils.files import replacing
 
+PARTS = ("rules", "first")
 RULES = ("REINFORCE", "DNN", "RNN")
 MAX_LOOP_WORK = 4e6  # subjects x trials beyond which the loop's graph no longer fits
 MAX_GPU_LOOP_TRIALS = 3_000  # a trial by itself keeps a GPU waiting: ten minutes are soon over
@@ -168,31 +170,33 @@ def measure_sizes(arguments: argparse.Namespace) -> None:
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engines", nargs="+", choices=list(ENGINES), default=list(ENGINES))
-    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="of the sizes")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--csv", default="unroll.csv", help="every measurement goes here")
     parser.add_argument("--figure", help="where to draw cost against work")
     parser.add_argument("--against", type=Path, help="a checkout of another version")
-    parser.add_argument("--rounds", type=int, default=3, help="of processes, of rules and first")
-    parser.add_argument("--quick", action="store_true", help="few trials: a test of rules and first")
-    parser.add_argument("--parts", nargs="+", choices=["sizes", "rules", "first"])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, help="compiled code only, not sizes")
+    parser.add_argument("--rounds", type=int, default=3, help="of processes that measure parts")
+    parser.add_argument("--quick", action="store_true", help="parts on few trials: a test")
     arguments = parser.parse_args()
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        parser.error("--device cuda needs a GPU that torch can use: there is none.")
     if arguments.against and not (arguments.against / "sklearn_learnrule").is_dir():
         parser.error(f"--against {arguments.against} is no checkout of sklearn_learnrule.")
-    arguments.parts = arguments.parts or (["rules", "first"] if arguments.against else ["sizes"])
+    if arguments.against and not arguments.parts:
+        arguments.parts = PARTS
+    if arguments.device == "cuda" and arguments.parts:
+        parser.error("--against and --parts measure compiled code, which is the CPU's.")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        parser.error("--device cuda needs a GPU that torch can use: there is none.")
     return arguments
 
 
 def main() -> None:
     arguments = read_arguments()
-    if "sizes" in arguments.parts:
+    if not arguments.parts:
         measure_sizes(arguments)
-    parts = [part for part in arguments.parts if part != "sizes"]
-    if parts:
-        measured = compare(parts, arguments.against, arguments.rounds, arguments.quick)
-        with replacing(arguments.csv) as file:
-            measured.to_csv(file, index=False)
+        return
+    measured = compare(arguments.parts, arguments.against, arguments.rounds, arguments.quick)
+    with replacing(arguments.csv) as file:
+        measured.to_csv(file, index=False)
 
 
 if __name__ == "__main__":
