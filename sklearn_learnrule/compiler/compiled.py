@@ -43,7 +43,7 @@ def listing_of(rule: LearningRule, like: Trial) -> Listing:
             listing = Untraceable(f"fails on one trial of one subject ({error})")
         _LISTINGS[rule] = settings, listing
     if isinstance(listing, Untraceable):
-        raise listing
+        raise Untraceable(f"does not compile {type(rule).__name__}, which {listing}")
     return listing
 
 

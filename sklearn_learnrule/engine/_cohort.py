@@ -46,11 +46,14 @@ def make_cohort(
     return Cohort(arrays, np.minimum(n_observed, last), n_steps, truncation or 0)
 
 
-def empty_aligned(size: int, dtype: np.dtype) -> Array:
-    """Return an empty flat array that starts a cache line, so that no vector crosses one."""
-    buffer = np.empty(size + CACHE_LINE // dtype.itemsize, dtype)
-    start = -buffer.ctypes.data % CACHE_LINE // dtype.itemsize
-    return buffer[start : start + size]
+def zeros_aligned(dtype: np.dtype, *sizes: int) -> list[Array]:
+    """Return flat arrays of zeros that each start a cache line, so that no vector crosses one."""
+    per_line = CACHE_LINE // dtype.itemsize
+    ends = np.cumsum([-(-size // per_line) * per_line for size in sizes]).tolist()
+    buffer = np.zeros(ends[-1] + per_line, dtype)
+    first = -buffer.__array_interface__["data"][0] % CACHE_LINE // dtype.itemsize
+    starts = [first + end for end in [0, *ends]]
+    return [buffer[i : i + size] for i, size in zip(starts, sizes, strict=False)]
 
 
 def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None:

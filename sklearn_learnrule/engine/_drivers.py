@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..rules import FilteredRule, LearningRule, mover
-from ._cohort import Array, Cohort, empty_aligned, over_subjects
+from ._cohort import Array, Cohort, over_subjects, zeros_aligned
 from ._kernels_filter import ALONG
 from ._kernels_filtered import unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
@@ -48,9 +48,10 @@ class Driver:
         own, fields = self.compiled.ready(parameters, back=False), addresses(cohort.trials)
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
+            (row,) = zeros_aligned(path.dtype, self.steps.row_size)
             unroll(
                 self.steps, self.compiled.layout, own, fields, cohort.n_observed, first, last,
-                memory, zeros(self.steps.row_size, path.dtype), path, memories,
+                memory, row, path, memories,
             )  # fmt: skip
 
         over_subjects(unroll_some, cohort)
@@ -61,17 +62,15 @@ class Driver:
     ) -> tuple[Array, Array]:
         """Return the gradients of the parameters, and of the start but for padding."""
         own, fields = self.compiled.ready(parameters, back=True), addresses(cohort.trials)
-        gradients = [zeros(len(parameters), path.dtype) for _ in range(cohort.n_chunks)]
+        gradients = zeros_aligned(path.dtype, *cohort.n_chunks * [len(parameters)])
         of_start = np.empty((len(path), self.n_weights + self.steps.memory_size), path.dtype)
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
             size = self.steps.block * self.steps.row_size
-            rows, deltas, memory = (
-                zeros(n, path.dtype) for n in (size, size, self.steps.memory_size)
-            )
+            room = zeros_aligned(path.dtype, size, size, self.steps.memory_size)
             unroll_back(
                 self.steps, self.compiled.layout, own, fields, cohort.n_observed, first, last,
-                path, kept, cohort.truncation, cohort.n_steps, rows, deltas, memory, upstream,
+                path, kept, cohort.truncation, cohort.n_steps, *room, upstream,
                 gradients[chunk], of_start,
             )  # fmt: skip
 
@@ -126,11 +125,12 @@ class FilteredDriver(Driver):
         n_rows = 1 + len(self.places)
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
-            record = zeros(ALONG + 2 * self.n_weights, path.dtype)
+            sizes = ALONG + 2 * self.n_weights, n_rows * self.steps.row_size
+            record, rows = zeros_aligned(path.dtype, *sizes)
             unroll_filtered(
                 self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
                 features, choice, session_start, cohort.n_observed, first, last, memory, record,
-                zeros(n_rows * self.steps.row_size, path.dtype), path, memories,
+                rows, path, memories,
             )  # fmt: skip
 
         over_subjects(unroll_some, cohort)
@@ -148,14 +148,15 @@ class FilteredDriver(Driver):
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
             size = self.steps.block * (1 + len(self.places)) * self.steps.row_size
-            rows, deltas = zeros(size, path.dtype), zeros(size, path.dtype)
-            records = zeros(self.steps.block * (ALONG + 2 * self.n_weights), path.dtype)
             of_rule, of_odds, of_variances = self._split(gradients[chunk])
-            of_own = zeros(len(of_rule), path.dtype)
+            size_of_records = self.steps.block * (ALONG + 2 * self.n_weights)
+            *room, of_own = zeros_aligned(
+                path.dtype, size_of_records, self.n_weights, size, size, len(of_rule)
+            )
             unroll_filtered_back(
                 self.steps, self.compiled.layout, own, fields, odds, self.places, features, choice,
                 session_start, cohort.n_observed, first, last, path, kept, cohort.truncation,
-                cohort.n_steps, records, zeros(self.n_weights, path.dtype), rows, deltas, upstream,
+                cohort.n_steps, *room, upstream,
                 of_own, of_odds, of_variances, of_start,
             )  # fmt: skip
             of_rule += of_own
@@ -167,10 +168,3 @@ class FilteredDriver(Driver):
 def addresses(trials: tuple[Array, ...]) -> Array:
     """Return where the fields' arrays are, which have to live on."""
     return np.array([field.ctypes.data for field in trials], np.int64)
-
-
-def zeros(size: int, dtype: np.dtype) -> Array:
-    """Return a flat array of zeros that starts a cache line."""
-    array = empty_aligned(size, dtype)
-    array[:] = 0
-    return array

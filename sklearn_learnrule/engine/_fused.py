@@ -58,7 +58,7 @@ def unroll_fused(
         If the rule, the device, the type of numbers or a gradient asked for is not compiled; if
         shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
     """
-    _check(rule, initial_weights, trials, observed)
+    _check_shapes(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
         return _unroll_constant(initial_weights, observed, truncation)
     if type(rule) is PartialRule:
@@ -68,7 +68,13 @@ def unroll_fused(
     from ._cohort import make_cohort  # imports numba: only where it is used
 
     dtype = initial_weights.dtype
-    driver = driver_of(rule, trials, dtype)
+    try:
+        _refuse(initial_weights.device, dtype, trials)
+        driver = driver_of(rule, trials, dtype)
+    except Untraceable as error:
+        raise ValueError(
+            f"engine='fused' {error}: use engine='parallel' or engine='loop' instead."
+        ) from None
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights)
@@ -83,23 +89,30 @@ def why_not_fused(
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
-    if torch.device(device).type != "cpu":
-        return f"runs on the CPU, not on {torch.device(device).type!r}"
-    if trials and any(field.requires_grad for field in vars(trials).values()):
-        return "gives no gradient with respect to trials"
     moved, places = mover(rule)
-    if type(moved) is ConstantRule or is_known_network(moved):
-        return None
     if trials is None:
         features, of_trials = torch.zeros(1, 1, rule.n_weights), torch.zeros(1, 1)
         trials = Trial(features, *4 * [of_trials])
     try:
+        _refuse(torch.device(device), torch.float64, trials)
+        if type(moved) is ConstantRule or is_known_network(moved):
+            return None
         if type(rule) is PartialRule:
             rule, trials = moved, _told(trials, len(places))
         driver_of(rule, trials, torch.float64)
     except Untraceable as error:
-        return f"does not compile {type(moved).__name__}, which {error}"
+        return str(error)
     return None
+
+
+def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
+    """Raise Untraceable for what no rule is compiled for."""
+    if device.type != "cpu":
+        raise Untraceable(f"runs on the CPU, not on {device.type!r}")
+    if dtype not in (torch.float32, torch.float64):
+        raise Untraceable(f"computes in float32 or float64, not in {dtype}")
+    if any(field.requires_grad for field in vars(trials).values()):
+        raise Untraceable("gives no gradient with respect to trials")
 
 
 def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
@@ -118,17 +131,18 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
 
     moved, places = mover(rule)
     if type(rule) is not FilteredRule:
-        known = is_known_network(rule)
-        return Driver(
-            NetworkSteps(rule, dtype) if known else TracedSteps(rule, trials, dtype), rule
-        )
+        by_hand = is_known_network(rule)
+        steps = NetworkSteps(rule, dtype) if by_hand else TracedSteps(rule, trials, dtype)
+        return Driver(steps, rule)
     if is_known_network(moved):
         return FilteredDriver(NetworkSteps(moved, dtype), rule)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)
     if type(moved).linearize is not LearningRule.linearize:
-        raise Untraceable("has a linearize of its own, where slopes are taken by steps")
+        raise Untraceable(
+            f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
+        )
     return FilteredDriver(TracedSteps(moved, _told(trials, len(places)), dtype), rule)
 
 
@@ -142,8 +156,10 @@ def is_known_network(rule: Any) -> bool:
     return type(rule) in NETWORKS and all(repr(m) in ACTIVATIONS for m in list(rule.mlp)[1::2])
 
 
-def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor) -> None:
-    """Raise ValueError for what compiled code cannot do, or would read beyond its end."""
+def _check_shapes(
+    rule: LearningRule, initial_weights: Tensor, trials: Trial, observed: Tensor
+) -> None:
+    """Raise ValueError for what compiled code would read beyond its end."""
     expected, shapes = [(len(observed), rule.n_weights)], [tuple(initial_weights.shape)]
     for field in fields(trials):
         shape = tuple(getattr(trials, field.name).shape)
@@ -155,14 +171,7 @@ def _check(rule: LearningRule, initial_weights: Tensor, trials: Trial, observed:
         raise ValueError(
             f"Initial weights and trials should have the shapes {expected}, got {shapes}."
         )
-    reason = why_not_fused(rule, initial_weights.device, trials)
-    if initial_weights.dtype not in (torch.float32, torch.float64):
-        reason = f"computes in float32 or float64, not in {initial_weights.dtype}"
-    if reason:
-        raise ValueError(
-            f"engine='fused' {reason}: use engine='parallel' or engine='loop' instead."
-        )
-    seen = observed.numpy()
+    seen = observed.cpu().numpy()
     if (seen[:, 1:] > seen[:, :-1]).any():
         raise ValueError("Each subject's `observed` should be a run of True, then False.")
 

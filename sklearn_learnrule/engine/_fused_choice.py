@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from ._cohort import (
     Array,
     Cohort,
-    empty_aligned,
     over_subjects,
     refuse_second_derivatives,
+    zeros_aligned,
 )
 from ._kernels_choice import ChoiceNetwork, choice_logits, choice_logits_back
 from ._kernels_state import BLOCK
@@ -84,7 +84,7 @@ class ChoiceKernels:
         sizes = BLOCK * self.network.row_size, self.network.memory_width
 
         def fill_some(chunk: int, first: int, last: int) -> None:
-            workspace = [zeros_aligned(size, inputs.dtype) for size in sizes]
+            workspace = zeros_aligned(inputs.dtype, *sizes)
             choice_logits(
                 self.network, self.layers, parameters, inputs, cohort.n_observed, first, last,
                 *workspace, logits, memories,
@@ -98,14 +98,12 @@ class ChoiceKernels:
     ) -> Array:
         """Return the gradient of the parameters."""
         (inputs,) = cohort.trials
-        gradients = [
-            zeros_aligned(self.sizes.parameters, inputs.dtype) for _ in range(cohort.n_chunks)
-        ]
+        gradients = zeros_aligned(inputs.dtype, *cohort.n_chunks * [self.sizes.parameters])
         row_size, m = self.network.row_size, self.network.memory_width
         sizes = (*2 * [BLOCK * row_size], m, self.sizes.transposed)
 
         def add_some(chunk: int, first: int, last: int) -> None:
-            workspace = [zeros_aligned(size, inputs.dtype) for size in sizes]
+            workspace = zeros_aligned(inputs.dtype, *sizes)
             choice_logits_back(
                 self.network, self.layers, parameters, inputs, cohort.n_observed, first, last,
                 *workspace, memories, cohort.truncation, upstream, gradients[chunk],
@@ -113,12 +111,6 @@ class ChoiceKernels:
 
         over_subjects(add_some, cohort)
         return np.sum(gradients, axis=0)
-
-
-def zeros_aligned(size: int, dtype: np.dtype) -> Array:
-    array = empty_aligned(size, dtype)
-    array[:] = 0
-    return array
 
 
 class _ChoiceLogits(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch.nn.functional import pad
 
 from ..rules import DNNRule, RNNRule
 from . import _kernels_network as kernels
-from ._cohort import Array, empty_aligned
+from ._cohort import Array, zeros_aligned
 from ._fused import ACTIVATIONS
 from ._kernels_layers import INPUT, OUTPUT
 from ._kernels_network import N_NUMBERS, Network, transpose_layers
@@ -113,9 +113,8 @@ class NetworkSteps:
     def ready(self, parameters: Array, back: bool) -> Array:
         """Return the parameters aligned and, for the way back, followed by the transposed."""
         n_transposed = self.sizes.transposed if back else 0
-        aligned = empty_aligned(len(parameters) + n_transposed, parameters.dtype)
+        (aligned,) = zeros_aligned(parameters.dtype, len(parameters) + n_transposed)
         aligned[: len(parameters)] = parameters
-        aligned[len(parameters) :] = 0
         if back:
             transpose_layers(self.layout, aligned)
         return aligned
