@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -160,6 +161,19 @@ def softplus_backward(g: Array, x: Array, beta: float, threshold: float) -> Arra
     return elementwise("where", elementwise("gt", x * beta, threshold), g, g * sigmoid(x * beta))
 
 
+def elu(x: Array, alpha: float = 1, scale: float = 1, input_scale: float = 1) -> Array:
+    below = elementwise("expm1", x * input_scale) * (alpha * scale)
+    return elementwise("where", elementwise("gt", x, 0.0), x * scale, below)
+
+
+def elu_backward(
+    g: Array, alpha: float, scale: float, input_scale: float, is_result: bool, x: Array
+) -> Array:
+    inner = x + alpha * scale if is_result else elementwise("exp", x * input_scale) * alpha * scale
+    below = inner * input_scale * g
+    return elementwise("where", elementwise("gt", x, 0.0), g * scale, below)
+
+
 def index_add(x: Array, axis: int, index: Any, more: Array) -> Array:
     """What gathering numbers takes back: some may have gone to several places."""
     added = np.moveaxis(x.copy(), axis, 0)
@@ -222,6 +236,8 @@ PERFORM: dict[str, Callable[..., Any]] = {
     ),
     "_unsafe_index_put": index_put,
     "amax": lambda x, axes=(), keepdim=False: largest(x, axes, keepdim),
+    "elu": elu,
+    "elu_backward": elu_backward,
     "sum": total,
     "mean": mean,
     "mm": np.matmul,
@@ -240,6 +256,7 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "copy": lambda x, other, *_: np.broadcast_to(other, x.shape),
     "fill": lambda x, number: np.broadcast_to(constant(number), x.shape),
     "zero": filled_like(0.0),
+    "empty_like": filled_like(math.nan),
     "zeros_like": filled_like(0.0),
     "ones_like": filled_like(1.0),
     "full_like": lambda x, number: constant(np.full(x.shape, number)),

@@ -44,15 +44,61 @@ def choose_engine(
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
-    from ._fused import why_not_fused
-
-    if isinstance(rule, StandardizedRule):
-        rule = rule.rule
-    if why_not_fused(rule, device, trials) is None:
+    if why_not_compiled(rule, device, trials) is None:
         return "fused"
+    rule = rule.rule if isinstance(rule, StandardizedRule) else rule
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
     return "loop" if too_many else "parallel"
+
+
+def why_not_compiled(
+    rule: LearningRule, device: torch.device | str = "cpu", trials: Trial | None = None
+) -> str | None:
+    """Return why the fused engine does not unroll a rule on a device, None if it does.
+
+    ``trials`` have the fields that the rule is told, if they are not the usual ones.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule.rules import LearningRule, ReinforceRule
+    >>> why_not_compiled(ReinforceRule(2))
+    >>> class RandomRule(LearningRule):
+    ...     def forward(self, weights, trial, memory):
+    ...         return torch.randn_like(weights), memory
+    >>> why_not_compiled(RandomRule(2))
+    'does not compile RandomRule, which draws random numbers'
+    """
+    from ._fused import why_not_fused
+
+    return why_not_fused(rule.rule if isinstance(rule, StandardizedRule) else rule, device, trials)
+
+
+def compiled_source(rule: LearningRule, trials: Trial | None = None) -> str:
+    """Return what the fused engine computes on a trial, forward and backward, a number a line.
+
+    Not of the package's own networks, whose layers are compiled by hand.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule.rules import PredictMaxRule
+    >>> print(compiled_source(PredictMaxRule(1)).partition("def step_back")[0])
+    def step:
+        v0 = weights[0] * trial.features[0]
+        v1 = neg(v0)
+        v2 = exp(v1)
+        v3 = 1.0 + v2
+        v4 = 1.0 / v3
+        v5 = trial.answer[0] - v4
+        v6 = v5 * trial.features[0]
+        v7 = pow_root_learning_rate[0] * v6
+        update[0] = v7
+    <BLANKLINE>
+    """
+    from ..compiler.compiled import listing_of
+    from ._fused import usual_trials
+
+    return str(listing_of(rule, usual_trials(rule) if trials is None else trials))
 
 
 def unroll(
@@ -104,5 +150,7 @@ __all__ = [
     "choice_logits",
     "choose_choice_engine",
     "choose_engine",
+    "compiled_source",
     "unroll",
+    "why_not_compiled",
 ]

@@ -90,9 +90,7 @@ def why_not_fused(
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
     moved, places = mover(rule)
-    if trials is None:
-        features, of_trials = torch.zeros(1, 1, rule.n_weights), torch.zeros(1, 1)
-        trials = Trial(features, *4 * [of_trials])
+    trials = usual_trials(rule) if trials is None else trials
     try:
         _refuse(torch.device(device), torch.float64, trials)
         if type(moved) is ConstantRule or is_known_network(moved):
@@ -103,6 +101,11 @@ def why_not_fused(
     except Untraceable as error:
         return str(error)
     return None
+
+
+def usual_trials(rule: LearningRule) -> Trial:
+    """Return a trial of a subject as sequences, with the fields that rules are usually told."""
+    return Trial(torch.zeros(1, 1, rule.n_weights), *4 * [torch.zeros(1, 1)])
 
 
 def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:

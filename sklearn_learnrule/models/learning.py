@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..engine import choose_engine, unroll
+from ..engine import choose_engine, unroll, why_not_compiled
 from ..rules import (
     TWO_CHOICES,
     BoundedRule,
@@ -40,6 +40,10 @@ class SequenceModel(nn.Module):
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         """Return the engine that computes, also where the parameter says "auto"."""
         raise NotImplementedError
+
+    def describe_engine(self, n_subjects: int, device: torch.device) -> str:
+        """Say which engine computes and, if "auto" could not take the compiled one, why."""
+        return f"{self.chosen_engine(n_subjects, device)} engine, {device}"
 
 
 class LearningModel(SequenceModel):
@@ -158,6 +162,11 @@ class LearningModel(SequenceModel):
         if self.engine != "auto":
             return self.engine
         return choose_engine(self.dynamics, n_subjects, device)
+
+    def describe_engine(self, n_subjects: int, device: torch.device) -> str:
+        engine = super().describe_engine(n_subjects, device)
+        why = why_not_compiled(self.dynamics) if device.type == "cpu" else None
+        return engine if self.engine != "auto" or why is None else f"{engine}: fused {why}"
 
 
 def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def _fit(
     n_epochs: int,
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
-    engine = model.chosen_engine(len(dataset), torch.device(device))
+    engine = model.describe_engine(len(dataset), torch.device(device))
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
         options = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
@@ -101,7 +101,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(settings, engine, device, held_out),
+        callbacks=_callbacks(settings, engine, held_out),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -113,7 +113,7 @@ def _fit(
 
 
 def _callbacks(
-    settings: TrainingSettings, engine: str, device: str, held_out: SequenceDataset | None
+    settings: TrainingSettings, engine: str, held_out: SequenceDataset | None
 ) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     if held_out is not None:
@@ -129,7 +129,7 @@ def _callbacks(
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""
         images = ", with mirror images" if settings.mirrored else ""
-        name = f"{settings.name}{what}{images} ({engine} engine, {device})"
+        name = f"{settings.name}{what}{images} ({engine})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks + deepcopy([*(settings.callbacks or [])])
 
