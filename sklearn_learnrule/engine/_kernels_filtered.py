@@ -91,26 +91,33 @@ def fill_transition(steps, rows, places, transition):
             transition[places[i], places[j]] = slope + (1.0 if i == j else 0.0)
 
 
+@njit
+def observe_trial(features, choice, odds, n, t, row, covariance, record):
+    """Fill the record of a trial's choice, and the covariance before it, from its path's row."""
+    n_trials, n_weights = features.shape[1:]
+    x = shift(pointer(features), (n * n_trials + t) * n_weights)
+    unpack(row, covariance)
+    observe(row, covariance, x, choice[n, t], odds[side_of(choice[n, t])], record)
+
+
+@njit
+def side_of(choice):
+    return 1 if choice > 0.5 else 0
+
+
 @kernel
 def unroll_filtered(
     steps, layout, parameters, fields, odds, variances, places, features, choice, session_start,
     n_observed, first, last, start, record, rows, path, memories,
 ):  # fmt: skip
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
-    n_trials, n_weights = features.shape[1:]
-    width = path.shape[2]
+    (n_trials, width), n_weights = path.shape[1:], features.shape[2]
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    rows_, path_, start_, memories_ = (
-        pointer(rows),
-        pointer(path),
-        pointer(start),
-        pointer(memories),
-    )
-    features_ = pointer(features)
+    rows_, path_, start_ = pointer(rows), pointer(path), pointer(start)
+    memories_, record_ = pointer(memories), pointer(record)
     covariance, product = np.empty((2, n_weights, n_weights), path.dtype)
     transition = np.eye(n_weights, dtype=path.dtype)
-    record_ = pointer(record)
     own = np.empty(len(places), path.dtype)
     change = shift(rows_, steps.update)
     for n in range(first, last):
@@ -120,10 +127,7 @@ def unroll_filtered(
             row, later = shift(path_, at * width), shift(path_, (at + 1) * width)
             if n_blocks and m and t % steps.block == 0:
                 copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
-            side = 1 if choice[n, t] > 0.5 else 0
-            unpack(row, covariance)
-            x = shift(features_, at * n_weights)
-            observe(row, covariance, x, choice[n, t], odds[side], record_)
+            observe_trial(features, choice, odds, n, t, row, covariance, record_)
             shrink(record_, covariance)
             fill_trial(steps, known, n, at, record_, places, n_weights, own, memory, rows_)
             fill_transition(steps, rows_, places, transition)
@@ -149,13 +153,31 @@ def fill_block(
     size = (1 + len(places)) * steps.row_size
     for i in range(n_rows):
         at = n * n_trials + t + i
-        row, x = shift(pointer(path), at * width), shift(pointer(features), at * n_weights)
         record, here = shift(records, i * record_size(n_weights)), shift(rows, i * size)
-        side = 1 if choice[n, t + i] > 0.5 else 0
-        unpack(row, covariance)
-        observe(row, covariance, x, choice[n, t + i], odds[side], record)
+        row = shift(pointer(path), at * width)
+        observe_trial(features, choice, odds, n, t + i, row, covariance, record)
         fill_trial(steps, known, n, at, record, places, n_weights, own, memory, here)
         memory = shift(here, steps.memory)
+
+
+@njit
+def noise_back(adjoint_covariance, session_start, gradient_variances):
+    """Add to the variances' gradient."""
+    for k in range(len(adjoint_covariance)):
+        gradient_variances[0, k] += adjoint_covariance[k, k]
+        gradient_variances[1, k] += session_start * adjoint_covariance[k, k]
+
+
+@njit
+def pass_to_row(cut, above, adjoint, adjoint_covariance, adjoint_memory):
+    """Cut the adjoints if they are to be, and add the upstream gradient of the row before."""
+    if cut:
+        adjoint_covariance[:] = 0
+        adjoint_memory[:] = 0
+    for k in range(len(adjoint_covariance)):
+        adjoint[k] = (0.0 if cut else adjoint[k]) + above[k]
+    unpack_adjoint(above, adjoint_covariance)
+    bound(adjoint, adjoint_covariance)
 
 
 @kernel
@@ -165,69 +187,77 @@ def unroll_filtered_back(
     upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
     """Fill ``gradient_start`` (N, K + S + M) of some subjects; add their part to the gradients."""
-    n_trials, n_weights = features.shape[1:]
-    width = path.shape[2]
-    n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    records_, rows_, deltas_ = pointer(records), pointer(rows), pointer(deltas)
-    path_, upstream_, features_ = pointer(path), pointer(upstream), pointer(features)
-    gradient_, memories_ = pointer(gradient), pointer(memories)
-    size, block = (1 + len(places)) * steps.row_size, steps.block
-    covariance, product, adjoint_covariance, adjoint_transition = np.zeros(
-        (4, n_weights, n_weights), path.dtype
-    )
-    transition = np.eye(n_weights, dtype=path.dtype)
-    adjoint_along, own = pointer(along), np.empty(len(places), path.dtype)
-    adjoint_memory, further = np.zeros((2, m), path.dtype)
+    size, k = (1 + len(places)) * steps.row_size, features.shape[2]
+    room = np.zeros((5, k, k), path.dtype)
+    room[4] = np.eye(k)
+    own, of_memory = np.empty(len(places), path.dtype), np.zeros((2, memories.shape[2]), path.dtype)
     for n in range(first, last):
-        initial = gradient_start[n]  # of the path's row, then the memory
-        initial[:] = 0
-        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, initial[:width])
-        adjoint = pointer(initial)  # of the mean
-        adjoint_covariance[:] = 0
-        unpack_adjoint(adjoint, adjoint_covariance)
-        adjoint_memory[:] = 0
-        for start in range((n_observed[n] - 1) // block * block, -1, -block):
-            n_rows = min(block, n_observed[n] - start)
-            kept = shift(memories_, (n * n_blocks + start // block) * m)
+        adjoint = gradient_start[n]  # of the path's row, then the memory
+        adjoint[:] = 0
+        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, adjoint[: path.shape[2]])
+        room[0] = 0
+        unpack_adjoint(pointer(adjoint), room[0])
+        of_memory[:] = 0
+        for start in range((n_observed[n] - 1) // steps.block * steps.block, -1, -steps.block):
+            n_rows = min(steps.block, n_observed[n] - start)
+            kept = memory_before(steps, n, start, memories)
             fill_block(
-                steps, known, odds, places, features, choice, n, start, n_rows, path, own,
-                covariance, kept, records_, rows_,
+                steps, known, odds, places, features, choice, n, start, n_rows, path, own, room[1],
+                kept, pointer(records), pointer(rows),
             )  # fmt: skip
             for i in range(n_rows - 1, -1, -1):
-                t = start + i
-                at = n * n_trials + t
-                record, here = shift(records_, i * record_size(n_weights)), shift(rows_, i * size)
-                memory = shift(rows_, (i - 1) * size + steps.memory) if i else kept
-                unpack(shift(path_, at * width), covariance)
-                shrink(record, covariance)
-                fill_transition(steps, here, places, transition)
-                cut_adjoint(shift(path_, (at + 1) * width), adjoint, adjoint_covariance)
-                for k in range(n_weights):
-                    gradient_variances[0, k] += adjoint_covariance[k, k]
-                    gradient_variances[1, k] += session_start[n, t] * adjoint_covariance[k, k]
-                spread_back(transition, covariance, adjoint_covariance, adjoint_transition, product)
-                fill_trial_back(
-                    steps, known, n, at, record, places, own, memory, here,
-                    shift(deltas_, i * size), adjoint, adjoint_memory, adjoint_transition, further,
-                    gradient_,
+                here, delta = shift(pointer(rows), i * size), shift(pointer(deltas), i * size)
+                memory = shift(here, steps.memory - size) if i else kept
+                record = shift(pointer(records), i * record_size(k))
+                filtered_trial_back(
+                    steps, known, n, start + i, record, places, features, session_start, path, own,
+                    memory, here, delta, adjoint, of_memory, room, gradient, gradient_variances,
                 )  # fmt: skip
-                x = shift(features_, at * n_weights)
-                gradient_odds[1 if choice[n, t] > 0.5 else 0] += observe_back(
-                    record, x, adjoint, adjoint_covariance, adjoint_along
+                at = n * features.shape[1] + start + i
+                x, above = (
+                    shift(pointer(features), at * k),
+                    shift(pointer(upstream), at * path.shape[2]),
                 )
-                if is_cut(t, truncation):
-                    adjoint_covariance[:] = 0
-                    adjoint_memory[:] = 0
-                    for k in range(n_weights):
-                        adjoint[k] = 0.0
-                above = shift(upstream_, at * width)
-                for k in range(n_weights):
-                    adjoint[k] += above[k]
-                unpack_adjoint(above, adjoint_covariance)
-                bound(adjoint, adjoint_covariance)
+                gradient_odds[side_of(choice[n, start + i])] += observe_back(
+                    record, x, pointer(adjoint), room[0], pointer(along)
+                )
+                cut = is_cut(start + i, truncation)
+                pass_to_row(cut, above, pointer(adjoint), room[0], of_memory[0])
             if steps.add_gradients:
                 n_all = n_rows * (1 + len(places))
-                call(steps.add_gradients, (*known, rows_, deltas_, n_all, gradient_))
-        pack_adjoint(adjoint_covariance, adjoint)
-        copy(pointer(adjoint_memory), shift(adjoint, width), m)
+                blocks = (pointer(rows), pointer(deltas), n_all, pointer(gradient))
+                call(steps.add_gradients, (*known, *blocks))
+        pack_adjoint(room[0], pointer(adjoint))
+        copy(pointer(of_memory), shift(pointer(adjoint), path.shape[2]), memories.shape[2])
+
+
+@njit
+def memory_before(steps, n, start, memories):
+    """Return where the memory before a block is kept."""
+    n_blocks, m = memories.shape[1:]
+    return shift(pointer(memories), (n * n_blocks + start // steps.block) * m)
+
+
+@njit
+def filtered_trial_back(
+    steps, known, n, t, record, places, features, session_start, path, own, memory, rows, deltas,
+    adjoint, of_memory, room, gradient, gradient_variances,
+):  # fmt: skip
+    """Take the adjoints over what moves the weights after a choice: rule and noise.
+
+    ``room`` (5, K, K) has the covariance's adjoint, and places for the covariance, F, and products.
+    """
+    width = path.shape[2]
+    row = shift(pointer(path), (n * features.shape[1] + t) * width)
+    adjoint_covariance, covariance, product, of_transition, transition = room
+    unpack(row, covariance)
+    shrink(record, covariance)
+    fill_transition(steps, rows, places, transition)
+    cut_adjoint(shift(row, width), pointer(adjoint), adjoint_covariance)
+    noise_back(adjoint_covariance, session_start[n, t], gradient_variances)
+    spread_back(transition, covariance, adjoint_covariance, of_transition, product)
+    fill_trial_back(
+        steps, known, n, n * features.shape[1] + t, record, places, own, memory, rows, deltas,
+        pointer(adjoint), of_memory[0], of_transition, of_memory[1], pointer(gradient),
+    )  # fmt: skip

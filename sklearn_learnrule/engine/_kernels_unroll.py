@@ -53,6 +53,23 @@ def fill_rows(steps, known, n, start, n_rows, weights, width, memory, rows):
             memory = shift(row, steps.memory)
 
 
+@njit
+def back_over_trial(steps, known, here, delta, adjoint, adjoint_memory, above, cut, gradient):
+    """Take the adjoints of weights and memory over a trial, and add what comes from ``above``.
+
+    That is the upstream gradient of the path's row before the trial; ``cut`` is whether it is all.
+    """
+    change, back = shift(delta, steps.update), shift(delta, steps.weights)
+    for k in range(steps.n_weights):
+        change[k] = adjoint[k]
+    call(steps.step_back, (*known, *here, delta, pointer(adjoint_memory), gradient))
+    for k in range(steps.n_weights):
+        passed = 0.0 if cut else adjoint[k] + back[k]
+        adjoint[k] = passed + above[k]
+    if cut:
+        adjoint_memory[:] = 0
+
+
 @kernel
 def unroll_back(
     steps, layout, parameters, fields, n_observed, first, last, path, memories,
@@ -63,9 +80,9 @@ def unroll_back(
     n_blocks, m = memories.shape[1:]
     n_weights, block = steps.n_weights, steps.block
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    rows_, deltas_, path_ = pointer(rows), pointer(deltas), pointer(path)
+    rows_, deltas_, gradient_ = pointer(rows), pointer(deltas), pointer(gradient)
     memory_, memories_ = pointer(adjoint_memory), pointer(memories)
-    upstream_, gradient_ = pointer(upstream), pointer(gradient)
+    path_, upstream_ = pointer(path), pointer(upstream)
     for n in range(first, last):
         initial = gradient_start[n]  # of the weights, then the memory
         initial[:] = 0
@@ -86,19 +103,11 @@ def unroll_back(
                 old = shift(weights, i * width + n_weights)
                 if n_blocks:
                     old = shift(rows_, (i - 1) * steps.row_size + steps.memory) if i else kept
-                change = shift(delta, steps.update)
-                for k in range(n_weights):
-                    change[k] = adjoint[k]
-                here = (n, at + i, shift(weights, i * width), old, row, delta)
-                call(steps.step_back, (*known, *here, memory_, gradient_))
-                back = shift(delta, steps.weights)
-                above = shift(upstream_, (at + i) * width)
-                cut = is_cut(start + i, truncation)
-                for k in range(n_weights):
-                    passed = 0.0 if cut else adjoint[k] + back[k]
-                    adjoint[k] = passed + above[k]
-                if cut:
-                    adjoint_memory[:] = 0
+                here = (n, at + i, shift(weights, i * width), old, row)
+                above, cut = shift(upstream_, (at + i) * width), is_cut(start + i, truncation)
+                back_over_trial(
+                    steps, known, here, delta, adjoint, adjoint_memory, above, cut, gradient_
+                )
                 for k in range(n_weights, width):
                     memory_[k - n_weights] += above[k]
             if steps.add_gradients:
