@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from ..rules import LearningRule, Trial
 from .listing import Listing
-from .machine import STEP, STEP_BACK, Code
+from .machine import FUNCTIONS, Code
 from .trace import Untraceable, example_trial, rule_tensors
 
 N_TESTED, N_TRIALS = 5, 3  # subjects and trials that steps are checked on
 TOLERANCE = 1e-9
 
 _LISTINGS: WeakKeyDictionary[LearningRule, tuple[Any, Listing | Untraceable]] = WeakKeyDictionary()
-_CODES: dict[tuple[str, int], Code] = {}  # by what they compute
+_CODES: dict[tuple[str, int, bool], Code] = {}  # by what they compute
 
 
 def listing_of(rule: LearningRule, like: Trial) -> Listing:
@@ -62,14 +62,15 @@ def describe(rule: LearningRule) -> list[Any]:
     return found
 
 
-def code_of(listing: Listing, bits: int) -> Code:
+def code_of(listing: Listing, bits: int, in_filter: bool = False) -> Code:
     """Return a listing's code for numbers of so many bits, which rules that do the same share."""
-    if bits not in listing.codes:
-        key = str(listing), bits
+    kind = bits, in_filter
+    if kind not in listing.codes:
+        key = str(listing), *kind
         if key not in _CODES:
-            _CODES[key] = Code(listing, bits)
-        listing.codes[bits] = _CODES[key]
-    return listing.codes[bits]
+            _CODES[key] = Code(listing, *kind)
+        listing.codes[kind] = _CODES[key]
+    return listing.codes[kind]
 
 
 def check(listing: Listing, like: Trial) -> None:
@@ -106,14 +107,14 @@ def gradients_of(results: Any, wanted: list[Tensor], adjoints: list[Tensor]) -> 
 
 
 class _Checked:
-    """Compiled steps, called from Python for one trial of some subjects."""
+    """Compiled functions, called from Python for one trial of some subjects."""
 
     def __init__(self, listing: Listing) -> None:
-        self.listing, self.code = listing, code_of(listing, 64)
+        self.listing, code = listing, code_of(listing, 64)
         kinds = {"subject": ctypes.c_int64, "trial": ctypes.c_int64}
-        self.step, self.step_back = (
-            ctypes.CFUNCTYPE(None, *(kinds.get(name, ctypes.c_void_p) for name in names))(address)
-            for names, address in ((STEP, self.code.step), (STEP_BACK, self.code.step_back))
+        self.advance, self.retreat = (
+            ctypes.CFUNCTYPE(None, *(kinds.get(a, ctypes.c_void_p) for a in FUNCTIONS[name]))(where)
+            for name, where in (("advance", code.forward), ("retreat", code.backward))
         )
 
     def __call__(
@@ -121,23 +122,21 @@ class _Checked:
     ) -> list[Tensor]:
         """Return update, memory, and the gradients in weights, memory and the rule's tensors."""
         constants = self.listing.trace.settle(self.listing.trace.rule)
-        flat = [constant.flatten() for constant in constants]
-        parameters = torch.cat(flat).detach() if flat else torch.zeros(1)
-        gradient = torch.zeros_like(parameters)
+        parameters = torch.cat([x.flatten() for x in [torch.zeros(0).double(), *constants]])
+        parameters, gradient = parameters.detach(), torch.zeros_like(parameters)
         weights, memory = (tensor.detach().contiguous() for tensor in state)
-        n, k = weights.shape
-        m = memory.shape[1]
+        later, memory_later = torch.zeros_like(weights), torch.zeros_like(memory)
+        adjoint, above = torch.cat(adjoints, 1), torch.zeros_like(weights)
         fields = torch.tensor([field.data_ptr() for field in vars(trial).values()])
-        rows, deltas = weights.new_zeros(n, k + m), torch.cat([adjoints[0], 0 * adjoints[0]], 1)
-        back = adjoints[1].clone()
-        for i in range(n):
-            here = [x[i].data_ptr() for x in (weights, memory, rows)]
-            known = (0, parameters.data_ptr(), fields.data_ptr(), i, i, *here)
-            self.step(*known)
-            self.step_back(*known, deltas[i].data_ptr(), back[i].data_ptr(), gradient.data_ptr())
-        sizes = [constant.numel() for constant in constants] or [1]
-        of_constants = [
-            g.view_as(c) for g, c in zip(gradient.split(sizes), constants, strict=False)
-        ]
+        for i in range(len(weights)):
+            known = (0, parameters.data_ptr(), fields.data_ptr(), i, i)
+            here = (*known, weights[i].data_ptr(), memory[i].data_ptr(), 0)
+            self.advance(*here, later[i].data_ptr(), memory_later[i].data_ptr())
+            back = 0, adjoint[i].data_ptr(), above[i].data_ptr(), gradient.data_ptr()
+            self.retreat(*here, *back)
+        sizes = [constant.numel() for constant in constants]
+        parts = gradient.split(sizes) if sizes else []
+        of_constants = [g.view_as(c) for g, c in zip(parts, constants, strict=True)]
+        of_weights = adjoint[:, : weights.shape[1]] - adjoints[0]  # what later weights do not pass
         of_own = gradients_of(constants, own, of_constants)
-        return [rows[:, :k], rows[:, k:], deltas[:, k:], back, *of_own]
+        return [later - weights, memory_later, of_weights, adjoint[:, weights.shape[1] :], *of_own]

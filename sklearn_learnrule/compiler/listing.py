@@ -7,12 +7,13 @@ from dataclasses import fields
 from itertools import count
 from typing import Any
 
-from ..rules import LearningRule, Trial
+from ..rules import FilteredRule, LearningRule, Trial
 from .operations import compute
 from .scalars import Array, Program, source
 from .trace import Trace, Untraceable, Value
 
-MAX_STATEMENTS = 6000  # beyond, it takes seconds to compile, and the parallel engine is faster
+# Beyond, a rule takes seconds to compile, and the parallel engine is faster. In a filter, that is not.
+MAX_STATEMENTS, MAX_IN_FILTER = 6000, 10_000
 
 
 class Listing:
@@ -35,7 +36,7 @@ class Listing:
 
     def __init__(self, rule: LearningRule, like: Trial) -> None:
         self.trace = trace = Trace(rule, like)
-        self.codes: dict[int, Any] = {}  # once it is compiled, by the bits of its numbers
+        self.codes: dict[Any, Any] = {}  # once it is compiled, by kind
         record, gradients = trace.differentiate()
         self.fields = [f"trial.{field.name}" for field in fields(like)]
         self.of_subjects = {f"trial.{f.name}" for f in fields(like) if "of_subjects" in f.metadata}
@@ -46,10 +47,11 @@ class Listing:
         shapes = {n: tuple(tensor.shape) for n, tensor in zip(names, tensors, strict=True)}
 
         given = [*trace.inputs, *trace.constants]
-        self.step, arrays = write(trace.operations, given, shapes, trace.results)
+        most = MAX_IN_FILTER if isinstance(rule, FilteredRule) else MAX_STATEMENTS
+        self.step, arrays = write(trace.operations, given, shapes, trace.results, most)
         self.update, self.memory = (list(array.flat) for array in arrays)
         wanted = [gradient for gradient in gradients if gradient is not None]
-        self.step_back, found = write(record.operations, record.given, shapes, wanted)
+        self.step_back, found = write(record.operations, record.given, shapes, wanted, most)
         lists = iter(list(array.flat) for array in found)
         self.gradients = {  # of weights, memory and constants
             name: [0.0] * self.sizes[name] if gradient is None else next(lists)
@@ -66,15 +68,19 @@ class Listing:
 
 
 def write(
-    operations: Any, given: Sequence[Value], shapes: dict[str, tuple[int, ...]], results: Any
+    operations: Any,
+    given: Sequence[Value],
+    shapes: dict[str, tuple[int, ...]],
+    results: Any,
+    most: int,
 ) -> tuple[Program, list[Array]]:
-    """Return operations as a program, and its results."""
+    """Return operations as a program of so many statements at most, and its results."""
     program = Program()
     named = zip(given, shapes.items(), strict=False)
     known = {value: program.input(name, shape) for value, (name, shape) in named}
     arrays = compute(operations, known, results)
-    if len(program.statements) > MAX_STATEMENTS:
-        raise Untraceable(f"computes more than {MAX_STATEMENTS} numbers a trial")
+    if len(program.statements) > most:
+        raise Untraceable(f"computes more than {most} numbers a trial")
     return program, arrays
 
 

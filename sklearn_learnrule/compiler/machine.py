@@ -14,8 +14,14 @@ from .scalars import Program, Scalar
 
 DOUBLE, INT64 = ir.DoubleType(), ir.IntType(64)
 LIBM = ("exp", "expm1", "log", "log1p", "sqrt", "tanh", "sin", "cos", "erf", "pow")
-STEP = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
-STEP_BACK = (*STEP, "delta", "adjoint", "gradient")
+TRIAL = ("layout", "parameters", "fields", "subject", "trial", "weights", "memory", "row")
+FUNCTIONS = {  # with their arguments, see ``engine._steps``
+    "advance": (*TRIAL, "later", "memory_later"),
+    "retreat": (*TRIAL, "delta", "adjoint", "above", "gradient"),
+    "step": TRIAL,
+    "step_back": (*TRIAL, "delta", "adjoint", "gradient"),
+}
+MAX_OPTIMIZED = 3000  # statements, beyond which optimizing takes seconds
 WHOLE = {
     "layout": INT64.as_pointer(), "fields": INT64.as_pointer(), "subject": INT64, "trial": INT64,
 }  # fmt: skip
@@ -56,19 +62,14 @@ def extreme(build: Any, how: str, a: Any, b: Any) -> Any:
 
 
 class Writer:
-    """Writes one of both C functions of ``engine._steps`` for a listing."""
+    """Writes one of the C functions of ``engine._steps`` for a listing."""
 
-    def __init__(
-        self,
-        module: ir.Module,
-        name: str,
-        arguments: tuple[str, ...],
-        listing: Listing,
-        number: Any,
-    ) -> None:
+    def __init__(self, module: ir.Module, name: str, listing: Listing, number: Any) -> None:
+        arguments = FUNCTIONS[name]
         kinds = [WHOLE.get(argument, number.as_pointer()) for argument in arguments]
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
         self.module, self.listing, self.number = module, listing, number
+        self.in_row = name.startswith("step")  # not yet where they belong
         self.build = ir.IRBuilder(function.append_basic_block())
         self.pointers = dict(zip(arguments, function.args, strict=True))
         self.pointers |= {name: self.at("parameters", i) for name, i in starts(listing).items()}
@@ -82,8 +83,11 @@ class Writer:
             row = self.pointers["subject" if name in self.listing.of_subjects else "trial"]
             first = self.build.mul(row, INT64(self.listing.sizes[name]))
             self.pointers[name] = self.build.gep(start, [first])
-        argument = {"of_update": "delta", "of_memory": "adjoint"}.get(name, name)
-        return self.build.gep(self.pointers[argument], [INT64(place)])
+        if name == "of_update":
+            name = "delta" if self.in_row else "adjoint"
+        elif name == "of_memory":
+            name, place = "adjoint", place if self.in_row else place + self.listing.sizes["weights"]
+        return self.build.gep(self.pointers[name], [INT64(place)])
 
     def load(self, scalar: Scalar) -> Any:
         """Return an input of a program, in double precision."""
@@ -128,28 +132,39 @@ class Writer:
         self.build.store(value, address)
 
 
-def write_step(writer: Writer) -> None:
-    listing = writer.listing
-    results = [*listing.update, *listing.memory]
-    for i, value in enumerate(writer.run(listing.step, results)):
-        writer.store(value, writer.at("row", i))
+def write_forward(writer: Writer) -> None:
+    """Write what leads from a trial to the next."""
+    listing, k = writer.listing, writer.listing.sizes["weights"]
+    values = writer.run(listing.step, [*listing.update, *listing.memory])
+    targets = [("row", i) for i in range(len(values))]
+    if not writer.in_row:
+        before = [writer.load_from(writer.at("weights", i)) for i in range(k)]
+        values[:k] = map(writer.build.fadd, before, values[:k])
+        targets = [("later", i) for i in range(k)]
+        targets += [("memory_later", i) for i in range(listing.sizes["memory"])]
+    for value, target in zip(values, targets, strict=True):
+        writer.store(value, writer.at(*target))
     writer.build.ret_void()
 
 
-def write_step_back(writer: Writer) -> None:
-    listing = writer.listing
-    k = listing.sizes["weights"]
-    targets = {"weights": ("delta", k), "memory": ("adjoint", 0)}
-    targets |= {name: ("gradient", start) for name, start in starts(listing).items()}
-    results, places = [], []
+def write_backward(writer: Writer) -> None:
+    """Write what takes the adjoints back over a trial."""
+    listing, k = writer.listing, writer.listing.sizes["weights"]
+    first = {"weights": ("delta", k) if writer.in_row else ("adjoint", 0)}
+    first["memory"] = ("adjoint", 0 if writer.in_row else k)
+    first |= {name: ("gradient", start) for name, start in starts(listing).items()}
+    places = []
     for name, values in listing.gradients.items():
-        argument, start = targets[name]
         for i, value in enumerate(values):
-            if argument != "gradient" or isinstance(value, Scalar) or value != 0:
-                results.append(value)
-                places.append((argument, start + i))
-    for value, (argument, i) in zip(writer.run(listing.step_back, results), places, strict=True):
-        writer.store(value, writer.at(argument, i), add=argument == "gradient")
+            if first[name][0] != "gradient" or isinstance(value, Scalar) or value != 0:
+                places.append((first[name][0], first[name][1] + i, value))
+    values = writer.run(listing.step_back, [value for *_, value in places])
+    if not writer.in_row:
+        for name in ("adjoint", "above"):
+            passed = [writer.load_from(writer.at(name, i)) for i in range(k)]
+            values[:k] = map(writer.build.fadd, values[:k], passed)
+    for value, (name, i, _) in zip(values, places, strict=True):
+        writer.store(value, writer.at(name, i), add=name == "gradient")
     writer.build.ret_void()
 
 
@@ -160,35 +175,39 @@ def starts(listing: Listing) -> dict[str, int]:
 
 
 class Code:
-    """The compiled step and step back of a listing, for numbers of 32 or 64 bits.
+    """Compiled functions of a listing, for numbers of 32 or 64 bits, kept on disk.
 
-    They are kept on disk, by what they were made of.
+    Attributes
+    ----------
+    forward, backward : int
+        The addresses of ``advance`` and ``retreat``; for a filter, of ``step`` and ``step_back``.
     """
 
-    def __init__(self, listing: Listing, bits: int) -> None:
+    def __init__(self, listing: Listing, bits: int, in_filter: bool = False) -> None:
+        names = ("step", "step_back") if in_filter else ("advance", "retreat")
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()
         cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
         target = binding.Target.from_default_triple()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
-        made_of = (listing, bits, cpu, features, binding.llvm_version_info, sources_stamp())
-        code = kept_code(made_of, lambda: compile_listing(listing, bits, machine))
+        made_of = (listing, names, bits, cpu, features, binding.llvm_version_info, sources_stamp())
+        code = kept_code(made_of, lambda: compile_listing(listing, names, bits, machine))
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
-        self.step = self._engine.get_function_address("step")
-        self.step_back = self._engine.get_function_address("step_back")
+        self.forward, self.backward = map(self._engine.get_function_address, names)
 
 
-def compile_listing(listing: Listing, bits: int, machine: Any) -> bytes:
+def compile_listing(listing: Listing, names: Sequence[str], bits: int, machine: Any) -> bytes:
     """Return an object file."""
     number = DOUBLE if bits == 64 else ir.FloatType()
     module = ir.Module()
-    write_step(Writer(module, "step", STEP, listing, number))
-    write_step_back(Writer(module, "step_back", STEP_BACK, listing, number))
+    for name, write in zip(names, (write_forward, write_backward), strict=True):
+        write(Writer(module, name, listing, number))
     parsed = binding.parse_assembly(str(module))
     # Numbers of a memory lie side by side and may be computed at once, if llvmlite is new enough.
-    if listing.sizes["memory"] > 8 and hasattr(binding, "create_pass_builder"):
+    pays = listing.sizes["memory"] > 8 and len(listing.step_back.statements) < MAX_OPTIMIZED
+    if pays and hasattr(binding, "create_pass_builder"):
         options = binding.create_pipeline_tuning_options(speed_level=3)
         options.slp_vectorization = True
         builder = binding.create_pass_builder(machine, options)

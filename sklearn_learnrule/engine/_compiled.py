@@ -26,13 +26,17 @@ class TracedSteps:
 
     layout = np.zeros(1, np.int64)
 
-    def __init__(self, rule: LearningRule, like: Trial, dtype: torch.dtype) -> None:
+    def __init__(
+        self, rule: LearningRule, like: Trial, dtype: torch.dtype, in_filter: bool = False
+    ) -> None:
         self.listing = listing_of(rule, like)
-        self.code = code_of(self.listing, 64 if dtype == torch.float64 else 32)
+        self.code = code_of(self.listing, 64 if dtype == torch.float64 else 32, in_filter)
         k, m = self.listing.sizes["weights"], self.listing.sizes["memory"]
         size = max(2 * k, k + m)
         block = 1 if m <= MAX_KEPT else BLOCK
-        self.steps = Steps(self.code.step, self.code.step_back, 0, 0, block, k, m, size, 0, k, k)
+        self.steps = Steps(
+            self.code.forward, self.code.backward, 0, 0, 0, block, k, m, size, 0, k, k
+        )
 
     def pack(self, rule: LearningRule) -> Tensor:
         """Return the rule's constants, flat."""

@@ -67,11 +67,11 @@ class Driver:
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
             size = self.steps.block * self.steps.row_size
-            room = zeros_aligned(path.dtype, size, size, self.steps.memory_size)
+            rows, deltas = zeros_aligned(path.dtype, size, size)
             unroll_back(
                 self.steps, self.compiled.layout, own, fields, cohort.n_observed, first, last,
-                path, kept, cohort.truncation, cohort.n_steps, *room, upstream,
-                gradients[chunk], of_start,
+                path, kept, cohort.truncation, cohort.n_steps, rows, deltas,
+                upstream, gradients[chunk], of_start,
             )  # fmt: skip
 
         over_subjects(unroll_some_back, cohort)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ._drivers import Driver
 
 NETWORKS = (DNNRule, RNNRule)
-MAX_WEIGHTS_IN_ONE = 7
+MAX_WEIGHTS_IN_ONE = 8
 # By torch's description, settings included; the place is the kernels' code.
 ACTIVATIONS = tuple(
     map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
@@ -138,7 +138,7 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         steps = NetworkSteps(rule, dtype) if by_hand else TracedSteps(rule, trials, dtype)
         return Driver(steps, rule)
     if is_known_network(moved):
-        return FilteredDriver(NetworkSteps(moved, dtype), rule)
+        return FilteredDriver(NetworkSteps(moved, dtype, in_filter=True), rule)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)
@@ -146,7 +146,8 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         raise Untraceable(
             f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
         )
-    return FilteredDriver(TracedSteps(moved, _told(trials, len(places)), dtype), rule)
+    trials = _told(trials, len(places))
+    return FilteredDriver(TracedSteps(moved, trials, dtype, in_filter=True), rule)
 
 
 def _told(trials: Trial, n_weights: int) -> Trial:

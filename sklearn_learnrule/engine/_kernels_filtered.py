@@ -39,10 +39,10 @@ def fill_trial(steps, known, n, at, record, places, n_weights, own, memory, rows
     for i in range(len(places)):
         own[i] = mean[places[i]]
     weights = pointer(own)
-    call(steps.step, (*known, n, at, weights, memory, rows))
+    call(steps.forward, (*known, n, at, weights, memory, rows))
     for j in range(len(places)):
         own[j] += SLOPE_STEP
-        call(steps.step, (*known, n, at, weights, memory, shift(rows, (j + 1) * steps.row_size)))
+        call(steps.forward, (*known, n, at, weights, memory, shift(rows, (j + 1) * steps.row_size)))
         own[j] = mean[places[j]]
 
 
@@ -71,7 +71,7 @@ def fill_trial_back(
         delta = shift(deltas, j * size)
         adjoint_new = pointer(further) if j else pointer(adjoint_memory)
         here = (n, at, weights, memory, shift(rows, j * size), delta)
-        call(steps.step_back, (*known, *here, adjoint_new, gradient))
+        call(steps.backward, (*known, *here, adjoint_new, gradient))
         for i in range(n_own):
             adjoint[places[i]] += delta[steps.weights + i]
         if j:

@@ -33,7 +33,7 @@ N_COLUMNS = 8
 RELU, TANH, ELU, SILU, SOFTPLUS, GELU = range(6)
 
 
-@njit
+@njit(forceinline=True)
 def multiply(matrix, n_rows, n_columns, bias, x, y):
     """y = x @ matrix, plus the matrix's row after the last where there is a bias.
 
@@ -92,7 +92,7 @@ def multiply_last(matrix, n_rows, n_columns, bias, x, y):
     store(y, n_columns - length(matrix), (a + b) + (c + d))
 
 
-@njit
+@njit(forceinline=True)
 def linear(layer, parameters, row):
     """Fill the layer's output slot from its input slot."""
     weights = shift(parameters, layer[WEIGHTS])
@@ -100,7 +100,7 @@ def linear(layer, parameters, row):
     multiply(weights, layer[N_IN], layer[WIDTH], True, x, y)
 
 
-@njit
+@njit(forceinline=True)
 def linear_back(layer, transposed, deltas):
     """Fill the layer's input slot of deltas from its output slot."""
     weights = shift(transposed, layer[WEIGHTS_BACK])

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from ._kernels_gru import fill_memories, gru, gru_back, old_memory
+from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
     N_COLUMNS,
@@ -83,8 +83,9 @@ def activate_below(network, layer, row):
     activate(network.activation, x, y, below[WIDTH])
 
 
-def step(layout, parameters, fields, subject, trial, weights, memory, row):
-    network, layers = read(layout)
+@njit(forceinline=True)
+def fill_row(network, layers, parameters, fields, trial, weights, memory, row):
+    """Fill a row from the weights, the trial, and the old memory."""
     fill_inputs(network, fields, trial, weights, row)
     linear(layers, parameters, row)
     first = 0
@@ -99,10 +100,47 @@ def step(layout, parameters, fields, subject, trial, weights, memory, row):
         linear(layer, parameters, row)
 
 
-def step_back(
-    layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, gradient
-):
+def step(layout, parameters, fields, subject, trial, weights, memory, row):
     network, layers = read(layout)
+    fill_row(network, layers, parameters, fields, trial, weights, memory, row)
+
+
+def advance(layout, parameters, fields, subject, trial, weights, memory, row, later, memory_later):
+    network, layers = read(layout)
+    go_on(network, layers, parameters, fields, trial, weights, memory, row, later)
+    copy(new_memory(layers, row), memory_later, network.memory_width)
+
+
+@njit(forceinline=True)
+def go_on(network, layers, parameters, fields, trial, weights, memory, row, later):
+    """Fill a row and the later weights."""
+    fill_row(network, layers, parameters, fields, trial, weights, memory, row)
+    change = last_output(network, layers, row)
+    for k in range(network.n_weights):
+        later[k] = weights[k] + change[k]
+
+
+def advance_block(
+    layout, parameters, fields, subject, start, n_trials, weights, width, memory, row
+):
+    """Advance over many trials, which is faster than one by one; ``memory`` goes along."""
+    network, layers = read(layout)
+    for trial in range(start, start + n_trials):
+        later = shift(weights, width)
+        go_on(network, layers, parameters, fields, trial, weights, memory, row, later)
+        if network.memory_width:
+            copy(new_memory(layers, row), memory, network.memory_width)
+        weights = later
+
+
+@njit
+def last_output(network, layers, row):
+    return shift(row, shift(layers, (network.n_layers - 1) * N_COLUMNS)[OUTPUT])
+
+
+@njit(forceinline=True)
+def fill_deltas(network, layers, parameters, row, delta, adjoint):
+    """Fill a row of deltas from its last output, down to the weights in its inputs."""
     transposed = shift(parameters, network.transposed)
     first = 2 if network.memory_width else 0
     for number in range(network.n_layers - 1, first, -1):
@@ -116,6 +154,25 @@ def step_back(
         linear_back(shift(layers, first * N_COLUMNS), transposed, delta)
         gru_back(network, layers, transposed, row, delta, adjoint)
     linear_back_to(layers, network.n_weights, parameters, delta)
+
+
+def step_back(
+    layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, gradient
+):
+    network, layers = read(layout)
+    fill_deltas(network, layers, parameters, row, delta, adjoint)
+
+
+def retreat(
+    layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, above,
+    gradient,
+):  # fmt: skip
+    network, layers = read(layout)
+    k = network.n_weights
+    copy(adjoint, last_output(network, layers, delta), k)
+    fill_deltas(network, layers, parameters, row, delta, shift(adjoint, k))
+    for i in range(k):
+        adjoint[i] += delta[i] + above[i]
 
 
 def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width, memory, rows):

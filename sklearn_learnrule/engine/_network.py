@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
@@ -21,20 +22,23 @@ from ._kernels_state import BLOCK, callback
 from ._kernels_vector import LANES
 from ._steps import Steps
 
-STEP = "pnpiinnn"  # see ``callback``
+TRIAL = "pnpiinnn"  # see ``callback``
 ARGUMENTS = {
-    kernels.step: STEP,
-    kernels.step_back: STEP + "nnn",
+    kernels.advance: TRIAL + "nn",
+    kernels.retreat: TRIAL + "nnnn",
+    kernels.advance_block: "pnpiiininn",
+    kernels.step: TRIAL,
+    kernels.step_back: TRIAL + "nnn",
     kernels.fill_rows: "pnpiiininn",
     kernels.add_gradients: "pnpnnin",
 }
 
 
 @cache
-def functions(dtype: torch.dtype) -> list[int]:
-    """Return the addresses of a network's functions, for numbers of this type."""
+def address(function: Callable[..., None], dtype: torch.dtype) -> int:
+    """Return the address of one of a network's functions, for numbers of this type."""
     number = types.float32 if dtype == torch.float32 else types.float64
-    return [callback(function, letters, number).address for function, letters in ARGUMENTS.items()]
+    return callback(function, ARGUMENTS[function], number).address
 
 
 class Sizes(NamedTuple):
@@ -82,7 +86,9 @@ def linears(rule: DNNRule | RNNRule) -> list[nn.Linear]:
 class NetworkSteps:
     """The steps of one network rule; its parameters are packed flat, layer by layer."""
 
-    def __init__(self, rule: DNNRule | RNNRule, dtype: torch.dtype) -> None:
+    def __init__(
+        self, rule: DNNRule | RNNRule, dtype: torch.dtype, in_filter: bool = False
+    ) -> None:
         m = padded(rule.memory_size)
         shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
         if m:
@@ -97,7 +103,12 @@ class NetworkSteps:
         assert len(network) == N_NUMBERS
         new_memory = int(layers[2, INPUT]) if m else 0
         sizes = BLOCK, rule.n_weights, m, row_size
-        self.steps = Steps(*functions(dtype), *sizes, int(layers[-1, OUTPUT]), new_memory, 0)
+        both = kernels.advance, kernels.retreat
+        if in_filter:
+            both = kernels.step, kernels.step_back
+        of_blocks = kernels.advance_block, kernels.fill_rows, kernels.add_gradients
+        functions = [address(function, dtype) for function in (*both, *of_blocks)]
+        self.steps = Steps(*functions, *sizes, int(layers[-1, OUTPUT]), new_memory, 0)
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:
         """Return all layers' parameters, the output's scale taken into the last."""

@@ -2,18 +2,28 @@
 
 A rule comes to them as C functions. ``parameters`` is a flat array of its own kind, ``fields``
 holds the addresses of the trials' arrays, in the order of :class:`~sklearn_learnrule.rules.Trial`,
-``trial`` counts the trials of all subjects, and ``row`` is room for what one trial computes:
+``trial`` counts the trials of all subjects, and ``row`` is room for what one trial computes. An
+*adjoint* is the gradient of the loss in what a trial hands on, by way of all that follows.
+
+    advance(layout, parameters, fields, subject, trial, weights, memory, row, later, memory_later)
+
+fills in the next trial's weights and memory;
+
+    retreat(layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, above,
+            gradient)
+
+takes the adjoint of weights and memory back over the trial, adds the gradient from ``above`` in the
+weights before it, and adds to the parameters' ``gradient``. Inside the filter,
 
     step(layout, parameters, fields, subject, trial, weights, memory, row)
 
-fills a row, of which the update and the new memory have their places;
+fills a row, of which the update and the new memory have their places, and
 
     step_back(layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint,
               gradient)
 
-is given the update's adjoint in ``delta``, and the new memory's in ``adjoint``. It leaves the
-weights' in ``delta``, the old memory's in ``adjoint``, and adds to the parameters' ``gradient``. An
-*adjoint* is the gradient of the loss in what a trial hands on, by way of all that follows.
+is given the update's adjoint in ``delta``, and the new memory's in ``adjoint``, and leaves the
+weights' in ``delta``, the old memory's in ``adjoint``.
 """
 
 from __future__ import annotations
@@ -28,12 +38,16 @@ from ._cohort import Array
 class Steps(NamedTuple):
     """The addresses of a rule's functions, and where in a row, and in its delta, to find what."""
 
-    step: int
-    step_back: int
+    forward: int
+    """Of ``advance`` or, in a filter, of ``step``."""
+    backward: int
+    """Of ``retreat`` or ``step_back``."""
+    advance_block: int
+    """Of a function that goes over a block faster than trial by trial; 0: none."""
     fill_rows: int
     """Of a function that fills a block of rows faster than one by one; 0: none."""
     add_gradients: int
-    """Of one that adds a block's gradients, where ``step_back`` does not; 0: none."""
+    """Of one that adds a block's gradients, where going back does not; 0: none."""
     block: int
     """How many trials' rows are held at a time, going back."""
     n_weights: int
