@@ -13,6 +13,7 @@ from ..rules import (
     DNNRule,
     EligibilityRule,
     LearningRule,
+    PearceHallRule,
     PredictMaxRule,
     QLearningRule,
     ReinforceRule,
@@ -212,6 +213,40 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
+
+
+class PearceHallRuleEstimator(_TextbookRuleEstimator):
+    """Pearce-Hall: what a trial teaches is scaled by how surprising rewards have been of late.
+
+    After each trial, update = kappa alpha delta (y - p) x, where delta = r - v . |x|; then
+    v += kappa_value alpha delta |x| and, by the size of the surprise, the associability
+    alpha += gamma (|delta| - alpha). With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
+    r the reward. v starts at 0. With gamma = 0 this is the actor-critic.
+
+    Parameters
+    ----------
+    {shared}
+
+    Attributes
+    ----------
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+        kappa, the policy's.
+    value_learning_rate_ : ndarray of shape (K,)
+        kappa_value, below 1. The value forgets nothing and is the same for both sides.
+    associability_rate_ : ndarray of shape ()
+        gamma, from 0 to 1. Where it goes to 0, kappa alpha is still determined, but neither alone.
+    initial_associability_ : ndarray of shape ()
+        alpha before the first trial.
+    forgetting_ : ndarray of shape (K,)
+
+    References
+    ----------
+    Pearce & Hall (1980), Psychological Review 87. Li, Schiller, Schoenbaum, Phelps & Daw (2011),
+    Nature Neuroscience 14, for the hybrid with a prediction error.
+    """
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return PearceHallRule(n_weights, **self._options())
 
 
 class QLearningRuleEstimator(_TextbookRuleEstimator):
