@@ -216,25 +216,28 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
 
 
 class PearceHallRuleEstimator(_TextbookRuleEstimator):
-    """Pearce-Hall: what a trial teaches is scaled by how surprising rewards have been of late.
+    """Pearce-Hall: REINFORCE, as fast as rewards have been surprising of late.
 
-    After each trial, update = kappa alpha delta (y - p) x, where delta = r - v . |x|; then
-    v += kappa_value alpha delta |x| and, by the size of the surprise, the associability
-    alpha += gamma (|delta| - alpha). With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
-    r the reward. v starts at 0. With gamma = 0 this is the actor-critic.
+    After each trial, update = kappa alpha (r - b) (y - p) x. The associability alpha follows the
+    size of surprise at what reward there is, alpha += gamma (|r - V| - alpha), and the value V
+    what there has been, V += eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
+    p = P(y = 1), r the reward; kappa and b for each weight. With gamma = 0 this is REINFORCE.
 
     Parameters
     ----------
+    baseline : None, "free" or "nonnegative", default="free"
+        No baseline b; any baseline; a baseline of at least 0. It is the same for both sides.
     {shared}
 
     Attributes
     ----------
     learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
-        kappa, the policy's.
-    value_learning_rate_ : ndarray of shape (K,)
-        kappa_value, below 1. The value forgets nothing and is the same for both sides.
+        kappa. Where gamma goes to 0, kappa alpha is still determined, but neither alone.
+    baseline_ : ndarray of shape (K,)
+    value_learning_rate_ : ndarray of shape ()
+        eta, from 0 to 1.
     associability_rate_ : ndarray of shape ()
-        gamma, from 0 to 1. Where it goes to 0, kappa alpha is still determined, but neither alone.
+        gamma, from 0 to 1.
     initial_associability_ : ndarray of shape ()
         alpha before the first trial.
     forgetting_ : ndarray of shape (K,)
@@ -242,11 +245,17 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     References
     ----------
     Pearce & Hall (1980), Psychological Review 87. Li, Schiller, Schoenbaum, Phelps & Daw (2011),
-    Nature Neuroscience 14, for the hybrid with a prediction error.
+    Nature Neuroscience 14, for an associability that is an average.
     """
 
+    baseline: str | None = "free"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "baseline": [None, StrOptions({"free", "nonnegative"})]
+    }
+
     def make_rule(self, n_weights: int) -> LearningRule:
-        return PearceHallRule(n_weights, **self._options())
+        return PearceHallRule(n_weights, self.baseline, **self._options())
 
 
 class QLearningRuleEstimator(_TextbookRuleEstimator):

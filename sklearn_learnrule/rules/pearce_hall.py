@@ -1,4 +1,4 @@
-"""Learning as fast as there has been surprise of late: an associability."""
+"""Learning as fast as rewards have been surprising of late: an associability."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ._textbook import Numbers, TextbookRule, nonnegative, share, share_root
+from ._textbook import nonnegative, share, share_root
+from .policy_gradient import ReinforceRule
 from .trial import Trial
 
 
-class PearceHallRule(TextbookRule):
-    """Pearce-Hall: update = kappa alpha delta (y - p) x, where alpha follows the size of delta.
+class PearceHallRule(ReinforceRule):
+    """Pearce-Hall: update = kappa alpha (r - b) (y - p) x, where alpha follows surprise.
 
-    The surprise delta = r - V is that of the reward, at the value V = v . |x| that the animal
-    expects of a stimulus of this size, on whichever side. The associability alpha, one for all
-    weights, is an average of the sizes of earlier surprises; it scales all that a trial teaches,
-    policy and value:
+    The associability alpha, one for all weights, is an average of the sizes of earlier surprises;
+    surprise is that of a reward at the value V, the reward to be expected by those before:
 
-        w += kappa alpha delta (y - p) x,          v += kappa_value alpha delta |x|,
-        alpha += gamma (|delta| - alpha)
+        alpha += gamma (|r - V| - alpha),  V += eta (r - V)          after each trial
 
-    So an animal learns fast while rewards surprise it, whether better or worse than expected, and
-    hardly once it knows what comes. With gamma = 0, alpha stays what it was at first, and this is
-    the actor-critic.
+    So an animal learns fast while rewards are uncertain, be they better or worse than expected,
+    and hardly once it knows what comes. With gamma = 0, alpha stays what it was at first, and this
+    is REINFORCE.
 
-    Pearce & Hall (1980) let alpha be the size of the last surprise (gamma = 1), and a reward teach
-    by its size, not by what is surprising of it, so that values grow for as long as there is
-    surprise. This is the hybrid of Li, Schiller, Schoenbaum, Phelps & Daw (2011), in which delta
-    teaches, as in all rules here that have a value; what it teaches the policy is (y - p) x, the
-    gradient of log P(y). The surprise is taken of rewards, not of the probability of the choice
-    made, which has not the unit of a reward.
+    As in Pearce & Hall (1980) the reward teaches by itself, not by what is surprising of it: the
+    policy's (y - p) already goes to 0 as a choice becomes certain, for which other models of
+    conditioning need a prediction error. There, alpha is the size of the last surprise alone
+    (gamma = 1); that it is an average is of the hybrid model of Li, Schiller, Schoenbaum, Phelps &
+    Daw (2011). V is of all stimuli, not of each, as trials do not tell rates of several values
+    apart that choices know of by the sizes of surprises only.
 
-    The memory is v, 0 at first, and alpha.
+    The memory is V, 0 at first, and alpha.
 
     Parameters
     ----------
     learning_rate : float or array of shape (K,) or (2, K)
-        kappa, the policy's.
-    value_learning_rate : float or array of shape (K,)
-        kappa_value, from 0 to below 1. It is the same for both sides, and v forgets nothing.
+        kappa.
+    baseline, initial_baseline
+        b, as of REINFORCE.
+    value_learning_rate : float
+        eta, from 0 to below 1.
     associability_rate : float
         gamma, from 0 to below 1.
     initial_associability : float
@@ -48,28 +48,29 @@ class PearceHallRule(TextbookRule):
     """
 
     textbook_names = (
-        *TextbookRule.textbook_names,
+        *ReinforceRule.textbook_names,
         "value_learning_rate",
         "associability_rate",
         "initial_associability",
     )
     parameter_units = {
         "learning_rate": (-2, -2),
-        "value_learning_rate": (-2, -1),
+        "baseline": (0, 1),
         "initial_associability": (0, 1),
     }
 
     def __init__(
         self,
         n_weights: int,
+        baseline: str | None = None,
         *,
-        value_learning_rate: Numbers = 0.01,
-        associability_rate: float = 0.1,
+        value_learning_rate: float = 0.05,
+        associability_rate: float = 0.05,
         initial_associability: float = 1.0,
         **options: Any,
     ) -> None:
-        super().__init__(n_weights, n_weights + 1, **options)
-        of_value = share_root(value_learning_rate, "value_learning_rate", n_weights)
+        super().__init__(n_weights, baseline, memory_size=2, **options)
+        of_value = share_root(value_learning_rate, "value_learning_rate")
         self.root_value_learning_rate = nn.Parameter(of_value)
         rate = share_root(associability_rate, "associability_rate")
         self.root_associability_rate = nn.Parameter(rate)
@@ -78,7 +79,7 @@ class PearceHallRule(TextbookRule):
 
     @property
     def value_learning_rate(self) -> Tensor:
-        """kappa_value, one a weight of the value, (K,)."""
+        """eta, a scalar."""
         return share(self.root_value_learning_rate)
 
     @property
@@ -92,17 +93,13 @@ class PearceHallRule(TextbookRule):
         return self.root_initial_associability.square()
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        value = like.new_zeros(n_subjects, self.n_weights)
-        associability = self.initial_associability.to(like).expand(n_subjects, 1)
-        return torch.cat([value, associability], -1)
+        start = torch.stack([0 * self.initial_associability, self.initial_associability])
+        return start.to(like).expand(n_subjects, -1)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        value, associability = memory[:, :-1], memory[:, -1:]
-        size = trial.features.abs()  # (N, K)
-        surprise = (trial.reward - (value * size).sum(-1))[:, None]  # delta, (N, 1)
-        lesson = associability * surprise
-        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
-        update = self.forget(weights, self.of_side(self.rates, trial.choice) * lesson * score)
-        value = value + self.value_learning_rate * lesson * size
+        value, associability = memory[:, :1], memory[:, 1:]
+        surprise = trial.reward[:, None] - value  # (N, 1)
+        update = self.forget(weights, associability * self.step(weights, trial))
         associability = associability + self.associability_rate * (surprise.abs() - associability)
+        value = value + self.value_learning_rate * surprise
         return update, torch.cat([value, associability], -1)

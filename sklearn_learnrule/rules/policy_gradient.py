@@ -86,11 +86,14 @@ class ReinforceRule(TextbookRule):
         tiny = torch.finfo(self.rates.dtype).tiny  # 0 / 0 is to be 0
         return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
 
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, weights: Tensor, trial: Trial) -> Tensor:
+        """Return alpha (r - b) (y - p) x, (N, K)."""
         score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
         rate, offset = (self.of_side(a, trial.choice) for a in (self.rates, self.offsets))
-        step = (rate * trial.reward[:, None] - offset) * score  # alpha (r - b) (y - p) x
-        return self.forget(weights, step), memory
+        return (rate * trial.reward[:, None] - offset) * score
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return self.forget(weights, self.step(weights, trial)), memory
 
 
 class RewardMaxRule(TextbookRule):
