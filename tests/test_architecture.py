@@ -26,6 +26,7 @@ FLOORS = {
     "inspection": 8,
     "model_selection": 8,
     "simulation": 8,
+    "testing": 8,
     "recovery": 9,
     "datasets": 9,
     "plotting": 10,

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
+from ._fused import why_not_fused
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
 from ._scan import AffineRecurrence
@@ -44,8 +45,6 @@ def choose_engine(
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
-    from ._fused import why_not_fused
-
     if isinstance(rule, StandardizedRule):
         rule = rule.rule
     if why_not_fused(rule, device, trials) is None:
@@ -105,4 +104,5 @@ __all__ = [
     "choose_choice_engine",
     "choose_engine",
     "unroll",
+    "why_not_fused",
 ]
