@@ -215,7 +215,7 @@ class RoundRule(DecayRule):
     """Loses digits, of which single precision has few."""
 
     def forward(self, weights, trial, memory):
-        return -10 * self.decay * ((weights + 1e4) - 1e4), memory
+        return -10 * self.decay * ((weights + 3e4) - 3e4), memory
 
 
 class DoubleRule(DecayRule):
