@@ -240,7 +240,7 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
 
 def test_two_jobs_give_what_one_gives(cohort):
     X, y, _ = cohort
-    estimator = lr.DNNRuleEstimator(**QUICK)
+    estimator = lr.DNNRuleEstimator(**{**QUICK, "lr": 0.01})
     with joblib.parallel_config("multiprocessing"):  # forks need no imports
         one, two = (
             cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)

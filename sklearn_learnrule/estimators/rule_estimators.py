@@ -218,10 +218,10 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
 class PearceHallRuleEstimator(_TextbookRuleEstimator):
     """Pearce-Hall: REINFORCE, as fast as rewards have been surprising of late.
 
-    After each trial, update = kappa alpha (r - b) (y - p) x. The associability alpha follows the
-    size of surprise at what reward there is, alpha += gamma (|r - V| - alpha), and the value V
-    what there has been, V += eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
-    p = P(y = 1), r the reward; kappa and b for each weight. With gamma = 0 this is REINFORCE.
+    After each trial, update = alpha a (r - b) (y - p) x. The associability a, 1 at first, fades and
+    follows the size of the surprise of a reward, a <- (1 - gamma) a + g |r - V|, and the value V
+    the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
+    p = P(y = 1), r the reward; alpha and b for each weight. With gamma = g = 0 this is REINFORCE.
 
     Parameters
     ----------
@@ -232,20 +232,20 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     Attributes
     ----------
     learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
-        kappa. Where gamma goes to 0, kappa alpha is still determined, but neither alone.
+        alpha, an animal's to which all is new.
     baseline_ : ndarray of shape (K,)
     value_learning_rate_ : ndarray of shape ()
         eta, from 0 to 1.
-    associability_rate_ : ndarray of shape ()
+    associability_gain_ : ndarray of shape ()
+        g, at least 0.
+    associability_decay_ : ndarray of shape ()
         gamma, from 0 to 1.
-    initial_associability_ : ndarray of shape ()
-        alpha before the first trial.
     forgetting_ : ndarray of shape (K,)
 
     References
     ----------
     Pearce & Hall (1980), Psychological Review 87. Li, Schiller, Schoenbaum, Phelps & Daw (2011),
-    Nature Neuroscience 14, for an associability that is an average.
+    Nature Neuroscience 14, for an associability that is an average over trials.
     """
 
     baseline: str | None = "free"
