@@ -30,7 +30,7 @@ from sklearn_learnrule.rules import (
 
 # Of test files that train for moments on purpose, or on data that can be told without error.
 BRIEFLY_TRAINED = pytest.mark.filterwarnings(
-    "ignore:.*(worse than|not fitted to the maximum|certain of choices)"
+    "ignore:.*(worse than|has not converged|not fitted to the maximum|certain of choices)"
     ":sklearn.exceptions.ConvergenceWarning"
 )
 OPTIONS = {"forgetting": True, "side_specific": True}
