@@ -101,7 +101,7 @@ def check_subjects(rule: LearningRule) -> None:
     together = torch.cat(rule(weights, trial, memory), -1)
     start = rule.initial_memory(len(weights), like=weights)
     for rows in (*torch.arange(len(weights)).split(1), torch.tensor([2, 0, 3])):
-        found = torch.cat(rule(weights[rows], trial.map(lambda x, i=rows: x[i]), memory[rows]), -1)
+        found = torch.cat(rule(weights[rows], trial.of_subjects(rows), memory[rows]), -1)
         expect(
             not differ(found, together[rows])
             and torch.equal(rule.initial_memory(len(rows), like=weights), start[rows]),
