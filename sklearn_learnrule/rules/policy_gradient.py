@@ -8,7 +8,7 @@ may forget, and learn at another rate after each choice; see :class:`TextbookRul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class ReinforceRule(TextbookRule):
     its root.
     """
 
-    textbook_names = ("learning_rate", "baseline", "forgetting")
+    textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "baseline", "forgetting")
     parameter_units = {"learning_rate": (-2, -1), "baseline": (0, 1)}
 
     def __init__(
