@@ -20,7 +20,8 @@ from torch import Tensor, nn
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.rules import LearningRule, Trial, choice_probability
+from sklearn_learnrule.rules import LearningRule, Trial
+from sklearn_learnrule.testing import check_rule
 from sklearn_learnrule.utils.files import replacing
 
 TRUTH: dict[str, Any] = {"learning_rate": (0.03, 0.03), "habit": 0.2, "fading": 0.2}
@@ -30,6 +31,7 @@ class HabitRule(LearningRule):
     """Reward teaches, alpha r (y - p) x; and the bias gets habit (2y - 1) - fading bias."""
 
     textbook_names = ("learning_rate", "habit", "fading")  # become learning_rate_, habit_, ...
+    parameter_units = {"learning_rate": (-2, -1)}  # 1 / (stimulus^2 reward); the others have none
 
     def __init__(
         self,
@@ -44,8 +46,8 @@ class HabitRule(LearningRule):
         self.fading = nn.Parameter(torch.tensor(fading))
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = choice_probability(weights, trial.features)  # (N,)
-        taught = self.learning_rate * (trial.reward * (trial.choice - p))[:, None] * trial.features
+        score = self.policy.score(weights, trial.features, trial.choice)  # (y - p) x, (N, K)
+        taught = self.learning_rate * trial.reward[:, None] * score
         trace = self.habit * (2 * trial.choice - 1) - self.fading * weights[:, -1]  # (N,)
         return torch.cat([taught[:, :-1], (taught[:, -1] + trace)[:, None]], 1), memory
 
@@ -66,6 +68,7 @@ def read_arguments() -> argparse.Namespace:
 
 def main() -> None:
     arguments = read_arguments()
+    print(f"Is it a rule?\n\n{check_rule(HabitRule(2, **TRUTH))}\n")
     n_mice, n_trials, n_folds = (6, 100, 2) if arguments.quick else (16, 800, 4)
     trials = make_learning_cohort(n_mice, n_trials, rule=HabitRule(2, **TRUTH), random_state=0)
     X, y, _ = lr.make_design(trials)

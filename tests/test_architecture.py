@@ -27,6 +27,7 @@ FLOORS = {
     "inspection": 9,
     "model_selection": 9,
     "simulation": 9,
+    "testing": 9,
     "recovery": 10,
     "datasets": 10,
     "plotting": 11,

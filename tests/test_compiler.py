@@ -248,7 +248,7 @@ def test_processes_may_compile_the_same_at_once(tmp_path):
         "from sklearn_learnrule.engine._fused import usual_trials\n"
         "from sklearn_learnrule.rules import QLearningRule\n"
         "rule = QLearningRule(2)\n"
-        "print(code_of(listing_of(rule, usual_trials(rule)), 64).step > 0)"
+        "print(code_of(listing_of(rule, usual_trials(rule)), 64).forward > 0)"
     )
     environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
     run = [sys.executable, "-c", code]

@@ -1,5 +1,6 @@
 """The examples that are stories, told in haste: every step runs, the science is left out."""
 
+import importlib
 import runpy
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from helpers import BRIEFLY_TRAINED
 
+from sklearn_learnrule.testing import check_rule
 from sklearn_learnrule.training import mirror as mirror_images
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -34,6 +36,12 @@ def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(
     assert "tru" in printed and STORIES[name] in printed
     assert printed.rstrip().endswith(f"Figure: {figure}")
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_rule_of_ones_own_passes_its_check_without_a_remark(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    story = importlib.import_module("add_your_own_rule")
+    assert check_rule(story.HabitRule(2, **story.TRUTH)).remarks == ()
 
 
 def test_every_example_is_told_by_a_test():

@@ -100,7 +100,7 @@ def test_stored_estimators_keep_their_bounds(store, cohort):
     assert bounds.isfinite().all() and torch.equal(again.net_.module_.bounds, bounds)
 
 
-@pytest.mark.parametrize("name", ["reinforce, free baseline", "q-learning", "rnn, small"])
+@pytest.mark.parametrize("name", ["reinforce, free baseline", "q learning", "rnn, small"])
 def test_every_engine_holds_a_bounded_rules_weights_alike(name):
     trials, observed = make_trials([40, 25])
     rule = make_rule(name, 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 
 import numpy as np
 import pytest
@@ -20,18 +20,9 @@ from sklearn_learnrule.utils.parameters import constraints
 ESTIMATORS = [
     getattr(lr, name) for name in lr.__all__ if name.endswith(("RuleEstimator", "Classifier"))
 ]
-OWN = {
-    lr.BaseRuleEstimator: [],
-    lr.ConstantRuleEstimator: [],
-    lr.ReinforceRuleEstimator: ["baseline"],
-    lr.RewardMaxRuleEstimator: [],
-    lr.PredictMaxRuleEstimator: [],
-    lr.EligibilityRuleEstimator: ["window"],
-    lr.ActorCriticRuleEstimator: ["initial_value"],
-    lr.QLearningRuleEstimator: [],
+INHERITED = {
     lr.DNNRuleEstimator: ["hidden_sizes", "activation"],
-    lr.RNNRuleEstimator: ["memory_size", "hidden_sizes"],
-    lr.ChoiceRNNClassifier: ["memory_size"],
+    lr.RNNRuleEstimator: ["hidden_sizes", "activation"],
 }
 GROUPS = ["Weights", "Noise", "Training", "Training of networks"]
 NETWORKS = [lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier]
@@ -70,7 +61,12 @@ def test_docstring_signature_and_constraints_tell_the_same_parameters_in_the_sam
 
 @each_estimator
 def test_the_rules_own_parameters_come_first(kind):
-    assert signature(kind)[: len(OWN[kind])] == OWN[kind]
+    of_bases = {
+        field.name for base in filter(is_dataclass, kind.__mro__[1:]) for field in fields(base)
+    }
+    declared = [name for name in inspect.get_annotations(kind) if name in signature(kind)]
+    own = [name for name in declared if name not in of_bases] + INHERITED.get(kind, [])
+    assert signature(kind)[: len(own)] == own
 
 
 def test_groups_are_rule_weights_noise_and_training():

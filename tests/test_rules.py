@@ -11,10 +11,8 @@ from helpers import RULE_MAKERS, make_rule, make_trials
 
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.rules import (
-    RULES,
     ConstantRule,
     DNNRule,
-    PartialRule,
     PredictMaxRule,
     ReinforceRule,
     RewardMaxRule,
@@ -143,11 +141,6 @@ def test_every_rule_maps_rows_apart_to_updates_and_memories_of_the_right_shape(n
     assert update.shape == (5, 3) and after.shape == memory.shape
     alone, _ = rule(weights[2:3], trial.of_subjects(slice(2, 3)), memory[2:3])
     torch.testing.assert_close(update[2:3], alone)
-
-
-def test_the_list_of_rules_is_the_list_that_is_tested():
-    tested = {type(make_rule(name, 2)) for name in RULE_MAKERS}
-    assert tested - {PartialRule} == set(RULES)
 
 
 def test_a_nonnegative_baseline_stays_so_and_a_learning_rate_is_positive():

@@ -120,10 +120,8 @@ def test_fitted_attributes_are_those_that_are_promised(fitted, cohort):
     assert fitted.n_features_in_ == 3 and list(fitted.feature_names_in_) == list(X)
     assert fitted.n_iter_ == len(fitted.history_) == len(fitted.net_.history)
     assert fitted.initial_weights_.shape == (2,)
-    for name in fitted.net_.module_.rule.rule.textbook_names:
-        by_side = name == "learning_rate" and fitted.side_specific
-        shape = (2, 2) if by_side else () if name == "inverse_temperature" else (2,)
-        assert getattr(fitted, f"{name}_").shape == shape
+    for name, value in fitted.make_rule(2).textbook_parameters().items():
+        assert getattr(fitted, f"{name}_").shape == value.shape
 
 
 STORED = {
@@ -237,12 +235,12 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
     own = cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2))
     folds = {"groups": groups, "cv": GroupKFold(2)}
     proper = cross_val_score(estimator, X, y, scoring="neg_log_loss", **folds)
-    np.testing.assert_allclose(own, proper, atol=1e-9)
+    np.testing.assert_allclose(own, proper, rtol=1e-6)  # log_loss clips what is all but certain
 
 
 def test_two_jobs_give_what_one_gives(cohort):
     X, y, _ = cohort
-    estimator = all_estimators()[6]
+    estimator = lr.DNNRuleEstimator(**{**QUICK, "lr": 0.01})
     with joblib.parallel_config("multiprocessing"):  # forks need no imports
         one, two = (
             cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)

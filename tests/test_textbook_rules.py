@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from helpers import TEXTBOOK
 from test_rules import ALPHA, FORGETTING, OPTIONS, SIDES, sigmoid, trajectory
 
 from sklearn_learnrule.engine import ENGINES
@@ -18,14 +19,6 @@ from sklearn_learnrule.rules import (
     Trial,
 )
 
-RULES = (
-    ReinforceRule,
-    RewardMaxRule,
-    PredictMaxRule,
-    EligibilityRule,
-    ActorCriticRule,
-    QLearningRule,
-)
 CRITIC, BETA = np.array([0.2, 0.1]), 2.5
 
 
@@ -163,14 +156,14 @@ def test_a_learning_rate_of_q_learning_stays_below_one():
 # ---------------------------------------------------------------------- options
 
 
-@pytest.mark.parametrize("rule_class", RULES)
+@pytest.mark.parametrize("rule_class", TEXTBOOK.values())
 def test_parameters_are_those_that_were_given(rule_class):
     rule = rule_class(2, **OPTIONS)
     np.testing.assert_allclose(rule.learning_rate.detach(), SIDES, rtol=1e-5)
     np.testing.assert_allclose(rule.forgetting.detach(), FORGETTING, rtol=1e-5)
 
 
-@pytest.mark.parametrize("rule_class", RULES)
+@pytest.mark.parametrize("rule_class", TEXTBOOK.values())
 def test_sides_that_are_alike_and_forgetting_of_nothing_change_nothing(rule_class):
     plain = rule_class(2, learning_rate=ALPHA)
     same = rule_class(2, **{**OPTIONS, "learning_rate": ALPHA, "initial_forgetting": 0.0})
@@ -191,7 +184,7 @@ def test_what_is_forgotten_and_never_learned_again_decays_geometrically():
     np.testing.assert_allclose(weights, weights[:1] * 0.9 ** np.arange(30)[:, None], rtol=1e-5)
 
 
-@pytest.mark.parametrize("rule_class", RULES)
+@pytest.mark.parametrize("rule_class", TEXTBOOK.values())
 def test_shares_and_rates_stay_in_their_range_whatever_the_optimizer_does(rule_class):
     rule = rule_class(2, side_specific=True, forgetting=True)
     for step in (-0.3, 7.0, -20.0):

@@ -155,7 +155,7 @@ def test_an_offset_is_another_model_whose_maximum_is_found(design):
     assert lr.ReinforceRuleEstimator().fit(far, y).score(far, y) >= static - 1e-6
 
 
-@pytest.mark.parametrize("name", ["reinforce, free baseline", "q-learning", "dnn", "rnn, small"])
+@pytest.mark.parametrize("name", ["reinforce, free baseline", "q learning", "dnn", "rnn, small"])
 @pytest.mark.parametrize("with_noise", [False, True], ids=["", "noise"])
 def test_a_standardized_rule_is_the_same_by_its_forward_and_by_every_engine(name, with_noise):
     rule = make_rule(name, 3)

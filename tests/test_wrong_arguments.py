@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import RULE_ESTIMATORS
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -23,18 +24,7 @@ from sklearn_learnrule.utils.parameters import constraints
 # most fits here are of an epoch or two
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
-ESTIMATORS = [
-    lr.ConstantRuleEstimator(),
-    lr.ReinforceRuleEstimator(),
-    lr.RewardMaxRuleEstimator(),
-    lr.PredictMaxRuleEstimator(),
-    lr.EligibilityRuleEstimator(),
-    lr.ActorCriticRuleEstimator(),
-    lr.QLearningRuleEstimator(),
-    lr.DNNRuleEstimator(),
-    lr.RNNRuleEstimator(),
-    lr.ChoiceRNNClassifier(),
-]
+ESTIMATORS = [kind() for kind in (*RULE_ESTIMATORS, lr.ChoiceRNNClassifier)]
 ALL = [*ESTIMATORS, lr.TanhContrast(), lr.PolicyRegressors()]
 
 # Wrong for every parameter there is.
@@ -141,7 +131,7 @@ def refusal(estimator, X, y) -> str:
     ids=name_of,
 )
 def test_wrong_values_of_every_parameter_are_refused_by_name(estimator, name, cohort, untrained):
-    wrong = [*NONSENSE, *WRONG[name]] + [True, np.True_] * (name not in TAKE_BOOLS)
+    wrong = [*NONSENSE, *WRONG.get(name, [])] + [True, np.True_] * (name not in TAKE_BOOLS)
     wrong += ["abc"] * (name != "columns")  # there, it may be a name
     for value in wrong:
         message = refusal(clone(estimator).set_params(**{name: value}), *cohort)

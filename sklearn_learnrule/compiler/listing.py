@@ -12,7 +12,7 @@ from .operations import compute
 from .scalars import Array, Program, source
 from .trace import Trace, Untraceable, Value
 
-# Beyond, a rule takes seconds to compile, and the parallel engine is faster. In a filter, that is not.
+# Beyond, a rule takes seconds to compile, and the parallel engine is faster; not in a filter.
 MAX_STATEMENTS, MAX_IN_FILTER = 6000, 10_000
 
 

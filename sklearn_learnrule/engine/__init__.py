@@ -14,21 +14,15 @@ from torch import Tensor
 
 from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
+from ._fused import unroll_fused, usual_trials, why_not_fused
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
 from ._scan import AffineRecurrence
 
-
-def _unroll_fused(*arguments: Any) -> Tensor:
-    from ._fused import unroll_fused  # imports numba: only where it is used
-
-    return unroll_fused(*arguments)
-
-
 ENGINES: dict[str, Callable[..., Tensor]] = {
     "loop": unroll_loop,
     "parallel": unroll_parallel,
-    "fused": _unroll_fused,
+    "fused": unroll_fused,
 }
 
 
@@ -69,8 +63,6 @@ def why_not_compiled(
     >>> why_not_compiled(RandomRule(2))
     'does not compile RandomRule, which draws random numbers'
     """
-    from ._fused import why_not_fused
-
     return why_not_fused(rule.rule if isinstance(rule, StandardizedRule) else rule, device, trials)
 
 
@@ -95,8 +87,7 @@ def compiled_source(rule: LearningRule, trials: Trial | None = None) -> str:
         update[0] = v7
     <BLANKLINE>
     """
-    from ..compiler.compiled import listing_of
-    from ._fused import usual_trials
+    from ..compiler.compiled import listing_of  # imports numba: only where it is used
 
     return str(listing_of(rule, usual_trials(rule) if trials is None else trials))
 

@@ -13,6 +13,7 @@ from ..rules import (
     DNNRule,
     EligibilityRule,
     LearningRule,
+    PearceHallRule,
     PredictMaxRule,
     QLearningRule,
     ReinforceRule,
@@ -212,6 +213,49 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
+
+
+class PearceHallRuleEstimator(_TextbookRuleEstimator):
+    """Pearce-Hall: REINFORCE, as fast as rewards have been surprising of late.
+
+    After each trial, update = alpha a (r - b) (y - p) x. The associability a, 1 at first, fades and
+    follows the size of the surprise of a reward, a <- (1 - gamma) a + g |r - V|, and the value V
+    the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
+    p = P(y = 1), r the reward; alpha and b for each weight. With gamma = g = 0 this is REINFORCE.
+
+    Parameters
+    ----------
+    baseline : None, "free" or "nonnegative", default="free"
+        No baseline b; any baseline; a baseline of at least 0. It is the same for both sides.
+    {shared}
+
+    Attributes
+    ----------
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+        alpha, an animal's to which all is new.
+    baseline_ : ndarray of shape (K,)
+    value_learning_rate_ : ndarray of shape ()
+        eta, from 0 to 1.
+    associability_gain_ : ndarray of shape ()
+        g, at least 0.
+    associability_decay_ : ndarray of shape ()
+        gamma, from 0 to 1.
+    forgetting_ : ndarray of shape (K,)
+
+    References
+    ----------
+    Pearce & Hall (1980), Psychological Review 87. Li, Schiller, Schoenbaum, Phelps & Daw (2011),
+    Nature Neuroscience 14, for an associability that is an average over trials.
+    """
+
+    baseline: str | None = "free"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "baseline": [None, StrOptions({"free", "nonnegative"})]
+    }
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return PearceHallRule(n_weights, self.baseline, **self._options())
 
 
 class QLearningRuleEstimator(_TextbookRuleEstimator):

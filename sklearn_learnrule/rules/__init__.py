@@ -1,4 +1,4 @@
-"""Learning rules: one equation, one class. ``RULES`` is the list that the tests run over."""
+"""Learning rules: one equation, one class."""
 
 from ._contract import SLOPE_STEP, LearningRule
 from ._textbook import TextbookRule
@@ -10,28 +10,16 @@ from .given import GivenTrial, GivenWeightsRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, RNNRule
 from .partial import PartialRule
+from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
 from .standardized import StandardizedRule, Units
 from .trial import NO_CONTEXT, Trial
 
-RULES = (
-    ConstantRule,
-    ReinforceRule,
-    RewardMaxRule,
-    PredictMaxRule,
-    EligibilityRule,
-    ActorCriticRule,
-    QLearningRule,
-    DNNRule,
-    RNNRule,
-)
-
 __all__ = [
     "LEARNED",
     "NO_CONTEXT",
-    "RULES",
     "SLOPE_STEP",
     "ActorCriticRule",
     "BoundedRule",
@@ -44,6 +32,7 @@ __all__ = [
     "Lapses",
     "LearningRule",
     "PartialRule",
+    "PearceHallRule",
     "Policy",
     "PredictMaxRule",
     "ProcessNoise",

@@ -8,7 +8,7 @@ may forget, and learn at another rate after each choice; see :class:`TextbookRul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -40,7 +40,7 @@ class ReinforceRule(TextbookRule):
     its root.
     """
 
-    textbook_names = ("learning_rate", "baseline", "forgetting")
+    textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "baseline", "forgetting")
     parameter_units = {"learning_rate": (-2, -1), "baseline": (0, 1)}
 
     def __init__(
@@ -86,11 +86,14 @@ class ReinforceRule(TextbookRule):
         tiny = torch.finfo(self.rates.dtype).tiny  # 0 / 0 is to be 0
         return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
 
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def step(self, weights: Tensor, trial: Trial) -> Tensor:
+        """Return alpha (r - b) (y - p) x, (N, K)."""
         score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
         rate, offset = (self.of_side(a, trial.choice) for a in (self.rates, self.offsets))
-        step = (rate * trial.reward[:, None] - offset) * score  # alpha (r - b) (y - p) x
-        return self.forget(weights, step), memory
+        return (rate * trial.reward[:, None] - offset) * score
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        return self.forget(weights, self.step(weights, trial)), memory
 
 
 class RewardMaxRule(TextbookRule):

@@ -1,0 +1,153 @@
+"""A rule from outside of the package goes the whole way: an equation, an estimator, no more."""
+
+from __future__ import annotations
+
+import importlib
+import pickle
+import re
+from numbers import Real
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import chi2
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils._param_validation import Interval
+from torch import nn
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.rules import LearningRule
+from sklearn_learnrule.testing import check_rule
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+TRUTH = {"half_life": 5.0, "learning_rate": 0.15}
+
+
+class SatietyRule(LearningRule):
+    """update = alpha (1 - m) r (y - p) x: the more rewards of late, m, the less one teaches."""
+
+    textbook_names = ("learning_rate",)
+    parameter_units = {"learning_rate": (-2, -1)}
+
+    def __init__(self, n_weights, half_life=10.0, learning_rate=0.02):
+        super().__init__(n_weights, memory_size=1)
+        self.keeps = 0.5 ** (1 / half_life)
+        self.root_learning_rate = nn.Parameter(torch.full((n_weights,), learning_rate).sqrt())
+
+    @property
+    def learning_rate(self):
+        return self.root_learning_rate.square()
+
+    def forward(self, weights, trial, memory):
+        score = self.policy.score(weights, trial.features, trial.choice)
+        update = self.learning_rate * (1 - memory) * trial.reward[:, None] * score
+        rewarded = (trial.reward > 0).to(memory)[:, None]
+        return update, self.keeps * memory + (1 - self.keeps) * rewarded
+
+
+class SatietyRuleEstimator(lr.BaseRuleEstimator):
+    """Learning from rewards, less when there have been many.
+
+    Parameters
+    ----------
+    half_life : float, default=10.0
+        Of a reward's share in satiety, in trials.
+    {shared}
+    """
+
+    half_life: float = 10.0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "half_life": [Interval(Real, 0, None, closed="neither")]
+    }
+
+    def make_rule(self, n_weights):
+        return SatietyRule(n_weights, self.half_life)
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    trials = make_learning_cohort(20, 400, rule=SatietyRule(2, **TRUTH), random_state=0)
+    return lr.make_design(trials)[:2]
+
+
+@pytest.fixture(scope="module")
+def fitted(cohort):
+    return SatietyRuleEstimator(half_life=5.0).fit(*cohort)
+
+
+def engine_of(estimator):
+    return estimator.net_.module_.chosen_engine(20, torch.device("cpu"))
+
+
+def test_it_passes_all_checks_without_a_remark():
+    report = check_rule(SatietyRule(2))
+    assert report.remarks == () and report.speed["fused"] > 1
+
+
+def test_it_is_fitted_by_compiled_code_and_finds_the_truth(fitted, cohort):
+    X, y = cohort
+    assert engine_of(fitted) == "fused"
+    truth = [0.15, 0.15, 0.0, 0.0]  # and initial weights
+    z = (fitted.summary_["estimate"] - truth) / fitted.summary_["standard_error"]
+    assert (z**2).sum() < chi2(4).ppf(0.999)
+    assert fitted.score(X, y) > lr.ConstantRuleEstimator().fit(X, y).score(X, y) + 0.02
+    probability = fitted.predict_proba(X)
+    assert probability.shape == (len(X), 2) and list(fitted.classes_) == ["left", "right"]
+    np.testing.assert_allclose(probability.sum(1), 1)
+
+
+def test_its_own_parameter_is_searched_for(cohort):
+    grid = {"half_life": [1.0, 5.0, 50.0]}
+    search = GridSearchCV(SatietyRuleEstimator(), grid, cv=lr.SubjectKFold(4)).fit(*cohort)
+    assert search.best_params_ == {"half_life": 5.0}
+
+
+def test_it_is_compared_with_the_packages_rules_and_is_what_made_these_choices(cohort):
+    rules = {
+        "satiety": SatietyRuleEstimator(half_life=5.0),
+        "REINFORCE": lr.ReinforceRuleEstimator(),
+        "constant": lr.ConstantRuleEstimator(),
+    }
+    ranking = lr.rank_rules(lr.compare_rules(rules, *cohort, cv=4, verbose=0))
+    assert list(ranking.index) == list(rules)
+
+
+def test_its_weights_may_drift(cohort):
+    X, y = cohort
+    drifting = SatietyRuleEstimator(half_life=5.0, process_noise="learned").fit(X, y)
+    assert engine_of(drifting) == "fused"
+    assert (drifting.process_noise_ < 0.05).all()  # there is no drift
+    assert drifting.smooth_weights(X, y).shape == (len(X), 2)
+
+
+def test_it_is_stored_and_comes_back(fitted, cohort):
+    X, _ = cohort
+    restored = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_allclose(restored.predict_proba(X), fitted.predict_proba(X), rtol=1e-9)
+    assert repr(restored) == "SatietyRuleEstimator(half_life=5.0)"
+
+
+def test_wrong_values_of_its_parameter_are_refused(cohort):
+    with pytest.raises(ValueError, match="SatietyRuleEstimator: half_life should be a float in"):
+        SatietyRuleEstimator(half_life=0.0).fit(*cohort)
+
+
+def test_the_front_pages_rule_passes_and_is_fitted(tmp_path, monkeypatch, cohort):
+    (example,) = re.findall("## Add a rule\n.*?```python\n(.*?)```", README.read_text(), re.DOTALL)
+    imports = [
+        "from dataclasses import dataclass",
+        "import torch",
+        "from torch import nn",
+        "from sklearn_learnrule import BaseRuleEstimator",
+        "from sklearn_learnrule.rules import LearningRule",
+    ]
+    file = tmp_path / "rule_of_the_front_page.py"
+    file.write_text("\n".join([*imports, example]))
+    monkeypatch.syspath_prepend(tmp_path)
+    page = importlib.import_module(file.stem)
+    assert check_rule(page.DecayRule(2)).remarks == ()
+    assert page.DecayRuleEstimator().fit(*cohort).decay_.shape == (2,)
