@@ -22,28 +22,45 @@ from .trace import Untraceable, example_trial, rule_tensors
 
 N_TESTED, N_TRIALS = 5, 3  # subjects and trials that steps are checked on
 TOLERANCE = 1e-9
+OWN = ("torch.nn.", __name__.partition(".")[0] + ".rules.")
 
 _LISTINGS: WeakKeyDictionary[LearningRule, tuple[Any, Listing | Untraceable]] = WeakKeyDictionary()
+_SHARED: dict[Any, Listing | Untraceable] = {}
 _CODES: dict[tuple[str, int, bool], Code] = {}  # by what they compute
 
 
 def listing_of(rule: LearningRule, like: Trial) -> Listing:
-    """Return what a rule computes; it is recorded once, and again if its settings changed."""
+    """Return what a rule computes; it is recorded once, and again if its settings changed.
+
+    Rules of the package with the same settings share it: they hang on nothing else.
+    """
+    listing: Listing | Untraceable | None
     told = [(name, values.shape[2:]) for name, values in vars(like).items()]
     settings = (*told, like.context.shape[1:], *describe(rule))
-    known, listing = _LISTINGS.get(rule, (None, None))
-    if listing is None or known != settings:
-        try:
-            with torch.inference_mode(False), torch.enable_grad():  # whoever asks, wherever
-                listing = Listing(rule, like)
-                check(listing, like)
-        except Untraceable as error:
-            listing = error
-        except Exception as error:  # the rule's own
-            listing = Untraceable(f"fails on one trial of one subject ({error})")
-        _LISTINGS[rule] = settings, listing
+    if all(type(module).__module__.startswith(OWN) for module in rule.modules()):
+        if settings not in _SHARED:
+            _SHARED[settings] = record(rule, like)
+        listing = _SHARED[settings]
+    else:
+        known, listing = _LISTINGS.get(rule, (None, None))
+        if listing is None or known != settings:
+            listing = record(rule, like)
+            _LISTINGS[rule] = settings, listing
     if isinstance(listing, Untraceable):
         raise Untraceable(f"does not compile {type(rule).__name__}, which {listing}")
+    return listing
+
+
+def record(rule: LearningRule, like: Trial) -> Listing | Untraceable:
+    """Return a rule's listing, checked, or why there is none."""
+    try:
+        with torch.inference_mode(False), torch.enable_grad():  # whoever asks, wherever
+            listing = Listing(rule, like)
+            check(listing, like)
+    except Untraceable as error:
+        return error
+    except Exception as error:  # the rule's own
+        return Untraceable(f"fails on one trial of one subject ({error})")
     return listing
 
 

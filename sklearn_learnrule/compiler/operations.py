@@ -183,7 +183,7 @@ def index_add(x: Array, axis: int, index: Any, more: Array) -> Array:
 
 def index_put(x: Array, index: Any, values: Array, accumulate: bool = False) -> Array:
     put = x.copy()
-    places = tuple(slice(None) if i is None else constant(i).astype(int) for i in index)
+    places: Any = tuple(slice(None) if i is None else constant(i).astype(int) for i in index)
     if accumulate:
         np.add.at(put, places, values)
     else:

@@ -163,7 +163,7 @@ def _fold(operation: str, arguments: tuple[Any, ...]) -> Any:
         try:
             return OPERATIONS[operation](*arguments)
         except ZeroDivisionError:
-            return float(np.divide(*map(np.float64, arguments)))
+            return float(np.divide(np.float64(arguments[0]), np.float64(arguments[1])))
         except (ValueError, OverflowError):
             return math.nan if operation != "exp" else math.inf
 

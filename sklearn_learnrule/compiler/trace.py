@@ -229,10 +229,10 @@ class Trace:
             results = replay(self.operations, known, self.results)
             pairs = [p for p in zip(results, adjoints, strict=True) if p[0].requires_grad]
             wanted = [*start, *constants]
-            loss = sum((result * adjoint).sum() for result, adjoint in pairs)
             gradients: Sequence[Tensor | None] = [None] * len(wanted)
             if pairs:  # not with grad_outputs, for which torch imports a second's worth of modules
                 how: Any = {"allow_unused": True, "create_graph": True}
+                loss = torch.stack([(result * adjoint).sum() for result, adjoint in pairs]).sum()
                 gradients = torch.autograd.grad(loss, wanted, **how)
         return recorder, [g if g is None else recorder.find(g) for g in gradients]
 

@@ -132,11 +132,12 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
     from ._drivers import Driver, FilteredDriver
     from ._network import NetworkSteps
 
+    moved: Any
     moved, places = mover(rule)
     if type(rule) is not FilteredRule:
-        by_hand = is_known_network(rule)
-        steps = NetworkSteps(rule, dtype) if by_hand else TracedSteps(rule, trials, dtype)
-        return Driver(steps, rule)
+        if is_known_network(rule):
+            return Driver(NetworkSteps(moved, dtype), rule)
+        return Driver(TracedSteps(rule, trials, dtype), rule)
     if is_known_network(moved):
         return FilteredDriver(NetworkSteps(moved, dtype, in_filter=True), rule)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:

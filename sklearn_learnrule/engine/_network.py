@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ ARGUMENTS = {
 def address(function: Callable[..., None], dtype: torch.dtype) -> int:
     """Return the address of one of a network's functions, for numbers of this type."""
     number = types.float32 if dtype == torch.float32 else types.float64
-    return callback(function, ARGUMENTS[function], number).address
+    compiled: Any = callback(function, ARGUMENTS[function], number)
+    return compiled.address
 
 
 class Sizes(NamedTuple):
@@ -103,12 +104,13 @@ class NetworkSteps:
         assert len(network) == N_NUMBERS
         new_memory = int(layers[2, INPUT]) if m else 0
         sizes = BLOCK, rule.n_weights, m, row_size
-        both = kernels.advance, kernels.retreat
+        both: Sequence[Any] = (kernels.advance, kernels.retreat)
         if in_filter:
-            both = kernels.step, kernels.step_back
+            both = (kernels.step, kernels.step_back)
         of_blocks = kernels.advance_block, kernels.fill_rows, kernels.add_gradients
         functions = [address(function, dtype) for function in (*both, *of_blocks)]
-        self.steps = Steps(*functions, *sizes, int(layers[-1, OUTPUT]), new_memory, 0)
+        places = int(layers[-1, OUTPUT]), new_memory, 0
+        self.steps = Steps._make((*functions, *sizes, *places))
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:
         """Return all layers' parameters, the output's scale taken into the last."""

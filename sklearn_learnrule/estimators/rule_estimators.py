@@ -225,8 +225,9 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
 
     Parameters
     ----------
-    baseline : None, "free" or "nonnegative", default="free"
-        No baseline b; any baseline; a baseline of at least 0. It is the same for both sides.
+    baseline : None, "free" or "nonnegative", default=None
+        No baseline b; any baseline; a baseline of at least 0. It is the same for both sides. Beside
+        an associability, a free one wants many trials.
     {shared}
 
     Attributes
@@ -248,7 +249,7 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     Nature Neuroscience 14, for an associability that is an average over trials.
     """
 
-    baseline: str | None = "free"
+    baseline: str | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "baseline": [None, StrOptions({"free", "nonnegative"})]

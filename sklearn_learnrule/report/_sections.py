@@ -199,7 +199,7 @@ def _trained(fit: Fit, question: Question) -> dict[str, Any]:
         "epochs": final.n_iter_,
         "training_ended": ended,
         "mirror_images": final.mirrored_,
-        "log_likelihood": fit.estimator.score(*map(fit.held_out, (question.X, question.y))),
+        "log_likelihood": fit.estimator.score(fit.held_out(question.X), fit.held_out(question.y)),
     }
 
 
