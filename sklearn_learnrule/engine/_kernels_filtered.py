@@ -214,20 +214,15 @@ def unroll_filtered_back(
                     steps, known, n, start + i, record, places, features, session_start, path, own,
                     memory, here, delta, adjoint, of_memory, room, gradient, gradient_variances,
                 )  # fmt: skip
-                at = n * features.shape[1] + start + i
-                x, above = (
-                    shift(pointer(features), at * k),
-                    shift(pointer(upstream), at * path.shape[2]),
-                )
-                gradient_odds[side_of(choice[n, start + i])] += observe_back(
+                side, x = side_of(choice[n, start + i]), pointer(features[n, start + i])
+                gradient_odds[side] += observe_back(
                     record, x, pointer(adjoint), room[0], pointer(along)
                 )
-                cut = is_cut(start + i, truncation)
+                cut, above = is_cut(start + i, truncation), pointer(upstream[n, start + i])
                 pass_to_row(cut, above, pointer(adjoint), room[0], of_memory[0])
             if steps.add_gradients:
-                n_all = n_rows * (1 + len(places))
-                blocks = (pointer(rows), pointer(deltas), n_all, pointer(gradient))
-                call(steps.add_gradients, (*known, *blocks))
+                both, n_all = (pointer(rows), pointer(deltas)), n_rows * (1 + len(places))
+                call(steps.add_gradients, (*known, *both, n_all, pointer(gradient)))
         pack_adjoint(room[0], pointer(adjoint))
         copy(pointer(of_memory), shift(pointer(adjoint), path.shape[2]), memories.shape[2])
 
