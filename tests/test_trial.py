@@ -71,7 +71,7 @@ def test_subjects_that_are_joined_come_apart_again(trials):
     assert_same(both.of_subjects(torch.tensor([4, 5, 3])), trials)
 
 
-@pytest.mark.parametrize("engine", ["loop", "parallel"])
+@pytest.mark.parametrize("engine", ["loop", "parallel", "fused"])
 def test_a_rule_reads_its_subjects_context(engine, trials, observed):
     rule, start = OwnRateRule(2).double(), torch.zeros(3, 2).double()
     together = unroll(rule, start, trials, observed, engine=engine)
@@ -82,7 +82,7 @@ def test_a_rule_reads_its_subjects_context(engine, trials, observed):
         torch.testing.assert_close(together[one], alone, atol=1e-6, rtol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["loop", "parallel"])
+@pytest.mark.parametrize("engine", ["loop", "parallel", "fused"])
 def test_context_has_no_units(engine, trials, observed):
     units = Units(torch.tensor([3.0, 1.0]).double(), torch.tensor(1.0).double())
     rule, start = OwnRateRule(2).double(), torch.zeros(3, 2).double()

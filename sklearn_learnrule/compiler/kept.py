@@ -19,7 +19,7 @@ ROOMS = ("rules", "compiler", "engine")  # whose code goes into compiled code
 
 
 def cache_folder() -> str | None:
-    """Return the folder that numba keeps compiled code of this room in, None if there is none."""
+    """Return the folder that numba would keep this room's code in, None if there is none."""
     try:
         return FunctionCache(cache_folder).cache_path
     except RuntimeError:  # it finds none that it may write to

@@ -34,8 +34,8 @@ class Listing:
         If a rule does what no program does, or too much of it.
     """
 
-    def __init__(self, rule: LearningRule, like: Trial) -> None:
-        self.trace = trace = Trace(rule, like)
+    def __init__(self, rule: LearningRule, like: Trial, trace: Trace | None = None) -> None:
+        self.trace = trace = trace or Trace(rule, like)
         self.codes: dict[Any, Any] = {}  # once it is compiled, by kind
         record, gradients = trace.differentiate()
         self.fields = [f"trial.{field.name}" for field in fields(like)]
@@ -51,7 +51,7 @@ class Listing:
         self.step, arrays = write(trace.operations, given, shapes, trace.results, most)
         self.update, self.memory = (list(array.flat) for array in arrays)
         wanted = [gradient for gradient in gradients if gradient is not None]
-        self.step_back, found = write(record.operations, record.given, shapes, wanted, most)
+        self.step_back, found = write(record.operations, record.given, shapes, wanted, most, True)
         lists = iter(list(array.flat) for array in found)
         self.gradients = {  # of weights, memory and constants
             name: [0.0] * self.sizes[name] if gradient is None else next(lists)
@@ -73,9 +73,10 @@ def write(
     shapes: dict[str, tuple[int, ...]],
     results: Any,
     most: int,
+    zeros_vanish: bool = False,
 ) -> tuple[Program, list[Array]]:
     """Return operations as a program of so many statements at most, and its results."""
-    program = Program()
+    program = Program(zeros_vanish)
     named = zip(given, shapes.items(), strict=False)
     known = {value: program.input(name, shape) for value, (name, shape) in named}
     arrays = compute(operations, known, results)

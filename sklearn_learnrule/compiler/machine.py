@@ -190,7 +190,16 @@ class Code:
         cpu, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
         target = binding.Target.from_default_triple()
         machine = target.create_target_machine(cpu=cpu, features=features, opt=3)
-        made_of = (listing, names, bits, cpu, features, binding.llvm_version_info, sources_stamp())
+        made_of = (
+            listing,
+            listing.sizes,
+            names,
+            bits,
+            cpu,
+            features,
+            binding.llvm_version_info,
+            sources_stamp(),
+        )
         code = kept_code(made_of, lambda: compile_listing(listing, names, bits, machine))
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
         self._engine.add_object_file(binding.ObjectFileRef.from_data(code))

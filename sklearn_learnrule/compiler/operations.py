@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from .scalars import Array, elementwise
+from .scalars import Array, elementwise, is_truth
 from .trace import MOVING, Operation, Untraceable, Value, fill
 
 BY_NUMBER = (
@@ -25,7 +25,7 @@ def compute(
     operations: Sequence[Operation], known: dict[Value, Array], results: Sequence[Any]
 ) -> list[Array]:
     """Return results as arrays of Scalars, given the arrays of what the operations start from."""
-    for function, arguments, options, places in operations:
+    for function, arguments, options, places, _ in operations:
         name = operation_name(function)
         filled = fill(arguments, known)
         if name in MOVING:
@@ -55,6 +55,8 @@ def _is_truth(value: Any) -> bool:
 
 def move(function: Any, arguments: Any, options: dict[str, Any]) -> list[Array]:
     """Perform an operation that moves numbers, by performing it on their places."""
+    if operation_name(function).startswith(("index", "gather")) and _looks_up(arguments):
+        raise Untraceable("looks things up by numbers that a trial brings")
     numbers: list[Any] = [0.0]
 
     def places(array: Array) -> Tensor:
@@ -72,11 +74,30 @@ def move(function: Any, arguments: Any, options: dict[str, Any]) -> list[Array]:
     return [np.asarray(pool[each.numpy()], object) for each in made]
 
 
+def _looks_up(arguments: Any) -> bool:
+    """Whether an index is recorded, and so not known before the trial."""
+    _, *others = arguments
+    index = others[0] if isinstance(others[0], (list, tuple)) else others[1:2]
+    return any(isinstance(each, np.ndarray) for each in index)
+
+
+def cast(x: Array, options: dict[str, Any]) -> Array:
+    """Return numbers as of another type: truths as 0 or 1, and as truths what is not 0."""
+    dtype = options.get("dtype") or torch.float64
+    if dtype == torch.bool:
+        return x if all(map(is_truth, x.flat)) else elementwise("ne", x, 0.0)
+    if not dtype.is_floating_point and not all(map(is_truth, x.flat)):
+        raise Untraceable(f"makes whole numbers ({dtype})")
+    return elementwise("float", x)
+
+
 def _perform(name: str, arguments: Any, options: dict[str, Any]) -> list[Array]:
     if name not in PERFORM:
         raise Untraceable(f"uses torch's {name!r}, which is not compiled")
     if options.get("alpha", 1) != 1 or options.get("rounding_mode"):
         raise Untraceable(f"uses an option of torch's {name!r} that is not compiled")
+    if name == "_to_copy":
+        return [cast(arguments[0], options)]
     arrays = [a if isinstance(a, np.ndarray) else _plain(a) for a in arguments]
     try:
         made = PERFORM[name](*arrays)
@@ -120,11 +141,6 @@ def power(x: Array, exponent: Any) -> Array:
 def clamp(x: Array, lowest: Any = None, highest: Any = None) -> Array:
     x = x if lowest is None else elementwise("maximum", x, lowest)
     return x if highest is None else elementwise("minimum", x, highest)
-
-
-def clamp_mask(x: Array, lowest: Any, highest: Any) -> Array:
-    inside = elementwise("ge", x, lowest)
-    return elementwise("and", inside, elementwise("le", x, highest))
 
 
 def total(x: Array, axes: Any = None, keepdim: bool = False) -> Array:
@@ -208,12 +224,10 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "logical_or": partial(elementwise, "or"),
     "bitwise_not": partial(elementwise, "not"),
     "logical_not": partial(elementwise, "not"),
-    "_to_copy": lambda x, *_: elementwise("float", x),
-    "to": lambda x, *_: elementwise("float", x),
+    "_to_copy": cast,
     "masked_fill": lambda x, mask, value: elementwise("where", mask, value, x),
     "reciprocal": lambda x: 1.0 / x,
     "rsqrt": lambda x: 1.0 / elementwise("sqrt", x),
-    "square": lambda x: x * x,
     "rsub": lambda x, other: other - x,
     "pow": power,
     "sigmoid": sigmoid,
@@ -243,9 +257,7 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "mm": np.matmul,
     "bmm": np.matmul,
     "mv": np.matmul,
-    "dot": np.matmul,
     "addmm": lambda bias, a, b: bias + a @ b,
-    "addmv": lambda bias, a, b: bias + a @ b,
     "sigmoid_backward": lambda g, y: g * ((1.0 - y) * y),
     "tanh_backward": lambda g, y: g * (1.0 - y * y),
     "threshold_backward": lambda g, x, least: elementwise(

@@ -6,11 +6,11 @@ statements to its program, so that numpy's arrays of objects compute with whole 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from scipy.special import erf
 
 Array: TypeAlias = np.ndarray  # of Scalars and of constants
 
@@ -23,41 +23,37 @@ class Statement(NamedTuple):
     arguments: tuple[Any, ...]
 
 
-def _select(condition: bool, a: float, b: float) -> float:
-    return a if condition else b
-
-
-# What each operation does with constants. Those of SYMBOLS are written between their arguments.
+# What each operation does with constants, at the edges, too, as torch does.
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "add": lambda a, b: a + b,
-    "sub": lambda a, b: a - b,
-    "mul": lambda a, b: a * b,
-    "div": lambda a, b: a / b,
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-    "and": lambda a, b: a and b,
-    "or": lambda a, b: a or b,
-    "not": lambda a: not a,
-    "float": float,
-    "neg": lambda a: -a,
-    "abs": abs,
-    "maximum": max,
-    "minimum": min,
-    "where": _select,
-    "exp": math.exp,
-    "expm1": math.expm1,
-    "log": math.log,
-    "log1p": math.log1p,
-    "sqrt": math.sqrt,
-    "tanh": math.tanh,
-    "sin": math.sin,
-    "cos": math.cos,
-    "erf": math.erf,
-    "pow": lambda a, b: a**b,
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "div": np.divide,
+    "lt": np.less,
+    "le": np.less_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "and": np.logical_and,
+    "or": np.logical_or,
+    "not": np.logical_not,
+    "float": np.float64,
+    "neg": np.negative,
+    "abs": np.abs,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "where": np.where,
+    "exp": np.exp,
+    "expm1": np.expm1,
+    "log": np.log,
+    "log1p": np.log1p,
+    "sqrt": np.sqrt,
+    "tanh": np.tanh,
+    "sin": np.sin,
+    "cos": np.cos,
+    "erf": erf,
+    "pow": np.power,
 }
 SYMBOLS = {
     "add": "+", "sub": "-", "mul": "*", "div": "/", "lt": "<", "le": "<=", "gt": ">", "ge": ">=",
@@ -67,9 +63,14 @@ TRUTHS = {"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"}  # operations 
 
 
 class Program:
-    """Statements in order, each number computed once."""
+    """Statements in order, each number computed once.
 
-    def __init__(self) -> None:
+    With ``zeros_vanish``, 0 times a number is 0 also where that is not finite: such zeros are of
+    gradients that do not exist, and make no number worse.
+    """
+
+    def __init__(self, zeros_vanish: bool = False) -> None:
+        self.zeros_vanish = zeros_vanish
         self.statements: list[Statement] = []
         self._known: dict[tuple[Any, ...], Scalar] = {}
 
@@ -86,7 +87,7 @@ class Program:
             return _fold(operation, arguments)
         if operation not in ("where", "and", "or", "not", "float", "eq", "ne"):
             arguments = tuple(as_float(argument) for argument in arguments)
-        simple = simplify(operation, arguments)
+        simple = simplify(operation, arguments, self.zeros_vanish)
         if simple is not None:
             return simple
         key = (operation, *arguments)
@@ -159,16 +160,12 @@ def as_float(value: Any) -> Any:
 
 
 def _fold(operation: str, arguments: tuple[Any, ...]) -> Any:
+    given = [a if isinstance(a, (bool, np.bool_)) else np.float64(a) for a in arguments]
     with np.errstate(all="ignore"):
-        try:
-            return OPERATIONS[operation](*arguments)
-        except ZeroDivisionError:
-            return float(np.divide(np.float64(arguments[0]), np.float64(arguments[1])))
-        except (ValueError, OverflowError):
-            return math.nan if operation != "exp" else math.inf
+        return np.asarray(OPERATIONS[operation](*given)).item()
 
 
-def simplify(operation: str, arguments: tuple[Any, ...]) -> Any:
+def simplify(operation: str, arguments: tuple[Any, ...], zeros_vanish: bool) -> Any:
     """Return what an operation comes to without a statement, None if it needs one."""
     a, b = (*arguments, None)[:2]
     if operation == "add":
@@ -176,11 +173,11 @@ def simplify(operation: str, arguments: tuple[Any, ...]) -> Any:
     if operation == "sub":
         return a if _is(b, 0) else None
     if operation == "mul":
-        if _is(a, 0) or _is(b, 0):
+        if zeros_vanish and (_is(a, 0) or _is(b, 0)):
             return 0.0
         return b if _is(a, 1) else a if _is(b, 1) else None
     if operation == "div":
-        return 0.0 if _is(a, 0) else a if _is(b, 1) else None
+        return 0.0 if zeros_vanish and _is(a, 0) else a if _is(b, 1) else None
     if operation == "where":
         condition, a, b = arguments
         if not isinstance(condition, Scalar):

@@ -1,7 +1,7 @@
 """What a rule does on one trial, recorded operation by operation as torch performs it.
 
-So that a rule need not be written twice: :class:`Trace` holds the operations of its ``forward``
-and of its gradient, of which ``scalars`` and ``machine`` make compiled code.
+So that a rule need not be written twice: :class:`Trace` holds the operations of its ``forward``,
+and records those of its gradient. ``listing`` writes both out, ``machine`` compiles them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
@@ -21,17 +23,20 @@ from ..rules import LearningRule, Trial
 # Those that only move numbers: what goes where, torch itself tells by moving integers. What is
 # not filled is 0.
 MOVING = {
-    "alias", "as_strided", "cat", "clone", "constant_pad_nd", "detach", "diag_embed", "diagonal",
-    "diagonal_backward", "expand", "flip", "gather", "index", "index_copy", "index_select",
-    "lift_fresh", "narrow", "permute", "repeat", "reshape", "roll", "select", "select_backward",
-    "slice",
-    "slice_backward", "split", "split_with_sizes", "squeeze", "stack", "t", "transpose", "tril",
-    "triu", "unbind", "unsqueeze", "view", "unsafe_split", "_reshape_alias", "_unsafe_view",
+    "alias",
+    "_unsafe_view", "cat", "clone", "constant_pad_nd", "detach", "diag_embed", "diagonal",
+    "expand", "flip", "gather", "index", "index_copy", "index_select", "permute", "repeat",
+    "roll", "select", "select_backward", "slice", "slice_backward", "split", "split_with_sizes",
+    "squeeze", "stack", "t", "transpose", "tril", "triu", "unbind", "unsafe_split", "unsqueeze",
+    "view",
 }  # fmt: skip
 
 
 class Untraceable(Exception):
     """Why a rule cannot be compiled, as the end of a sentence about it."""
+
+
+OUT_OF_TORCH = (Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.item)
 
 
 class Value(int):
@@ -45,6 +50,21 @@ class Operation(NamedTuple):
     arguments: tuple[Any, ...]
     options: dict[str, Any]
     results: list[Value]
+    differentiable: bool
+    """Whether gradients pass: not where the rule forbids them (``torch.no_grad``)."""
+
+
+class StayInTorch(TorchFunctionMode):
+    """Refuses to give numbers out of torch, or gradients to hooks, where no record follows them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in OUT_OF_TORCH:
+            raise Untraceable("takes numbers out of torch, and does with them what no record shows")
+        if func is Tensor.register_hook:
+            raise Untraceable("changes gradients by a hook")
+        return func(*args, **(kwargs or {}))
 
 
 class Recorder(TorchDispatchMode):
@@ -65,6 +85,8 @@ class Recorder(TorchDispatchMode):
     def find(self, tensor: Tensor) -> Value | Tensor:
         """Return what a tensor was recorded as; one that was not is a constant."""
         found = self._numbers.get(_identity(tensor))
+        if found is None and tensor.requires_grad:
+            raise Untraceable("has parameters that are no attributes, such as in a list or dict")
         return tensor.detach().clone() if found is None else found
 
     @classmethod
@@ -77,14 +99,35 @@ class Recorder(TorchDispatchMode):
     ) -> Any:
         arguments, options = tree_map_only(Tensor, self.find, (args, kwargs or {}))
         _refuse(func, arguments)
+        if func._schema.is_mutable:
+            self._refuse_parts(args[0])
+        if _values([*options.values()]):
+            raise Untraceable(f"gives a tensor by keyword to torch's {func._schema.name}")
         results = func(*args, **(kwargs or {}))
-        if func is torch.ops.aten.detach.default:
-            results = results.clone()  # in a place of its own: it is another tensor to gradients
-        if _values([arguments, *options.values()]):
+        if func is torch.ops.aten.detach.default or "unsafe_" in func._schema.name:
+            # in places of their own: to gradients, and to who writes into them, they are no views
+            results = tree_map_only(Tensor, Tensor.clone, results)
+        if _values(arguments):
             made = [results] if isinstance(results, Tensor) else list(results)
             numbers = [self._add(tensor) for tensor in made]
-            self.operations.append(Operation(func, arguments, options, numbers))
+            passes = torch.is_grad_enabled()
+            self.operations.append(Operation(func, arguments, options, numbers, passes))
         return results
+
+    def _refuse_parts(self, written: Tensor) -> None:
+        """Raise if a tensor that is written into shares its memory with another."""
+        memory = written.untyped_storage()
+        whole = memory.nbytes() == written.numel() * written.element_size()
+        alike = {
+            _identity(tensor)
+            for tensor in self.tensors
+            if tensor.untyped_storage().data_ptr() == memory.data_ptr()
+        }
+        if written.numel() and not (whole and alike == {_identity(written)}):
+            raise Untraceable(
+                "writes into a part of a tensor, or into one that is seen in two ways: make a new "
+                "one instead, as torch.where and torch.cat do"
+            )
 
 
 def _identity(tensor: Tensor) -> tuple[Any, ...]:
@@ -106,6 +149,23 @@ def _values(arguments: Any) -> list[Value]:
     if isinstance(arguments, (list, tuple)):
         return [value for argument in arguments for value in _values(argument)]
     return []
+
+
+def _in_full(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.dtype, tensor.tolist()
+
+
+def _refuse_own_gradients(results: Sequence[Tensor]) -> None:
+    """Raise if gradients go by a function of the rule's own, which operations do not show."""
+    waiting = [result.grad_fn for result in results if result.grad_fn is not None]
+    seen = set(waiting)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, BackwardCFunction):
+            raise Untraceable("has a gradient of its own (torch.autograd.Function)")
+        further = {n for n, _ in node.next_functions if n is not None} - seen
+        seen |= further
+        waiting += further
 
 
 def rule_tensors(rule: nn.Module) -> dict[str, Tensor]:
@@ -132,7 +192,9 @@ def copy_in_double(rule: LearningRule) -> LearningRule:
     return deepcopy(rule, copies)
 
 
-def example_trial(like: Trial, n_subjects: int, generator: torch.Generator) -> Trial:
+def example_trial(
+    like: Trial, n_subjects: int, generator: torch.Generator, scale: float = 1
+) -> Trial:
     """Return a trial of subjects, drawn at random, with fields as sequences have them."""
 
     def draw(field: Any) -> Tensor:
@@ -141,8 +203,8 @@ def example_trial(like: Trial, n_subjects: int, generator: torch.Generator) -> T
         if field.name in ("choice", "answer", "session_start"):
             return torch.randint(2, shape, generator=generator).double()
         if field.name == "reward":
-            return torch.randint(-1, 3, shape, generator=generator).double() / 2
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
+            return torch.randint(-1, 3, shape, generator=generator).double() / 2 * scale
+        return scale * torch.randn(shape, generator=generator, dtype=torch.float64)
 
     return type(like)(**{field.name: draw(field) for field in fields(like)})
 
@@ -169,8 +231,10 @@ class Trace:
         memory = rule.initial_memory(1, like=weights).detach().clone()
         own = rule_tensors(rule)
         self.names = list(own)
-        with torch.no_grad(), Recorder([weights, memory, *of_trial, *own.values()]) as recorder:
+        given = [weights.requires_grad_(), memory.requires_grad_(), *of_trial, *own.values()]
+        with torch.enable_grad(), Recorder(given) as recorder, StayInTorch():
             update, later = rule(weights, self.trial, memory)
+        _refuse_own_gradients([update, later])
         self.recorder = recorder
         n_given = 2 + len(of_trial)
         self.inputs, of_rule = recorder.given[:n_given], recorder.given[n_given:]
@@ -188,6 +252,14 @@ class Trace:
         used += [result for result in self.results if isinstance(result, Value)]
         self.constants = [value for value in dict.fromkeys(used) if value not in moving]
 
+    def key(self) -> str:
+        """Return what tells the operations of two records apart: numbers, in full, and all."""
+        written = [
+            (o.function, tree_map_only(Tensor, _in_full, o.arguments), o.options, *o[3:])
+            for o in self.recorder.operations
+        ]
+        return repr((written, tree_map_only(Tensor, _in_full, self.results), self.names))
+
     def _result(self, result: Tensor, like: Tensor) -> Value | Tensor:
         if result.shape != like.shape:
             raise Untraceable(f"returns {tuple(result.shape)} where {tuple(like.shape)} belongs")
@@ -204,11 +276,11 @@ class Trace:
     def labels(self) -> list[str]:
         """Return names of the constants, by what they were made of."""
         names = dict(zip(self.of_rule, self.names, strict=True))
-        for function, arguments, _, places in self.settled:
+        for function, arguments, _, places, _ in self.settled:
             name = function._schema.name.partition("::")[2]
             of = "_".join(names[value] for value in _values(arguments))
             names |= dict.fromkeys(places, of if name in MOVING else f"{name}_{of}")
-        return [names[value].replace(".", "_") for value in self.constants]
+        return ["rule." + names[value].replace(".", "_") for value in self.constants]
 
     def differentiate(self) -> tuple[Recorder, list[Value | Tensor | None]]:
         """Record the gradient of update and memory, with the operations that lead to them.
@@ -241,11 +313,12 @@ def replay(
     operations: Sequence[Operation], known: dict[Value, Tensor], results: Sequence[Any]
 ) -> list[Tensor]:
     """Perform operations again, on other tensors, and return results (constants as they are)."""
-    for function, arguments, options, places in operations:
+    for function, arguments, options, places, differentiable in operations:
         filled = fill(arguments, known)
         if function._schema.is_mutable:  # then what it writes into is to be its own
             filled = tree_map_only(Tensor, Tensor.clone, filled)
-        made = function(*filled, **options)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and differentiable):
+            made = function(*filled, **options)
         known |= zip(places, [made] if isinstance(made, Tensor) else made, strict=True)
     return [known[result] if isinstance(result, Value) else result for result in results]
 

@@ -67,9 +67,11 @@ def why_not_compiled(
 
 
 def compiled_source(rule: LearningRule, trials: Trial | None = None) -> str:
-    """Return what the fused engine computes on a trial, forward and backward, a number a line.
+    """Return what a rule computes on a trial, forward and backward, a number a line.
 
-    Not of the package's own networks, whose layers are compiled by hand.
+    That is what the fused engine compiles, but for the package's own networks, whose layers are
+    compiled by hand, and for rules in a filter of more than eight weights, which step by step are.
+    ``trials`` have the fields that the rule is told, if they are not the usual ones.
 
     Examples
     --------
@@ -83,12 +85,13 @@ def compiled_source(rule: LearningRule, trials: Trial | None = None) -> str:
         v4 = 1.0 / v3
         v5 = trial.answer[0] - v4
         v6 = v5 * trial.features[0]
-        v7 = pow_root_learning_rate[0] * v6
+        v7 = rule.pow_root_learning_rate[0] * v6
         update[0] = v7
     <BLANKLINE>
     """
     from ..compiler.compiled import listing_of  # imports numba: only where it is used
 
+    rule = rule.rule if isinstance(rule, StandardizedRule) else rule
     return str(listing_of(rule, usual_trials(rule) if trials is None else trials))
 
 

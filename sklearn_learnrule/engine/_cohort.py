@@ -22,7 +22,7 @@ class Cohort(NamedTuple):
     """N subjects' trials, as arrays of one type."""
 
     trials: tuple[Array, ...]
-    """Arrays of shape (N, T, ...): of a rule, the fields of Trial, also those of subjects."""
+    """Arrays of shape (N, T, ...): of a rule, Trial's, of which those of subjects are (N, ...)."""
     n_observed: Array
     """How many of each subject's trials are gone through: of a rule, those that teach, (N,)."""
     n_steps: int

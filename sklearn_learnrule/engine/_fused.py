@@ -8,6 +8,7 @@ and kernels compiled or read from its disk cache, at the first call.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
@@ -64,7 +65,7 @@ def unroll_fused(
     if type(rule) is PartialRule:
         path = unroll_fused(rule.rule, *rule.part(initial_weights, trials), observed, truncation)
         rest = _unroll_constant(initial_weights, observed, truncation)
-        return rest.index_copy(-1, rule.learned, path)
+        return rest.index_copy(-1, rule.learned, path[..., : len(rule.learned)])
     from ._cohort import make_cohort  # imports numba: only where it is used
 
     dtype = initial_weights.dtype
@@ -77,9 +78,9 @@ def unroll_fused(
         ) from None
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
-    memory = rule.initial_memory(len(observed), like=initial_weights)
+    memory = rule.initial_memory(len(observed), like=initial_weights).to(dtype)
     start = torch.cat([initial_weights, memory], -1)  # (N, K + M)
-    return _Unroll.apply(parameters, start, driver, cohort)
+    return _Unroll.apply(parameters, start, driver, cohort, [*vars(trials).values()])
 
 
 def why_not_fused(
@@ -157,8 +158,15 @@ def _told(trials: Trial, n_weights: int) -> Trial:
 
 
 def is_known_network(rule: Any) -> bool:
-    """Whether a rule is the very network, a subclass of which may do anything, that has kernels."""
-    return type(rule) in NETWORKS and all(repr(m) in ACTIVATIONS for m in list(rule.mlp)[1::2])
+    """Whether a rule is the very network that has kernels, and nobody has changed what it does."""
+    from ..compiler.compiled import is_trusted
+
+    if type(rule) not in NETWORKS or type(rule.mlp) is not nn.Sequential:
+        return False
+    linears = [type(layer) is nn.Linear and layer.bias is not None for layer in rule.mlp[::2]]
+    gru = type(rule) is not RNNRule or (type(rule.gru) is nn.GRUCell and rule.gru.bias)
+    known = all(repr(activation) in ACTIVATIONS for activation in rule.mlp[1::2])
+    return all(linears) and gru and known and is_trusted(rule)
 
 
 def _check_shapes(
@@ -195,15 +203,22 @@ class _Unroll(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, parameters: Tensor, start: Tensor, driver: Driver, cohort: Cohort
+        ctx: Any,
+        parameters: Tensor,
+        start: Tensor,
+        driver: Driver,
+        cohort: Cohort,
+        fields: Sequence[Tensor],
     ) -> Tensor:
         n_trials = cohort.trials[0].shape[1]
         path = start[:, None, : driver.width].expand(-1, n_trials, -1).contiguous()
         ctx.driver, ctx.cohort, ctx.width = driver, cohort, start.shape[1]
+        differentiable = any(ctx.needs_input_grad)
         ctx.kept = driver.unroll(
-            parameters.numpy(), cohort, start.numpy(), path.numpy(), any(ctx.needs_input_grad)
+            parameters.numpy(), cohort, start.numpy(), path.numpy(), differentiable
         )
         ctx.save_for_backward(parameters, path)
+        ctx.trials = [(field, field._version) for field in fields] if differentiable else []
         return path
 
     @staticmethod
@@ -211,9 +226,11 @@ class _Unroll(torch.autograd.Function):
         from ._cohort import refuse_second_derivatives
 
         refuse_second_derivatives()
+        if any(field._version != version for field, version in ctx.trials):
+            raise RuntimeError("Trials were changed in place between forward and backward.")
         parameters, path = (saved.detach().numpy() for saved in ctx.saved_tensors)
         gradient, of_start = ctx.driver.unroll_back(
             parameters, ctx.cohort, path, ctx.kept, upstream.contiguous().numpy()
         )
         of_start = torch.from_numpy(of_start[:, : ctx.width])
-        return torch.from_numpy(gradient), of_start, None, None
+        return torch.from_numpy(gradient), of_start, None, None, None

@@ -16,13 +16,12 @@ from ._kernels_layers import (
     N_COLUMNS,
     OUTPUT,
     add_gradient,
-    copy,
     linear_back,
     linear_rows,
     transpose,
 )
 from ._kernels_state import BLOCK, is_cut, kernel
-from ._kernels_vector import pointer, shift
+from ._kernels_vector import copy, pointer, shift
 
 N_LAYERS = 3
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from numba import njit
 
-from ._kernels_layers import INPUT, N_COLUMNS, OUTPUT, copy, linear, linear_back
-from ._kernels_vector import length, load, shift, sigmoid, store, tanh
+from ._kernels_layers import INPUT, N_COLUMNS, OUTPUT, linear, linear_back
+from ._kernels_vector import copy, length, load, shift, sigmoid, store, tanh
 
 
 @njit

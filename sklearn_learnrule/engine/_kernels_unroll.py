@@ -1,8 +1,9 @@
 """Compiled unrolling of any rule, whose steps come as functions: see ``_steps``.
 
-The backward pass goes through blocks of trials, last block first. It computes the block's rows
-again, from the weights that the forward pass returned and the memory that it kept at each block's
-start, and goes back through them. Of a rule that shows all of its memory, the path has it.
+The backward pass goes through blocks of trials, last block first. Where it needs the memory before
+each, or a network's rows, it computes them again, from the weights that the forward pass returned
+and the memory that it kept at each block's start. Of a rule that shows all of its memory, the path
+has it; of one that has little, it is kept of every trial, a block.
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ def unroll(steps, layout, parameters, fields, n_observed, first, last, start, ro
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
     row_, path_, start_, memories_ = pointer(row), pointer(path), pointer(start), pointer(memories)
-    n_shown = width - steps.n_weights
+    k, block = steps.n_weights, steps.block
     for n in range(first, last):
         memory = memory_later = shift(start_, n * m)
-        for t in range(n_observed[n]):
+        for t in range(0, n_observed[n], block if steps.advance_block else 1):
             at = n * n_trials + t
             weights, later = shift(path_, at * width), shift(path_, (at + 1) * width)
-            if n_shown == m:
-                memory, memory_later = (
-                    shift(weights, steps.n_weights),
-                    shift(later, steps.n_weights),
-                )
-            elif n_blocks and t % steps.block == 0:
-                copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
+            if width - k == m:  # the path has all of it
+                memory, memory_later = shift(weights, k), shift(later, k)
+            elif n_blocks and t % block == 0:
+                copy(memory, shift(memories_, (n * n_blocks + t // block) * m), m)
+            if steps.advance_block:
+                n_rows = min(block, n_observed[n] - t)
+                call(steps.advance_block, (*known, n, at, n_rows, weights, width, memory, row_))
+                continue
             call(steps.forward, (*known, n, at, weights, memory, row_, later, memory_later))
-            if n_shown != m:
-                copy(memory_later, shift(later, steps.n_weights), n_shown)
+            if width - k != m:
+                copy(memory_later, shift(later, k), width - k)
         hold(path, n, n_observed[n])
 
 
@@ -55,6 +57,7 @@ def fill_rows(steps, known, n, start, n_rows, weights, width, memory, rows):
         for i in range(n_rows - 1):
             row = shift(rows, i * steps.row_size)
             later, here = shift(row, steps.memory), shift(weights, i * width)
+            # only the memory is wanted: the weights go to the row's beginning, and nowhere
             call(steps.forward, (*known, n, start + i, here, memory, row, row, later))
             memory = later
 

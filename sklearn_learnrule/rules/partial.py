@@ -33,6 +33,10 @@ class PartialRule(LearningRule):
         super().__init__(n_weights, rule.memory_size)
         if len(learned) != rule.n_weights:
             raise ValueError(f"The rule moves {rule.n_weights} weights, got places {learned}.")
+        if sorted({*learned}) != [*learned] or not 0 <= learned[0] <= learned[-1] < n_weights:
+            raise ValueError(
+                f"Places should be ascending, from 0 to {n_weights - 1}, got {learned}."
+            )
         self.uses_answer = rule.uses_answer
         self.parameter_units = rule.parameter_units
         self.rule = rule
