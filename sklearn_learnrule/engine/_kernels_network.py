@@ -172,7 +172,7 @@ def retreat(
     copy(adjoint, last_output(network, layers, delta), k)
     fill_deltas(network, layers, parameters, row, delta, shift(adjoint, k))
     for i in range(k):
-        adjoint[i] += delta[i] + above[i]
+        adjoint[i] = adjoint[i] + delta[i] + above[i]
 
 
 def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width, memory, rows):
