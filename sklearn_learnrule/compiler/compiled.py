@@ -19,12 +19,10 @@ from torch import Tensor, nn
 from ..rules import LearningRule, Trial
 from .listing import Listing
 from .machine import FUNCTIONS, Code
-from .trace import Trace, Untraceable, example_trial, rule_tensors
+from .trace import Trace, Untraceable, example_trial, is_trusted, rule_tensors
 
 N_TESTED, SCALES = 6, (1.0, 1.0, 3.0, 10.0, 1.0)  # subjects, and trials, that are checked
 TOLERANCE = 1e-9
-# Modules whose forward hangs on its settings alone; that of others may look anywhere.
-TRUSTED_MODULES = ("torch.nn.", __name__.partition(".")[0] + ".rules.")
 
 _LISTINGS: WeakKeyDictionary[LearningRule, tuple[str, Any, Listing]] = WeakKeyDictionary()
 _SHARED: dict[Any, Listing | Untraceable] = {}
@@ -53,17 +51,6 @@ def told(like: Trial) -> list[Any]:
     of_subjects = {f.name for f in fields(like) if "of_subjects" in f.metadata}
     widths = {name: x.shape[1 if name in of_subjects else 2 :] for name, x in vars(like).items()}
     return [type(like), *widths.items()]
-
-
-def is_trusted(rule: LearningRule) -> bool:
-    """Whether all modules are of the package or of torch, and nobody has changed what they do."""
-    hooks = [name for name in vars(nn.Module()) if "hook" in name]
-    return all(
-        type(module).__module__.startswith(TRUSTED_MODULES)
-        and "forward" not in vars(module)
-        and not any(vars(module)[hook] for hook in hooks)
-        for module in rule.modules()
-    )
 
 
 def record(rule: LearningRule, like: Trial) -> Listing | Untraceable:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..compiler.trace import Untraceable
+from ..compiler.trace import Untraceable, is_trusted
 from ..rules import (
     ConstantRule,
     DNNRule,
@@ -159,13 +159,12 @@ def _told(trials: Trial, n_weights: int) -> Trial:
 
 def is_known_network(rule: Any) -> bool:
     """Whether a rule is the very network that has kernels, and nobody has changed what it does."""
-    from ..compiler.compiled import is_trusted
-
     if type(rule) not in NETWORKS or type(rule.mlp) is not nn.Sequential:
         return False
-    linears = [type(layer) is nn.Linear and layer.bias is not None for layer in rule.mlp[::2]]
+    layers = list(rule.mlp)
+    linears = [type(layer) is nn.Linear and layer.bias is not None for layer in layers[::2]]
     gru = type(rule) is not RNNRule or (type(rule.gru) is nn.GRUCell and rule.gru.bias)
-    known = all(repr(activation) in ACTIVATIONS for activation in rule.mlp[1::2])
+    known = all(repr(activation) in ACTIVATIONS for activation in layers[1::2])
     return all(linears) and gru and known and is_trusted(rule)
 
 
