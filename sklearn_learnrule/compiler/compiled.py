@@ -14,12 +14,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..rules import LearningRule, Trial
 from .listing import Listing
 from .machine import FUNCTIONS, Code
-from .trace import Trace, Untraceable, example_trial, is_trusted, rule_tensors
+from .trace import PLAIN, Trace, Untraceable, example_trial, is_trusted, rule_tensors
 
 N_TESTED, SCALES = 6, (1.0, 1.0, 3.0, 10.0, 1.0)  # subjects, and trials, that are checked
 TOLERANCE = 1e-9
@@ -73,12 +73,11 @@ def record(rule: LearningRule, like: Trial) -> Listing | Untraceable:
 
 def describe(rule: LearningRule) -> list[Any]:
     """Return all that a record of a rule of the package holds for good, to be compared."""
-    plain = vars(nn.Module())
     found: list[Any] = []
     first: dict[int, int] = {}  # where each tensor was met: one may be there twice
     for path, module in rule.named_modules():
         held = {**module._parameters, **module._buffers}
-        held |= {name: value for name, value in vars(module).items() if name not in plain}
+        held |= {name: value for name, value in vars(module).items() if name not in PLAIN}
         for name, value in held.items():
             if isinstance(value, Tensor):
                 fixed = None if value.is_floating_point() else value.tolist()

@@ -38,6 +38,8 @@ class Untraceable(Exception):
 
 # Modules whose forward hangs on its settings alone; that of others may look anywhere.
 TRUSTED_MODULES = ("torch.nn.", __name__.partition(".")[0] + ".rules.")
+PLAIN = frozenset(vars(nn.Module()))  # what every module has
+HOOKS = [name for name in PLAIN if "hook" in name]
 OUT_OF_TORCH = (Tensor.tolist, Tensor.numpy, Tensor.__array__, Tensor.item)
 
 
@@ -172,11 +174,10 @@ def _refuse_own_gradients(results: Sequence[Tensor]) -> None:
 
 def is_trusted(rule: LearningRule) -> bool:
     """Whether all modules are of the package or of torch, and nobody has changed what they do."""
-    hooks = [name for name in vars(nn.Module()) if "hook" in name]
     return all(
         type(module).__module__.startswith(TRUSTED_MODULES)
         and "forward" not in vars(module)
-        and not any(vars(module)[hook] for hook in hooks)
+        and not any(vars(module)[hook] for hook in HOOKS)
         for module in rule.modules()
     )
 

@@ -7,6 +7,7 @@ readable loop is the truth that the others are tested against.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
-from ._fused import unroll_fused, usual_trials, why_not_fused
+from ._fused import NotCompiledError, unroll_fused, usual_trials, why_not_fused
 from ._loop import unroll_loop
 from ._parallel import unroll_parallel
 from ._scan import AffineRecurrence
@@ -40,6 +41,10 @@ def choose_engine(
     """
     if why_not_compiled(rule, device, trials) is None:
         return "fused"
+    return _choose_in_torch(rule, n_subjects, device)
+
+
+def _choose_in_torch(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
     rule = rule.rule if isinstance(rule, StandardizedRule) else rule
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
@@ -132,8 +137,10 @@ def unroll(
         trials, start = rule.units.standardize(trials), rule.units.feature * initial_weights
         how: Any = {"truncation": truncation, "engine": engine}
         return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
-    if engine == "auto":
-        engine = choose_engine(rule, len(initial_weights), initial_weights.device, trials)
+    if engine == "auto":  # without choose_engine, which would record the rule once more
+        with suppress(NotCompiledError):
+            return unroll_fused(rule, initial_weights, trials, observed, truncation)
+        engine = _choose_in_torch(rule, len(initial_weights), initial_weights.device)
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -12,9 +11,11 @@ import torch
 from torch import Tensor
 
 from ..rules import Trial
+from . import threads
 
 Array: TypeAlias = np.ndarray
 CACHE_LINE = 64  # bytes
+FEWEST_SHARED = 5000  # trials, which take a thread about as long as to be woken takes another
 MAX_CHUNKS = 64  # few enough to hold a gradient for each, enough to keep threads busy
 
 
@@ -49,41 +50,38 @@ def make_cohort(
 def zeros_aligned(dtype: np.dtype, *sizes: int) -> list[Array]:
     """Return flat arrays of zeros that each start a cache line, so that no vector crosses one."""
     per_line = CACHE_LINE // dtype.itemsize
-    ends = np.cumsum([-(-size // per_line) * per_line for size in sizes]).tolist()
-    buffer = np.zeros(ends[-1] + per_line, dtype)
-    first = -buffer.__array_interface__["data"][0] % CACHE_LINE // dtype.itemsize
-    starts = [first + end for end in [0, *ends]]
+    whole_lines = [-(-size // per_line) * per_line for size in sizes]
+    buffer = np.zeros(sum(whole_lines) + per_line, dtype)
+    first = -address_of(buffer) % CACHE_LINE // dtype.itemsize
+    starts = accumulate(whole_lines, initial=first)
     return [buffer[i : i + size] for i, size in zip(starts, sizes, strict=False)]
 
 
+def address_of(array: Array) -> int:
+    """Return where an array's numbers begin; it has to live on."""
+    return array.__array_interface__["data"][0]
+
+
 def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None:
-    """Call ``task(chunk, first, last)`` for chunks of subjects, on as many threads as torch's.
+    """Call ``task(chunk, first, last)`` for chunks of subjects, by as many threads as are idle.
 
     The chunks depend on the number of subjects alone, so that sums over them do not
-    depend on the threads. Threads start and end with the call: nothing is left to
-    break in a fork, and calls from several threads do not meet.
+    depend on the threads.
     """
-    bounds = np.linspace(0, len(cohort.n_observed), cohort.n_chunks + 1).astype(int).tolist()
-    n_trials = [int(cohort.n_observed[i:j].sum()) for i, j in pairwise(bounds)]
-    waiting = sorted(range(cohort.n_chunks), key=n_trials.__getitem__)  # the longest is taken first
+    n_subjects, n_chunks = len(cohort.n_observed), cohort.n_chunks
+    bounds = [i * n_subjects // n_chunks for i in range(n_chunks + 1)] if n_chunks else [0]
 
-    def work() -> None:
-        while True:
-            try:
-                chunk = waiting.pop()
-            except IndexError:
-                return
-            task(chunk, bounds[chunk], bounds[chunk + 1])
+    def work(chunk: int) -> None:
+        task(chunk, bounds[chunk], bounds[chunk + 1])
 
-    n_helpers = min(torch.get_num_threads(), cohort.n_chunks) - 1
-    if n_helpers < 1:
-        work()
+    if n_chunks < 2 or cohort.n_observed.sum() < FEWEST_SHARED:
+        for chunk in range(n_chunks):
+            work(chunk)
         return
-    with ThreadPoolExecutor(n_helpers) as pool:
-        helpers = [pool.submit(work) for _ in range(n_helpers)]
-        work()
-        for helper in helpers:
-            helper.result()  # raises what it raised
+    n_trials = [int(cohort.n_observed[i:j].sum()) for i, j in pairwise(bounds)]
+    with threads.job():
+        longest_first = sorted(range(n_chunks), key=n_trials.__getitem__, reverse=True)
+        threads.share(work, longest_first)
 
 
 def refuse_second_derivatives() -> None:

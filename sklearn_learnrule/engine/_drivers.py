@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..rules import FilteredRule, LearningRule, mover
-from ._cohort import Array, Cohort, over_subjects, zeros_aligned
+from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
 from ._kernels_filter import ALONG
 from ._kernels_filtered import unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
@@ -79,8 +79,9 @@ class Driver:
 
     def _memory(self, start: Array) -> Array:
         """Return the rule's own memory (N, M), padded as its steps have it."""
-        padding = self.steps.memory_size - start.shape[1]
-        return np.pad(start, ((0, 0), (0, padding)))
+        memory = np.zeros((len(start), self.steps.memory_size), start.dtype)
+        memory[:, : start.shape[1]] = start
+        return memory
 
     def _memories(self, cohort: Cohort, differentiable: bool, path: Array) -> Array:
         is_shown = self.steps.memory_size == self.width - self.n_weights and not self.in_filter
@@ -167,4 +168,4 @@ class FilteredDriver(Driver):
 
 def addresses(trials: tuple[Array, ...]) -> Array:
     """Return where the fields' arrays are, which have to live on."""
-    return np.array([field.ctypes.data for field in trials], np.int64)
+    return np.array([address_of(field) for field in trials], np.int64)

@@ -40,6 +40,10 @@ ACTIVATIONS = tuple(
 )
 
 
+class NotCompiledError(ValueError):
+    """That the fused engine does not unroll this, while another may."""
+
+
 def unroll_fused(
     rule: LearningRule,
     initial_weights: Tensor,
@@ -55,9 +59,10 @@ def unroll_fused(
 
     Raises
     ------
+    NotCompiledError
+        If the rule, the device, the type of numbers or a gradient asked for is not compiled.
     ValueError
-        If the rule, the device, the type of numbers or a gradient asked for is not compiled; if
-        shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
+        If shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
     """
     _check_shapes(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
@@ -73,7 +78,7 @@ def unroll_fused(
         _refuse(initial_weights.device, dtype, trials)
         driver = driver_of(rule, trials, dtype)
     except Untraceable as error:
-        raise ValueError(
+        raise NotCompiledError(
             f"engine='fused' {error}: use engine='parallel' or engine='loop' instead."
         ) from None
     cohort = make_cohort(trials, observed, truncation, dtype)

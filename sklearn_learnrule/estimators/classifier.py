@@ -27,6 +27,7 @@ from sklearn.utils.validation import (
 
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
 from ..data.tables import as_labels, two_labels
+from ..engine import threads
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
 from ..rules import Units
@@ -127,7 +128,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         """
         check_training(self)
         check_identity_kept(X, y)
-        with _all_or_nothing(self):
+        with _all_or_nothing(self), threads.job():
             return self._fit(X, y, sample_weight)
 
     def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Self:
@@ -151,12 +152,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
         dataset.weight_unit = weight_unit
-        generator = torch.Generator()
-        generator.manual_seed(int(check_random_state(self.random_state).randint(2**31 - 1)))
-        self.nets_ = [
-            self._fit_member(member, make_model, dataset, settings, device, generator)
-            for member in range(settings.n_ensemble)
-        ]
+        self.nets_ = self._fit_members(make_model, dataset, settings, device)
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset)
@@ -178,32 +174,52 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         with drawing_from(generator):
             return self._make_model(sequences, is_second, weight, units).to(self._dtype)
 
-    def _fit_member(
+    def _fit_members(
         self,
-        member: int,
         make_model: Callable[[torch.Generator], SequenceModel],
         dataset: SequenceDataset,
         settings: TrainingSettings,
         device: str,
-        generator: torch.Generator,
+    ) -> list[SequenceNet]:
+        """Fit the ensemble's networks, side by side on a CPU; each draws from its own seed."""
+        draw = check_random_state(self.random_state).randint
+        members = [(member, int(draw(2**31 - 1))) for member in range(settings.n_ensemble)]
+        lost: list[str] = []
+
+        def fit(member: tuple[int, int]) -> SequenceNet:
+            return self._fit_member(*member, make_model, dataset, settings, device, lost)
+
+        try:
+            return threads.share(fit, members) if device == "cpu" else [*map(fit, members)]
+        finally:
+            for message in lost:
+                warnings.warn(message, ConvergenceWarning, stacklevel=5)
+
+    def _fit_member(
+        self,
+        member: int,
+        seed: int,
+        make_model: Callable[[torch.Generator], SequenceModel],
+        dataset: SequenceDataset,
+        settings: TrainingSettings,
+        device: str,
+        lost: list[str],
     ) -> SequenceNet:
         """Fit one network of the ensemble; one that is lost is fitted anew from another start."""
+        generator = torch.Generator().manual_seed(seed)
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
             model = make_model(generator)
             drawn = not torch.equal(before, generator.get_state())
             self._go_on(model, member)
             try:
-                seed = generator.initial_seed() + member
                 return train(model, dataset, settings, device, generator, seed)
-            except FloatingPointError as lost:
+            except FloatingPointError as error:
                 if attempt == MAX_ATTEMPTS or not drawn or self.warm_start:
                     raise
-                warnings.warn(
+                lost.append(
                     f"{type(self).__name__}: member {member} of the ensemble is fitted anew from "
-                    f"another start. {lost}",
-                    ConvergenceWarning,
-                    stacklevel=6,
+                    f"another start. {error}"
                 )
         raise AssertionError  # the last attempt returns or raises
 

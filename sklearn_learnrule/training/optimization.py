@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
+from ..engine import threads
 from ..models.learning import SequenceModel
 from .dataset import SequenceDataset
 from .net import SequenceNet
@@ -116,6 +117,7 @@ def _callbacks(
     settings: TrainingSettings, engine: str, held_out: SequenceDataset | None
 ) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
+    callbacks.append(("called_off", EndsWithOthers()))
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
@@ -187,6 +189,14 @@ def drawing_from(generator: torch.Generator) -> Iterator[None]:
         finally:
             generator.set_state(torch.default_generator.get_state())
             torch.default_generator.set_state(before)
+
+
+class EndsWithOthers(Callback):
+    """Ends a training that is part of a fit of which another part has failed."""
+
+    def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        if threads.called_off():
+            raise threads.CalledOffError
 
 
 class EpochProgress(Callback):
