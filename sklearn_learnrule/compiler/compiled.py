@@ -146,8 +146,8 @@ class _Checked:
         self, state: list[Tensor], trial: Trial, adjoints: list[Tensor], own: list[Tensor]
     ) -> list[Tensor]:
         """Return update, memory, and the gradients in weights, memory and the rule's tensors."""
-        constants = self.listing.trace.settle(self.listing.trace.rule)
-        parameters = torch.cat([x.flatten() for x in [torch.zeros(0).double(), *constants]])
+        coefficients = self.listing.trace.settle(self.listing.trace.rule)
+        parameters = torch.cat([x.flatten() for x in [torch.zeros(0).double(), *coefficients]])
         parameters, gradient = parameters.detach(), torch.zeros_like(parameters)
         weights, memory = (tensor.detach().contiguous() for tensor in state)
         later, memory_later = torch.zeros_like(weights), torch.zeros_like(memory)
@@ -159,9 +159,9 @@ class _Checked:
             self.advance(*here, later[i].data_ptr(), memory_later[i].data_ptr())
             back = 0, adjoint[i].data_ptr(), above[i].data_ptr(), gradient.data_ptr()
             self.retreat(*here, *back)
-        sizes = [constant.numel() for constant in constants]
+        sizes = [coefficient.numel() for coefficient in coefficients]
         parts = gradient.split(sizes) if sizes else []
-        of_constants = [g.view_as(c) for g, c in zip(parts, constants, strict=True)]
+        of_coefficients = [g.view_as(c) for g, c in zip(parts, coefficients, strict=True)]
         of_weights = adjoint[:, : weights.shape[1]] - adjoints[0]  # what later weights do not pass
-        of_own = gradients_of(constants, own, of_constants)
+        of_own = gradients_of(coefficients, own, of_coefficients)
         return [later - weights, memory_later, of_weights, adjoint[:, weights.shape[1] :], *of_own]

@@ -26,19 +26,19 @@ def cache_folder() -> str | None:
         return None
 
 
-def kept_code(made_of: tuple[Any, ...], compile: Callable[[], bytes]) -> bytes:
+def kept_code(made_of: tuple[Any, ...], compile_anew: Callable[[], bytes]) -> bytes:
     """Return machine code from the disk, where it is kept by what it was made of, or compile it."""
     folder = cache_folder()
     if folder is None:
         warn_uncached("on disk")
-        return compile()
+        return compile_anew()
     name = hashlib.sha256("\n".join(map(str, made_of)).encode()).hexdigest()
     path = Path(folder, f"rule-{name}.o")
     with suppress(OSError):
         digest, code = (kept := path.read_bytes())[:32], kept[32:]
         if hashlib.sha256(code).digest() == digest:  # else it is torn
             return code
-    code = compile()
+    code = compile_anew()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder, prefix="writing-") as room:

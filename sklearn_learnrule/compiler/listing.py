@@ -19,8 +19,8 @@ MAX_STATEMENTS, MAX_IN_FILTER = 6000, 10_000
 class Listing:
     """A rule's step and the step back, as programs.
 
-    Their inputs are named ``weights``, ``memory``, ``trial.`` and its fields, then the constants by
-    what they were made of, and on the way back ``of_update`` and ``of_memory``: the adjoints.
+    Their inputs are named ``weights``, ``memory``, ``trial.`` and its fields, then the coefficients
+    by what they were made of, and on the way back ``of_update`` and ``of_memory``: the adjoints.
 
     Parameters
     ----------
@@ -40,23 +40,23 @@ class Listing:
         record, gradients = trace.differentiate()
         self.fields = [f"trial.{field.name}" for field in fields(like)]
         self.of_subjects = {f"trial.{f.name}" for f in fields(like) if "of_subjects" in f.metadata}
-        self.constants = unique(trace.labels(), ["weights", "memory", *self.fields])
-        names = ["weights", "memory", *self.fields, *self.constants, "of_update", "of_memory"]
+        self.coefficients = unique(trace.labels(), ["weights", "memory", *self.fields])
+        names = ["weights", "memory", *self.fields, *self.coefficients, "of_update", "of_memory"]
         tensors = [record.tensors[value] for value in record.given]
         self.sizes = dict(zip(names, (tensor.numel() for tensor in tensors), strict=True))
         shapes = {n: tuple(tensor.shape) for n, tensor in zip(names, tensors, strict=True)}
 
-        given = [*trace.inputs, *trace.constants]
+        given = [*trace.inputs, *trace.coefficients]
         most = MAX_IN_FILTER if isinstance(rule, FilteredRule) else MAX_STATEMENTS
         self.step, arrays = write(trace.operations, given, shapes, trace.results, most)
         self.update, self.memory = (list(array.flat) for array in arrays)
         wanted = [gradient for gradient in gradients if gradient is not None]
         self.step_back, found = write(record.operations, record.given, shapes, wanted, most, True)
         lists = iter(list(array.flat) for array in found)
-        self.gradients = {  # of weights, memory and constants
+        self.gradients = {  # of weights, memory and coefficients
             name: [0.0] * self.sizes[name] if gradient is None else next(lists)
             for name, gradient in zip(
-                ["weights", "memory", *self.constants], gradients, strict=True
+                ["weights", "memory", *self.coefficients], gradients, strict=True
             )
         }
 

@@ -169,9 +169,9 @@ def write_backward(writer: Writer) -> None:
 
 
 def starts(listing: Listing) -> dict[str, int]:
-    """Return the places of the constants among the parameters."""
-    ends = np.cumsum([listing.sizes[name] for name in listing.constants]).tolist()
-    return dict(zip(listing.constants, [0, *ends], strict=False))
+    """Return the places of the coefficients among the parameters."""
+    ends = np.cumsum([listing.sizes[name] for name in listing.coefficients]).tolist()
+    return dict(zip(listing.coefficients, [0, *ends], strict=False))
 
 
 class Code:

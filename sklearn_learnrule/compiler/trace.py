@@ -227,7 +227,7 @@ class Trace:
     """The operations of a rule on one trial of one subject.
 
     Those on the rule's own tensors alone, such as a learning rate made of its root, are torch's to
-    perform, once for all trials: ``settled``. What they hand on are the ``constants``.
+    perform, once for all trials: ``settled``. What they hand on are the ``coefficients``.
 
     Raises
     ------
@@ -264,7 +264,7 @@ class Trace:
                 moving |= set(operation.results)
         used = [v for operation in self.operations for v in _values(operation.arguments)]
         used += [result for result in self.results if isinstance(result, Value)]
-        self.constants = [value for value in dict.fromkeys(used) if value not in moving]
+        self.coefficients = [value for value in dict.fromkeys(used) if value not in moving]
 
     def key(self) -> str:
         """Return what tells the operations of two records apart: numbers, in full, and all."""
@@ -280,41 +280,41 @@ class Trace:
         return self.recorder.find(result)
 
     def settle(self, rule: LearningRule) -> list[Tensor]:
-        """Return the constants of a rule that was traced, with their gradients' way to it."""
+        """Return the coefficients of a rule that was traced, with their gradients' way to it."""
         own = rule_tensors(rule)
         if list(own) != self.names:
             raise Untraceable("has not the tensors that it had when it was traced")
         known = dict(zip(self.of_rule, own.values(), strict=True))
-        return replay(self.settled, known, self.constants)
+        return replay(self.settled, known, self.coefficients)
 
     def labels(self) -> list[str]:
-        """Return names of the constants, by what they were made of."""
+        """Return names of the coefficients, by what they were made of."""
         names = dict(zip(self.of_rule, self.names, strict=True))
         for function, arguments, _, places, _ in self.settled:
             name = function._schema.name.partition("::")[2]
             of = "_".join(names[value] for value in _values(arguments))
             names |= dict.fromkeys(places, of if name in MOVING else f"{name}_{of}")
-        return ["rule." + names[value].replace(".", "_") for value in self.constants]
+        return ["rule." + names[value].replace(".", "_") for value in self.coefficients]
 
     def differentiate(self) -> tuple[Recorder, list[Value | Tensor | None]]:
         """Record the gradient of update and memory, with the operations that lead to them.
 
-        What it is given are the inputs of the trace, the constants, then the adjoints of both
-        results. The gradients are those in weights, memory and constants; None where there is none.
+        What it is given are the inputs of the trace, the coefficients, then the adjoints of both
+        results. The gradients are those in weights, memory and coefficients, or None.
         """
         tensors = self.recorder.tensors
-        start, constants = (
+        start, coefficients = (
             [tensors[v].detach().clone().requires_grad_() for v in some]
-            for some in (self.inputs[:2], self.constants)
+            for some in (self.inputs[:2], self.coefficients)
         )
         like = (tensors[self.inputs[0]], tensors[self.inputs[1]])
         adjoints = [torch.randn(x.shape, generator=self.generator, dtype=x.dtype) for x in like]
-        given = [*start, *vars(self.trial).values(), *constants]
+        given = [*start, *vars(self.trial).values(), *coefficients]
         with torch.enable_grad(), Recorder([*given, *adjoints]) as recorder:
-            known = dict(zip([*self.inputs, *self.constants], given, strict=True))
+            known = dict(zip([*self.inputs, *self.coefficients], given, strict=True))
             results = replay(self.operations, known, self.results)
             pairs = [p for p in zip(results, adjoints, strict=True) if p[0].requires_grad]
-            wanted = [*start, *constants]
+            wanted = [*start, *coefficients]
             gradients: Sequence[Tensor | None] = [None] * len(wanted)
             if pairs:  # not with grad_outputs, for which torch imports a second's worth of modules
                 how: Any = {"allow_unused": True, "create_graph": True}

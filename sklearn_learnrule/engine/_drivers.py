@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..rules import FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
-from ._kernels_filter import ALONG
+from ._kernels_filter import record_size
 from ._kernels_filtered import unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule
@@ -97,6 +97,7 @@ class FilteredDriver(Driver):
     def __init__(self, compiled: CompiledRule, rule: FilteredRule) -> None:
         super().__init__(compiled, rule)
         self.places = mover(rule)[1].numpy()
+        self.record_size = record_size.py_func(rule.n_weights)
 
     def pack(self, rule: FilteredRule) -> Tensor:
         odds = torch.zeros(2) if rule.odds is None else rule.odds
@@ -126,7 +127,7 @@ class FilteredDriver(Driver):
         n_rows = 1 + len(self.places)
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
-            sizes = ALONG + 2 * self.n_weights, n_rows * self.steps.row_size
+            sizes = self.record_size, n_rows * self.steps.row_size
             record, rows = zeros_aligned(path.dtype, *sizes)
             unroll_filtered(
                 self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
@@ -150,7 +151,7 @@ class FilteredDriver(Driver):
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
             size = self.steps.block * (1 + len(self.places)) * self.steps.row_size
             of_rule, of_odds, of_variances = self._split(gradients[chunk])
-            size_of_records = self.steps.block * (ALONG + 2 * self.n_weights)
+            size_of_records = self.steps.block * self.record_size
             *room, of_own = zeros_aligned(
                 path.dtype, size_of_records, self.n_weights, size, size, len(of_rule)
             )

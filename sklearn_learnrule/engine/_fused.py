@@ -1,7 +1,7 @@
 """The fused engine: compiled CPU code for any rule, forward and backward.
 
 A rule comes as compiled steps (``_steps``): a network's are written by hand (``_network``), every
-other rule's are made from its equation (``_compiled``). What drives them over trials is written
+other rule's are made from its equation (``_traced``). What drives them over trials is written
 once, without a filter and with one (``_kernels_unroll``, ``_kernels_filtered``). numba is imported,
 and kernels compiled or read from its disk cache, at the first call.
 """
@@ -134,9 +134,9 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
     Untraceable
         If a rule is not compiled.
     """
-    from ._compiled import TracedSteps
     from ._drivers import Driver, FilteredDriver
     from ._network import NetworkSteps
+    from ._traced import TracedSteps
 
     moved: Any
     moved, places = mover(rule)

@@ -12,10 +12,10 @@ import math
 
 from numba import njit
 
-from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
+from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT, PROBIT
 from ._kernels_vector import shift
 
-HALF_C = math.pi / 16  # half of pi / 8
+HALF_C = PROBIT / 2
 MAX_ADJOINT = 1e12  # whose products with MAX_COVARIANCE are finite in single precision
 # k, of the choice's sign; the logit of weights alone; x'Px; and as FilteredRule has them, the
 # odds of a lapse to this choice, q, l, u and h = q - l (1 - q). The mean's step is k u P x.

@@ -12,6 +12,7 @@ from numba import types
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from ..compiler.machine import FUNCTIONS
 from ..rules import DNNRule, RNNRule
 from . import _kernels_network as kernels
 from ._cohort import Array, zeros_aligned
@@ -22,13 +23,13 @@ from ._kernels_state import BLOCK, callback
 from ._kernels_vector import LANES
 from ._steps import Steps
 
-TRIAL = "pnpiinnn"  # see ``callback``
-ARGUMENTS = {
-    kernels.advance: TRIAL + "nn",
-    kernels.retreat: TRIAL + "nnnn",
+WHOLE = {"layout": "p", "fields": "p", "subject": "i", "trial": "i"}  # other arguments: numbers
+ARGUMENTS = {  # see ``callback``
+    **{
+        getattr(kernels, name): "".join(WHOLE.get(argument, "n") for argument in arguments)
+        for name, arguments in FUNCTIONS.items()
+    },
     kernels.advance_block: "pnpiiininn",
-    kernels.step: TRIAL,
-    kernels.step_back: TRIAL + "nnn",
     kernels.fill_rows: "pnpiiininn",
     kernels.add_gradients: "pnpnnin",
 }

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ._parallel_steps import Steps
+from ._parallel_steps import RecurrentSteps
 from ._scan import AffineRecurrence, n_halvings
 
 MAX_ITERATIONS = 16
@@ -42,7 +42,7 @@ def _ranges(first: int, stop: int, length: int) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def solve_trajectory(steps: Steps, start: Tensor, guess: Tensor | None = None) -> Tensor:
+def solve_trajectory(steps: RecurrentSteps, start: Tensor, guess: Tensor | None = None) -> Tensor:
     """Return z_0 = ``start`` (N, D) to z_T, (N, T + 1, D).
 
     Block after block, each from the last state of the one before. A block on which Newton's
@@ -51,7 +51,7 @@ def solve_trajectory(steps: Steps, start: Tensor, guess: Tensor | None = None) -
 
     Parameters
     ----------
-    steps : Steps
+    steps : RecurrentSteps
     start : Tensor of shape (N, D)
     guess : Tensor of shape (N, T + 1, D) or None
         Where the iteration starts; None: at the first state of each block.
@@ -75,7 +75,7 @@ def solve_trajectory(steps: Steps, start: Tensor, guess: Tensor | None = None) -
     return torch.cat(solved, 1)
 
 
-def newton(steps: Steps, guess: Tensor) -> Tensor | None:
+def newton(steps: RecurrentSteps, guess: Tensor) -> Tensor | None:
     """Return the trajectory (N, T + 1, D) that starts like ``guess``; None: not converged.
 
     While the corrections shrink fast, an iteration keeps the Jacobians of the last one. It
@@ -105,7 +105,7 @@ def newton(steps: Steps, guess: Tensor) -> Tensor | None:
     return None
 
 
-def step_by_step(steps: Steps, state: Tensor) -> Tensor:
+def step_by_step(steps: RecurrentSteps, state: Tensor) -> Tensor:
     """Return the states after each step, (N, T, D), from the one before, (N, 1, D)."""
     states = []
     for t in range(steps.n_steps):
@@ -115,7 +115,7 @@ def step_by_step(steps: Steps, state: Tensor) -> Tensor:
 
 
 def pull_back(
-    steps: Steps,
+    steps: RecurrentSteps,
     states: Tensor,
     gradient: Tensor,
     parameters: Sequence[Tensor],
@@ -129,7 +129,7 @@ def pull_back(
 
     Parameters
     ----------
-    steps : Steps
+    steps : RecurrentSteps
     states, gradient : Tensor of shape (N, T + 1, D)
         The trajectory, and the gradient of a loss in it.
     parameters : sequence of Tensor
@@ -154,7 +154,7 @@ def pull_back(
 
 def _add_gradients(
     totals: list[Tensor],
-    steps: Steps,
+    steps: RecurrentSteps,
     states: Tensor,
     cotangents: Tensor,
     parameters: Sequence[Tensor],

@@ -15,7 +15,7 @@ from torch.nn.functional import linear
 from ..rules import LearningRule, RNNRule, Trial
 
 
-class Steps:
+class RecurrentSteps:
     """T steps of N recurrences, all evaluated at once, at any states of D numbers each.
 
     A subclass says what its increments are; more, Newton's method does not need.
@@ -41,7 +41,7 @@ class Steps:
         return increments.detach(), jacobians
 
 
-class RuleSteps(Steps):
+class RuleSteps(RecurrentSteps):
     """The steps of a learning rule, its Jacobians by autodiff.
 
     The rule sees the N * T states as so many subjects, which the contract allows: a rule

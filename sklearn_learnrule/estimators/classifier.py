@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Self, dataclass_transform
@@ -145,8 +145,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
         make_model(torch.Generator())  # raises for what does not suit X, before any work
         settings = TrainingSettings.of(self)
-        settings.mirrored = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
-        self.mirrored_ = settings.mirrored
+        self.mirrored_ = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
+        settings = replace(settings, mirrored=self.mirrored_)
         device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device

@@ -16,6 +16,7 @@ from .partial import PartialRule
 from .policy import TWO_CHOICES, log_odds
 from .trial import Trial
 
+PROBIT = math.pi / 8  # sigmoid(w) is about Phi(w PROBIT^(1/2))
 # Far beyond sense for stimuli of a standard deviation of 1, in whose units estimators filter. With
 # these limits numbers stay finite where a search strays, and it finds its way back.
 MAX_WEIGHT = 1e3
@@ -191,7 +192,7 @@ def contain(covariance: Tensor) -> Tensor:
 
 def moderation(variance: Tensor) -> Tensor:
     """Return k, by which a logit of this variance is nearer to 0 when averaged over."""
-    return (1 + math.pi / 8 * variance.clamp_min(0)).rsqrt()
+    return (1 + PROBIT * variance.clamp_min(0)).rsqrt()
 
 
 def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:

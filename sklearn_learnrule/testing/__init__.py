@@ -1,5 +1,5 @@
 """Checks of a learning rule of one's own, and of the package's: what all else takes for granted."""
 
-from ._check import RuleReport, check_rule
+from ._report import RuleReport, check_rule
 
 __all__ = ["RuleReport", "check_rule"]

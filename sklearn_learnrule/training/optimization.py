@@ -92,7 +92,8 @@ def _fit(
     engine = model.describe_engine(len(dataset), torch.device(device))
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
-        options = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
+        decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
+        options = options | decay
     net = SequenceNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
@@ -222,12 +223,14 @@ class AverageParameters(Callback):
     """Leaves the parameters' average over the latest steps, which a single step would scatter."""
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        self.average_ = AveragedModel(net.module_, avg_fn=self.add)
+        self.average_ = AveragedModel(net.module_, multi_avg_fn=self.add)
 
     @staticmethod
-    def add(average: Tensor, parameters: Tensor, n_averaged: Tensor | int) -> Tensor:
-        """Return the average of a few steps, and of about the latest 30 of many."""
-        return average + (parameters - average) * max(0.03, 9 / (10 + int(n_averaged)))
+    def add(averages: Any, parameters: Any, n_averaged: Tensor | int) -> None:
+        """Add a step to the averages over a few, or over about the latest 30 of many."""
+        changes = torch._foreach_sub(parameters, averages)
+        torch._foreach_mul_(changes, max(0.03, 9 / (10 + int(n_averaged))))
+        torch._foreach_add_(averages, changes)
 
     def on_batch_end(self, net: NeuralNet, training: bool = False, **kwargs: Any) -> None:
         if training:

@@ -16,7 +16,7 @@ from skorch.callbacks.scoring import ScoringBase
 from ..utils.parameters import ABOVE_0, AT_LEAST_0, WHOLE_FROM_0, WHOLE_FROM_1, Meets, Number, each
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
-    "adam": (torch.optim.AdamW, {}),
+    "adam": (torch.optim.AdamW, {"foreach": True}),  # all tensors at once: they are small
     "lbfgs": (
         torch.optim.LBFGS,
         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},

@@ -16,7 +16,7 @@ MAX_KEPT = 8  # numbers of memory that are kept of every trial, not computed aga
 
 
 class TracedSteps:
-    """The steps of a rule that was recorded; its constants are their parameters.
+    """The steps of a rule that was recorded; its coefficients are their parameters.
 
     Raises
     ------
@@ -39,9 +39,9 @@ class TracedSteps:
         )
 
     def pack(self, rule: LearningRule) -> Tensor:
-        """Return the rule's constants, flat."""
-        constants = self.listing.trace.settle(rule)
-        return torch.cat([constant.flatten() for constant in [torch.zeros(0), *constants]])
+        """Return the rule's coefficients, flat."""
+        coefficients = self.listing.trace.settle(rule)
+        return torch.cat([coefficient.flatten() for coefficient in [torch.zeros(0), *coefficients]])
 
     def ready(self, parameters: Array, back: bool) -> Array:
         del back
