@@ -1,56 +1,122 @@
-"""Seconds of whole fits, and of a five-fold comparison, on 12 simulated animals x 10,000 trials.
+"""Seconds of whole fits by default settings, by one checkout of the package or two in turn.
 
-python benchmarks/bench_fit.py
+    python benchmarks/bench_fit.py
+    python benchmarks/bench_fit.py --against ../old --rounds 3
+
+12 simulated animals x 10,000 trials. Every fit has a process of its own, in which the same
+estimator was fitted before to a few trials, so that kernels are there. Wall and CPU seconds are
+medians over rounds; "beside": a process keeps one core busy meanwhile. "grid" is GridSearchCV over
+three DNN architectures, five folds, two jobs.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 import resource
+import subprocess
+import sys
 import time
 import warnings
-from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import sklearn_learnrule as lr
-from sklearn_learnrule.datasets import make_learning_cohort
+import pandas as pd
+from tqdm import tqdm
 
+HERE = Path(__file__).resolve().parents[1]
 NOISY: dict[str, Any] = {"process_noise": "learned"}
-FITS: dict[str, Any] = {
-    "REINFORCE, to convergence": lr.ReinforceRuleEstimator(),
-    "REINFORCE, nonnegative, to convergence": lr.ReinforceRuleEstimator(baseline="nonnegative"),
-    "PredictMax, to convergence": lr.PredictMaxRuleEstimator(),
-    "DNN, three networks": lr.DNNRuleEstimator(random_state=0),
-    "RNN, three networks": lr.RNNRuleEstimator(random_state=0),
-    "REINFORCE with noise, to convergence": lr.ReinforceRuleEstimator(**NOISY),
-    "DNN with noise, three networks": lr.DNNRuleEstimator(**NOISY, random_state=0),
+SEEDED: dict[str, Any] = {"random_state": 0}
+FITS: dict[str, tuple[str, dict[str, Any]]] = {
+    "REINFORCE": ("ReinforceRuleEstimator", {}),
+    "DNN": ("DNNRuleEstimator", SEEDED),
+    "RNN": ("RNNRuleEstimator", SEEDED),
+    "ChoiceRNN": ("ChoiceRNNClassifier", SEEDED),
+    "REINFORCE, noise": ("ReinforceRuleEstimator", NOISY),
+    "DNN, noise": ("DNNRuleEstimator", NOISY | SEEDED),
+    "RNN, noise": ("RNNRuleEstimator", NOISY | SEEDED),
 }
-COMPARISON: dict[str, Any] = {
-    "constant": lr.ConstantRuleEstimator(),
-    "REINFORCE": lr.ReinforceRuleEstimator(),
-    "DNN": lr.DNNRuleEstimator(random_state=0),
-    "RNN": lr.RNNRuleEstimator(random_state=0),
-}
+GRID = "grid of DNNs"
+ARCHITECTURES = {"hidden_sizes": [(16,), (32,), (32, 32)]}
+BUSY = "while True: pass"
 
 
-def report(what: str, job: Callable[[], Any]) -> None:
-    start = time.perf_counter()
-    job()
-    seconds = time.perf_counter() - start
+def fit_once(job: str) -> dict[str, float]:
+    """Return the seconds of one job in this process, and its peak of memory."""
+    from sklearn.model_selection import GridSearchCV
+
+    import sklearn_learnrule as lr
+    from sklearn_learnrule.datasets import make_learning_cohort
+
+    warnings.simplefilter("ignore")
+    name, parameters = FITS["DNN" if job == GRID else job]
+    estimator = getattr(lr, name)(**parameters)
+    few, whole = (
+        lr.make_design(make_learning_cohort(12, n_trials, length_spread=0, random_state=0))
+        for n_trials in (30, 10_000)
+    )
+    estimator.fit(*few[:2])
+    if job == GRID:
+        estimator = GridSearchCV(estimator, ARCHITECTURES, cv=lr.SubjectKFold(5), n_jobs=2)
+    start = time.perf_counter(), cpu_seconds()
+    estimator.fit(*whole[:2], **({"groups": whole[2]} if job == GRID else {}))
+    wall, cpu = time.perf_counter() - start[0], cpu_seconds() - start[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"| {what} | {seconds:.1f} | {peak:.2f} |", flush=True)
+    return {"wall": wall, "cpu": cpu, "GB": peak, "score": estimator.score(*whole[:2])}
+
+
+def cpu_seconds() -> float:
+    """Return this process's CPU time so far; that of a grid's workers is not in it."""
+    return time.process_time()
+
+
+def measure(checkout: Path, job: str, beside: bool) -> dict[str, float]:
+    """Return what a process that uses a checkout of the package says of a job."""
+    paths = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
+    busy = subprocess.Popen([sys.executable, "-c", BUSY]) if beside else None
+    try:
+        answer = subprocess.run(
+            [sys.executable, __file__, "--once", job],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    finally:
+        if busy is not None:
+            busy.kill()
+            busy.wait()
+    return json.loads(answer.stdout.splitlines()[-1])
 
 
 def main() -> None:
-    trials = make_learning_cohort(12, 10_000, length_spread=0, random_state=0)
-    X, y, _ = lr.make_design(trials)
-    print("| job | seconds | peak memory so far (GB) |\n|---|---|---|")
-    warnings.simplefilter("error")
-    for name, estimator in FITS.items():
-        report(name, lambda estimator=estimator: estimator.fit(X, y))
-    report(
-        "five folds of constant, REINFORCE, DNN, RNN, two at a time",
-        lambda: lr.compare_rules(COMPARISON, X, y, cv=5, n_jobs=2, verbose=0),
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--against", type=Path, help="another checkout, measured in turn")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--jobs", nargs="+", choices=[*FITS, GRID], default=[*FITS, GRID])
+    parser.add_argument("--beside", action="store_true", help="a busy process, too")
+    parser.add_argument("--once", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        print(json.dumps(fit_once(arguments.once)))
+        return
+    checkouts = {"here": HERE}
+    if arguments.against:
+        checkouts["against"] = arguments.against.resolve()
+    tasks = [
+        (job, beside, name)
+        for job in arguments.jobs
+        for beside in ((False, True) if arguments.beside else (False,))
+        for _ in range(arguments.rounds)
+        for name in checkouts
+    ]
+    rows = []
+    for job, beside, name in tqdm(tasks, unit="fit"):
+        found = measure(checkouts[name], job, beside)
+        rows.append({"job": job, "beside": "yes" if beside else "", "by": name, **found})
+    table = pd.DataFrame(rows).groupby(["job", "beside", "by"], sort=False).median()
+    print(table.round({"wall": 1, "cpu": 1, "GB": 2, "score": 4}).reset_index().to_string())
 
 
 if __name__ == "__main__":

@@ -28,17 +28,48 @@ def cohort():
     return trials, X, y
 
 
-def test_mirror_fits_the_swapped_animals_too(cohort):
-    trials, X, y = cohort
+def swap_sides(trials: pd.DataFrame) -> pd.DataFrame:
     other = {"left": "right", "right": "left"}
-    swapped = trials.assign(
+    return trials.assign(
         subject=trials["subject"] + "_swapped",
         stimulus=-trials["stimulus"],
         choice=trials["choice"].map(other),
         answer=trials["answer"].map(other),
     )
-    both, y_both, _ = lr.make_design(pd.concat([trials, swapped]))
-    plain = lr.RNNRuleEstimator(memory_size=4, mirror=False, **QUICK).fit(both, y_both)
+
+
+@pytest.mark.parametrize(
+    ("noise", "tolerance"),
+    [(None, 1e-5), ("learned", 3e-3)],  # the filter takes slopes to one side
+)
+def test_a_dnn_learns_from_a_swapped_animal_the_swapped_weights(cohort, noise, tolerance):
+    trials, X, y = cohort
+    swapped, _, _ = lr.make_design(swap_sides(trials))
+    how = {"train_initial_weights": False, **QUICK}
+    fitted = lr.DNNRuleEstimator(process_noise=noise, mirror=True, **how).fit(X, y)
+    logits = [fitted.decision_function(some) for some in (swapped, X)]
+    assert_allclose(logits[0], -logits[1], atol=tolerance)
+    assert np.ptp(fitted.predict_weights(X)["bias"]) > 1e-3  # there is something to swap
+    one_sided = clone(fitted).set_params(mirror=False).fit(X, y)
+    logits = [one_sided.decision_function(some) for some in (swapped, X)]
+    assert not np.allclose(logits[0], -logits[1], atol=1e-3)
+
+
+@pytest.mark.parametrize("unlearned", ["bias", "stimulus"])
+def test_a_dnn_of_some_weights_swaps_those(cohort, unlearned):
+    trials, X, y = cohort
+    swapped, _, _ = lr.make_design(swap_sides(trials))
+    how = {"train_initial_weights": False, "initial_weights": [0.3, 0.0]}
+    fitted = lr.DNNRuleEstimator(unlearned=[unlearned], mirror=True, **how, **QUICK).fit(X, y)
+    assert_allclose(fitted.decision_function(swapped), -fitted.decision_function(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("estimator", [lr.RNNRuleEstimator, lr.ChoiceRNNClassifier])
+def test_others_are_fitted_to_the_swapped_animals_too(cohort, estimator):
+    trials, X, y = cohort
+    both, y_both, _ = lr.make_design(pd.concat([trials, swap_sides(trials)]))
+    how = {"memory_size": 4, "max_epochs": 10, "n_ensemble": 1, "random_state": 0}
+    plain = estimator(mirror=False, **how).fit(both, y_both)
     mirrored = clone(plain).set_params(mirror=True).fit(X, y)
     assert_allclose(mirrored.history_[:, "train_loss"], plain.history_[:, "train_loss"], rtol=1e-4)
     assert_allclose(mirrored.decision_function(X), plain.decision_function(X), atol=1e-3)
@@ -54,8 +85,8 @@ def test_no_mirror_image_of_a_held_out_animal_is_fitted(cohort, monkeypatch):
         return original(self)
 
     monkeypatch.setattr(SequenceDataset, "with_mirror_images", spy)
-    how = {**QUICK, "early_stopping": True, "validation_fraction": 0.5}
-    lr.DNNRuleEstimator(mirror=True, **how).fit(X, y)
+    how = {"early_stopping": True, "validation_fraction": 0.5, "n_ensemble": 1, "max_epochs": 3}
+    lr.ChoiceRNNClassifier(mirror=True, random_state=0, **how).fit(X, y)
     assert n_mirrored == [2, 4]  # those that the search was left with, then all
 
 

@@ -115,14 +115,21 @@ def test_minibatches_count_every_trial_as_the_whole_does(cohort):
     assert whole.history_[0, "train_loss"] == pytest.approx(-whole.score(X, y, weight), abs=1e-5)
 
 
-@pytest.mark.parametrize("mirror", [False, True])
-def test_passes_grow_as_the_root_of_a_subjects_trials(cohort, mirror):
+@pytest.mark.parametrize(
+    ("estimator", "mirror", "rate", "share"),
+    [
+        (lr.DNNRuleEstimator, False, 0.001, 1),
+        (lr.RNNRuleEstimator, True, 0.001, 1 / 2),  # with images
+        (lr.DNNRuleEstimator, True, 0.002, 1 / 4),  # symmetric by itself
+    ],
+)
+def test_passes_grow_as_the_root_of_a_subjects_trials(cohort, estimator, mirror, rate, share):
     _, X, y = cohort
     how = {"hidden_sizes": (4,), "n_ensemble": 1, "random_state": 0}
-    network = lr.DNNRuleEstimator(mirror=mirror, **how).fit(X, y)
+    network = estimator(mirror=mirror, **how).fit(X, y)
     n_trials = len(X) / X.index.unique("subject").size
-    assert network.n_iter_ == round(200 * np.sqrt(n_trials / 2000) / (2 if mirror else 1))
-    assert network.net_.lr == 0.001
+    assert network.n_iter_ == round(200 * np.sqrt(n_trials / 2000) * share)
+    assert network.net_.lr == rate
 
 
 @pytest.mark.parametrize(("n_trials", "rate"), [(500, 0.001), (6000, 0.003), (30000, 0.005)])
@@ -132,6 +139,8 @@ def test_steps_grow_with_a_subjects_trials(n_trials, rate):
     assert pace(settings, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
     _, with_noise = pace(settings, dataset, noisy=True)
     assert with_noise == {500: 100, 6000: 67, 30000: 40}[n_trials]
+    _, with_images = pace(replace(settings, mirrored=True), dataset)
+    assert with_images == {500: 50, 6000: 100, 30000: 100}[n_trials]
     assert pace(replace(settings, lr=0.1, max_epochs=7), dataset) == (0.1, 7)
 
 

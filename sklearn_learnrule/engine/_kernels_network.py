@@ -44,6 +44,10 @@ class Network(NamedTuple):
     row_size: int
     transposed: int
     """The place of the transposed layers among the parameters."""
+    n_sided: int
+    """As of the rule."""
+    handed_on: int
+    """Inside the filter, the place in a row of the update, and after it of the new memory."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -53,9 +57,23 @@ N_NUMBERS = len(Network._fields)
 def read(layout):
     """Return a network's shape and the table of its layers."""
     network = Network(
-        layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7]
-    )
+        layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
+        layout[8], layout[9],
+    )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
+
+
+@njit
+def is_turned(network, fields, trial, row):
+    """Whether a symmetric network sees a trial from the first choice's side, see ``DNNRule``."""
+    return network.n_sided >= 0 and at_address(fields[1], row)[trial] < 0.5
+
+
+@njit
+def turn(network, weights):
+    """Change the signs of the biases' weights, or of their updates."""
+    for k in range(network.n_sided, network.n_weights):
+        weights[k] = -weights[k]
 
 
 @njit
@@ -68,11 +86,18 @@ def fill_inputs(network, fields, trial, weights, row):
         row[n_weights + k] = features[k]
     outcome = shift(row, 2 * n_weights)
     outcome[0] = at_address(fields[1], row)[trial]
+    turned = is_turned(network, fields, trial, row)
+    if turned:
+        turn(network, row)
+        for k in range(network.n_sided):
+            row[n_weights + k] = -features[k]
+        outcome[0] = 1
     outcome[1] = at_address(fields[2], row)[trial]
     if network.session_input:
         outcome[2] = at_address(fields[4], row)[trial]
     if network.answer_input:
-        outcome[2 + network.session_input] = at_address(fields[3], row)[trial]
+        answer = at_address(fields[3], row)[trial]
+        outcome[2 + network.session_input] = 1 - answer if turned else answer
 
 
 @njit
@@ -103,21 +128,31 @@ def fill_row(network, layers, parameters, fields, trial, weights, memory, row):
 def step(layout, parameters, fields, subject, trial, weights, memory, row):
     network, layers = read(layout)
     fill_row(network, layers, parameters, fields, trial, weights, memory, row)
+    update = shift(row, network.handed_on)
+    hand_on(network, layers, fields, trial, row, update, shift(update, network.n_weights))
+
+
+@njit
+def hand_on(network, layers, fields, trial, row, update, memory):
+    """Fill in the update and the new memory, as they look from no side."""
+    copy(last_output(network, layers, row), update, network.n_weights)
+    copy(new_memory(layers, row), memory, network.memory_width)
+    if is_turned(network, fields, trial, row):
+        turn(network, update)
 
 
 def advance(layout, parameters, fields, subject, trial, weights, memory, row, later, memory_later):
     network, layers = read(layout)
-    go_on(network, layers, parameters, fields, trial, weights, memory, row, later)
-    copy(new_memory(layers, row), memory_later, network.memory_width)
+    go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory_later)
 
 
 @njit(forceinline=True)
-def go_on(network, layers, parameters, fields, trial, weights, memory, row, later):
-    """Fill a row and the later weights."""
+def go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory_later):
+    """Fill a row, the later weights and the later memory."""
     fill_row(network, layers, parameters, fields, trial, weights, memory, row)
-    change = last_output(network, layers, row)
+    hand_on(network, layers, fields, trial, row, later, memory_later)
     for k in range(network.n_weights):
-        later[k] = weights[k] + change[k]
+        later[k] = weights[k] + later[k]
 
 
 def advance_block(
@@ -127,9 +162,7 @@ def advance_block(
     network, layers = read(layout)
     for trial in range(start, start + n_trials):
         later = shift(weights, width)
-        go_on(network, layers, parameters, fields, trial, weights, memory, row, later)
-        if network.memory_width:
-            copy(new_memory(layers, row), memory, network.memory_width)
+        go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory)
         weights = later
 
 
@@ -160,7 +193,20 @@ def step_back(
     layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, gradient
 ):
     network, layers = read(layout)
-    fill_deltas(network, layers, parameters, row, delta, adjoint)
+    update = shift(delta, network.handed_on)
+    take_back(network, layers, parameters, fields, trial, row, delta, update, adjoint)
+
+
+@njit(forceinline=True)
+def take_back(network, layers, parameters, fields, trial, row, delta, of_update, of_memory):
+    """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
+    turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
+    copy(of_update, outputs, network.n_weights)
+    if turned:
+        turn(network, outputs)
+    fill_deltas(network, layers, parameters, row, delta, of_memory)
+    if turned:
+        turn(network, delta)
 
 
 def retreat(
@@ -169,8 +215,8 @@ def retreat(
 ):  # fmt: skip
     network, layers = read(layout)
     k = network.n_weights
-    copy(adjoint, last_output(network, layers, delta), k)
-    fill_deltas(network, layers, parameters, row, delta, shift(adjoint, k))
+    of_memory = shift(adjoint, k)
+    take_back(network, layers, parameters, fields, trial, row, delta, adjoint, of_memory)
     for i in range(k):
         adjoint[i] = adjoint[i] + delta[i] + above[i]
 

@@ -17,7 +17,6 @@ from ..rules import DNNRule, RNNRule
 from . import _kernels_network as kernels
 from ._cohort import Array, zeros_aligned
 from ._fused import ACTIVATIONS
-from ._kernels_layers import INPUT, OUTPUT
 from ._kernels_network import N_NUMBERS, Network, transpose_layers
 from ._kernels_state import BLOCK, callback
 from ._kernels_vector import LANES
@@ -97,20 +96,22 @@ class NetworkSteps:
             shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
         layers, row_size, self.sizes = lay_out(shapes)
         activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
+        handed_on = row_size
+        if in_filter:
+            row_size += padded(rule.n_weights + m)
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
-            row_size, self.sizes.parameters,
+            row_size, self.sizes.parameters, rule.n_sided, handed_on,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
-        new_memory = int(layers[2, INPUT]) if m else 0
         sizes = BLOCK, rule.n_weights, m, row_size
         both: Sequence[Any] = (kernels.advance, kernels.retreat)
         if in_filter:
             both = (kernels.step, kernels.step_back)
         of_blocks = kernels.advance_block, kernels.fill_rows, kernels.add_gradients
         functions = [address(function, dtype) for function in (*both, *of_blocks)]
-        places = int(layers[-1, OUTPUT]), new_memory, 0
+        places = handed_on, handed_on + rule.n_weights, 0
         self.steps = Steps._make((*functions, *sizes, *places))
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:

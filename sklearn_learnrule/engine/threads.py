@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -35,7 +35,7 @@ class Job:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self.called_off = threading.Event()
+        self.n_failed = 0  # of the shares under way
         self._pool: ThreadPoolExecutor | None = None
 
     def hire(self, wanted: int, work: Callable[[], None]) -> list[Future[None]]:
@@ -103,34 +103,40 @@ def share(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
             try:
                 results[number] = function(item)
             except BaseException as error:
-                errors.append(error)
-                if mine is not None:
-                    mine.called_off.set()
+                fail(error)
+
+    def fail(error: BaseException) -> None:
+        with _COUNTED:
+            if mine is not None and not errors:
+                mine.n_failed += 1
+            errors.append(error)
 
     helpers = [] if mine is None else mine.hire(len(items) - 1, work)
     work()
     with _counted(-1 if helpers else 0):  # while this thread waits, another may work
-        _wait_for(helpers, errors, mine)
+        _wait_for(helpers, fail)
     if errors:
+        with _COUNTED:
+            if mine is not None:
+                mine.n_failed -= 1
         raise errors[0]
     return [results[number] for number in range(len(items))]
 
 
-def _wait_for(helpers: Sequence[Future[None]], errors: list[BaseException], mine: Any) -> None:
+def _wait_for(helpers: Sequence[Future[None]], fail: Callable[[BaseException], None]) -> None:
     while helpers:
         try:
             for helper in helpers:
                 helper.result()
             return
         except BaseException as error:  # Ctrl-C
-            errors.append(error)
-            mine.called_off.set()
+            fail(error)
 
 
 def called_off() -> bool:
     """Whether this thread's work is a part of what has failed elsewhere."""
     mine = _current()
-    return mine is not None and mine.called_off.is_set()
+    return mine is not None and mine.n_failed > 0
 
 
 def _current() -> Job | None:

@@ -211,6 +211,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
             before = generator.get_state()
             model = make_model(generator)
             drawn = not torch.equal(before, generator.get_state())
+            if settings.mirrored:
+                model.make_symmetric()
             self._go_on(model, member)
             try:
                 return train(model, dataset, settings, device, generator, seed)

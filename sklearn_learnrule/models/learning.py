@@ -31,6 +31,11 @@ class SequenceModel(nn.Module):
     """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
 
     engine: str
+    is_symmetric: bool = False
+    """Whether it learns alike on both sides by itself, without mirror images."""
+
+    def make_symmetric(self) -> None:
+        """Become symmetric, if the model can."""
 
     @property
     def noise(self) -> ProcessNoise | None:
@@ -82,6 +87,10 @@ class LearningModel(SequenceModel):
         self.register_buffer("bounds", torch.stack([-unbounded[0], unbounded[1]]))
         self.truncation = truncation
         self.engine = engine
+
+    def make_symmetric(self) -> None:
+        n_sided = self.dynamics.n_weights - 1  # all but the bias
+        self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
 
     @property
     def rule(self) -> StandardizedRule:

@@ -76,6 +76,15 @@ class LearningRule(nn.Module):
         slope = (update[:, 1:] - update[:, :1]).mT / SLOPE_STEP  # [i, j] = df_i / dw_j
         return update[:, 0], slope, new_memory.unflatten(0, (n, k + 1))[:, 0]
 
+    def make_symmetric(self, n_sided: int) -> bool:
+        """Learn alike on both sides from now on, if the rule can, and return whether it can.
+
+        Of its first ``n_sided`` weights the stimuli change signs with the sides; the others, if
+        any, are the bias, whose weight does. A rule that cannot is fitted to mirror images.
+        """
+        del n_sided
+        return False
+
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         """Take what is no parameter, but has units, from the user's units over to standard ones.
 

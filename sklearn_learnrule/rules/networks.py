@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -13,6 +14,7 @@ from ._contract import LearningRule
 from .trial import Trial
 
 INITIAL_SCALE = 1e-3
+NOT_SYMMETRIC = -1
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
@@ -39,6 +41,8 @@ def make_mlp(
 class _NetworkRule(LearningRule):
     """The inputs and the output scale that the network rules share."""
 
+    n_sided: int = NOT_SYMMETRIC
+    """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
     def __init__(
@@ -62,7 +66,12 @@ class _NetworkRule(LearningRule):
 
 
 class DNNRule(_NetworkRule):
-    """DNNGLM: update = scale * MLP(w, x, y, r, session start, correct choice)."""
+    """DNNGLM: update = scale * MLP(w, x, y, r, session start, correct choice).
+
+    A symmetric one learns alike on both sides, whatever its parameters, as it sees each trial from
+    the side that was chosen: where that is the first, stimuli and the bias's weight change their
+    signs, and the update of the bias. Then y is 1, and the correct choice 1 if it is the one made.
+    """
 
     def __init__(
         self,
@@ -75,8 +84,23 @@ class DNNRule(_NetworkRule):
         super().__init__(n_weights, 0, session_input, answer_input)
         self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
 
+    def make_symmetric(self, n_sided: int) -> bool:
+        self.n_sided = n_sided
+        return True
+
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        return self.scale * self.mlp(self.inputs(weights, trial)), memory
+        if self.n_sided == NOT_SYMMETRIC:
+            return self.scale * self.mlp(self.inputs(weights, trial)), memory
+        side = (2 * trial.choice - 1)[:, None]
+        stimuli, bias = trial.features.tensor_split([self.n_sided], -1)
+        seen = replace(
+            trial,
+            features=torch.cat([side * stimuli, bias], -1),
+            choice=torch.ones_like(trial.choice),
+            answer=torch.where(trial.choice > 0.5, trial.answer, 1 - trial.answer),
+        )
+        signs = torch.cat([torch.ones_like(stimuli), side * torch.ones_like(bias)], -1)
+        return signs * self.scale * self.mlp(self.inputs(signs * weights, seen)), memory
 
 
 class RNNRule(_NetworkRule):

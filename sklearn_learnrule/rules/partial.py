@@ -45,6 +45,9 @@ class PartialRule(LearningRule):
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         self.rule.standardize_settings(feature[self.learned], reward)
 
+    def make_symmetric(self, n_sided: int) -> bool:
+        return self.rule.make_symmetric(int((self.learned < n_sided).sum()))
+
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's."""
         return self.rule.textbook_parameters()

@@ -10,6 +10,7 @@ from scipy.stats import wilcoxon
 from sklearn.model_selection import KFold
 
 from ..data.sequences import Sequences
+from ..engine import threads
 from ..metrics import trial_log_likelihood
 from ..models.learning import LearningModel
 from ..rules import ReinforceRule, Units
@@ -19,6 +20,7 @@ from .optimization import train
 from .settings import TrainingSettings
 
 FEWEST_SUBJECTS = 4
+TOLERANCE = 1e-5  # nats per trial; the gains are larger
 LEVEL = 0.2  # of a test; above it, mirror images do no harm
 
 
@@ -56,19 +58,20 @@ def _sides_are_alike(sequences: Sequences, is_second: Bools, weight: Floats, uni
     counts = dataset.scored_subjects
     if len(counts) < FEWEST_SUBJECTS:
         return False
-    gains = []
-    for some, others in KFold(3, shuffle=True, random_state=0).split(counts):
-        try:
-            gains += [*_gain(dataset.subset(counts[some]), dataset.subset(counts[others]), units)]
-        except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
-            return False
+    folds = KFold(3, shuffle=True, random_state=0).split(counts)
+    sets = [[dataset.subset(counts[some]) for some in fold] for fold in folds]
+
+    def likelihood(fit: tuple[bool, list[SequenceDataset]]) -> Floats:
+        return _likelihood(*fit[1], units, fit[0])
+
+    try:
+        found = threads.share(
+            likelihood, [(mirrored, s) for s in sets for mirrored in (False, True)]
+        )
+    except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
+        return False
+    gains = np.concatenate(found[1::2]) - np.concatenate(found[::2])
     return bool(wilcoxon(gains, alternative="less").pvalue > LEVEL)
-
-
-def _gain(fitted: SequenceDataset, held_out: SequenceDataset, units: Units) -> Floats:
-    """Return by how much mirror images raise each held-out subject's likelihood per trial."""
-    plain, mirrored = (_likelihood(fitted, held_out, units, mirrored) for mirrored in (False, True))
-    return mirrored - plain
 
 
 def _likelihood(
@@ -79,7 +82,7 @@ def _likelihood(
     rule = ReinforceRule(len(start), "free", side_specific=True)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
     model = LearningModel(rule, start, units, **how)
-    settings = TrainingSettings(mirrored=mirrored)
+    settings = TrainingSettings(mirrored=mirrored, tol=TOLERANCE)
     net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
     likelihoods = []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):

@@ -47,7 +47,8 @@ def train(
     With early stopping, subjects that are held out, by ``seed``, tell after how many epochs to
     stop; then all are fitted, so that none is lost. ``generator`` orders the minibatches.
     """
-    lr, most_epochs = pace(settings, dataset, noisy=model.noise is not None)
+    noisy, symmetric = model.noise is not None, model.is_symmetric
+    lr, most_epochs = pace(settings, dataset, noisy=noisy, symmetric=symmetric)
     stopping_history, n_epochs = None, most_epochs
     if settings.early_stopping:
         fitted, held_out = _hold_out(dataset, settings.validation_fraction, seed)
@@ -63,20 +64,32 @@ def train(
 
 
 def pace(
-    settings: TrainingSettings, dataset: SequenceDataset, *, noisy: bool = False
+    settings: TrainingSettings,
+    dataset: SequenceDataset,
+    *,
+    noisy: bool = False,
+    symmetric: bool = False,
 ) -> tuple[float, int]:
     """Return the learning rate and how many passes to take; None: what suits so many trials.
 
     The more trials a subject has, the farther a network can go before it overfits: from 200
     passes at .001 for 2,000. With process noise, which explains what the rule need not, it can go
-    no farther. Mirror images are passed, too.
+    no farther, nor can one that learns mirror images, which are passed, too. A symmetric network
+    knows half of what others have to learn.
     """
     size = dataset.lengths.mean() / 2000
     larger = float(np.clip(size, 1, 5))
-    lr = 1.0 if settings.optimizer == "lbfgs" else 1e-3 * larger
-    passes = 200 * np.sqrt(min(size, 1)) / larger if noisy else 200 * np.sqrt(size)
-    n_epochs = max(1, round(passes / (1 + settings.mirrored)))
-    return lr if settings.lr is None else settings.lr, settings.max_epochs or n_epochs
+    lr, passes = 1e-3 * larger, 200 * np.sqrt(size)
+    if noisy:
+        passes = 200 * np.sqrt(min(size, 1)) / larger
+    if symmetric:
+        lr, passes = 2 * lr, passes / 4
+    elif settings.mirrored:
+        passes = min(passes, 200) / 2
+    if settings.optimizer == "lbfgs":
+        lr = 1.0
+    n_epochs = settings.max_epochs or max(1, round(passes))
+    return lr if settings.lr is None else settings.lr, n_epochs
 
 
 def _fit(
@@ -111,7 +124,8 @@ def _fit(
     )
     net.generator = generator
     with interruptible():
-        return net.fit(dataset.with_mirror_images() if settings.mirrored else dataset, y=None)
+        images = settings.mirrored and not model.is_symmetric
+        return net.fit(dataset.with_mirror_images() if images else dataset, y=None)
 
 
 def _callbacks(
