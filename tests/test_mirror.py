@@ -5,14 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import BRIEFLY_TRAINED
+import torch
+from helpers import BRIEFLY_TRAINED, make_rule, make_trials
 from numpy.testing import assert_allclose
 from scipy.special import expit
 from sklearn.base import clone
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.inspection import asymmetry_table
+from sklearn_learnrule.rules import FilteredRule, LearningRule, ProcessNoise
 from sklearn_learnrule.training import mirror as mirror_images
 from sklearn_learnrule.training.dataset import SequenceDataset
 
@@ -152,3 +155,22 @@ def test_comparing_sides_warns_of_a_network_that_holds_them_for_alike(cohort):
     mirrored = lr.DNNRuleEstimator(mirror=True, **QUICK).fit(X, y)
     with pytest.warns(UserWarning, match="with mirror images and holds both sides for alike"):
         asymmetry_table(mirrored, X, n_bootstraps=2)
+
+
+@pytest.mark.parametrize("with_noise", [False, True])
+@pytest.mark.parametrize("n_sided", [2, 3])
+def test_engines_agree_on_a_network_that_learns_alike_on_both_sides(with_noise, n_sided):
+    rule: LearningRule = make_rule("dnn", 3)
+    assert rule.make_symmetric(n_sided)
+    if with_noise:
+        rule = FilteredRule(rule, ProcessNoise(3, *3 * ["learned"])).double()
+    trials, observed = make_trials([90, 40], 3)
+    found = {}
+    for engine in ("loop", "parallel", "fused"):
+        start = torch.zeros(2, 3, dtype=torch.float64, requires_grad=True)
+        path = unroll(rule, start, trials, observed, truncation=30, engine=engine)
+        gradients = torch.autograd.grad(path.square().sum(), [start, *rule.parameters()])
+        found[engine] = [path.detach(), *gradients]
+    for engine in ("parallel", "fused"):
+        for value, truth in zip(found[engine], found["loop"], strict=True):
+            assert (value - truth).norm() <= 1e-9 * truth.norm(), engine

@@ -56,11 +56,13 @@ class NetworkTraining(Training):
             Whether the parameters are averaged over the latest steps (exponentially, about 30), so
             that the last one does not decide.
         mirror : bool or "auto", default={mirror}
-            Whether every animal's mirror image, with left and right swapped, is fitted too. It is
-            worth twice the animals where both sides are learned alike, and hides that they are not.
-            "auto" finds out: they are fitted unless REINFORCE with a learning rate for each side
-            predicts held-out animals better without (Wilcoxon's signed-rank test, p < .2). Stimulus
-            columns have to be signed by side, as they change their sign; "auto" leaves others
-            alone, and fewer than 4 animals. ``mirrored_`` tells what was done.
+            Whether both sides are learned alike: by a DNN, which then reads each trial from the
+            side that was chosen, whatever its parameters; by others, as every animal's mirror
+            image, with left and right swapped, is fitted too. It is worth twice the animals where
+            it is so, and hides where it is not. "auto" finds out: it is done unless REINFORCE with
+            a learning rate for each side predicts held-out animals better without (Wilcoxon's
+            signed-rank test, p < .2). Stimulus columns have to be signed by side, as they change
+            their sign; "auto" leaves others alone, and fewer than 4 animals. ``mirrored_`` tells
+            what was done.
         """
     _dtype: ClassVar[torch.dtype] = torch.float32

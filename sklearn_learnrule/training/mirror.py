@@ -59,15 +59,13 @@ def _sides_are_alike(sequences: Sequences, is_second: Bools, weight: Floats, uni
     if len(counts) < FEWEST_SUBJECTS:
         return False
     folds = KFold(3, shuffle=True, random_state=0).split(counts)
-    sets = [[dataset.subset(counts[some]) for some in fold] for fold in folds]
-
-    def likelihood(fit: tuple[bool, list[SequenceDataset]]) -> Floats:
-        return _likelihood(*fit[1], units, fit[0])
-
+    fits = [
+        (dataset.subset(counts[some]), dataset.subset(counts[others]), mirrored)
+        for some, others in folds
+        for mirrored in (False, True)
+    ]
     try:
-        found = threads.share(
-            likelihood, [(mirrored, s) for s in sets for mirrored in (False, True)]
-        )
+        found = threads.share(lambda fit: _likelihood(*fit, units), fits)
     except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
         return False
     gains = np.concatenate(found[1::2]) - np.concatenate(found[::2])
@@ -75,7 +73,7 @@ def _sides_are_alike(sequences: Sequences, is_second: Bools, weight: Floats, uni
 
 
 def _likelihood(
-    fitted: SequenceDataset, held_out: SequenceDataset, units: Units, mirrored: bool
+    fitted: SequenceDataset, held_out: SequenceDataset, mirrored: bool, units: Units
 ) -> Floats:
     """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
     start = torch.zeros_like(units.feature)
