@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,10 +32,10 @@ from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
 from ..rules import Units
 from ..training.dataset import SequenceDataset
+from ..training.ensemble import train_members
 from ..training.fit_checks import prediction_fault
 from ..training.mirror import fits_mirror_images
-from ..training.net import SequenceNet
-from ..training.optimization import drawing_from, train
+from ..training.optimization import drawing_from
 from ..training.settings import Training, TrainingSettings, check_training, is_device
 from ..training.units import usual_units, warn_of_outliers
 from ..utils.arrays import Bools, Floats
@@ -45,8 +45,6 @@ from ..utils.weights import relative_weights
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
 from .parameter_order import ParametersInOrder, present_parameters
-
-MAX_ATTEMPTS = 3  # at a network that diverges
 
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
@@ -147,12 +145,22 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         settings = TrainingSettings.of(self)
         self.mirrored_ = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
         settings = replace(settings, mirrored=self.mirrored_)
+
+        def start(member: int, generator: torch.Generator) -> SequenceModel:
+            model = make_model(generator)
+            if settings.mirrored:
+                model.make_symmetric()
+            return self._go_on(model, member)
+
         device = self._device()
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
         dataset.weight_unit = weight_unit
-        self.nets_ = self._fit_members(make_model, dataset, settings, device)
+        draw = check_random_state(self.random_state).randint
+        seeds = [int(draw(2**31 - 1)) for _ in range(settings.n_ensemble)]
+        again = not self.warm_start
+        self.nets_ = train_members(start, seeds, dataset, settings, device, again=again)
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset)
@@ -174,61 +182,10 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         with drawing_from(generator):
             return self._make_model(sequences, is_second, weight, units).to(self._dtype)
 
-    def _fit_members(
-        self,
-        make_model: Callable[[torch.Generator], SequenceModel],
-        dataset: SequenceDataset,
-        settings: TrainingSettings,
-        device: str,
-    ) -> list[SequenceNet]:
-        """Fit the ensemble's networks, side by side on a CPU; each draws from its own seed."""
-        draw = check_random_state(self.random_state).randint
-        members = [(member, int(draw(2**31 - 1))) for member in range(settings.n_ensemble)]
-        lost: list[str] = []
-
-        def fit(member: tuple[int, int]) -> SequenceNet:
-            return self._fit_member(*member, make_model, dataset, settings, device, lost)
-
-        try:
-            return threads.share(fit, members) if device == "cpu" else [*map(fit, members)]
-        finally:
-            for message in lost:
-                warnings.warn(message, ConvergenceWarning, stacklevel=5)
-
-    def _fit_member(
-        self,
-        member: int,
-        seed: int,
-        make_model: Callable[[torch.Generator], SequenceModel],
-        dataset: SequenceDataset,
-        settings: TrainingSettings,
-        device: str,
-        lost: list[str],
-    ) -> SequenceNet:
-        """Fit one network of the ensemble; one that is lost is fitted anew from another start."""
-        generator = torch.Generator().manual_seed(seed)
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            before = generator.get_state()
-            model = make_model(generator)
-            drawn = not torch.equal(before, generator.get_state())
-            if settings.mirrored:
-                model.make_symmetric()
-            self._go_on(model, member)
-            try:
-                return train(model, dataset, settings, device, generator, seed)
-            except FloatingPointError as error:
-                if attempt == MAX_ATTEMPTS or not drawn or self.warm_start:
-                    raise
-                lost.append(
-                    f"{type(self).__name__}: member {member} of the ensemble is fitted anew from "
-                    f"another start. {error}"
-                )
-        raise AssertionError  # the last attempt returns or raises
-
-    def _go_on(self, model: SequenceModel, member: int) -> None:
+    def _go_on(self, model: SequenceModel, member: int) -> SequenceModel:
         """Let a warm start begin with the last fit's parameters; what is given stays so."""
         if not (self.warm_start and hasattr(self, "nets_")):
-            return
+            return model
         try:
             last = dict(self.nets_[member].module_.named_parameters())
             with torch.no_grad():
@@ -236,6 +193,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
                     if parameter.requires_grad:
                         assert parameter.shape == last[name].shape
                         parameter.copy_(last[name])
+            return model
         except (AssertionError, KeyError, IndexError):
             raise ValueError(
                 "warm_start goes on from the last fit, which had other layers, another number of "

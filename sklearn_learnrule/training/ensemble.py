@@ -1,0 +1,67 @@
+"""An ensemble: one model from several starts, side by side."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from ..engine import threads
+from ..models.learning import SequenceModel
+from .dataset import SequenceDataset
+from .net import SequenceNet
+from .optimization import train
+from .settings import TrainingSettings
+
+MAX_ATTEMPTS = 3  # at a network that diverges
+
+MakeModel = Callable[[int, torch.Generator], SequenceModel]
+"""Returns the model that one member starts from."""
+
+
+def train_members(
+    make_model: MakeModel,
+    seeds: Sequence[int],
+    dataset: SequenceDataset,
+    settings: TrainingSettings,
+    device: str,
+    *,
+    again: bool,
+) -> list[SequenceNet]:
+    """Train a model from each seed, on a CPU by as many threads as there may be.
+
+    A member that is lost is trained ``again`` from another start, if it drew its start, with a
+    ConvergenceWarning.
+
+    Raises
+    ------
+    FloatingPointError
+        If one is lost again and again.
+    """
+    lost: list[str] = []
+
+    def fit(member: int) -> SequenceNet:
+        generator = torch.Generator().manual_seed(seeds[member])
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            before = generator.get_state()
+            model = make_model(member, generator)
+            drawn = not torch.equal(before, generator.get_state())
+            try:
+                return train(model, dataset, settings, device, generator, seeds[member])
+            except FloatingPointError as error:
+                if attempt == MAX_ATTEMPTS or not (again and drawn):
+                    raise
+                lost.append(
+                    f"{settings.name}: member {member} of the ensemble is fitted anew from another "
+                    f"start. {error}"
+                )
+        raise AssertionError  # the last attempt returns or raises
+
+    members = range(len(seeds))
+    try:
+        return threads.share(fit, members) if device == "cpu" else [*map(fit, members)]
+    finally:
+        for message in lost:
+            warnings.warn(message, ConvergenceWarning, stacklevel=5)
