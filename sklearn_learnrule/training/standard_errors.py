@@ -24,6 +24,7 @@ from ..models.learning import LearningModel
 from ..rules import TWO_CHOICES
 from ..utils.arrays import Bools, Floats
 from .dataset import Block, SequenceDataset, to_numpy
+from .initial_weights import FEW_SUBJECTS
 
 # Steps of the differences, in standard errors (of a parameter, were the others known): so small
 # that the log-likelihood is a parabola, so large that rounding does not show.
@@ -38,6 +39,7 @@ MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
 NOT_MAXIMAL = "not at the maximum of the likelihood"
 NOT_IDENTIFIED = "not identified by these trials"
 AT_BOUND = "too close to a bound"
+TOO_FEW = f"not fitted to fewer than {FEW_SUBJECTS} subjects"
 
 
 def is_parametric(model: LearningModel) -> bool:
@@ -50,6 +52,7 @@ def summarize(
     dataset: SequenceDataset,
     weight_names: Sequence[str],
     learned_names: Sequence[str],
+    left_out: Sequence[str],
     sides: NDArray[Any],
 ) -> pd.DataFrame:
     """Return a fit's parameters and their standard errors, one row a number.
@@ -66,6 +69,7 @@ def summarize(
     Where there is no standard error it is NaN, and ``note`` says why: too close to a bound (a
     learning rate of 0, and the baseline that it multiplies), not identified by these trials, or
     not at the maximum of the likelihood (too few epochs, early stopping, truncated gradients).
+    Parameters that were ``left_out``, as so few subjects do not tell them, come last.
 
     It takes 2 gradients a parameter, or 4 where the first step does not suit.
     """
@@ -73,9 +77,15 @@ def summarize(
     estimate = likelihood.values(likelihood.fitted)
     error, robust, note = standard_errors(likelihood)
     error /= np.sqrt(dataset.weight_unit)
+    values = model.published()
+    given = {name: values[name] for name in left_out}
+    none = np.full(sum(value.numel() for value in given.values()), np.nan)
+    estimate = np.concatenate([estimate, *map(to_numpy, given.values())])
+    error, robust = np.append(error, none), np.append(robust, none)
+    note += [TOO_FEW] * len(none)
     half = ndtri(0.975) * error
     names = (list(weight_names), list(learned_names))
-    labels = _labels(likelihood.published(), *names, sides.tolist())
+    labels = _labels(likelihood.published() | given, *names, sides.tolist())
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
         standard_error=error,
