@@ -57,7 +57,7 @@ def simulate(case: Case) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.RandomState(0)
     session = np.arange(case.n_trials) // SESSION
     opens = np.diff(session, prepend=0)[:, None] > 0
-    std = np.hypot(rng.uniform(0.005, 0.02, case.n_weights), 0.1 * case.session_noise * opens)
+    std = np.hypot(rng.uniform(0.01, 0.03, case.n_weights), 0.2 * case.session_noise * opens)
     steps = rng.normal(0, std, (case.n_trials, case.n_weights))
     weights = rng.normal(0, 1, case.n_weights) + steps.cumsum(0)
     stimulus = rng.uniform(-1, 1, (case.n_trials, case.n_weights - 1))
@@ -99,7 +99,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default=sys.executable, help="of an environment with psytrack")
     python = parser.parse_args().python
-    ours(CASES[0], *simulate(Case(1_000, 3, True)))  # compiles what is compiled
+    ours(CASES[1], *simulate(CASES[1]))  # compiles what is compiled
     print(HEAD + "\n" + "|---" * HEAD.count(" |") + "|")
     for case in CASES:
         animal = simulate(case)

@@ -157,7 +157,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         self._stimulus_names = sequences.feature_names[:-1]
         self._publish(dataset, sequences, is_second)
         features = sequences.fields.features / units.feature.numpy()
-        n_told = np.size(getattr(self, "first_weights_", ()))
+        n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
         predicted = self._predict_logits(sequences), features, is_second, weight, n_told
         if fault := self._training_fault() or prediction_fault(*predicted):
             message = f"{type(self).__name__} {fault}"

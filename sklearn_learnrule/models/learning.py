@@ -22,6 +22,7 @@ from ..rules import (
     Units,
     filtered_logit,
     lapse_odds,
+    mover,
 )
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
@@ -31,11 +32,23 @@ class SequenceModel(nn.Module):
     """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
 
     engine: str
+    has_prior: bool = False
+    """Whether :meth:`log_prior` is part of what is maximized."""
 
     @property
     def noise(self) -> ProcessNoise | None:
         """The noise that moves weights, if any."""
         return None
+
+    @property
+    def n_told(self) -> int:
+        """How many numbers of each subject a prior that is not fitted leaves to its choices."""
+        given = self.noise is not None and not self.noise.root_initial_std.requires_grad
+        return self.noise.root_initial_std.numel() if given else 0
+
+    def log_prior(self) -> Tensor:
+        """Return the log of the prior of what is fitted, in nats, but for a constant."""
+        raise NotImplementedError
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         """Return the engine that computes, also where the parameter says "auto"."""
@@ -116,6 +129,10 @@ class LearningModel(SequenceModel):
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
         return values | {"initial_weights": self.start}
+
+    def log_prior(self) -> Tensor:
+        moves: Any = mover(self.dynamics.rule)[0]
+        return moves.log_prior()
 
     def path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return the path, and whose weights would have run away from the bounds, (N,)."""

@@ -27,12 +27,13 @@ def prediction_fault(
     is_second, weight : ndarray of shape (n_rows,)
         The choices, and how much each counts.
     n_told : int
-        Numbers that a broad prior leaves to the choices, at a price (Schwarz 1978).
+        Numbers that a prior leaves to the choices to tell, at a price (Schwarz 1978).
     """
     score = log_likelihood(is_second, logits, sample_weight=weight)
     n_trials = np.count_nonzero(weight)
     by_chance = features.shape[1] / n_trials  # what as many numbers may gain
-    tolerance = MAX_LOSS + by_chance + n_told * np.log(n_trials) / 2 / n_trials
+    by_prior = n_told * (1 + np.log(n_trials) / 2) / n_trials
+    tolerance = MAX_LOSS + by_chance + by_prior
     if not score >= CHANCE - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "

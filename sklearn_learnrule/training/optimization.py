@@ -109,7 +109,7 @@ def _fit(
         verbose=max(0, settings.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    net.generator = generator
+    net.generator, net.n_trials = generator, dataset.n_scored_trials
     with interruptible():
         return net.fit(dataset.with_mirror_images() if settings.mirrored else dataset, y=None)
 

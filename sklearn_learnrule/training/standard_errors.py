@@ -61,7 +61,7 @@ def summarize(
     of a lapse rate the choice lapsed to) and ``weight`` say what it is, ``estimate`` how much.
 
     ``standard_error`` is the observed information's: of the curvature of the log-likelihood at
-    its maximum. It holds if the rule is true and all subjects share its parameters.
+    its maximum, a prior counted in. It holds if the rule is true and all subjects share its parameters.
     ``robust_standard_error``, by the sandwich of subjects' scores with the factor N / (N - 1),
     does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
     and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
@@ -117,7 +117,7 @@ def _labels(
 
 
 class LogLikelihood:
-    """The log-likelihood of the scored trials as a function of what was fitted, (P,)."""
+    """The log-likelihood, and prior, of scored trials as a function of what was fitted, (P,)."""
 
     def __init__(self, model: LearningModel, dataset: SequenceDataset) -> None:
         self.model = deepcopy(model)
@@ -135,6 +135,9 @@ class LogLikelihood:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
         subjects = torch.cat([self._of_subjects(block) for block in self.dataset.blocks])
+        if self.model.has_prior:  # of which each subject bears its share
+            unit = len(subjects) * self.dataset.weight_unit
+            subjects = subjects + self.model.log_prior() / unit
         return subjects.detach(), self._gradient(subjects.sum())
 
     def _of_subjects(self, block: Block) -> Tensor:
