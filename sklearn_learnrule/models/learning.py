@@ -43,8 +43,9 @@ class SequenceModel(nn.Module):
     @property
     def n_told(self) -> int:
         """How many numbers of each subject a prior that is not fitted leaves to its choices."""
-        given = self.noise is not None and not self.noise.root_initial_std.requires_grad
-        return self.noise.root_initial_std.numel() if given else 0
+        if self.noise is None or self.noise.root_initial_std.requires_grad:
+            return 0
+        return self.noise.root_initial_std.numel()
 
     def log_prior(self) -> Tensor:
         """Return the log of the prior of what is fitted, in nats, but for a constant."""

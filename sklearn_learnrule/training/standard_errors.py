@@ -60,8 +60,8 @@ def summarize(
     Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that, or
     of a lapse rate the choice lapsed to) and ``weight`` say what it is, ``estimate`` how much.
 
-    ``standard_error`` is the observed information's: of the curvature of the log-likelihood at
-    its maximum, a prior counted in. It holds if the rule is true and all subjects share its parameters.
+    ``standard_error`` is the observed information's: of the curvature of the log-likelihood, and of
+    a prior, at its maximum. It holds if the rule is true and all subjects share its parameters.
     ``robust_standard_error``, by the sandwich of subjects' scores with the factor N / (N - 1),
     does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
     and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
