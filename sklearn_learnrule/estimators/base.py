@@ -30,7 +30,7 @@ from ..rules import (
     unpack,
 )
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
-from ..training.initial_weights import initial_weights
+from ..training.initial_weights import BROAD_STD, FEW_SUBJECTS, initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
@@ -79,7 +79,8 @@ class BaseRuleEstimator(SequenceClassifier):
             Policy weights before the first trial. "psychometric" fits them to the choices on the
             first 100 trials of all subjects, where these are scored.
         train_initial_weights : bool, default={train_initial_weights}
-            Whether the initial weights, shared by all subjects, are fitted too.
+            Whether the initial weights, shared by all subjects, are fitted too. Where the start
+            is broad (see ``initial_std``) they are not.
         unlearned : sequence of str or None, default={unlearned}
             Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where
             they start or, with process noise, drift.
@@ -92,7 +93,12 @@ class BaseRuleEstimator(SequenceClassifier):
             None: weights move by the rule alone.
         session_noise, initial_std : "learned", or number or array of shape (K,), default="learned"
             With process noise: that of a further step where a session begins; and how far
-            subjects' weights lie around the initial ones.
+            subjects' weights lie around the initial ones. Fewer than 5 subjects do not tell (the
+            likelihood would have all start alike): "learned" is then a broad prior, 4 for stimuli
+            of the usual size 1, so that an easy one alone may give odds of e^8, and nothing about
+            the start is fitted. PsyTrack's 16 says no more, and costs the filter 3 to 7 nats on an
+            animal's first 300 trials. ``first_weights_`` has where the smoothed weights of these
+            subjects begin, as digital twins do.
         lapses : None, "learned", or number or pair of numbers, default={lapses}
             Rates g0 and g1 at which the first and the second class are chosen whatever the weights
             say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
@@ -114,19 +120,21 @@ class BaseRuleEstimator(SequenceClassifier):
         if rule.parameter_units is None:  # it is another rule in other units
             units = Units(torch.ones_like(units.feature), torch.ones_like(units.reward))
         rule.standardize_settings(units.feature, units.reward)
+        broad = self._starts_broad(len(np.unique(sequences.row_subject[weight > 0])))
         model = LearningModel(
             rule,
             torch.as_tensor(start) * units.feature,
             units,
-            train_initial_weights=self.train_initial_weights,
+            train_initial_weights=self.train_initial_weights and not broad,
             truncation=self.truncation,
             engine=self.engine,
-            noise=self._make_noise(units.feature),
+            noise=self._make_noise(units.feature, BROAD_STD / units.feature if broad else None),
             lapses=self._make_lapses(),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise ValueError(
-                f"{type(self).__name__} has nothing to fit: set train_initial_weights=True."
+                f"{type(self).__name__} has nothing to fit: set train_initial_weights=True and, of "
+                f"fewer than {FEW_SUBJECTS} subjects with process noise, initial_std."
             )
         return model
 
@@ -156,10 +164,16 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         return learned
 
-    def _make_noise(self, units: torch.Tensor) -> ProcessNoise | None:
+    def _starts_broad(self, n_scored: int) -> bool:
+        """Whether so few subjects are fitted that the noise cannot tell how far they lie apart."""
+        learned = self.process_noise is not None and isinstance(self.initial_std, str)
+        return learned and n_scored < FEW_SUBJECTS
+
+    def _make_noise(self, units: torch.Tensor, start: torch.Tensor | None) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
-        given: Any = (self.process_noise, self.session_noise, self.initial_std)
+        initial_std = self.initial_std if start is None else start
+        given: Any = (self.process_noise, self.session_noise, initial_std)
         noise = ProcessNoise(len(units), *given)
         noise.standardize_settings(units)
         return noise
@@ -168,9 +182,9 @@ class BaseRuleEstimator(SequenceClassifier):
         given: Any = self.lapses
         return None if given is None else Lapses(given)
 
-    def _publish(self, dataset: SequenceDataset) -> None:
+    def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""
-        super()._publish(dataset)
+        super()._publish(dataset, sequences, is_second)
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
@@ -181,14 +195,22 @@ class BaseRuleEstimator(SequenceClassifier):
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
             setattr(self, f"{name}_", value)
+        broad = self._starts_broad(len(dataset.scored_subjects))
         if is_parametric(model):
+            start = ["initial_std", "initial_weights"][: 1 + self.train_initial_weights]
             learned = self._learned(self.weight_names_)
-            table = summarize(model, dataset, self.weight_names_, learned, self.classes_)
+            names = (self.weight_names_, learned, start if broad else [])
+            table = summarize(model, dataset, *names, self.classes_)
             self._summary = table.to_dict("list")
         else:
             for net in self.nets_:
                 path = dataset.rows([path for path, _ in net.predict_path(dataset)])
                 net.module_.bound(path[:, : len(self.weight_names_)])
+        if broad:
+            means, _ = self._smooth(sequences, is_second)
+            scored = np.isin(sequences.row_subject, dataset.scored_subjects)
+            self.first_weights_ = means.mean(0)[scored & (sequences.row_trial == 0)].numpy()
+            self._published.append("first_weights_")
 
     def _training_fault(self) -> str | None:
         if hasattr(self, "summary_") and NOT_MAXIMAL in self._summary["note"]:
@@ -282,7 +304,11 @@ class BaseRuleEstimator(SequenceClassifier):
                 "smooth_weights finds out where noise moved the weights, but process_noise is "
                 "None: fit with process_noise='learned', or use predict_weights."
             )
-        sequences, is_second = self.read_choices(X, y)
+        weights, std = self._tables(X, *self._smooth(*self.read_choices(X, y)))
+        return (weights, std) if return_std else weights
+
+    def _smooth(self, sequences: Sequences, is_second: Bools) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return smoothed weights (M, n_rows, K) by each member, and their covariances."""
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         means = paths[..., : len(self.weight_names_)].clone()
         covariances = unpack(paths[..., len(self.weight_names_) :])
@@ -292,8 +318,7 @@ class BaseRuleEstimator(SequenceClassifier):
             filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
             means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
-        weights, std = self._tables(X, means, covariances)
-        return (weights, std) if return_std else weights
+        return means, covariances
 
     def _tables(self, X: Any, means: torch.Tensor, covariances: torch.Tensor | None) -> TwoTables:
         """Return M members' mean weights (M, n_rows, K) as a table, and their std."""

@@ -163,9 +163,10 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         self.nets_ = train_members(start, seeds, dataset, settings, device, again=again)
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
-        self._publish(dataset)
+        self._publish(dataset, sequences, is_second)
         features = sequences.fields.features / units.feature.numpy()
-        predicted = self._predict_logits(sequences), features, is_second, weight
+        n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
+        predicted = self._predict_logits(sequences), features, is_second, weight, n_told
         if fault := self._training_fault() or prediction_fault(*predicted):
             message = f"{type(self).__name__} {fault}"
             warnings.warn(message, ConvergenceWarning, stacklevel=4)
@@ -200,9 +201,9 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
                 "stimulus columns or a smaller ensemble: set warm_start=False."
             ) from None
 
-    def _publish(self, dataset: SequenceDataset) -> None:
-        """Set the fitted attributes, after a fit to this dataset."""
-        del dataset
+    def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
+        """Set the fitted attributes, after a fit to this dataset of these sequences and choices."""
+        del dataset, sequences, is_second
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from sklearn.utils._param_validation import StrOptions
 
+from ..data.sequences import Sequences
+from ..models.learning import LearningModel
 from ..rules import (
     ActorCriticRule,
     ConstantRule,
@@ -19,8 +21,10 @@ from ..rules import (
     ReinforceRule,
     RewardMaxRule,
     RNNRule,
+    Units,
 )
 from ..rules.networks import ACTIVATIONS
+from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
 from .base import BaseRuleEstimator
 from .network_parameters import NetworkTraining
@@ -39,21 +43,36 @@ class ConstantRuleEstimator(BaseRuleEstimator):
 
 
 class _TextbookRuleEstimator(BaseRuleEstimator):
-    """What the textbook rules share: two options."""
+    """What the textbook rules share: two options, and a prior."""
 
     side_specific: bool = False
     forgetting: bool = False
+    prior: str | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "side_specific": ["boolean"],
         "forgetting": ["boolean"],
+        "prior": [None, StrOptions({"weak"})],
     }
     _parameter_docs: ClassVar[str] = """
         side_specific : bool, default={side_specific}
             Separate learning rates after a choice of the first class and of the second.
         forgetting : bool, default={forgetting}
             Whether weights also decay: the update gets - lambda w, 0 <= lambda < 1 for each weight.
+        prior : None or "weak", default={prior}
+            "weak" keeps learning rates and baselines from running away where trials are few: alpha
+            and, of a baseline b, alpha b are normal, of mean 0 and standard deviations .1 and .03
+            for stimuli and rewards of the usual size 1. Beside many trials it counts for nothing,
+            unless animals learn that fast. Standard errors count it in. It says nothing of an
+            associability, which may still run away beside a free baseline.
         """
+
+    def _make_model(
+        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
+    ) -> LearningModel:
+        model = super()._make_model(sequences, is_second, weight, units)
+        model.has_prior = self.prior is not None
+        return model
 
     def _options(self) -> dict[str, Any]:
         return {"side_specific": self.side_specific, "forgetting": self.forgetting}

@@ -22,6 +22,7 @@ from ..rules import (
     Units,
     filtered_logit,
     lapse_odds,
+    mover,
 )
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
@@ -33,6 +34,8 @@ class SequenceModel(nn.Module):
     engine: str
     is_symmetric: bool = False
     """Whether it learns alike on both sides by itself, without mirror images."""
+    has_prior: bool = False
+    """Whether :meth:`log_prior` is part of what is maximized."""
 
     def make_symmetric(self) -> None:
         """Become symmetric, if the model can."""
@@ -41,6 +44,17 @@ class SequenceModel(nn.Module):
     def noise(self) -> ProcessNoise | None:
         """The noise that moves weights, if any."""
         return None
+
+    @property
+    def n_told(self) -> int:
+        """How many numbers of each subject a prior that is not fitted leaves to its choices."""
+        if self.noise is None or self.noise.root_initial_std.requires_grad:
+            return 0
+        return self.noise.root_initial_std.numel()
+
+    def log_prior(self) -> Tensor:
+        """Return the log of the prior of what is fitted, in nats, but for a constant."""
+        raise NotImplementedError
 
     def chosen_engine(self, n_subjects: int, device: torch.device) -> str:
         """Return the engine that computes, also where the parameter says "auto"."""
@@ -125,6 +139,10 @@ class LearningModel(SequenceModel):
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
         return values | {"initial_weights": self.start}
+
+    def log_prior(self) -> Tensor:
+        moves: Any = mover(self.dynamics.rule)[0]
+        return moves.log_prior()
 
     def path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return the path, and whose weights would have run away from the bounds, (N,)."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ._contract import LearningRule
 
+WEAK_RATE, WEAK_OFFSET = 0.1, 0.03  # of a prior, in standard units: few animals learn so fast
 Numbers: TypeAlias = float | Sequence[float] | Sequence[Sequence[float]] | Tensor
 
 
@@ -96,6 +97,10 @@ class TextbookRule(LearningRule):
     def rates(self) -> Tensor:
         """alpha after a choice of the first and of the second class, (2, K)."""
         return self.learning_rate.expand(2, -1)
+
+    def log_prior(self) -> Tensor:
+        """Return the log of a weak prior of alpha, a normal one, but for a constant."""
+        return -(self.rates.mean(0) / WEAK_RATE).square().sum() / 2
 
     @property
     def forgetting(self) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule
-from ._textbook import Numbers, TextbookRule, nonnegative, spread
+from ._textbook import WEAK_OFFSET, Numbers, TextbookRule, nonnegative, spread
 from .trial import Trial
 
 BASELINES = (None, "free", "nonnegative")
@@ -85,6 +85,10 @@ class ReinforceRule(TextbookRule):
             return self.rate_times_baseline.expand(2, -1)
         tiny = torch.finfo(self.rates.dtype).tiny  # 0 / 0 is to be 0
         return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
+
+    def log_prior(self) -> Tensor:
+        """Return the log of a weak prior of alpha and alpha b, normal ones, but for a constant."""
+        return super().log_prior() - (self.offsets.mean(0) / WEAK_OFFSET).square().sum() / 2
 
     def step(self, weights: Tensor, trial: Trial) -> Tensor:
         """Return alpha (r - b) (y - p) x, (N, K)."""

@@ -19,6 +19,7 @@ from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.members import read_trials
 from ..rules import Trial
+from ..utils.arrays import Floats
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, simulate_learning
@@ -72,7 +73,8 @@ def simulate(
 
     A twin starts with the fitted initial weights, chooses with its policy's probabilities, lapses
     as often as the animals, is paid for its own choices, and its weights move by the fitted rule.
-    What follows is its own.
+    What follows is its own. With process noise, twins lie apart as the animals do; where these are
+    too few to tell (see ``initial_std``), each starts with the smoothed weights of one of them.
 
     Parameters
     ----------
@@ -203,14 +205,13 @@ class Twin:
             rule = EnsembleRule(self.rules, self.initial_weights)
         if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
             rule = RewardTellsAnswer(rule)
-        start = np.tile(self.initial_weights.mean(0), (len(experiment.subjects), 1))
         beside: dict[str, Any] = {}
         if hasattr(self.estimator, "process_noise_"):
-            start = rng.normal(start, self.estimator.initial_std_)
             names = ("process_noise", "session_noise")
             beside = {name: getattr(self.estimator, f"{name}_") for name in names}
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
+        start = self._start(len(experiment.subjects), rng)
         simulation = simulate_learning(rule, perceived, start, experiment.opens, rng, **beside)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
@@ -222,6 +223,16 @@ class Twin:
         if self.transformers is not None:
             perceived.check_transformers(simulation.stimulus)
         return replace(simulation, stimulus=np.stack(perceived.shown, 1))
+
+    def _start(self, n_subjects: int, rng: np.random.RandomState) -> Floats:
+        """Return the weights before the first trial, (N, K)."""
+        if hasattr(self.estimator, "first_weights_"):  # the prior is broader than animals are
+            first = self.estimator.first_weights_
+            return first[rng.randint(len(first), size=n_subjects)]
+        start = np.tile(self.initial_weights.mean(0), (n_subjects, 1))
+        if hasattr(self.estimator, "process_noise_"):
+            return rng.normal(start, self.estimator.initial_std_)
+        return start
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
         """Return X as the rule sees it."""

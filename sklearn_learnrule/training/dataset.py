@@ -112,6 +112,11 @@ class SequenceDataset(torch.utils.data.Dataset):
         ]
         return np.sort(np.concatenate(scored))
 
+    @property
+    def n_scored_trials(self) -> float:
+        """How many trials count, one of weight 2 for two."""
+        return self.weight_unit * sum(target.weight.sum().item() for target in self.targets)
+
     def targets_of(self, whole: SequenceDataset) -> list[Target]:
         """Return a batch's targets, weights relative to what so many subjects of the whole have.
 

@@ -14,7 +14,7 @@ MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
 
 
 def prediction_fault(
-    logits: Floats, features: Floats, is_second: Bools, weight: Floats
+    logits: Floats, features: Floats, is_second: Bools, weight: Floats, n_told: int = 0
 ) -> str | None:
     """Return what is wrong with a fit's predictions of its own trials, and what may help.
 
@@ -26,10 +26,14 @@ def prediction_fault(
         In standard units.
     is_second, weight : ndarray of shape (n_rows,)
         The choices, and how much each counts.
+    n_told : int
+        Numbers that a prior leaves to the choices to tell, at a price (Schwarz 1978).
     """
     score = log_likelihood(is_second, logits, sample_weight=weight)
-    by_chance = features.shape[1] / np.count_nonzero(weight)  # what as many numbers may gain
-    tolerance = MAX_LOSS + by_chance
+    n_trials = np.count_nonzero(weight)
+    by_chance = features.shape[1] / n_trials  # what as many numbers may gain
+    by_prior = n_told * (1 + np.log(n_trials) / 2) / n_trials
+    tolerance = MAX_LOSS + by_chance + by_prior
     if not score >= CHANCE - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "

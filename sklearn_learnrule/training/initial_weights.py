@@ -10,6 +10,8 @@ from scipy.special import logit
 from ..data.sequences import Sequences
 from ..utils.arrays import Bools, Floats
 
+FEW_SUBJECTS = 5  # of fewer, the likelihood's optimum is that all start at the same weights
+BROAD_STD = 4.0  # in standard units, so that an easy stimulus alone may give odds of e^8
 N_EARLY_TRIALS = 100
 CLIP = 0.01
 

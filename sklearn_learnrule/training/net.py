@@ -20,6 +20,8 @@ class SequenceNet(NeuralNet):
 
     generator: torch.Generator | None = None
     """Orders the minibatches."""
+    n_trials: float
+    """How many scored trials are fitted, beside which a prior counts less and less."""
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the minibatches, each a dataset and its targets; all subjects may be one."""
@@ -34,13 +36,19 @@ class SequenceNet(NeuralNet):
     def get_loss(
         self, y_pred: list[Tensor], y_true: list[Target], X: Any = None, training: bool = False
     ) -> Tensor:
-        """Return the negative log-likelihood per scored trial, in nats; see ``targets_of``."""
-        del X, training
+        """Return the negative log-likelihood per scored trial, in nats; see ``targets_of``.
+
+        What is fitted to a prior, too, has its share of that in training.
+        """
+        del X
         losses = [
             (self.criterion_(logits, target.choice) * target.weight).sum()  # of (n, T)
             for logits, target in zip(y_pred, y_true, strict=True)
         ]
-        return torch.stack(losses).sum()
+        loss = torch.stack(losses).sum()
+        if training and self.module_.has_prior:
+            return loss - self.module_.log_prior() / self.n_trials
+        return loss
 
     def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
         """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""

@@ -122,7 +122,7 @@ def _fit(
         verbose=max(0, settings.verbose - 1),
         **{f"optimizer__{name}": value for name, value in options.items()},
     )
-    net.generator = generator
+    net.generator, net.n_trials = generator, dataset.n_scored_trials
     with interruptible():
         images = settings.mirrored and not model.is_symmetric
         return net.fit(dataset.with_mirror_images() if images else dataset, y=None)

@@ -24,6 +24,7 @@ from ..models.learning import LearningModel
 from ..rules import TWO_CHOICES
 from ..utils.arrays import Bools, Floats
 from .dataset import Block, SequenceDataset, to_numpy
+from .initial_weights import FEW_SUBJECTS
 
 # Steps of the differences, in standard errors (of a parameter, were the others known): so small
 # that the log-likelihood is a parabola, so large that rounding does not show.
@@ -38,6 +39,7 @@ MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
 NOT_MAXIMAL = "not at the maximum of the likelihood"
 NOT_IDENTIFIED = "not identified by these trials"
 AT_BOUND = "too close to a bound"
+TOO_FEW = f"not fitted to fewer than {FEW_SUBJECTS} subjects"
 
 
 def is_parametric(model: LearningModel) -> bool:
@@ -50,6 +52,7 @@ def summarize(
     dataset: SequenceDataset,
     weight_names: Sequence[str],
     learned_names: Sequence[str],
+    left_out: Sequence[str],
     sides: NDArray[Any],
 ) -> pd.DataFrame:
     """Return a fit's parameters and their standard errors, one row a number.
@@ -57,8 +60,8 @@ def summarize(
     Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that, or
     of a lapse rate the choice lapsed to) and ``weight`` say what it is, ``estimate`` how much.
 
-    ``standard_error`` is the observed information's: of the curvature of the log-likelihood at
-    its maximum. It holds if the rule is true and all subjects share its parameters.
+    ``standard_error`` is the observed information's: of the curvature of the log-likelihood, and of
+    a prior, at its maximum. It holds if the rule is true and all subjects share its parameters.
     ``robust_standard_error``, by the sandwich of subjects' scores with the factor N / (N - 1),
     does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
     and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
@@ -66,6 +69,7 @@ def summarize(
     Where there is no standard error it is NaN, and ``note`` says why: too close to a bound (a
     learning rate of 0, and the baseline that it multiplies), not identified by these trials, or
     not at the maximum of the likelihood (too few epochs, early stopping, truncated gradients).
+    Parameters that were ``left_out``, as so few subjects do not tell them, come last.
 
     It takes 2 gradients a parameter, or 4 where the first step does not suit.
     """
@@ -73,9 +77,15 @@ def summarize(
     estimate = likelihood.values(likelihood.fitted)
     error, robust, note = standard_errors(likelihood)
     error /= np.sqrt(dataset.weight_unit)
+    values = model.published()
+    given = {name: values[name] for name in left_out}
+    none = np.full(sum(value.numel() for value in given.values()), np.nan)
+    estimate = np.concatenate([estimate, *map(to_numpy, given.values())])
+    error, robust = np.append(error, none), np.append(robust, none)
+    note += [TOO_FEW] * len(none)
     half = ndtri(0.975) * error
     names = (list(weight_names), list(learned_names))
-    labels = _labels(likelihood.published(), *names, sides.tolist())
+    labels = _labels(likelihood.published() | given, *names, sides.tolist())
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
         standard_error=error,
@@ -107,7 +117,7 @@ def _labels(
 
 
 class LogLikelihood:
-    """The log-likelihood of the scored trials as a function of what was fitted, (P,)."""
+    """The log-likelihood, and prior, of scored trials as a function of what was fitted, (P,)."""
 
     def __init__(self, model: LearningModel, dataset: SequenceDataset) -> None:
         self.model = deepcopy(model)
@@ -125,6 +135,9 @@ class LogLikelihood:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
         subjects = torch.cat([self._of_subjects(block) for block in self.dataset.blocks])
+        if self.model.has_prior:  # of which each subject bears its share
+            unit = len(subjects) * self.dataset.weight_unit
+            subjects = subjects + self.model.log_prior() / unit
         return subjects.detach(), self._gradient(subjects.sum())
 
     def _of_subjects(self, block: Block) -> Tensor:
