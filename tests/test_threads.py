@@ -186,7 +186,11 @@ def press_ctrl_c() -> None:
 def test_what_ends_a_member_ends_the_others(cohort, event, error):
     started: list[int] = []
     fit = lr.DNNRuleEstimator(
-        max_epochs=500, n_ensemble=3, mirror=False, random_state=0, callbacks=[AtWork(event, started)]
+        max_epochs=500,
+        n_ensemble=3,
+        mirror=False,
+        random_state=0,
+        callbacks=[AtWork(event, started)],
     )
     with pytest.raises(error):
         fit.fit(*cohort)
