@@ -5,11 +5,36 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from helpers import make_rule, make_trials
+from torch import nn
+
+from sklearn_learnrule.engine import choice_logits, unroll
 
 matplotlib.use("Agg")
 torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+def pytest_sessionstart(session):
+    """Let two workers compile other kernels each: what one has compiled, both find on disk."""
+    worker = getattr(session.config, "workerinput", {"workerid": "none"})["workerid"]
+    rules = {"gw0": ("dnn",), "gw1": ("dnn, noise", "choice")}.get(worker, ())
+    for name in rules:
+        for dtype in (torch.float32, torch.float64):
+            compile_kernels(name, dtype)
+
+
+def compile_kernels(name, dtype):
+    """Compile what unrolls such a rule, or the network of choices, both ways."""
+    trials, observed = make_trials([3], dtype=dtype)
+    if name == "choice":
+        gru, readout = nn.GRU(2, 1, batch_first=True, dtype=dtype), nn.Linear(1, 1, dtype=dtype)
+        result = choice_logits(gru, readout, trials.features, torch.tensor([3]), engine="fused")
+    else:
+        rule, start = make_rule(name, 2, dtype=dtype), torch.zeros(1, 2, dtype=dtype)
+        result = unroll(rule, start, trials, observed, engine="fused")
+    result.sum().backward()
 
 
 @pytest.fixture(scope="session")

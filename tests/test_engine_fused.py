@@ -95,7 +95,7 @@ def test_threads_change_no_bit_of_the_gradients(name, dtype, set_threads):
         assert all(map(torch.equal, alone, together))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading"])
+@pytest.mark.parametrize("backend", ["multiprocessing", "threading"])
 def test_joblib_workers_give_the_same_gradients(backend, set_threads):
     set_threads(2)
     rule = make_rule("rnn, small", 2)

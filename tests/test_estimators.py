@@ -63,11 +63,12 @@ def _with_both_choices(trials):
     return trials
 
 
-estimators = pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
+BRIEFLY = all_estimators(max_epochs=5)
+estimators = pytest.mark.parametrize("estimator", BRIEFLY, ids=estimator_name)
 
 
 @estimators
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_future_choices_and_rewards_never_change_past_predictions(estimator, data):
     trials = data.draw(cohorts().filter(lambda table: len(table) > 2))
@@ -84,7 +85,7 @@ def test_future_choices_and_rewards_never_change_past_predictions(estimator, dat
     np.testing.assert_array_equal(before[~later], after[~later])
 
 
-@pytest.mark.parametrize("estimator", all_estimators()[1:], ids=estimator_name)
+@pytest.mark.parametrize("estimator", BRIEFLY[1:], ids=estimator_name)
 def test_past_choices_and_rewards_do_change_later_predictions(estimator):
     X, _, _ = lr.make_design(make_learning_cohort(1, 20, random_state=1))
     flipped = X.copy()
@@ -94,7 +95,7 @@ def test_past_choices_and_rewards_do_change_later_predictions(estimator):
 
 
 @estimators
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(data=st.data())
 def test_company_order_and_padding_change_no_prediction(estimator, data):
     X, _, _ = lr.make_design(data.draw(cohorts(min_subjects=2)))
@@ -302,7 +303,7 @@ def test_callbacks_reach_skorch_and_the_papers_schedule_can_be_had(cohort):
     np.testing.assert_allclose(rule.history_[:, "lr"][::5], [1e-3, 1e-3 * 0.999, 1e-3 * 0.999**2])
 
 
-BRIEF = {"max_epochs": 10, "lr": 0.01, "n_ensemble": 1, "mirror": False, "random_state": 0}
+BRIEF = {"max_epochs": 4, "lr": 0.02, "n_ensemble": 1, "mirror": False, "random_state": 0}
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
+from multiprocessing import get_context
 
 import pytest
 
 from sklearn_learnrule.compiler import kept
+from sklearn_learnrule.compiler.compiled import listing_of
+from sklearn_learnrule.compiler.machine import Code
+from sklearn_learnrule.engine._fused import usual_trials
+from sklearn_learnrule.rules import QLearningRule
 
 
 @pytest.fixture
@@ -45,17 +47,19 @@ def test_without_room_code_is_compiled_with_one_warning(folder, monkeypatch):
     assert len(warned) == 1 and not [*folder.iterdir()]
 
 
-def test_processes_may_compile_the_same_at_once(tmp_path):
-    code = (
-        "from sklearn_learnrule.compiler.compiled import code_of, listing_of\n"
-        "from sklearn_learnrule.engine._fused import usual_trials\n"
-        "from sklearn_learnrule.rules import QLearningRule\n"
-        "rule = QLearningRule(2)\n"
-        "print(code_of(listing_of(rule, usual_trials(rule)), 64).forward > 0)"
-    )
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[1])}
-    run = [sys.executable, "-c", code]
-    options = {"env": environment, "stdout": subprocess.PIPE, "text": True}
-    answers = {p.communicate()[0] for p in [subprocess.Popen(run, **options) for _ in range(2)]}
-    assert answers == {"True\n"}
-    assert [*tmp_path.rglob("rule-*.o")]
+def test_processes_may_compile_the_same_at_once(folder):
+    rule, fork = QLearningRule(2), get_context("fork")
+    listing, both = listing_of(rule, usual_trials(rule)), fork.Barrier(2)
+
+    def compile_beside_another():
+        both.wait(20)
+        assert Code(listing, 64).forward > 0
+
+    processes = [fork.Process(target=compile_beside_another) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    (file,) = folder.iterdir()
+    assert file.name.startswith("rule-")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import timeit
 
+import joblib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -70,12 +71,13 @@ def test_partial_dependence_is_refused(fitted, how, cohort):
 def test_they_are_refused_in_workers_as_well(cohort):
     X, y = cohort
     rule = CONSTANT.fit(X, y)
-    with pytest.raises(ValueError, match=DEPENDENCE):
-        PartialDependenceDisplay.from_estimator(rule, X, ["stimulus"], n_jobs=2)
-    plt.close("all")
-    score = LaterRefusal()
-    with pytest.raises(ValueError, match=IMPORTANCE):
-        permutation_importance(rule, X, y, scoring=score, n_jobs=2, n_repeats=1)
+    # a worker of any kind knows its own callers alone, and threads need no imports
+    with joblib.parallel_config("threading", n_jobs=2):
+        with pytest.raises(ValueError, match=DEPENDENCE):
+            PartialDependenceDisplay.from_estimator(rule, X, ["stimulus"])
+        plt.close("all")
+        with pytest.raises(ValueError, match=IMPORTANCE):
+            permutation_importance(rule, X, y, scoring=LaterRefusal(), n_repeats=1)
 
 
 class LaterRefusal:

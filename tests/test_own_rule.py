@@ -102,7 +102,7 @@ def test_it_is_fitted_by_compiled_code_and_finds_the_truth(fitted, cohort):
 
 def test_its_own_parameter_is_searched_for(cohort):
     grid = {"half_life": [1.0, 5.0, 50.0]}
-    search = GridSearchCV(SatietyRuleEstimator(), grid, cv=lr.SubjectKFold(4)).fit(*cohort)
+    search = GridSearchCV(SatietyRuleEstimator(), grid, cv=lr.SubjectKFold(2)).fit(*cohort)
     assert search.best_params_ == {"half_life": 5.0}
 
 
@@ -112,7 +112,7 @@ def test_it_is_compared_with_the_packages_rules_and_is_what_made_these_choices(c
         "REINFORCE": lr.ReinforceRuleEstimator(),
         "constant": lr.ConstantRuleEstimator(),
     }
-    ranking = lr.rank_rules(lr.compare_rules(rules, *cohort, cv=4, verbose=0))
+    ranking = lr.rank_rules(lr.compare_rules(rules, *cohort, cv=2, verbose=0))
     assert list(ranking.index) == list(rules)
 
 

@@ -42,12 +42,12 @@ def fitted(cohort):
 
 
 def run(stimuli, rules, **options):
-    return recovery_study(stimuli, rules, **{"random_state": 0, "verbose": 0, **options})
+    return recovery_study(stimuli, rules, **{"cv": 2, "random_state": 0, "verbose": 0, **options})
 
 
 @pytest.fixture(scope="module")
 def study(cohort, fitted):
-    return run(cohort[0], fitted, n_repeats=2)
+    return run(cohort[0], fitted, n_repeats=2, cv=5)
 
 
 def test_learners_and_others_are_told_apart_in_eight_animals(study):

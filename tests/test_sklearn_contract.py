@@ -229,7 +229,7 @@ def test_what_a_gpu_fitted_is_loaded_where_there_is_none(cohort, tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=hidden, check=True)
 
 
-@pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
+@pytest.mark.parametrize("estimator", all_estimators(max_epochs=2), ids=estimator_name)
 def test_string_scorers_and_group_folds_work(estimator, cohort):
     X, y, groups = cohort
     own = cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2))

@@ -149,7 +149,7 @@ def test_an_ensemble_is_the_same_on_any_number_of_threads(cohort, estimator):
     found = []
     for n_threads in (1, 2, 3):
         torch.set_num_threads(n_threads)
-        fitted = estimator(max_epochs=2, random_state=0).fit(*cohort)
+        fitted = estimator(max_epochs=1, mirror=True, random_state=0).fit(*cohort)
         found.append(fitted.decision_function(cohort[0]))
     assert_array_equal(found[0], found[1])
     assert_array_equal(found[0], found[2])
@@ -186,7 +186,11 @@ def press_ctrl_c() -> None:
 def test_what_ends_a_member_ends_the_others(cohort, event, error):
     started: list[int] = []
     fit = lr.DNNRuleEstimator(
-        max_epochs=500, n_ensemble=3, random_state=0, callbacks=[AtWork(event, started)]
+        max_epochs=500,
+        n_ensemble=3,
+        mirror=False,
+        random_state=0,
+        callbacks=[AtWork(event, started)],
     )
     with pytest.raises(error):
         fit.fit(*cohort)

@@ -48,7 +48,7 @@ def contrast_alone():
 
 
 @pytest.mark.parametrize("answer", ["answer", None])
-@pytest.mark.parametrize("estimator", all_estimators(), ids=estimator_name)
+@pytest.mark.parametrize("estimator", all_estimators(max_epochs=3), ids=estimator_name)
 def test_predicted_weights_are_the_very_weights_of_the_twins(estimator, answer, trials):
     """For the animals' stimuli as for a task, and whether or not answers are told."""
     if estimator.get_params().get("process_noise") is not None:

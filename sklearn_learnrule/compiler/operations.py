@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
 from .scalars import Array, elementwise, is_truth
-from .trace import MOVING, Operation, Untraceable, Value, fill
+from .trace import MOVING, Operation, Untraceable, Value, fill, map_only
 
 BY_NUMBER = (
     "add", "sub", "mul", "div", "lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "maximum",
@@ -67,8 +66,8 @@ def move(function: Any, arguments: Any, options: dict[str, Any]) -> list[Array]:
     def of_constant(tensor: Tensor) -> Tensor:
         return places(constant(tensor)) if tensor.is_floating_point() else tensor
 
-    placed = tree_map_only(Tensor, of_constant, arguments)
-    made = function(*tree_map_only(np.ndarray, places, placed), **options)
+    placed = map_only(Tensor, of_constant, arguments)
+    made = function(*map_only(np.ndarray, places, placed), **options)
     pool = np.array(numbers, dtype=object)
     made = [made] if isinstance(made, Tensor) else made
     return [np.asarray(pool[each.numpy()], object) for each in made]

@@ -44,7 +44,7 @@ class RecoveryDisplay(Display):
     >>> from sklearn_learnrule.recovery import recovery_study
     >>> X, y, _ = make_design(make_learning_cohort(4, 100, random_state=0))
     >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
-    >>> study = recovery_study(X, rules, y=y, n_repeats=2, random_state=0, verbose=0)
+    >>> study = recovery_study(X, rules, y=y, n_repeats=1, random_state=0, cv=2, verbose=0)
     >>> display = RecoveryDisplay.from_study(study)
     >>> [label.get_text() for label in display.axes_[0].get_yticklabels()]
     ['constant', 'PredictMax']
