@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from scipy.stats import chi2
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils._param_validation import Interval
@@ -151,3 +152,44 @@ def test_the_front_pages_rule_passes_and_is_fitted(tmp_path, monkeypatch, cohort
     page = importlib.import_module(file.stem)
     assert check_rule(page.DecayRule(2)).remarks == ()
     assert page.DecayRuleEstimator().fit(*cohort).decay_.shape == (2,)
+
+
+# ------------------------------------------------------------------ rules that hang on other rows
+
+
+class StopsAfterFifty(LearningRule):
+    """Learns from fifty trials, then no more; which the first row decides for all."""
+
+    memory_size = 1
+
+    def __init__(self, n_weights: int) -> None:
+        super().__init__(n_weights)
+        self.rate = nn.Parameter(torch.full((n_weights,), 0.1))
+
+    def forward(self, weights, trial, memory):
+        if memory[0, 0] >= 50:
+            return torch.zeros_like(weights), memory + 1
+        score = self.policy.score(weights, trial.features, trial.choice)
+        return self.rate * trial.reward[:, None] * score, memory + 1
+
+
+class StopsAfterFiftyEstimator(lr.BaseRuleEstimator):
+    """The same."""
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return StopsAfterFifty(n_weights)
+
+
+@BRIEFLY_TRAINED
+def test_a_rule_that_looks_at_other_rows_is_unrolled_trial_by_trial_and_said_to_be():
+    X, y, _ = lr.make_design(make_learning_cohort(3, 80, random_state=0))
+    auto = StopsAfterFiftyEstimator(max_epochs=2)
+    with pytest.warns(UserWarning, match="trial by trial.*takes Python's decisions.*check_rule"):
+        auto.fit(X, y)
+    by_loop = StopsAfterFiftyEstimator(max_epochs=2, engine="loop").fit(X, y)
+    np.testing.assert_allclose(auto.predict_weights(X), by_loop.predict_weights(X))
+    weights = auto.predict_weights(X).groupby("subject").nth(slice(51, None))
+    assert (weights.groupby("subject").nunique() == 1).to_numpy().all()  # they stay
+    at_once = StopsAfterFiftyEstimator(max_epochs=2, engine="parallel")
+    with pytest.raises(ValueError, match="does something else on one alone than among others"):
+        at_once.fit(X, y)

@@ -50,7 +50,7 @@ def test_every_built_in_rule_passes(name, monkeypatch):
 
 def test_the_report_is_a_few_lines_and_remarks_are_told():
     told = str(check_rule(DecayRule(2))).split("\n")
-    assert told[0].startswith("DecayRule passes 18 checks: names, shapes, ")
+    assert told[0].startswith("DecayRule passes 19 checks: names, shapes, ")
     assert re.fullmatch(r"Faster than the loop: parallel \d+ times, fused \d+ times.", told[1])
     assert len(told) == 2
 
@@ -166,6 +166,18 @@ class SociableRule(DecayRule):
         return self.decay * (weights.mean(0) - weights), memory
 
 
+class StoppingRule(DecayRule):
+    """Forgets for a hundred trials, then no more: by the first row of all."""
+
+    def __init__(self, n_weights):
+        super().__init__(n_weights, memory_size=1)
+
+    def forward(self, weights, trial, memory):
+        if memory[0, 0] >= 100:
+            return torch.zeros_like(weights), memory + 1
+        return -self.decay * weights, memory + 1
+
+
 class RankingRule(DecayRule):
     """Subjects start with a number of their own."""
 
@@ -209,7 +221,7 @@ class CrowdedRule(DecayRule):
     """Minds crowds, such as all trials at a time."""
 
     def forward(self, weights, trial, memory):
-        return -self.decay * weights * (2 if len(weights) > 20 else 1), memory
+        return -self.decay * weights * (2 if 20 < len(weights) < 100 else 1), memory
 
 
 class RoundRule(DecayRule):
@@ -302,12 +314,13 @@ BROKEN = {
     RandomRule: "state: expected the same answer .* draw no random numbers",
     SociableRule: r"subjects: expected of subjects \[0\] what they do in company of others",
     RankingRule: "subjects: ",
+    StoppingRule: "company: .* decide for each by torch.where, not by if",
     AnswerRule: "answer: expected uses_answer = True of a rule that reads trial.answer",
     PeekingRule: "causality: expected weights before choice .* that know of earlier trials alone",
     DetachedRule: "gradients: expected autograd to give the slope along the initial weights",
     FixedRule: "gradients: expected autograd to give the slope along decay, .* got 0:",
     SlantedRule: "slopes: expected linearize to give what forward does and the slope",
-    CrowdedRule: "engines: expected of engine='parallel' the weights of the loop, got others",
+    CrowdedRule: r"engines: .* raises NotByRowsError \(engine='parallel' asks a rule for all",
     RoundRule: "float32: expected in float32 about the weights of float64, got others",
     DoubleRule: "float32: expected weights of shape .* in torch.float32, got .* torch.float64",
     NarrowRule: r"process noise: expected weights of finite numbers, got \[nan\]",

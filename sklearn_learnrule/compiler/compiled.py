@@ -19,7 +19,7 @@ from torch import Tensor
 from ..rules import LearningRule, Trial
 from .listing import Listing
 from .machine import FUNCTIONS, Code
-from .trace import PLAIN, Trace, Untraceable, example_trial, is_trusted, rule_tensors
+from .trace import PLAIN, Trace, Unruly, Untraceable, example_trial, is_trusted, rule_tensors
 
 N_TESTED, SCALES = 6, (1.0, 1.0, 3.0, 10.0, 1.0)  # subjects, and trials, that are checked
 TOLERANCE = 1e-9
@@ -42,7 +42,7 @@ def listing_of(rule: LearningRule, like: Trial) -> Listing:
         if settings:
             _SHARED[settings] = listing
     if isinstance(listing, Untraceable):
-        raise Untraceable(f"does not compile {type(rule).__name__}, which {listing}")
+        raise type(listing)(f"does not compile {type(rule).__name__}, which {listing}")
     return listing
 
 
@@ -114,7 +114,7 @@ def check(listing: Listing, like: Trial) -> None:
         found = compiled(state, trial, adjoints, own)
         for a, b in zip(expected, found, strict=True):
             if not torch.allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True):
-                raise Untraceable(
+                raise Unruly(
                     "does something else than what it was seen to do: it may depend on other "
                     "subjects, on what it keeps, on decisions of Python's, or on types of numbers"
                 )

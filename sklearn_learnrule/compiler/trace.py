@@ -35,6 +35,10 @@ class Untraceable(Exception):
     """Why a rule cannot be compiled, as the end of a sentence about it."""
 
 
+class Unruly(Untraceable):
+    """The same of a rule that may do otherwise among others than alone, or the next time."""
+
+
 # Modules whose forward hangs on its settings alone; that of others may look anywhere.
 TRUSTED_MODULES = ("torch.nn.", __name__.partition(".")[0] + ".rules.")
 PLAIN = frozenset(vars(nn.Module()))  # what every module has
@@ -64,7 +68,7 @@ class StayInTorch(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if func in OUT_OF_TORCH:
-            raise Untraceable("takes numbers out of torch, and does with them what no record shows")
+            raise Unruly("takes numbers out of torch, and does with them what no record shows")
         if func is Tensor.register_hook:
             raise Untraceable("changes gradients by a hook")
         return func(*args, **(kwargs or {}))
@@ -140,9 +144,9 @@ def _identity(tensor: Tensor) -> tuple[Any, ...]:
 
 def _refuse(function: Any, arguments: Any) -> None:
     if torch.Tag.nondeterministic_seeded in function.tags:
-        raise Untraceable("draws random numbers")
+        raise Unruly("draws random numbers")
     if function is torch.ops.aten._local_scalar_dense.default and _values(arguments):
-        raise Untraceable("takes Python's decisions by numbers that a trial brings")
+        raise Unruly("takes Python's decisions by numbers that a trial brings")
 
 
 def map_only(kind: type, function: Callable[[Any], Any], found: Any) -> Any:

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..compiler.trace import Unruly, Untraceable
 from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ._fused import NotCompiledError, unroll_fused, usual_trials, why_not_fused
 from ._loop import unroll_loop
-from ._parallel import unroll_parallel
+from ._parallel import NotByRowsError, unroll_parallel
 from ._scan import AffineRecurrence
 
 ENGINES: dict[str, Callable[..., Tensor]] = {
@@ -39,12 +40,17 @@ def choose_engine(
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
-    if why_not_compiled(rule, device, trials) is None:
+    why = _why_not_compiled(rule, device, trials)
+    if why is None:
         return "fused"
-    return _choose_in_torch(rule, n_subjects, device)
+    return _choose_in_torch(rule, n_subjects, device, isinstance(why, Unruly))
 
 
-def _choose_in_torch(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
+def _choose_in_torch(
+    rule: LearningRule, n_subjects: int, device: torch.device, unruly: bool
+) -> str:
+    if unruly:
+        return "loop"
     rule = rule.rule if isinstance(rule, StandardizedRule) else rule
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
@@ -68,6 +74,22 @@ def why_not_compiled(
     >>> why_not_compiled(RandomRule(2))
     'does not compile RandomRule, which draws random numbers'
     """
+    why = _why_not_compiled(rule, device, trials)
+    return None if why is None else str(why)
+
+
+def why_unruly(rule: LearningRule) -> str | None:
+    """Return why a rule may do otherwise among others than alone, or the next time; None: it obeys.
+
+    Only the loop unrolls such a rule, and rightly only if subjects do not see each other.
+    """
+    why = _why_not_compiled(rule, "cpu", None)
+    return str(why) if isinstance(why, Unruly) else None
+
+
+def _why_not_compiled(
+    rule: LearningRule, device: torch.device | str, trials: Trial | None
+) -> Untraceable | None:
     return why_not_fused(rule.rule if isinstance(rule, StandardizedRule) else rule, device, trials)
 
 
@@ -138,9 +160,17 @@ def unroll(
         how: Any = {"truncation": truncation, "engine": engine}
         return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
     if engine == "auto":  # without choose_engine, which would record the rule once more
-        with suppress(NotCompiledError):
+        unruly = False
+        try:
             return unroll_fused(rule, initial_weights, trials, observed, truncation)
-        engine = _choose_in_torch(rule, len(initial_weights), initial_weights.device)
+        except NotCompiledError as error:
+            unruly = error.unruly
+        n_subjects, device = len(initial_weights), initial_weights.device
+        engine = _choose_in_torch(rule, n_subjects, device, unruly)
+        if engine == "parallel":
+            with suppress(NotByRowsError):
+                return unroll_parallel(rule, initial_weights, trials, observed, truncation)
+            engine = "loop"
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 
@@ -154,4 +184,5 @@ __all__ = [
     "compiled_source",
     "unroll",
     "why_not_compiled",
+    "why_unruly",
 ]

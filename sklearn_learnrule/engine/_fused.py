@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from ..compiler.trace import Untraceable, is_trusted
+from ..compiler.trace import Unruly, Untraceable, is_trusted
 from ..rules import (
     ConstantRule,
     DNNRule,
@@ -41,7 +41,11 @@ ACTIVATIONS = tuple(
 
 
 class NotCompiledError(ValueError):
-    """That the fused engine does not unroll this, while another may."""
+    """That the fused engine does not unroll this, while another may: only the loop, if unruly."""
+
+    def __init__(self, why: Untraceable) -> None:
+        self.unruly = isinstance(why, Unruly)
+        super().__init__(f"engine='fused' {why}: use engine='parallel' or engine='loop' instead.")
 
 
 def unroll_fused(
@@ -78,9 +82,7 @@ def unroll_fused(
         _refuse(initial_weights.device, dtype, trials)
         driver = driver_of(rule, trials, dtype)
     except Untraceable as error:
-        raise NotCompiledError(
-            f"engine='fused' {error}: use engine='parallel' or engine='loop' instead."
-        ) from None
+        raise NotCompiledError(error) from None
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights).to(dtype)
@@ -90,7 +92,7 @@ def unroll_fused(
 
 def why_not_fused(
     rule: LearningRule, device: torch.device | str = "cpu", trials: Trial | None = None
-) -> str | None:
+) -> Untraceable | None:
     """Return why this engine does not unroll a rule on a device, None if it does.
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
@@ -105,7 +107,7 @@ def why_not_fused(
             rule, trials = moved, _told(trials, len(places))
         driver_of(rule, trials, torch.float64)
     except Untraceable as error:
-        return str(error)
+        return error
     return None
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from ..compiler.trace import is_trusted
 from ..rules import LearningRule, RNNRule, Trial
 from ._loop import unroll_loop
 from ._parallel_newton import pull_back, solve_trajectory
@@ -19,6 +20,10 @@ from ._parallel_steps import GRUSteps, RuleSteps
 
 # The choices that each rule was last trained on, and the states that it went through.
 _LAST: WeakKeyDictionary[LearningRule, tuple[Tensor, Tensor]] = WeakKeyDictionary()
+
+
+class NotByRowsError(ValueError):
+    """That a rule does something else on one trial than among others."""
 
 
 def unroll_parallel(
@@ -46,6 +51,12 @@ def unroll_parallel(
     parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
     with _one_thread():
         states = _solve(steps, start, parameters)
+        if not is_trusted(rule) and not steps.go_by_rows(states[:, :-1]):
+            raise NotByRowsError(
+                "engine='parallel' asks a rule for all trials at once, but "
+                f"{type(rule).__name__} does something else on one alone than among others: use "
+                "engine='loop'."
+            )
     weights = _Weights.apply(steps, truncation, states, start, *parameters)
     rest = weights[:, -1:].expand(-1, n_trials - n_steps - 1, -1)
     return torch.cat([weights, rest], 1)  # (N, T, K)

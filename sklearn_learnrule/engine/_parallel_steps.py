@@ -14,6 +14,8 @@ from torch.nn.functional import linear
 
 from ..rules import LearningRule, RNNRule, Trial
 
+N_CHECKED = 8  # trials of which a rule of one's own is asked alone
+
 
 class RecurrentSteps:
     """T steps of N recurrences, all evaluated at once, at any states of D numbers each.
@@ -81,6 +83,19 @@ class RuleSteps(RecurrentSteps):
         update, new_memory = self.rule(weights, trials, memory)
         increments = torch.cat([update, new_memory - memory], -1).view_as(states)  # (N, T, D)
         return torch.where(self.observed[..., None], increments, 0)
+
+    @torch.no_grad()
+    def go_by_rows(self, states: Tensor) -> bool:
+        """Whether some of the trials, from states (N, T, D), go alone as they go among all."""
+        together = self.increments(states)
+        subject, trial = torch.nonzero(self.observed, as_tuple=True)
+        for i in torch.linspace(0, len(trial) - 1, min(N_CHECKED, len(trial))).long().tolist():
+            n, t = (slice(int(at[i]), int(at[i]) + 1) for at in (subject, trial))
+            one = type(self)(self.rule, self.trials.of_subjects(n).at(t), self.observed[n, t])
+            alone = one.increments(states[n, t])
+            if not torch.allclose(alone, together[n, t], rtol=1e-3, atol=1e-6, equal_nan=True):
+                return False
+        return True
 
 
 class GRUSteps(RuleSteps):

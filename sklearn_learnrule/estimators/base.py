@@ -108,7 +108,9 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def make_rule(self, n_weights: int) -> LearningRule:
         """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} needs make_rule(self, n_weights), which returns its rule."
+        )
 
     def _make_model(
         self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units

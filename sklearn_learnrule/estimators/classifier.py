@@ -141,7 +141,9 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         units = usual_units(sequences, weight)
         warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
-        make_model(torch.Generator())  # raises for what does not suit X, before any work
+        model = make_model(torch.Generator())  # raises for what does not suit X, before any work
+        if caution := model.caution():
+            warnings.warn(f"{type(self).__name__} {caution}", UserWarning, stacklevel=4)
         settings = TrainingSettings.of(self)
         self.mirrored_ = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
         settings = replace(settings, mirrored=self.mirrored_)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..engine import choose_engine, unroll, why_not_compiled
+from ..engine import choose_engine, unroll, why_not_compiled, why_unruly
 from ..rules import (
     TWO_CHOICES,
     BoundedRule,
@@ -39,6 +39,10 @@ class SequenceModel(nn.Module):
 
     def make_symmetric(self) -> None:
         """Become symmetric, if the model can."""
+
+    def caution(self) -> str | None:
+        """Return what speaks against trusting the model, whatever it is fitted to."""
+        return None
 
     @property
     def noise(self) -> ProcessNoise | None:
@@ -105,6 +109,14 @@ class LearningModel(SequenceModel):
     def make_symmetric(self) -> None:
         n_sided = self.dynamics.n_weights - 1  # all but the bias
         self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
+
+    def caution(self) -> str | None:
+        why = why_unruly(self.dynamics) if self.engine == "auto" else None
+        return why and (
+            f"goes trial by trial, which is slow, as engine='fused' {why}. That is right only if "
+            "no row of weights, trials and memory, which is an animal's, hangs on others: see "
+            "sklearn_learnrule.testing.check_rule."
+        )
 
     @property
     def rule(self) -> StandardizedRule:

@@ -24,11 +24,12 @@ class LearningRule(nn.Module):
     ----------
     n_weights : int
         K, the number of policy weights: one a stimulus feature, then the bias.
+    memory_size : int or None
+        M, the numbers that the rule carries from trial to trial, 0 before the first. None: the
+        class's own ``memory_size``, 0 if it says nothing.
 
     Attributes
     ----------
-    memory_size : int
-        M, the numbers that the rule carries from trial to trial (0: none).
     policy : Policy
         What chooses by the weights.
     uses_answer : bool
@@ -38,6 +39,7 @@ class LearningRule(nn.Module):
     """
 
     policy: Policy = TWO_CHOICES
+    memory_size: int = 0
     uses_answer: bool = False
     shown_memory: int = 0
     textbook_names: ClassVar[tuple[str, ...]] = ()
@@ -50,10 +52,10 @@ class LearningRule(nn.Module):
     other units this would be another rule; it is fitted in the user's.
     """
 
-    def __init__(self, n_weights: int, memory_size: int = 0) -> None:
+    def __init__(self, n_weights: int, memory_size: int | None = None) -> None:
         super().__init__()
         self.n_weights = n_weights
-        self.memory_size = memory_size
+        self.memory_size = type(self).memory_size if memory_size is None else memory_size
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight change (N, K) and the new memory (N, M)."""

@@ -32,6 +32,7 @@ TRUNCATION = 3
 TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 STEPS = (1e-5, 1e-6, 1e-7)  # of finite differences: of which one suits
 STIMULUS_UNIT, REWARD_UNIT = 1.5, 1.25
+LONG = 300  # trials, after which memory and weights may be far from where they began
 BOUND = 0.4  # of weights that start within 0.5
 
 Remarks = list[str]
@@ -40,7 +41,7 @@ Remarks = list[str]
 # ------------------------------------------------------------------------------ one trial
 
 
-def check_names(rule: LearningRule) -> None:
+def check_names(rule: LearningRule) -> Remarks:
     for name in rule.textbook_names:
         expect(
             isinstance(getattr(rule, name, None), Tensor),
@@ -53,6 +54,9 @@ def check_names(rule: LearningRule) -> None:
         f"expected parameter_units of some of {list(rule.textbook_parameters())}, got {unknown}: "
         "name what textbook_names has",
     )
+    if not any(parameter.requires_grad for parameter in rule.parameters()):
+        return ["it has nothing to fit: what is fitted is an nn.Parameter of the rule"]
+    return []
 
 
 def check_shapes(rule: LearningRule) -> None:
@@ -109,6 +113,26 @@ def check_subjects(rule: LearningRule) -> None:
             "something else: rows are subjects, of whom none may know of another or of how many "
             "there are",
         )
+
+
+@torch.no_grad()
+def check_company(rule: LearningRule) -> None:
+    case = Case(rule, (LONG, LONG))
+    weights, memory = case.start, rule.initial_memory(2, like=case.start)
+    states, found = [], []
+    for trial in case.trials.steps():
+        update, later = rule(weights, trial, memory)
+        states.append((weights[0], memory[0]))
+        found.append((update[0], later[0]))
+        weights, memory = weights + update, later
+    all_weights, all_memory = (torch.stack(some) for some in zip(*states, strict=True))
+    together = rule(all_weights, case.trials.of_subjects(slice(1)).all_rows(), all_memory)
+    alone = [torch.stack(some) for some in zip(*found, strict=True)]
+    expect(
+        not _any_differ(list(together), alone, 1e-6),
+        f"expected of an animal's {LONG} trials, each a row, what it does from trial to trial, got "
+        "something else: let no row know of others, and decide for each by torch.where, not by if",
+    )
 
 
 def check_answer(rule: LearningRule) -> None:
@@ -320,6 +344,7 @@ CHECKS: dict[str, Callable[[Any], Remarks | None]] = {
     "causality": check_causality,
     "gradients": check_gradients,
     "slopes": check_slopes,
+    "company": check_company,
     "engines": partial(check_engines, noteworthy=True),
     "float32": check_precision,
     "process noise": partial(check_engines, make=with_noise),

@@ -68,7 +68,7 @@ def check_rule(rule: LearningRule) -> RuleReport:
     --------
     >>> from sklearn_learnrule.rules import ReinforceRule
     >>> print(check_rule(ReinforceRule(2)))
-    ReinforceRule passes 18 checks: names, shapes, inputs, ...
+    ReinforceRule passes 19 checks: names, shapes, inputs, ...
     Faster than the loop: parallel ... times, fused ... times.
     """
     if not isinstance(rule, LearningRule):
