@@ -115,6 +115,7 @@ def main() -> None:
     for job, beside, name in tqdm(tasks, unit="fit"):
         found = measure(checkouts[name], job, beside)
         rows.append({"job": job, "beside": "yes" if beside else "", "by": name, **found})
+        tqdm.write(json.dumps(rows[-1]))
     table = pd.DataFrame(rows).groupby(["job", "beside", "by"], sort=False).median()
     print(table.round({"wall": 1, "cpu": 1, "GB": 2, "score": 4}).reset_index().to_string())
 
