@@ -63,6 +63,8 @@ def fit_once(job: str) -> dict[str, float]:
     estimator.fit(*whole[:2], **({"groups": whole[2]} if job == GRID else {}))
     wall, cpu = time.perf_counter() - start[0], cpu_seconds() - start[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    if job == GRID:  # what its workers take is not seen from here
+        cpu = peak = float("nan")
     return {"wall": wall, "cpu": cpu, "GB": peak, "score": estimator.score(*whole[:2])}
 
 
@@ -80,7 +82,7 @@ def measure(checkout: Path, job: str, beside: bool) -> dict[str, float]:
             [sys.executable, __file__, "--once", job],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             check=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
             text=True,
         )
     finally:

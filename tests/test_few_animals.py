@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -116,3 +118,12 @@ def test_one_animal_with_all_noise_given_leaves_nothing_to_fit(one):
     with pytest.raises(ValueError, match="fewer than 5 subjects with process noise, initial_std"):
         rule.fit(*one)
     assert rule.set_params(initial_std=1.0).fit(*one).initial_std_[0] == pytest.approx(1)
+
+
+def test_a_fit_of_many_is_stored_as_one_of_many():
+    held = noisy(session_noise=0.0).set_params(process_noise=0.1)
+    X, y = cohort(FEW_SUBJECTS)
+    fitted = held.fit(X, y)
+    stored = pickle.loads(pickle.dumps(fitted))
+    assert_allclose(stored.predict_proba(X), fitted.predict_proba(X))
+    assert stored.net_.module_.n_told == fitted.net_.module_.n_told == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -56,6 +58,13 @@ def test_a_dnn_learns_from_a_swapped_animal_the_swapped_weights(cohort, noise, t
     one_sided = clone(fitted).set_params(mirror=False).fit(X, y)
     logits = [one_sided.decision_function(some) for some in (swapped, X)]
     assert not np.allclose(logits[0], -logits[1], atol=1e-3)
+
+
+def test_what_was_learned_alike_on_both_sides_is_stored_so(cohort):
+    _, X, y = cohort
+    fitted = lr.DNNRuleEstimator(mirror=True, lr=0.05, **QUICK).fit(X, y)
+    stored = pickle.loads(pickle.dumps(fitted))
+    assert_allclose(stored.decision_function(X), fitted.decision_function(X), atol=1e-6)
 
 
 @pytest.mark.parametrize("unlearned", ["bias", "stimulus"])

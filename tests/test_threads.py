@@ -135,6 +135,63 @@ def test_an_error_ends_the_work_and_is_raised():
     assert not threads.called_off()
 
 
+def test_shares_may_be_as_deep_as_they_like():
+    def deeper(level: int) -> int:
+        return sum(threads.share(deeper, [level - 1] * 3)) if level else 1
+
+    def work() -> None:
+        with threads.job():
+            assert sum(threads.share(deeper, [3] * 3)) == 81
+
+    worker = threading.Thread(target=work, daemon=True)
+    worker.start()
+    worker.join(LIMIT)
+    assert not worker.is_alive()
+
+
+def test_a_failure_that_is_caught_calls_nobody_else_off():
+    failed, seen = threading.Event(), []
+
+    def fail(_: int) -> None:
+        raise ValueError
+
+    def work(item: int) -> None:
+        if item == 0:
+            with pytest.raises(ValueError):
+                threads.share(fail, range(2))
+            failed.set()
+        else:
+            failed.wait(LIMIT)
+        seen.append(threads.called_off())
+
+    with threads.job():
+        threads.share(work, range(2))
+    assert seen == [False, False]
+
+
+def test_a_job_beside_another_leaves_torch_its_number():
+    begun, ended = threading.Event(), threading.Event()
+    found = []
+
+    def beside() -> None:
+        begun.wait(LIMIT)
+        with threads.job():
+            ended.set()
+            done.wait(LIMIT)  # it ends last
+        found.append(torch.get_num_threads())
+
+    done = threading.Event()
+    other = threading.Thread(target=beside)
+    other.start()
+    with threads.job():
+        begun.set()
+        ended.wait(LIMIT)
+    done.set()
+    other.join(LIMIT)
+    assert found == [2]
+    assert torch.get_num_threads() == 2
+
+
 # ------------------------------------------------------------------------ fits
 
 

@@ -109,8 +109,8 @@ def untrained(monkeypatch):
     def train(*args, **kwargs):
         raise AssertionError("trained before its parameters were checked")
 
-    for module in (classifier, mirror_images):
-        monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(classifier, "train_members", train)
+    monkeypatch.setattr(mirror_images, "train", train)
 
 
 def refusal(estimator, X, y) -> str:

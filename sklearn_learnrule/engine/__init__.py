@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -27,6 +28,8 @@ ENGINES: dict[str, Callable[..., Tensor]] = {
     "fused": unroll_fused,
 }
 
+
+_NOT_BY_ROWS: WeakSet[LearningRule] = WeakSet()  # rules that only the loop unrolls, once seen
 
 # Numbers of state, over all subjects, beyond which a CPU is busy enough with one trial at a
 # time, so that the parallel engine's larger work no longer pays (benchmarks/README.md).
@@ -160,17 +163,17 @@ def unroll(
         how: Any = {"truncation": truncation, "engine": engine}
         return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
     if engine == "auto":  # without choose_engine, which would record the rule once more
-        unruly = False
         try:
             return unroll_fused(rule, initial_weights, trials, observed, truncation)
         except NotCompiledError as error:
             unruly = error.unruly
         n_subjects, device = len(initial_weights), initial_weights.device
         engine = _choose_in_torch(rule, n_subjects, device, unruly)
-        if engine == "parallel":
+        if engine == "parallel" and rule not in _NOT_BY_ROWS:
             with suppress(NotByRowsError):
                 return unroll_parallel(rule, initial_weights, trials, observed, truncation)
-            engine = "loop"
+            _NOT_BY_ROWS.add(rule)
+        engine = "loop" if rule in _NOT_BY_ROWS else engine
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 

@@ -12,7 +12,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,9 +21,10 @@ import torch
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_MINE = threading.local()  # .job: what this thread works at, if anything
+_MINE = threading.local()  # .job: what this thread works at; .shares: the errors of each of those
 _COUNTED = threading.Lock()
-_n_busy = 0
+_n_busy = _n_jobs = 0
+_n_threads = 1  # torch's before the first of the jobs under way
 
 
 class CalledOffError(Exception):
@@ -35,17 +36,23 @@ class Job:
 
     def __init__(self, n_threads: int) -> None:
         self.n_threads = n_threads
-        self.n_failed = 0  # of the shares under way
         self._pool: ThreadPoolExecutor | None = None
 
-    def hire(self, wanted: int, work: Callable[[], None]) -> list[Future[None]]:
+    def hire(self, wanted: int, work: Callable[[], None], hired: list[Future[None]]) -> None:
         """Let idle threads work, as many as there are, and no more than are wanted."""
         with _COUNTED:
-            hired = max(0, min(wanted, self.n_threads - _n_busy))
-            _add_busy(hired)
-            if hired and self._pool is None:
-                self._pool = ThreadPoolExecutor(self.n_threads)  # its caller may wait
-        return [self._pool.submit(self._help, work) for _ in range(hired) if self._pool]
+            for _ in range(min(wanted, self.n_threads - _n_busy)):
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(self.n_threads)  # its caller may wait
+                hired.append(self._pool.submit(self._help, work))
+                _add_busy(1)
+
+    def dismiss(self, helper: Future[None]) -> bool:
+        """Return whether a helper that was hired had not begun, and now will not."""
+        idle = helper.cancel()
+        with _COUNTED:
+            _add_busy(-idle)
+        return idle
 
     def _help(self, work: Callable[[], None]) -> None:
         _MINE.job = self
@@ -71,7 +78,7 @@ def job() -> Iterator[None]:
     if _current() is not None:
         yield
         return
-    n_threads = torch.get_num_threads()
+    n_threads = _begin()
     torch.set_num_threads(1)
     _MINE.job = mine = Job(n_threads)
     try:
@@ -79,8 +86,30 @@ def job() -> Iterator[None]:
             yield
     finally:
         _MINE.job = None
-        mine.end()
-        torch.set_num_threads(n_threads)
+        try:
+            mine.end()
+        finally:
+            _end()
+            torch.set_num_threads(n_threads)
+
+
+def _begin() -> int:
+    """Return how many threads torch has here, but for the jobs under way, which set it to 1."""
+    global _n_jobs, _n_threads
+    with _COUNTED:
+        n_threads = torch.get_num_threads()
+        if _n_jobs and n_threads == 1:
+            n_threads = _n_threads
+        elif not _n_jobs:
+            _n_threads = n_threads
+        _n_jobs += 1
+    return n_threads
+
+
+def _end() -> None:
+    global _n_jobs
+    with _COUNTED:
+        _n_jobs -= 1
 
 
 def share(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
@@ -92,51 +121,58 @@ def share(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
     waiting = deque(enumerate(items))
     results: dict[int, Result] = {}
     errors: list[BaseException] = []
-    mine = _current()
+    mine, shares = _current(), (*_shares(), errors)
 
     def work() -> None:
-        while not errors:
-            try:
-                number, item = waiting.popleft()
-            except IndexError:
-                return
-            try:
+        before, _MINE.shares = _shares(), shares
+        try:
+            while not errors and (taken := _take(waiting)):
+                number, item = taken
                 results[number] = function(item)
-            except BaseException as error:
-                fail(error)
-
-    def fail(error: BaseException) -> None:
-        with _COUNTED:
-            if mine is not None and not errors:
-                mine.n_failed += 1
+        except BaseException as error:
             errors.append(error)
+        finally:
+            _MINE.shares = before
 
-    helpers = [] if mine is None else mine.hire(len(items) - 1, work)
-    work()
+    helpers: list[Future[None]] = []
+    try:
+        if mine is not None:
+            mine.hire(len(items) - 1, work, helpers)
+        work()
+    except BaseException as error:  # Ctrl-C
+        errors.append(error)
+    if mine is not None:
+        helpers = [helper for helper in helpers if not mine.dismiss(helper)]
     with _counted(-1 if helpers else 0):  # while this thread waits, another may work
-        _wait_for(helpers, fail)
+        _wait_for(helpers, errors)
     if errors:
-        with _COUNTED:
-            if mine is not None:
-                mine.n_failed -= 1
         raise errors[0]
     return [results[number] for number in range(len(items))]
 
 
-def _wait_for(helpers: Sequence[Future[None]], fail: Callable[[BaseException], None]) -> None:
-    while helpers:
+def _take(waiting: deque[tuple[int, Item]]) -> tuple[int, Item] | None:
+    try:
+        return waiting.popleft()
+    except IndexError:
+        return None
+
+
+def _wait_for(helpers: Sequence[Future[None]], errors: list[BaseException]) -> None:
+    while True:
         try:
-            for helper in helpers:
-                helper.result()
+            wait(helpers)
             return
         except BaseException as error:  # Ctrl-C
-            fail(error)
+            errors.append(error)
 
 
 def called_off() -> bool:
     """Whether this thread's work is a part of what has failed elsewhere."""
-    mine = _current()
-    return mine is not None and mine.n_failed > 0
+    return any(_shares())
+
+
+def _shares() -> tuple[list[BaseException], ...]:
+    return getattr(_MINE, "shares", ())
 
 
 def _current() -> Job | None:
@@ -162,8 +198,9 @@ def _counted(change: int) -> Iterator[None]:
 
 def _forget() -> None:
     """Forget other threads, which a fork leaves behind."""
-    global _n_busy, _COUNTED
-    _n_busy, _COUNTED, _MINE.job = 0, threading.Lock(), None
+    global _n_busy, _n_jobs, _COUNTED
+    _n_busy, _n_jobs, _COUNTED = 0, 0, threading.Lock()
+    _MINE.job, _MINE.shares = None, ()
 
 
 if hasattr(os, "register_at_fork"):

@@ -96,9 +96,8 @@ class BaseRuleEstimator(SequenceClassifier):
             subjects' weights lie around the initial ones. Fewer than 5 subjects do not tell (the
             likelihood would have all start alike): "learned" is then a broad prior, 4 for stimuli
             of the usual size 1, so that an easy one alone may give odds of e^8, and nothing about
-            the start is fitted. PsyTrack's 16 says no more, and costs the filter 3 to 7 nats on an
-            animal's first 300 trials. ``first_weights_`` has where the smoothed weights of these
-            subjects begin, as digital twins do.
+            the start is fitted (PsyTrack's 16 costs the filter some nats on the first trials).
+            ``first_weights_`` has where these subjects' smoothed weights, and their twins, begin.
         lapses : None, "learned", or number or pair of numbers, default={lapses}
             Rates g0 and g1 at which the first and the second class are chosen whatever the weights
             say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
@@ -119,6 +118,7 @@ class BaseRuleEstimator(SequenceClassifier):
         rule = self._make_rule(sequences.feature_names)
         if rule.uses_answer:
             sequences.check_answer_known(type(self).__name__)
+        usual = units.feature
         if rule.parameter_units is None:  # it is another rule in other units
             units = Units(torch.ones_like(units.feature), torch.ones_like(units.reward))
         rule.standardize_settings(units.feature, units.reward)
@@ -130,7 +130,7 @@ class BaseRuleEstimator(SequenceClassifier):
             train_initial_weights=self.train_initial_weights and not broad,
             truncation=self.truncation,
             engine=self.engine,
-            noise=self._make_noise(units.feature, BROAD_STD / units.feature if broad else None),
+            noise=self._make_noise(units.feature, BROAD_STD / usual if broad else None),
             lapses=self._make_lapses(),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -168,14 +168,14 @@ class BaseRuleEstimator(SequenceClassifier):
 
     def _starts_broad(self, n_scored: int) -> bool:
         """Whether so few subjects are fitted that the noise cannot tell how far they lie apart."""
-        learned = self.process_noise is not None and isinstance(self.initial_std, str)
-        return learned and n_scored < FEW_SUBJECTS
+        few = n_scored < FEW_SUBJECTS
+        return few and self.process_noise is not None and isinstance(self.initial_std, str)
 
     def _make_noise(self, units: torch.Tensor, start: torch.Tensor | None) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
-        initial_std = self.initial_std if start is None else start
-        given: Any = (self.process_noise, self.session_noise, initial_std)
+        std = self.initial_std if start is None else start
+        given: Any = (self.process_noise, self.session_noise, std)
         noise = ProcessNoise(len(units), *given)
         noise.standardize_settings(units)
         return noise
@@ -197,7 +197,7 @@ class BaseRuleEstimator(SequenceClassifier):
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)
             setattr(self, f"{name}_", value)
-        broad = self._starts_broad(len(dataset.scored_subjects))
+        broad = self._starts_broad(self._n_scored)
         if is_parametric(model):
             start = ["initial_std", "initial_weights"][: 1 + self.train_initial_weights]
             learned = self._learned(self.weight_names_)

@@ -191,6 +191,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
             return model
         try:
             last = dict(self.nets_[member].module_.named_parameters())
+            assert self.nets_[member].module_.is_symmetric == model.is_symmetric
             with torch.no_grad():
                 for name, parameter in model.named_parameters():
                     if parameter.requires_grad:
@@ -200,12 +201,14 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         except (AssertionError, KeyError, IndexError):
             raise ValueError(
                 "warm_start goes on from the last fit, which had other layers, another number of "
-                "stimulus columns or a smaller ensemble: set warm_start=False."
+                "stimulus columns, a smaller ensemble or another answer to mirror='auto': set "
+                "warm_start=False."
             ) from None
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
         """Set the fitted attributes, after a fit to this dataset of these sequences and choices."""
-        del dataset, sequences, is_second
+        del sequences, is_second
+        self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)

@@ -59,11 +59,14 @@ def freeze(net: SequenceNet) -> dict[str, Any]:
         "stopping_history": None if searched is None else _epochs(searched),
         "most_epochs": net.most_epochs,
         "lr": net.lr,
+        "is_symmetric": net.module_.is_symmetric,
     }
 
 
 def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceNet:
     """Return a net that predicts as the frozen one did; ``model`` is made as its model was."""
+    if frozen.get("is_symmetric"):
+        model.make_symmetric()
     with torch.no_grad():
         for name, value in _tensors(model):
             value.copy_(torch.tensor(frozen["tensors"][name]))
@@ -82,19 +85,19 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     return net
 
 
-def _one_trial(stimulus_names: Sequence[str]) -> Sequences:
-    """Return one trial of these stimuli, all 0, for which a model can be made as for any data."""
+def _one_trial(stimulus_names: Sequence[str], n_subjects: int) -> Sequences:
+    """Return a trial each of these stimuli, all 0, for which a model is made as for any data."""
     columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
-    subject = pd.Index(["nobody"], name="subject")
+    subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
 
 
 def _models_like(estimator: Any, n_models: int) -> list[SequenceModel]:
     """Make models as for the fit, but for their parameters and buffers."""
     maker = type(estimator)(**estimator._made_with)
-    sequences = _one_trial(estimator._stimulus_names)
-    weight = np.ones(1)
-    given = sequences, np.array([False]), weight, usual_units(sequences, weight)
+    n_subjects = estimator._n_scored
+    sequences, weight = _one_trial(estimator._stimulus_names, n_subjects), np.ones(n_subjects)
+    given = sequences, np.zeros(n_subjects, bool), weight, usual_units(sequences, weight)
     return [maker._draw_model(*given, torch.Generator()) for _ in range(n_models)]
 
 

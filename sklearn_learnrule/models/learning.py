@@ -54,7 +54,7 @@ class SequenceModel(nn.Module):
         """How many numbers of each subject a prior that is not fitted leaves to its choices."""
         if self.noise is None or self.noise.root_initial_std.requires_grad:
             return 0
-        return self.noise.root_initial_std.numel()
+        return int((self.noise.root_initial_std > 0).sum())
 
     def log_prior(self) -> Tensor:
         """Return the log of the prior of what is fitted, in nats, but for a constant."""

@@ -103,6 +103,7 @@ def _fit(
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
     engine = model.describe_engine(len(dataset), torch.device(device))
+    images = settings.mirrored and not model.is_symmetric
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
         decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
@@ -116,7 +117,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(settings, engine, held_out),
+        callbacks=_callbacks(settings, engine, images, held_out),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -124,12 +125,11 @@ def _fit(
     )
     net.generator, net.n_trials = generator, dataset.n_scored_trials
     with interruptible():
-        images = settings.mirrored and not model.is_symmetric
         return net.fit(dataset.with_mirror_images() if images else dataset, y=None)
 
 
 def _callbacks(
-    settings: TrainingSettings, engine: str, held_out: SequenceDataset | None
+    settings: TrainingSettings, engine: str, images: bool, held_out: SequenceDataset | None
 ) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
@@ -145,8 +145,8 @@ def _callbacks(
         callbacks.append(("converged", EarlyStopping(**stop, threshold=settings.tol, sink=noop)))
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""
-        images = ", with mirror images" if settings.mirrored else ""
-        name = f"{settings.name}{what}{images} ({engine})"
+        seen = ", with mirror images" if images else ""
+        name = f"{settings.name}{what}{seen} ({engine})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks + deepcopy([*(settings.callbacks or [])])
 
