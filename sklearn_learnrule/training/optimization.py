@@ -102,7 +102,9 @@ def _fit(
     n_epochs: int,
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
-    engine = model.describe_engine(len(dataset), torch.device(device))
+    how = model.describe_engine(len(dataset), torch.device(device))
+    if settings.mirrored:
+        how = f"{'alike on both sides' if model.is_symmetric else 'with mirror images'}, {how}"
     images = settings.mirrored and not model.is_symmetric
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
@@ -117,7 +119,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(settings, engine, images, held_out),
+        callbacks=_callbacks(settings, how, held_out),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -128,9 +130,7 @@ def _fit(
         return net.fit(dataset.with_mirror_images() if images else dataset, y=None)
 
 
-def _callbacks(
-    settings: TrainingSettings, engine: str, images: bool, held_out: SequenceDataset | None
-) -> list[Any]:
+def _callbacks(settings: TrainingSettings, how: str, held_out: SequenceDataset | None) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
     if held_out is not None:
@@ -145,8 +145,7 @@ def _callbacks(
         callbacks.append(("converged", EarlyStopping(**stop, threshold=settings.tol, sink=noop)))
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""
-        seen = ", with mirror images" if images else ""
-        name = f"{settings.name}{what}{seen} ({engine})"
+        name = f"{settings.name}{what} ({how})"
         callbacks.append(("progress", EpochProgress(name)))
     return callbacks + deepcopy([*(settings.callbacks or [])])
 
