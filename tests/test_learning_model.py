@@ -17,7 +17,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.models.learning import LearningModel
-from sklearn_learnrule.rules import LEARNED, BoundedRule, Lapses, ProcessNoise, Units
+from sklearn_learnrule.rules import LEARNED, BoundedRule, DNNRule, Lapses, ProcessNoise, Units
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -123,3 +123,19 @@ def test_a_bounded_rules_bounds_move_with_it():
     torch.save(bounded.state_dict(), file)
     file.seek(0)
     np.testing.assert_array_equal(torch.load(file)["highest"], NARROW[1])
+
+
+def test_a_gpu_serves_what_the_cpu_does_not_compile(monkeypatch):
+    class LargeRule(DNNRule):
+        """Not the package's, so that each of its numbers would be a line of code: too many."""
+
+    def device_of(rule, engine="auto"):
+        units = Units(torch.ones(2), torch.tensor(1.0))
+        how = {"train_initial_weights": True, "truncation": None, "engine": engine}
+        return LearningModel(rule, torch.zeros(2), units, **how).usual_device
+
+    large, small = LargeRule(2, (40, 40)), make_rule("reinforce", 2)
+    assert device_of(large) == device_of(small, engine="parallel") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert device_of(large) == device_of(small, engine="parallel") == "cuda"
+    assert device_of(small) == device_of(small, engine="loop") == device_of(DNNRule(2)) == "cpu"

@@ -7,7 +7,7 @@ import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 
 from sklearn_learnrule.engine import choose_engine, unroll
-from sklearn_learnrule.rules import DNNRule
+from sklearn_learnrule.rules import DNNRule, LearningRule
 
 
 def unroll_loop(rule, trials, observed, start=None, **options):
@@ -75,6 +75,11 @@ def test_an_unknown_engine_is_named():
         unroll(make_rule("constant", 2), torch.zeros(1, 2), trials, observed, engine="warp")
 
 
+class RandomRule(LearningRule):
+    def forward(self, weights, trial, memory):
+        return torch.randn_like(weights), memory
+
+
 def test_auto_compiles_and_weighs_size_for_what_cannot_be():
     class OwnRule(DNNRule):
         pass
@@ -83,6 +88,7 @@ def test_auto_compiles_and_weighs_size_for_what_cannot_be():
     for small in (DNNRule(2), OwnRule(2, 8)):
         assert {choose_engine(small, n, cpu) for n in (12, 10_000)} == {"fused"}
         assert {choose_engine(small, n, gpu) for n in (12, 10_000)} == {"parallel"}
+    assert choose_engine(RandomRule(2), 12, gpu) == "loop"  # trials all at once would be others
     large = OwnRule(2, (40, 40))  # too many numbers for code that has a line for each
     assert choose_engine(large, 12, cpu) == "parallel"
     assert choose_engine(large, 10_000, cpu) == "loop"

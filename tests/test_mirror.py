@@ -162,7 +162,7 @@ def test_auto_leaves_alone_what_reinforce_cannot_be_fitted_to(cohort, monkeypatc
 def test_comparing_sides_warns_of_a_network_that_holds_them_for_alike(cohort):
     _, X, y = cohort
     mirrored = lr.DNNRuleEstimator(mirror=True, **QUICK).fit(X, y)
-    with pytest.warns(UserWarning, match="with mirror images and holds both sides for alike"):
+    with pytest.warns(UserWarning, match="was fitted to learn alike on both sides"):
         asymmetry_table(mirrored, X, n_bootstraps=2)
 
 

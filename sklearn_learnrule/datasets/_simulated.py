@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state
 from ..data.schema import IDENTITY
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
-from ..simulation import UpdateFunction, simulate_learning
+from ..simulation import Simulation, UpdateFunction, simulate_learning
 from ..utils.arrays import Bools, Floats, Ints
 
 CURRICULUM = (
@@ -188,25 +188,32 @@ def make_learning_cohort(
     simulation = simulate_learning(rule, task, start, opens, rng, lapses=lapses)
 
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
-    subject, trial = np.nonzero(happened)
+    trials = _as_table(simulation, session, task.contrast, happened)
+    if not return_weights:
+        return trials
+    trial = np.nonzero(happened)[1]
+    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
+    weights = pd.DataFrame(simulation.weights[happened], columns=["stimulus", "bias"], index=index)
+    return trials, weights
+
+
+def _as_table(
+    simulation: Simulation, session: Ints, contrast: Floats, happened: Bools
+) -> pd.DataFrame:
+    """Lay the trials that happened, of (N, T), out as rows, animal by animal."""
     sides = np.array(["left", "right"])
-    names = np.array([f"mouse_{i + 1:02d}" for i in range(n_subjects)])
-    trials = pd.DataFrame(
+    names = np.array([f"mouse_{i + 1:02d}" for i in range(len(happened))])
+    return pd.DataFrame(
         {
-            "subject": names[subject],
+            "subject": names[np.nonzero(happened)[0]],
             "session": session[happened],
-            "contrast": task.contrast[happened],
+            "contrast": contrast[happened],
             "stimulus": simulation.stimulus[happened][:, 0],
             "choice": sides[simulation.choice[happened].astype(int)],
             "answer": sides[simulation.answer[happened].astype(int)],
             "reward": simulation.reward[happened],
         }
     )
-    if not return_weights:
-        return trials
-    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
-    weights = pd.DataFrame(simulation.weights[happened], columns=["stimulus", "bias"], index=index)
-    return trials, weights
 
 
 def _around(mean: int, spread: float, size: Any, rng: np.random.RandomState) -> Ints:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ ENGINES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-_NOT_BY_ROWS: WeakSet[LearningRule] = WeakSet()  # rules that only the loop unrolls, once seen
+# Whether only the loop may unroll a rule, once that was asked or seen.
+_FOR_THE_LOOP: WeakKeyDictionary[LearningRule, bool] = WeakKeyDictionary()
 
 # Numbers of state, over all subjects, beyond which a CPU is busy enough with one trial at a
 # time, so that the parallel engine's larger work no longer pays (benchmarks/README.md).
@@ -43,18 +45,20 @@ def choose_engine(
 
     ``trials`` have the fields that the rule is told, if they are not the usual ones.
     """
-    why = _why_not_compiled(rule, device, trials)
+    rule = rule.rule if isinstance(rule, StandardizedRule) else rule
+    why = why_not_fused(rule, device, trials)
     if why is None:
         return "fused"
-    return _choose_in_torch(rule, n_subjects, device, isinstance(why, Unruly))
+    if isinstance(why, Unruly):
+        _FOR_THE_LOOP[rule] = True
+    return _choose_in_torch(rule, n_subjects, device)
 
 
-def _choose_in_torch(
-    rule: LearningRule, n_subjects: int, device: torch.device, unruly: bool
-) -> str:
-    if unruly:
+def _choose_in_torch(rule: LearningRule, n_subjects: int, device: torch.device) -> str:
+    if rule not in _FOR_THE_LOOP:
+        _FOR_THE_LOOP[rule] = why_unruly(rule) is not None
+    if _FOR_THE_LOOP[rule]:
         return "loop"
-    rule = rule.rule if isinstance(rule, StandardizedRule) else rule
     n_states = n_subjects * (rule.n_weights + rule.memory_size)
     too_many = device.type == "cpu" and n_states > MAX_PARALLEL_STATES_ON_CPU
     return "loop" if too_many else "parallel"
@@ -86,6 +90,8 @@ def why_unruly(rule: LearningRule) -> str | None:
 
     Only the loop unrolls such a rule, and rightly only if subjects do not see each other.
     """
+    if any(tensor.device.type != "cpu" for tensor in rule.state_dict().values()):
+        rule = deepcopy(rule).cpu()
     why = _why_not_compiled(rule, "cpu", None)
     return str(why) if isinstance(why, Unruly) else None
 
@@ -166,14 +172,14 @@ def unroll(
         try:
             return unroll_fused(rule, initial_weights, trials, observed, truncation)
         except NotCompiledError as error:
-            unruly = error.unruly
-        n_subjects, device = len(initial_weights), initial_weights.device
-        engine = _choose_in_torch(rule, n_subjects, device, unruly)
-        if engine == "parallel" and rule not in _NOT_BY_ROWS:
+            if error.unruly:
+                _FOR_THE_LOOP[rule] = True
+        engine = _choose_in_torch(rule, len(initial_weights), initial_weights.device)
+        if engine == "parallel":
             with suppress(NotByRowsError):
                 return unroll_parallel(rule, initial_weights, trials, observed, truncation)
-            _NOT_BY_ROWS.add(rule)
-        engine = "loop" if rule in _NOT_BY_ROWS else engine
+            _FOR_THE_LOOP[rule] = True
+            engine = "loop"
     return ENGINES[engine](rule, initial_weights, trials, observed, truncation)
 
 

@@ -78,7 +78,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         engine : "auto", "loop", "fused" or, of rules, "parallel", default={engine}
             How sequences are unrolled; every engine gives the same numbers.
         device : str, default={device}
-            A torch device; "auto" takes a GPU if torch sees one.
+            A torch device. "auto" takes the CPU for what is compiled for it, which is faster there
+            but for some hundred thousand trials a step; else a GPU, if torch sees one.
         warm_start : bool, default={warm_start}
             Start from the last fit's parameters.
         random_state : int, RandomState or None, default={random_state}
@@ -142,8 +143,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, is_second, weight, units)
         model = make_model(torch.Generator())  # raises for what does not suit X, before any work
-        if caution := model.caution():
-            warnings.warn(f"{type(self).__name__} {caution}", UserWarning, stacklevel=4)
+        self._warn(model.caution(), UserWarning)
         settings = TrainingSettings.of(self)
         self.mirrored_ = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
         settings = replace(settings, mirrored=self.mirrored_)
@@ -154,7 +154,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
                 model.make_symmetric()
             return self._go_on(model, member)
 
-        device = self._device()
+        device = self._device(model)
         dataset = SequenceDataset(
             sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
         )
@@ -169,10 +169,12 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         features = sequences.fields.features / units.feature.numpy()
         n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
         predicted = self._predict_logits(sequences), features, is_second, weight, n_told
-        if fault := self._training_fault() or prediction_fault(*predicted):
-            message = f"{type(self).__name__} {fault}"
-            warnings.warn(message, ConvergenceWarning, stacklevel=4)
+        self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
         return self
+
+    def _warn(self, fault: str | None, category: type[Warning]) -> None:
+        if fault:
+            warnings.warn(f"{type(self).__name__} {fault}", category, stacklevel=5)
 
     def _draw_model(
         self,
@@ -334,10 +336,8 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
             )
         return np.where(labels == self.classes_[1], 1.0, -1.0)
 
-    def _device(self) -> str:
-        if self.device != "auto":
-            return str(self.device)
-        return "cuda" if torch.cuda.is_available() else "cpu"
+    def _device(self, model: SequenceModel) -> str:
+        return model.usual_device if self.device == "auto" else str(self.device)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

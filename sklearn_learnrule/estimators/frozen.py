@@ -28,7 +28,7 @@ class StoredAsArrays:
     """
 
     device: Any
-    _device: Callable[[], str]
+    _device: Callable[[SequenceModel], str]
     nets_: list[SequenceNet]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class StoredAsArrays:
         vars(self).update(state)
         if "nets_" in state:
             models = _models_like(self, len(state["nets_"]))
-            device = self._device() if is_device(self.device) else "cpu"
+            device = self._device(models[0]) if is_device(self.device) else "cpu"
             frozen = zip(state["nets_"], models, strict=True)
             self.nets_ = [thaw(net, model, device) for net, model in frozen]
             self.net_ = self.nets_[0]

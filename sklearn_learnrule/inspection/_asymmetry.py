@@ -51,7 +51,7 @@ def asymmetry_table(
     then ``run_length`` rewarded or unrewarded ones drawn from X, with the weights held. Without
     a memory there is no difference.
 
-    A network that was fitted with mirror images (``mirrored_``) holds both sides for alike.
+    A network that was fitted to learn alike on both sides (``mirrored_``) shows no difference.
 
     Parameters
     ----------
@@ -95,8 +95,8 @@ def asymmetry_table(
     mirrored = [type(fit.final).__name__ for fit in fits if fit.final.mirrored_]
     if mirrored:
         warnings.warn(
-            f"{mirrored[0]} was fitted with mirror images and holds both sides for alike: fit it "
-            "with mirror=False to compare the sides.",
+            f"{mirrored[0]} was fitted to learn alike on both sides (mirrored_): fit it with "
+            "mirror=False to compare them.",
             UserWarning,
             stacklevel=2,
         )

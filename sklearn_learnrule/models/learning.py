@@ -64,6 +64,12 @@ class SequenceModel(nn.Module):
         """Return the engine that computes, also where the parameter says "auto"."""
         raise NotImplementedError
 
+    @property
+    def usual_device(self) -> str:
+        """The CPU where its compiled code serves, and for the loop; else a GPU, if there is one."""
+        alone = self.chosen_engine(1, torch.device("cpu"))
+        return "cuda" if alone == "parallel" and torch.cuda.is_available() else "cpu"
+
     def describe_engine(self, n_subjects: int, device: torch.device) -> str:
         """Say which engine computes and, if "auto" could not take the compiled one, why."""
         return f"{self.chosen_engine(n_subjects, device)} engine, {device}"

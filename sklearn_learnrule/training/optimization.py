@@ -103,9 +103,9 @@ def _fit(
     held_out: SequenceDataset | None = None,
 ) -> SequenceNet:
     how = model.describe_engine(len(dataset), torch.device(device))
-    if settings.mirrored:
-        how = f"{'alike on both sides' if model.is_symmetric else 'with mirror images'}, {how}"
     images = settings.mirrored and not model.is_symmetric
+    if settings.mirrored:
+        how = f"{'with mirror images' if images else 'alike on both sides'}, {how}"
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
         decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
