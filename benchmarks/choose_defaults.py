@@ -5,7 +5,7 @@
 
 "mice": held-out log-likelihood by three folds among the ten training mice of one of the paper's
 folds (seed 99); the two mice that this fold holds out are never touched. "simulated": 12 animals
-x 2,000 trials of four rules, scored on 20 further animals, relative to the true weights' own.
+x 2,000 trials of eight rules, scored on 20 further animals, relative to the true weights' own.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ import torch
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
+from torch import Tensor
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials, make_learning_cohort
 from sklearn_learnrule.metrics import log_likelihood
-from sklearn_learnrule.rules import EligibilityRule, PredictMaxRule, Trial
+from sklearn_learnrule.rules import EligibilityRule, LearningRule, PredictMaxRule, Trial
 
 N_TRAINED, N_SCORED, N_TRIALS = 12, 20, 2000
 WHOLE = {"batch_size": -1, "max_epochs": 1000}
@@ -55,8 +56,54 @@ def asymmetric(weights: np.ndarray, trial: Trial) -> np.ndarray:
     return (size * (trial.choice - p))[:, None] * np.asarray(trial.features)
 
 
+class ScoreRule(LearningRule):
+    """A rule made of the policy's score (y - p) x, and of numbers that are not fitted."""
+
+    def __init__(self, **numbers: float) -> None:
+        super().__init__(2)
+        self.numbers = numbers
+
+    def score(self, weights: Tensor, trial: Trial) -> Tensor:
+        p = torch.sigmoid((weights * trial.features).sum(-1))
+        return (trial.choice - p)[:, None] * trial.features
+
+
+class AversiveRule(ScoreRule):
+    """Errors count as a loss, and weights are forgotten."""
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        worth = torch.where(trial.reward > 0, 1.0, -self.numbers["cost"])[:, None]
+        gain = self.numbers["rate"] * worth * self.score(weights, trial)
+        return gain - self.numbers["forgets"] * weights, memory
+
+
+class TraceRule(ScoreRule):
+    """What is rewarded is a trace of scores, which decays."""
+
+    memory_size = 2
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        trace = self.numbers["decay"] * memory + self.score(weights, trial)
+        return self.numbers["rate"] * trial.reward[:, None] * trace, trace
+
+
+class ConfidentRule(ScoreRule):
+    """The learning rate grows with a power of recent reward."""
+
+    memory_size = 1
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        reward = trial.reward[:, None]
+        rate = self.numbers["rate"] * memory ** self.numbers["power"]
+        return rate * reward * self.score(weights, trial), memory + 0.1 * (reward - memory)
+
+
 RULES = {
     "REINFORCE": None,  # the cohort's own
+    "errors count -.25, forgetting": AversiveRule(rate=0.03, cost=0.25, forgets=0.0005),
+    "trace that decays by .8": TraceRule(rate=0.005, decay=0.8),
+    "strong trace that decays by .8": TraceRule(rate=0.015, decay=0.8),
+    "rate by recent reward squared": ConfidentRule(rate=0.08, power=2),
     "asymmetric": asymmetric,
     "PredictMax": PredictMaxRule(2, learning_rate=0.01),
     "eligibility": EligibilityRule(2, learning_rate=0.002),
