@@ -252,10 +252,10 @@ def check(trials: pd.DataFrame, stimuli: list[str], trial: str | None = None) ->
 
 
 def summary(
-    n_sessions: int, n_subjects: int, counts: Mapping[str, int], n_left_out: int | None = None
+    n_sessions: int, n_subjects: int, counts: Mapping[str, int], n_left_out: int = 0
 ) -> str:
     """Say in a line what was read, and what became of it."""
-    left_out = "" if n_left_out is None else f", {n_left_out} left out"
+    left_out = f", {n_left_out} left out" if n_left_out else ""
     told = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
     return f"{n_sessions} sessions of {n_subjects} subjects{left_out}; trials: {', '.join(told)}"
 

@@ -80,13 +80,16 @@ def from_one(
     """
     check_processing(processing)
     parts, rows = [], []
-    for each, of_subject, of_session in _sessions(trials, subject, session):
-        names = {"subject": of_subject, "session": of_session}
-        place = f"session {short(of_session)} of {short(of_subject)}"
-        columns, counts = decode(_arrays(each, place))
-        table = pd.DataFrame({**names, **columns}, index=range(len(columns["choice"])))
-        parts.append(Part(place, table, [(of_subject, of_session)]))
-        rows.append({**names, **counts, "problem": ""})
+    for number, (each, *names) in enumerate(_sessions(trials, subject, session)):
+        try:
+            columns, counts = decode(_arrays(each))
+        except (TypeError, ValueError) as error:
+            place = f"Session {short(names[1])} of {short(names[0])}"
+            raise type(error)(f"{place}: {error}.") from error
+        named = dict(zip(("subject", "session"), names, strict=True))
+        table = pd.DataFrame({**named, **columns}, index=range(len(columns["choice"])))
+        parts.append(Part(f"trials[{number}]", table, [(names[0], names[1])]))
+        rows.append({**named, **counts, "problem": ""})
     report = pd.DataFrame(rows).set_index(["subject", "session"])
     table, report = finish(join(parts), report, processing)
     check(table, ["stimulus"])
@@ -112,29 +115,21 @@ def _sessions(trials: Any, subject: Any, session: Any) -> Iterable[tuple[Any, An
     return zip(trials, subjects, sessions, strict=True)
 
 
-def _arrays(trials: Any, place: str) -> dict[str, NDArray[Any]]:
+def _arrays(trials: Any) -> dict[str, NDArray[Any]]:
     """Return the arrays of a session that tell of learning, checked."""
     if not isinstance(trials, Mapping | pd.DataFrame):
         raise TypeError(
-            f"The trials of {place} should be a mapping of arrays, as one.load_object(eid, "
-            f"'trials') returns, got {type(trials).__name__}."
+            "trials should be a mapping of arrays, as one.load_object(eid, 'trials') returns, got "
+            f"{type(trials).__name__}"
         )
     missing = [name for name in NEEDED if name not in trials]
     if missing:
-        raise ValueError(
-            f"The trials of {place} have no {missing[0]!r}, only "
-            f"{', '.join(map(repr, list(trials)[:12]))}."
-        )
+        listed = ", ".join(map(repr, list(trials)[:12]))
+        raise ValueError(f"there is no array {missing[0]!r}, only {listed}")
     names = [name for name in (*CODED, *GRADED) if name in trials]
     arrays = {name: np.asarray(trials[name]) for name in names}
     for name, array in arrays.items():
         if array.ndim != 1:
-            raise ValueError(
-                f"{name} of {place} should hold one number a trial, but is of shape {array.shape}."
-            )
-    places = {name: f"{name} of {place}" for name in names}
-    try:
-        check_arrays(arrays, f"of {place}", places)
-    except ValueError as error:
-        raise ValueError(f"{str(error)[0].upper()}{str(error)[1:]}.") from error
+            raise ValueError(f"{name} must hold one number a trial, but is of shape {array.shape}")
+    check_arrays(arrays, "of trials", dict(zip(names, names, strict=True)))
     return arrays

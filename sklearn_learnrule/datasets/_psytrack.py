@@ -184,7 +184,7 @@ def to_psytrack(trials: Any, *, stimulus: str | Sequence[str] = "stimulus") -> d
     Examples
     --------
     >>> from sklearn_learnrule.datasets import make_learning_cohort
-    >>> D = to_psytrack(make_learning_cohort(1, 500, random_state=0))
+    >>> D = to_psytrack(make_learning_cohort(1, 500, length_spread=0))
     >>> sorted(D)
     ['answer', 'correct', 'dayLength', 'inputs', 'name', 'r', 'y']
     >>> D["y"].shape, D["inputs"]["stimulus"].shape
