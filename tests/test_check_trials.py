@@ -1,9 +1,8 @@
-"""check_trials: what a loader must return, in any library's table, and one sentence for each fault."""
+"""check_trials: what a loader must return, and one sentence for each fault."""
 
 import re
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -19,9 +18,7 @@ COHORT = make_learning_cohort(3, 60, random_state=0)
 @pytest.mark.parametrize("convert", [lambda table: table, pl.from_pandas, pa.Table.from_pandas])
 def test_a_good_table_of_any_library_comes_back_as_one_of_pandas(convert):
     assert_frame_equal(check_trials(convert(COHORT)), COHORT)
-    assert_frame_equal(
-        check_trials(convert(COHORT), stimulus=["stimulus", "contrast"]), COHORT
-    )
+    assert_frame_equal(check_trials(convert(COHORT), stimulus=["stimulus", "contrast"]), COHORT)
 
 
 @pytest.mark.parametrize("name", ["subject", "session", "stimulus", "choice", "reward"])

@@ -216,7 +216,11 @@ WRONG_COLUMNS = [
     ({"reward": "waters"}, {}, "Did you mean 'water'?"),
     ({"trial": "start"}, {}, "Column 'start' is not in the table"),
     ({"session": "day"}, {}, "Column 'day' is not in the table"),
-    ({}, {"contrast": ["50%", "20%", 0, 0]}, "should be numeric, but has '50%' (subject 'A', row 0"),
+    (
+        {},
+        {"contrast": ["50%", "20%", 0, 0]},
+        "should be numeric, but has '50%' (subject 'A', row 0",
+    ),
     ({}, {"contrast": [0, np.nan, 0, 0]}, "should be finite, but is nan (subject 'A', row 1)"),
     ({}, {"water": [0, 1, 1, "some"]}, "should be numeric, but has 'some' (subject 'A', row 3)"),
 ]
@@ -342,7 +346,9 @@ def test_no_file_and_no_table_are_named(tmp_path):
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     write(tmp_path, "A_1.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    message = "Parquet files are read by pyarrow: pip install pyarrow, or sklearn_learnrule[parquet]."
+    message = (
+        "Parquet files are read by pyarrow: pip install pyarrow, or sklearn_learnrule[parquet]."
+    )
     with pytest.raises(ImportError, match=re.escape(message)):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.parquet", **NAMES)
 

@@ -154,8 +154,9 @@ def _two_ways(path: str, names: Mapping[str, str], others: Mapping[str, str]) ->
     between = names[first][len(others[first])]  # of the longer name, what follows the shorter
     return (
         f"{path} can be read in two ways: {first} {others[first]!r} and {second} "
-        f"{others[second]!r}, or {first} {names[first]!r} and {second} {names[second]!r}. Say which "
-        f"of them holds no {between!r}: {{{first}:[^{between}]+}} or {{{second}:[^{between}]+}}."
+        f"{others[second]!r}, or {first} {names[first]!r} and {second} {names[second]!r}. Say "
+        f"which of them holds no {between!r}: {{{first}:[^{between}]+}} or "
+        f"{{{second}:[^{between}]+}}."
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -87,24 +87,29 @@ def from_nwb(
         if isinstance(each, pynwb.NWBFile):
             parts.append(_part(each, f"NWBFile {each.identifier!r}", layout))
             continue
+        if not isinstance(each, str | os.PathLike):
+            raise TypeError(
+                "source: expected a path, an NWBFile or a list of these, got "
+                f"{type(each).__name__}."
+            )
         with _opened(each, pynwb) as file:
             parts.append(_part(file, str(each), layout))
     return layout.join(parts, verbose)
 
 
 def _files(source: Any) -> list[Any]:
-    """Return the files that a path, or a list, or a folder stands for."""
+    """Return the files that a path, a folder or a list stands for."""
     if not isinstance(source, str | os.PathLike):
-        files = list(source) if isinstance(source, Iterable) else [source]
+        files = list(source) if isinstance(source, list | tuple) else [source]
         if not files:
             raise FileNotFoundError("There is no NWB file in an empty list.")
         return files
     if not os.path.isdir(source):
         return [source]
-    files = sorted(Path(source).rglob("*.nwb"))
-    if not files:
+    found = sorted(Path(source).rglob("*.nwb"))
+    if not found:
         raise FileNotFoundError(f"{source} holds no file whose name ends in '.nwb'.")
-    return files
+    return found
 
 
 @contextmanager
