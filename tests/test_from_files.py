@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from loaded import COHORT, assert_is_ranked, assert_is_the_cohort
 from pandas.testing import assert_frame_equal
@@ -145,6 +147,15 @@ def test_a_stimulus_may_be_computed_and_trials_left_out_by_a_function_of_the_use
     assert trials["session"].tolist() == ["day1"]
 
 
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas])
+def test_tables_of_other_libraries_will_do_on_the_way_and_after(tmp_path, convert):
+    write_cohort(tmp_path)
+    pattern = f"{tmp_path}/{{subject}}/{{session}}.csv"
+    trials = from_files(pattern, answer="answer", prepare=convert)
+    assert_is_the_cohort(trials, answer="answer")
+    assert_is_the_cohort(convert(trials), answer="answer")
+
+
 # ------------------------------------------------------------------- choices and drops
 
 
@@ -240,6 +251,9 @@ def test_rows_of_a_message_are_the_files_though_trials_before_were_dropped(tmp_p
     write(tmp_path, "A_1.csv", port=[None, None, "L", "R"], contrast=[0, 0, 0, "high"], water=1)
     with pytest.raises(ValueError, match=r"has 'high' \(subject 'A', row 3\)"):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **NAMES)
+    write(tmp_path, "A_1.csv", contrast=[0.5, 0.25, "none", 0])  # of a trial without a choice
+    trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **NAMES)
+    assert trials["stimulus"].tolist() == [0.5, 0.25]
 
 
 @pytest.mark.parametrize(
@@ -283,8 +297,30 @@ def test_trial_times_that_fall_are_refused(tmp_path):
 def test_no_trial_left_is_an_error(tmp_path):
     write(tmp_path, "A_1.csv", port=["L", None, None, None], water=np.nan)
     message = "No trial is left of 4: 3 have no choice, 1 no reward."
-    with pytest.raises(ValueError, match=re.escape(message)):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **NAMES)
+    message = " Labels that are not among choices=('l', 'r'): 'L'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", choices=("l", "r"), **NAMES)
+
+
+def test_an_error_of_the_users_own_function_tells_the_file(tmp_path):
+    path = write(tmp_path, "A_1.csv")
+    with pytest.raises(KeyError) as caught:
+        from_files(
+            f"{tmp_path}/{{subject}}_{{session}}.csv", prepare=lambda table: table["no"], **NAMES
+        )
+    assert caught.value.__notes__ == [f"This was {path}."]
+
+
+def test_a_column_in_the_index_of_a_parquet_file_is_told_to_be_there(tmp_path):
+    write(tmp_path, "A_1.parquet", TRIALS.set_index("water"))
+    with pytest.raises(ValueError, match="It is in the index: give trials.reset_index()"):
+        from_files(f"{tmp_path}/{{subject}}_{{session}}.parquet", **NAMES)
+    trials = from_files(
+        f"{tmp_path}/{{subject}}_{{session}}.parquet", prepare=pd.DataFrame.reset_index, **NAMES
+    )
+    assert len(trials) == 2
 
 
 @pytest.mark.parametrize(
@@ -310,14 +346,16 @@ def test_names_that_do_not_tell_when_a_session_was_are_refused(tmp_path, session
 def test_a_name_that_can_be_read_in_two_ways_is_refused_until_a_form_is_given(tmp_path):
     path = write(tmp_path, "lab_mouse_1.csv")
     message = (
-        f"{path} can be read in two ways: subject 'lab' and session 'mouse_1', or subject "
-        "'lab_mouse' and session '1'. Say which of them holds no '_': {subject:[^_]+} or "
-        "{session:[^_]+}."
+        f"{path} can be read in two ways, as subject 'lab' and session 'mouse_1' or as subject "
+        "'lab_mouse' and session '1'. Say which field holds no '_', such as {session:[^_]+}."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **NAMES)
     trials = from_files(f"{tmp_path}/{{subject}}_{{session:[^_]+}}.csv", **NAMES)
     assert trials["subject"].unique().tolist() == ["lab_mouse"]
+    message = "as subject 'l' or as subject 'lab_mouse_1'. Say which field holds no 'a', such as"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_files(f"{tmp_path}/{{subject}}*.csv", **NAMES)
 
 
 def test_a_file_that_contradicts_its_name_is_refused(tmp_path):

@@ -37,7 +37,7 @@ def from_files(
     prepare: Prepare | None = None,
     verbose: bool = True,
 ) -> pd.DataFrame:
-    r"""Read CSV, TSV or Parquet files, one or many, as one table of trials.
+    """Read CSV, TSV or Parquet files, one or many, as one table of trials.
 
     Trials without a choice or without a reward (an empty cell, NaN) are left out and counted.
     Sessions come in the order of their names, numbers as numbers and dates year first.
@@ -47,8 +47,8 @@ def from_files(
     pattern : str or path
         Of the files' names, such as ``"data/*/{subject}_{session}.csv"``: ``*``, ``**`` and ``?``
         stand for anything, and what stands in the place of a field, such as ``{subject}``,
-        becomes a column of that name. A field may say its form, as a regular expression:
-        ``{session:\d+}``.
+        becomes a column of that name. A field may say its form, as a regular expression without
+        braces: ``{session:[^_]+}`` holds no "_".
     stimulus : str or list of str, default="stimulus"
         The numeric column, or columns, of what was seen before the choice. One becomes "stimulus",
         several keep their names.
@@ -150,13 +150,12 @@ def find_files(pattern: str) -> list[tuple[str, dict[str, str]]]:
 
 def _two_ways(path: str, names: Mapping[str, str], others: Mapping[str, str]) -> str:
     """Say how a file's name can be read in two ways, and how to say in which it should be."""
-    first, second = [field for field in names if names[field] != others[field]][:2]
-    between = names[first][len(others[first])]  # of the longer name, what follows the shorter
+    unlike = [field for field in names if names[field] != others[field]]
+    ways = [" and ".join(f"{field} {way[field]!r}" for field in unlike) for way in (others, names)]
+    between = names[unlike[0]].removeprefix(others[unlike[0]])[:1]
     return (
-        f"{path} can be read in two ways: {first} {others[first]!r} and {second} "
-        f"{others[second]!r}, or {first} {names[first]!r} and {second} {names[second]!r}. Say "
-        f"which of them holds no {between!r}: {{{first}:[^{between}]+}} or "
-        f"{{{second}:[^{between}]+}}."
+        f"{path} can be read in two ways, as {ways[0]} or as {ways[1]}. Say which field holds no "
+        f"{between!r}, such as {{{unlike[-1]}:[^{between}]+}}."
     )
 
 

@@ -9,10 +9,11 @@ import importlib
 import re
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from ..data import TRIALS, check_trials
@@ -25,7 +26,8 @@ Prepare = Callable[[pd.DataFrame], Any]
 
 DIGITS = re.compile(r"(\d+)")
 NO_ORDER = re.compile(  # a date that ends in its year, or an identifier such as ONE's eid
-    r"(?<!\d)\d\d?[-./]\d\d?[-./](19|20)\d\d(?!\d)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+    r"(?<!\d)\d\d?[-./]\d\d?[-./](19|20)\d\d(?!\d)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
 )
 
 
@@ -95,34 +97,31 @@ class Layout:
         try:
             if self.prepare is not None:
                 table = self.prepare(table)
-            return self._part(as_table(table).reset_index(drop=True), place, start)
+            return self._part(as_table(table), place, start)
         except ValueError as error:
             raise ValueError(f"{place}: {error}") from error
+        except Exception as error:  # of the user's function
+            error.add_note(f"This was {place}.")
+            raise
 
     def _part(self, table: pd.DataFrame, place: str, start: pd.Timestamp | None) -> Part:
         animals, sessions = as_names(self.subject, "subject"), as_names(self.session, "session")
         outcome = [name for name in (self.choice, self.answer, self.reward) if name is not None]
         check_columns(table, [*animals, *sessions, *self.stimuli, *outcome, *self.others])
+        table = table.reset_index(drop=True)
         subjects = subject_names(table, animals)
         missed = table[self.choice].isna()
         if self.choices is not None:
             missed |= ~table[self.choice].isin(self.choices)
         unpaid = table[self.reward].isna() & ~missed
         kept = ~(missed | unpaid)
-
-        def numbers(name: str) -> Floats:  # of all rows, so that a message tells the source's
-            values = table[name].astype(object).where(kept, 0)
-            parsed = pd.to_numeric(values, errors="coerce")  # a text among numbers made all texts
-            column = parsed if parsed.notna().all() else values.where(parsed.isna(), parsed)
-            return as_numbers(column, f"Column {name!r}", subjects)
-
         columns = {
             "subject": subjects,
             "session": subject_names(table, sessions) if sessions else 1,
-            **{new: numbers(old) for old, new in self.stimuli.items()},
+            **{new: _numbers(table[old], kept, subjects) for old, new in self.stimuli.items()},
             "choice": table[self.choice],
             **({} if self.answer is None else {"answer": table[self.answer]}),
-            "reward": numbers(self.reward),
+            "reward": _numbers(table[self.reward], kept, subjects),
             **{name: table[name] for name in self.others},
         }
         trials = pd.DataFrame(columns, table.index)
@@ -142,12 +141,14 @@ class Layout:
         counts = Counter[str]()
         for part in parts:
             counts.update(part.counts)
+        no_choices = frozenset[Any]().union(*(part.no_choices for part in parts))
         if trials.empty:
+            found = f" Labels that are not among choices={self.choices}: {_listed(no_choices)}."
             raise ValueError(
                 f"No trial is left of {counts['read']}: {counts['misses']} have no choice, "
-                f"{counts['no_reward']} no reward."
+                f"{counts['no_reward']} no reward.{found if no_choices else ''}"
             )
-        trials = self._code(trials, frozenset().union(*(part.no_choices for part in parts)))
+        trials = self._code(trials, no_choices)
         check(trials, list(self.stimuli.values()), self.trial)
         if verbose:
             sessions = [session for part in parts for session in part.sessions]
@@ -162,18 +163,16 @@ class Layout:
         if self.choices is None:
             if len(found) > 2:
                 raise ValueError(
-                    f"Column {self.choice!r} has {len(found)} labels, "
-                    f"{', '.join(map(short, found[:6]))}: name the two that are choices, that of "
-                    "the right or of y = 1 second, by choices=(first, second); trials with another "
-                    "are dropped, and counted."
+                    f"Column {self.choice!r} has {len(found)} labels, {_listed(found)}: name the "
+                    "two that are choices, that of the right or of y = 1 second, by "
+                    "choices=(first, second); trials with another are dropped, and counted."
                 )
             return trials
         lost = [label for label in self.choices if label not in found]
         if lost and no_choices:
-            others = ", ".join(sorted(map(short, no_choices))[:6])
             warnings.warn(
                 f"No trial has the choice {short(lost[0])} of choices={tuple(self.choices)}; taken "
-                f"for none were {others}.",
+                f"for none were {_listed(no_choices)}.",
                 stacklevel=4,
             )
         code = {label: number for number, label in enumerate(self.choices)}
@@ -189,6 +188,21 @@ class Layout:
                 f"{short(wrong['session'])})."
             )
         return coded.assign(answer=trials["answer"].map(code).astype("int64"))
+
+
+def _numbers(column: pd.Series, kept: pd.Series, subjects: pd.Index) -> Floats:
+    """Return a column's numbers, 0 where trials are not kept; a message tells the source's row.
+
+    A column of text may hold numbers: one word in a CSV file makes all else text.
+    """
+    values = np.where(kept, np.asarray(column, dtype=object), 0)
+    parsed = pd.to_numeric(pd.Series(values), errors="coerce")
+    numbers = pd.Series(np.where(parsed.isna(), values, parsed))
+    return as_numbers(numbers, f"Column {column.name!r}", subjects)
+
+
+def _listed(labels: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(short, labels))[:6])
 
 
 def join(parts: Sequence[Part]) -> pd.DataFrame:
