@@ -55,7 +55,8 @@ def write_cohort(folder):
 
 
 def test_the_trials_of_a_file_become_a_table(tmp_path, capsys):
-    for source in (session(), write(tmp_path / "a.nwb"), str(tmp_path / "a.nwb"), tmp_path):
+    path = write(tmp_path / "a.nwb")
+    for source in (session(), path, str(path), [path], tmp_path.glob("*"), tmp_path):
         trials = from_nwb(source, **NAMES)
         assert list(trials) == ["subject", "session", "stimulus", "choice", "reward", "start_time"]
         assert trials["subject"].tolist() == ["Ada", "Ada"]

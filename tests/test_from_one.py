@@ -75,6 +75,10 @@ def test_lists_and_no_block_will_do():
     lists = {name: TRIALS[name].tolist() for name in list(TRIALS)[:4]}
     expected = DECODED.drop(columns="probability_left")
     assert_frame_equal(from_one(lists, **SESSION), expected)
+    listed = {name: [value] for name, value in SESSION.items()}
+    assert_frame_equal(from_one([lists], **listed), expected)
+    assert_frame_equal(from_one(lists, **listed), expected)
+    assert from_one(lists, subject=14, session=3)["subject"].unique().tolist() == [14]
 
 
 def test_sessions_come_in_order_of_time_however_they_were_given():

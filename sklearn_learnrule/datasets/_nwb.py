@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -83,7 +83,7 @@ def from_nwb(
         stimulus, choice, reward, answer, trial=START, choices=choices, keep=keep, prepare=prepare
     )
     parts = []
-    for each in _files(source):
+    for each in _files(source, pynwb):
         if isinstance(each, pynwb.NWBFile):
             parts.append(_part(each, f"NWBFile {each.identifier!r}", layout))
             continue
@@ -97,10 +97,12 @@ def from_nwb(
     return layout.join(parts, verbose)
 
 
-def _files(source: Any) -> list[Any]:
+def _files(source: Any, pynwb: Any) -> list[Any]:
     """Return the files that a path, a folder or a list stands for."""
-    if not isinstance(source, str | os.PathLike):
-        files = list(source) if isinstance(source, list | tuple) else [source]
+    if isinstance(source, pynwb.NWBFile):
+        return [source]
+    if isinstance(source, Iterable) and not isinstance(source, str):
+        files = list(source)
         if not files:
             raise FileNotFoundError("There is no NWB file in an empty list.")
         return files
@@ -134,6 +136,8 @@ def _part(file: Any, place: str, layout: Layout) -> Part:
         raise ValueError(f"{place} tells no subject (subject.subject_id).")
     start = pd.Timestamp(file.session_start_time)
     start = start.tz_localize("UTC") if start.tz is None else start
-    session = f"{start:%Y-%m-%d}/{file.session_id}" if file.session_id else f"{start:%Y-%m-%dT%X}"
+    session = f"{start:%Y-%m-%dT%H:%M:%S}"
+    if file.session_id:
+        session = f"{start:%Y-%m-%d}/{file.session_id}"
     table = file.trials.to_dataframe(exclude={"timeseries"})  # references to recordings
     return layout.read(table.assign(subject=subject, session=session), place, start)

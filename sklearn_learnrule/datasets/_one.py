@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_list_like
 
 from ..utils.texts import short
 from ._ibl import Processing, check_processing, finish, summarize
@@ -100,11 +101,9 @@ def from_one(
 
 def _sessions(trials: Any, subject: Any, session: Any) -> Iterable[tuple[Any, Any, Any]]:
     """Give each session's trials the names of its subject and of itself."""
-    if isinstance(trials, Mapping | pd.DataFrame):
-        return [(trials, subject, session)]
-    trials = list(trials)
-    subjects = [subject] * len(trials) if isinstance(subject, str) else list(subject)
-    sessions = [session] if isinstance(session, str) else list(session)
+    trials = [trials] if isinstance(trials, Mapping | pd.DataFrame) else list(trials)
+    subjects = list(subject) if is_list_like(subject) else [subject] * len(trials)
+    sessions = list(session) if is_list_like(session) else [session]
     for argument, names in (("subject", subjects), ("session", sessions)):
         if len(names) != len(trials):
             raise ValueError(
