@@ -5,15 +5,37 @@ import pickle
 import zipfile
 
 import numpy as np
+import pandas as pd
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 
 COHORT = make_learning_cohort(4, 150, session_length=15, random_state=0)
+SESSION = pd.DataFrame(
+    {
+        "contrast": [-1.0, 0.5, 0.25, -0.5],
+        "port": ["L", "R", None, "R"],
+        "water": [3.0, 3.0, 0.0, np.nan],
+        "onset": [0.5, 3.0, 8.0, 9.0],
+    }
+)
+COLUMNS = {"stimulus": "contrast", "choice": "port", "reward": "water", "verbose": False}
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE": lr.ReinforceRuleEstimator(baseline=None),
 }
+
+
+def write(folder, name, table=SESSION, **columns):
+    """Write a table as its name says."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = table.assign(**columns)
+    if path.suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ",")
+    return path
 
 
 def assert_is_the_cohort(trials, **options):

@@ -133,7 +133,7 @@ def test_a_stimulus_on_the_side_that_is_wrong_is_told_and_can_be_repaired():
 @pytest.mark.parametrize("name", ["choice", "feedbackType", "contrastLeft", "contrastRight"])
 def test_an_array_that_is_not_there_is_named(name):
     trials = {other: array for other, array in TRIALS.items() if other != name}
-    message = f"Session '2019-03-05/001' of 'KS014': there is no array {name!r}, only "
+    message = f"Session '2019-03-05/001' of 'KS014': there is no array {name!r} among ['"
     with pytest.raises(ValueError, match=re.escape(message)):
         from_one(trials, **SESSION)
 

@@ -124,16 +124,16 @@ def test_several_animals_are_refused():
 
 @pytest.mark.parametrize("name", ["y", "inputs"])
 def test_what_is_not_there_is_named(name):
-    with pytest.raises(ValueError, match=f"^D of 'W053': there is no {name!r}, only 'name', "):
+    with pytest.raises(ValueError, match=rf"^D of 'W053': there is no {name!r} among \['name', "):
         from_psytrack(without(name), inputs="s1")
-    with pytest.raises(ValueError, match=r"^D \(number 1\): there is no 'name', only 'y', "):
+    with pytest.raises(ValueError, match=r"^D \(number 1\): there is no 'name' among \['y', "):
         from_psytrack([D, without("name")], inputs="s1")
 
 
 @pytest.mark.parametrize(
     ("values", "inputs", "message"),
     [
-        ({}, "s3", "there is no input 's3', only 's1', 's2', 'c'."),
+        ({}, "s3", "there is no input 's3' among ['s1', 's2', 'c']."),
         (
             {},
             {"s1": 3},
@@ -164,7 +164,12 @@ def test_what_is_not_there_is_named(name):
         (
             {"dayLength": np.array([2, 3])},
             "s1",
-            "dayLength should sum to 4, the trials, but sums to 5.",
+            "dayLength should be whole numbers that sum to 4, the trials, but sums to 5: [2, 3].",
+        ),
+        (
+            {"dayLength": [2.5, 1.5]},
+            "s1",
+            "dayLength should be whole numbers that sum to 4, the trials, but sums to 4.0: [2.5, ",
         ),
         (
             {"inputs": {"s1": ["a", 1, 1, 1]}},
@@ -181,8 +186,13 @@ def test_what_is_coded_otherwise_is_refused(values, inputs, message):
 def test_rewards_that_nothing_tells_are_refused():
     with pytest.raises(ValueError, match="no rewards: neither 'r' nor 'correct' nor 'answer'"):
         from_psytrack(without("answer", "correct"), inputs="s1")
-    with pytest.raises(ValueError, match="D should hold an animal at least, got none"):
-        from_psytrack([], inputs="s1")
+
+
+@pytest.mark.parametrize("nothing", [[], [3]])
+def test_what_is_no_dict_is_refused(nothing):
+    message = f"D should be a dict, or a list of an animal's each, got {nothing}."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_psytrack(nothing, inputs="s1")
 
 
 # ------------------------------------------------------------------------ the whole way

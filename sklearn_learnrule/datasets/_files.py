@@ -131,9 +131,19 @@ def find_files(pattern: str) -> list[tuple[str, dict[str, str]]]:
     FileNotFoundError
         If there is none.
     ValueError
-        If a name fits in two ways.
+        If a name fits in two ways, or the pattern is none.
     """
-    most, least = (re.compile(_expression(pattern, anything)) for anything in (ANY, AS_LITTLE))
+    if os.path.isdir(pattern):
+        raise ValueError(
+            f"{pattern} is a folder: say how its files are named, such as "
+            f"'{pattern}/{{subject}}/{{session}}.csv'."
+        )
+    try:
+        most, least = (re.compile(_expression(pattern, each)) for each in (ANY, AS_LITTLE))
+    except re.error as error:
+        raise ValueError(
+            f"A field's form in {pattern!r} is no regular expression: {error}."
+        ) from error
     found = []
     for path in sorted(glob.glob(_wildcards(pattern), recursive=True)):
         fit = most.fullmatch(path.replace(os.sep, "/"))
@@ -167,7 +177,7 @@ def _wildcards(pattern: str) -> str:
 
 
 def _expression(pattern: str, anything: str) -> str:
-    """Return the pattern as a regular expression, its fields named groups."""
+    """Return the pattern as a regular expression, its fields groups of their names."""
     parts = TOKEN.split(pattern.replace(os.sep, "/"))
     parts[::2] = map(re.escape, parts[::2])
     seen: set[str] = set()

@@ -123,8 +123,7 @@ def _arrays(trials: Any) -> dict[str, NDArray[Any]]:
         )
     missing = [name for name in NEEDED if name not in trials]
     if missing:
-        listed = ", ".join(map(repr, list(trials)[:12]))
-        raise ValueError(f"there is no array {missing[0]!r}, only {listed}")
+        raise ValueError(f"there is no array {missing[0]!r} among {list(trials)[:12]}")
     names = [name for name in (*CODED, *GRADED) if name in trials]
     arrays = {name: np.asarray(trials[name]) for name in names}
     for name, array in arrays.items():

@@ -70,8 +70,8 @@ def from_psytrack(
     wanted = _wanted(inputs)
     stimuli = [f"{name}_{k}" if k else name for name, n in wanted.items() for k in range(n)]
     sets = [D] if isinstance(D, Mapping) else list(D)
-    if not sets:
-        raise ValueError("D should hold an animal at least, got none.")
+    if not sets or not all(isinstance(each, Mapping) for each in sets):
+        raise ValueError(f"D should be a dict, or a list of an animal's each, got {short(D)}.")
     parts = []
     for number, each in enumerate(sets):
         layout = Layout(stimuli, "choice", "reward", "answer" if "answer" in each else None)
@@ -98,7 +98,7 @@ def _inputs(D: Mapping[str, Any], wanted: Mapping[str, int]) -> list[NDArray[Any
     columns: list[NDArray[Any]] = []
     for name, n in wanted.items():
         if name not in D["inputs"]:
-            raise ValueError(f"there is no input {name!r}, only {_listed(D['inputs'])}.")
+            raise ValueError(f"there is no input {name!r} among {list(D['inputs'])}.")
         array = np.asarray(D["inputs"][name])
         array = array[:, None] if array.ndim == 1 else array
         if array.ndim != 2 or len(array) != len(D["y"]) or array.shape[1] < n:
@@ -114,7 +114,7 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     """Return whose and which the trials are, choices, answers and rewards."""
     for name in ("name", "y", "inputs"):
         if name not in D:
-            raise ValueError(f"there is no {name!r}, only {_listed(D)}.")
+            raise ValueError(f"there is no {name!r} among {list(D)}.")
     y = _of_trials(D, "y")
     answer = _of_trials(D, "answer", len(y)) if "answer" in D else y
     sides = np.concatenate([y, answer])
@@ -128,8 +128,11 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     if paid is None and "answer" not in D:
         raise ValueError("there are no rewards: neither 'r' nor 'correct' nor 'answer'.")
     days = np.asarray(D.get("dayLength", [len(y)]))
-    if days.sum() != len(y):
-        raise ValueError(f"dayLength should sum to {len(y)}, the trials, but sums to {days.sum()}.")
+    if days.sum() != len(y) or (days != days.astype(int)).any():
+        raise ValueError(
+            f"dayLength should be whole numbers that sum to {len(y)}, the trials, but sums to "
+            f"{days.sum()}: {short(days.tolist())}."
+        )
     right = codes[0][1]
     table = pd.DataFrame(
         {
@@ -149,10 +152,6 @@ def _of_trials(D: Mapping[str, Any], name: str, n_trials: int | None = None) -> 
         expected = "one value a trial" if n_trials is None else f"one value for {n_trials} trials"
         raise ValueError(f"{name!r} should hold {expected}, but is of shape {array.shape}.")
     return array
-
-
-def _listed(names: Mapping[str, Any]) -> str:
-    return ", ".join(map(repr, names))
 
 
 def to_psytrack(trials: Any, *, stimulus: str | Sequence[str] = "stimulus") -> dict[str, Any]:
