@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import pickle
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from loaded import read_dict
 from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit, logsumexp
 
 import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import from_psytrack
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.rules import (
     ConstantRule,
@@ -41,27 +40,6 @@ SIG_INIT = 4.0
 SIGMA = [0.00511388, 0.00299022, 0.00269864]
 EVIDENCE = -3863.14371
 WEIGHTS = Path(__file__).with_name("data") / "psytrack_rat_weights.csv"
-HARMLESS = {
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy", "ndarray"), ("numpy", "dtype"),
-    ("_codecs", "encode"),
-}  # fmt: skip
-
-
-class ArraysOnly(pickle.Unpickler):
-    """Reads pickled arrays, and calls nothing else that a pickle may name."""
-
-    def find_class(self, module, name):
-        if (module, name) not in HARMLESS:
-            raise pickle.UnpicklingError(f"A pickle of arrays should not name {module}.{name}.")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
-
-
-def read_dict(path):
-    """Return the dict D of PsyTrack's sample."""
-    file = io.BytesIO(zipfile.ZipFile(path).read("D.npy"))
-    np.lib.format.read_magic(file)
-    np.lib.format.read_array_header_1_0(file)
-    return ArraysOnly(file).load().item()
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +47,7 @@ def rat(ibl_data):
     path = ibl_data / "psytrack_rat.npz"
     if not path.exists():
         pytest.skip(f"there is no {path}")
-    told = read_dict(path)
-    trials = pd.DataFrame({name: told["inputs"][name][:, 0] for name in ("s1", "s2")})
-    session = np.repeat(np.arange(len(told["dayLength"])), told["dayLength"])
-    trials = trials.assign(
-        subject=told["name"], session=session, choice=told["y"].astype(int), reward=told["correct"]
-    )
+    trials = from_psytrack(read_dict(path), inputs=["s1", "s2"])
     X, y, _ = lr.make_design(trials[:N_TRIALS], stimulus=["s1", "s2"])
     return X, y
 

@@ -86,7 +86,10 @@ TRIALS = Schema(
         Column("reward", "outcome", "number", "What was paid, in any unit."),
     )
 )
-"""A table of trials, one row each, under the names that it has unless others are given."""
+"""A table of trials, one row each, under the names that it has unless others are given.
+
+What a loader returns, and :func:`~sklearn_learnrule.data.check_trials` checks.
+"""
 
 DESIGN = Schema(
     (

@@ -13,10 +13,12 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from ..preprocessing import tanh_contrast
+from ._files import FilePath, read_table
 from ._ibl_release import LOWEST, code_fault, find_sessions, range_fault, read_sessions
+from ._layout import summary
 
-FilePath = str | os.PathLike[str]
 Subjects = str | Sequence[str] | None
+Processing = Literal["published", "repaired"] | None
 
 IBL_COLUMNS = (
     "subject",
@@ -53,7 +55,7 @@ def load_ibl_trials(
     *,
     subjects: Subjects = None,
     max_trials: int | None = None,
-    processing: Literal["published", "repaired"] | None = None,
+    processing: Processing = None,
     return_report: Literal[False] = False,
     verbose: bool = False,
 ) -> pd.DataFrame: ...
@@ -65,7 +67,7 @@ def load_ibl_trials(
     *,
     subjects: Subjects = None,
     max_trials: int | None = None,
-    processing: Literal["published", "repaired"] | None = None,
+    processing: Processing = None,
     return_report: Literal[True],
     verbose: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
@@ -76,7 +78,7 @@ def load_ibl_trials(
     *,
     subjects: Subjects = None,
     max_trials: int | None = None,
-    processing: Literal["published", "repaired"] | None = None,
+    processing: Processing = None,
     return_report: bool = False,
     verbose: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
@@ -136,8 +138,7 @@ def load_ibl_trials(
     -----
     The data: International Brain Laboratory, figshare 11636748, December 2019.
     """
-    if processing not in (None, "published", "repaired"):
-        raise ValueError(f"processing must be 'published', 'repaired' or None, got {processing!r}.")
+    check_processing(processing)
     if max_trials is not None:
         check_scalar(max_trials, "max_trials", Integral, min_val=1)
     if os.path.isdir(path):
@@ -146,17 +147,29 @@ def load_ibl_trials(
         table, report = _read_csv(path, subjects)
     if max_trials is not None:
         table = table.groupby("subject", sort=False).head(max_trials)
+    trials, report = finish(table, report, processing)
+    if verbose:
+        print(summarize(report))
+    return (trials, report) if return_report else trials
 
+
+def check_processing(processing: Processing) -> None:
+    """Raise if no such processing is known."""
+    if processing not in (None, "published", "repaired"):
+        raise ValueError(f"processing must be 'published', 'repaired' or None, got {processing!r}.")
+
+
+def finish(
+    table: pd.DataFrame, report: pd.DataFrame, processing: Processing
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Make the table of trials of one in the field's usual columns, and complete the report."""
     wrong_side = _wrong_side(table)
     if processing is None and wrong_side.any():
         _warn_of_wrong_side(table[wrong_side])
     if processing == "repaired":
         table = _turn(table, wrong_side)
     report = _complete(report, table, wrong_side, repaired=processing == "repaired")
-    if verbose:
-        print(_summary(report))
-    trials = _as_trial_table(table)
-    return (trials, report) if return_report else trials
+    return _as_trial_table(table), report
 
 
 def _read_release(
@@ -177,7 +190,7 @@ def _read_release(
 
 
 def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.DataFrame]:
-    raw = _parse_csv(path)
+    raw = read_table(path, NAMES)
     missing = [name for name in IBL_COLUMNS if name not in raw]
     if missing:
         raise ValueError(
@@ -194,15 +207,6 @@ def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.Data
     table = table.fillna({"contrastLeft": 0.0, "contrastRight": 0.0})
     table = table[table["subject"].isin(_choose(subjects, table["subject"], path))]
     return table, _by_session(table).size().to_frame("read").assign(problem="")
-
-
-def _parse_csv(path: FilePath) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, dtype=dict.fromkeys(NAMES, str))
-    except (FileNotFoundError, PermissionError):
-        raise  # they name the file
-    except Exception as error:  # each way of compressing breaks in its own
-        raise ValueError(f"{path} cannot be read as a CSV file ({str(error).strip()}).") from error
 
 
 def _fault(name: str, column: pd.Series) -> str | None:
@@ -281,14 +285,12 @@ def _complete(
     return report
 
 
-def _summary(report: pd.DataFrame) -> str:
-    left_out = int((report["problem"] != "").sum())
-    total = {name.replace("_", " "): report[name].sum() for name in COUNTS}
-    counts = [f"{name} {count}" for name, count in total.items() if count]
-    return (
-        f"{len(report) - left_out} sessions of {report.index.unique('subject').size} subjects, "
-        f"{left_out} left out; trials: {', '.join(counts)}"
-    )
+def summarize(report: pd.DataFrame) -> str:
+    """Say in a line what a report tells."""
+    left_out = report["problem"] != ""
+    counts = {name: int(report[name].sum()) for name in COUNTS}
+    n_subjects = report.index.unique("subject").size
+    return summary(len(report) - left_out.sum(), n_subjects, counts, int(left_out.sum()))
 
 
 def _warn_of_wrong_side(trials: pd.DataFrame) -> None:
@@ -297,5 +299,5 @@ def _warn_of_wrong_side(trials: pd.DataFrame) -> None:
         f"{len(trials)} trials (the first in session {session} of {subject}) show the stimulus on "
         "the side opposite to the answer, as published; processing='repaired' turns them, "
         "processing='published' keeps them without this warning.",
-        stacklevel=3,
+        stacklevel=4,
     )

@@ -13,7 +13,7 @@ import os
 import re
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -104,7 +104,7 @@ def read_sessions(
             rows.append({**names, "problem": str(error)})
             continue
         read.add(session[:3])
-        columns, counts = _decode(arrays)
+        columns, counts = decode(arrays)
         rows.append({**names, **counts, "problem": ""})
         tables.append(pd.DataFrame({"lab": session.lab, **names, **columns}))
         n_kept[session.subject] += len(tables[-1])
@@ -113,16 +113,34 @@ def read_sessions(
 
 
 def _read_arrays(folder: Path) -> dict[str, NDArray[Any]]:
-    arrays = {name: _read(folder / f"_ibl_trials.{name}.npy") for name in (*CODED, *GRADED)}
+    files = {name: folder / f"_ibl_trials.{name}.npy" for name in (*CODED, *GRADED)}
+    arrays = {name: _read(file) for name, file in files.items()}
+    check_arrays(arrays, f"in {folder}", files)
+    return arrays
+
+
+def check_arrays(
+    arrays: Mapping[str, NDArray[Any]], where: str, places: Mapping[str, str | Path]
+) -> None:
+    """Raise unless the arrays of a session's trials are of one length and hold what they should.
+
+    Parameters
+    ----------
+    arrays : dict of arrays
+        By their names in the field; ``probabilityLeft`` may be absent.
+    where : str
+        What a message calls the place of all arrays.
+    places : dict
+        What it calls each.
+    """
     lengths = {name: len(array) for name, array in arrays.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
-        raise ValueError(f"the arrays in {folder} differ in length ({listed})")
+        raise ValueError(f"the arrays {where} differ in length ({listed})")
     for name, array in arrays.items():
         fault = range_fault(array, LOWEST[name]) if name in GRADED else code_fault(array, CODES)
         if fault:
-            raise ValueError(f"{folder / f'_ibl_trials.{name}.npy'} {fault}")
-    return arrays
+            raise ValueError(f"{places[name]} {fault}")
 
 
 def code_fault(values: ArrayLike, codes: tuple[int, ...]) -> str | None:
@@ -175,7 +193,9 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, dtype
 
 
-def _decode(raw: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+def decode(
+    raw: Mapping[str, NDArray[Any]],
+) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
     """Drop the trials without a choice, an outcome or a stimulus, and code the rest as is usual.
 
     A trial without feedback timed out: the choice beside it was not made.
@@ -199,7 +219,7 @@ def _decode(raw: dict[str, NDArray[Any]]) -> tuple[dict[str, NDArray[Any]], dict
     columns = {
         "contrastLeft": np.where(signed < 0, -signed, 0.0),
         "contrastRight": np.where(signed > 0, signed, 0.0),
-        "probabilityLeft": raw["probabilityLeft"][kept],
+        **{name: raw[name][kept] for name in ("probabilityLeft",) if name in raw},
         "choice": (choice == -1).astype(np.int64),
         "feedbackType": (feedback == 1).astype(np.int64),
         "answer": (feedback * choice == -1).astype(np.int64),

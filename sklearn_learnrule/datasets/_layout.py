@@ -1,0 +1,290 @@
+"""From what files hold to a table of trials: names, drops, signs and order, alike in all loaders.
+
+A source is one file, or one session in memory; a part is what was made of it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from ..data import TRIALS, check_trials
+from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
+from ..utils.arrays import Floats
+from ..utils.texts import short
+
+Names = str | Sequence[str]
+Prepare = Callable[[pd.DataFrame], Any]
+
+DIGITS = re.compile(r"(\d+)")
+NO_ORDER = re.compile(  # a date that ends in its year, or an identifier such as ONE's eid
+    r"(?<!\d)\d\d?[-./]\d\d?[-./](19|20)\d\d(?!\d)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.IGNORECASE,
+)
+
+
+class Part(NamedTuple):
+    """The trials of one source that have a choice and a reward."""
+
+    place: str  # what a message calls it
+    trials: pd.DataFrame
+    sessions: list[tuple[Any, Any]]  # subject and session of all trials that were read
+    counts: Mapping[str, int] = {}
+    no_choices: frozenset[Any] = frozenset()  # labels that stand for none
+    start: pd.Timestamp | None = None  # when it was, if the source tells
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a source hold what, in the words of :func:`from_files`."""
+
+    stimulus: Names
+    choice: str
+    reward: str
+    answer: str | None = None
+    subject: Names | None = "subject"
+    session: Names | None = "session"
+    trial: str | None = None
+    choices: Sequence[Any] | None = None
+    keep: Names | None = None
+    prepare: Prepare | None = None
+
+    def __post_init__(self) -> None:
+        if self.choices is not None and (
+            isinstance(self.choices, str) or len(set(self.choices)) != 2
+        ):
+            raise ValueError(f"choices should be two labels, got {short(self.choices)}.")
+        taken = {*TRIALS.identity, *TRIALS.names("outcome")}
+        stimuli = self.stimuli.values()
+        for argument, clash in (
+            ("stimulus", taken.intersection(stimuli)),
+            ("keep or trial", taken.union(stimuli).intersection(self.others)),
+        ):
+            if clash:
+                raise ValueError(
+                    f"{argument} should not name column {min(clash)!r}: the table of trials has "
+                    "another of that name. Rename it, by prepare=."
+                )
+
+    @property
+    def stimuli(self) -> dict[str, str]:
+        """The name in the table of trials of each stimulus column."""
+        names = as_names(self.stimulus, "stimulus")
+        return {names[0]: "stimulus"} if len(names) == 1 else {name: name for name in names}
+
+    @property
+    def others(self) -> list[str]:
+        """The columns that are kept as they are."""
+        clock = [] if self.trial is None else [self.trial]
+        return list(dict.fromkeys([*clock, *as_names(self.keep, "keep")]))
+
+    def read(self, table: pd.DataFrame, place: str, start: pd.Timestamp | None = None) -> Part:
+        """Name the columns of one source as all do; leave out trials without choice or reward.
+
+        Raises
+        ------
+        ValueError
+            Whose message begins with the place.
+        """
+        try:
+            if self.prepare is not None:
+                table = self.prepare(table)
+            return self._part(as_table(table), place, start)
+        except ValueError as error:
+            raise ValueError(f"{place}: {error}") from error
+        except Exception as error:  # of the user's function
+            error.add_note(f"This was {place}.")
+            raise
+
+    def _part(self, table: pd.DataFrame, place: str, start: pd.Timestamp | None) -> Part:
+        animals, sessions = as_names(self.subject, "subject"), as_names(self.session, "session")
+        outcome = [name for name in (self.choice, self.answer, self.reward) if name is not None]
+        check_columns(table, [*animals, *sessions, *self.stimuli, *outcome, *self.others])
+        table = table.reset_index(drop=True)
+        subjects = subject_names(table, animals)
+        missed = table[self.choice].isna()
+        if self.choices is not None:
+            missed |= ~table[self.choice].isin(self.choices)
+        unpaid = table[self.reward].isna() & ~missed
+        kept = ~(missed | unpaid)
+        columns = {
+            "subject": subjects,
+            "session": subject_names(table, sessions) if sessions else 1,
+            **{new: _numbers(table[old], kept, subjects) for old, new in self.stimuli.items()},
+            "choice": table[self.choice],
+            **({} if self.answer is None else {"answer": table[self.answer]}),
+            "reward": _numbers(table[self.reward], kept, subjects),
+            **{name: table[name] for name in self.others},
+        }
+        trials = pd.DataFrame(columns, table.index)
+        named = trials[["subject", "session"]].drop_duplicates()
+        return Part(
+            place,
+            trials[kept],
+            list(named.itertuples(index=False, name=None)),
+            {"read": len(table), "misses": int(missed.sum()), "no_reward": int(unpaid.sum())},
+            frozenset(table[self.choice][missed].dropna()),
+            start,
+        )
+
+    def join(self, parts: Sequence[Part], verbose: bool) -> pd.DataFrame:
+        """Return the table of trials of all parts, checked, and say what was left out."""
+        trials = join(parts)
+        counts = Counter[str]()
+        for part in parts:
+            counts.update(part.counts)
+        no_choices = frozenset[Any]().union(*(part.no_choices for part in parts))
+        if trials.empty:
+            found = f" Labels that are not among choices={self.choices}: {_listed(no_choices)}."
+            raise ValueError(
+                f"No trial is left of {counts['read']}: {counts['misses']} have no choice, "
+                f"{counts['no_reward']} no reward.{found if no_choices else ''}"
+            )
+        trials = self._code(trials, no_choices)
+        check(trials, list(self.stimuli.values()), self.trial)
+        if verbose:
+            sessions = [session for part in parts for session in part.sessions]
+            n_subjects = len({subject for subject, _ in sessions})
+            print(summary(len(sessions), n_subjects, {**counts, "kept": len(trials)}))
+        return trials
+
+    def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
+        """Code choices and answers as 0 and 1, if it was told which is which."""
+        labels = as_labels(trials["choice"], f"column {self.choice!r}")
+        found = sorted(set(labels.tolist()))
+        if self.choices is None:
+            if len(found) > 2:
+                raise ValueError(
+                    f"Column {self.choice!r} has {len(found)} labels, {_listed(found)}: name the "
+                    "two that are choices, that of the right or of y = 1 second, by "
+                    "choices=(first, second); trials with another are dropped, and counted."
+                )
+            return trials
+        lost = [label for label in self.choices if label not in found]
+        if lost and no_choices:
+            warnings.warn(
+                f"No trial has the choice {short(lost[0])} of choices={tuple(self.choices)}; taken "
+                f"for none were {_listed(no_choices)}.",
+                stacklevel=4,
+            )
+        code = {label: number for number, label in enumerate(self.choices)}
+        coded = trials.assign(choice=trials["choice"].map(code).astype("int64"))
+        if self.answer is None:
+            return coded
+        unknown = ~trials["answer"].isin(self.choices)
+        if unknown.any():
+            wrong = trials[unknown].iloc[0]
+            raise ValueError(
+                f"Column {self.answer!r} should hold the labels of choices={tuple(self.choices)}, "
+                f"but has {short(wrong['answer'])} (subject {short(wrong['subject'])}, session "
+                f"{short(wrong['session'])})."
+            )
+        return coded.assign(answer=trials["answer"].map(code).astype("int64"))
+
+
+def _numbers(column: pd.Series, kept: pd.Series, subjects: pd.Index) -> Floats:
+    """Return a column's numbers, 0 where trials are not kept; a message tells the source's row.
+
+    A column of text may hold numbers: one word in a CSV file makes all else text.
+    """
+    values = np.where(kept, np.asarray(column, dtype=object), 0)
+    parsed = pd.to_numeric(pd.Series(values), errors="coerce")
+    numbers = pd.Series(np.where(parsed.isna(), values, parsed))
+    return as_numbers(numbers, f"Column {column.name!r}", subjects)
+
+
+def _listed(labels: Iterable[Any]) -> str:
+    return ", ".join(sorted(map(short, labels))[:6])
+
+
+def join(parts: Sequence[Part]) -> pd.DataFrame:
+    """Put the trials of parts together, a subject's sessions in order of time.
+
+    That of their names, numbers as numbers, unless parts tell when they were.
+
+    Raises
+    ------
+    ValueError
+        If two parts tell of one session, or a name does not tell when its session was.
+    """
+    places: dict[tuple[Any, Any], str] = {}
+    for part in parts:
+        for subject, session in part.sessions:
+            if (subject, session) in places:
+                raise ValueError(
+                    f"Session {short(session)} of {short(subject)} comes twice, from "
+                    f"{places[subject, session]} and {part.place}; leave one out, or give the two "
+                    "names of their own."
+                )
+            places[subject, session] = part.place
+    _check_order(parts)
+    in_order = sorted(parts, key=_time)
+    tables = [part.trials for part in in_order if len(part.trials)] or [in_order[0].trials]
+    trials = pd.concat(tables, ignore_index=True)
+    rank = {name: n for n, name in enumerate(sorted(trials["subject"].unique(), key=natural))}
+    return trials.sort_values(
+        "subject", kind="stable", key=lambda names: names.map(rank), ignore_index=True
+    )
+
+
+def natural(name: Any) -> list[str | int]:
+    """Return what sorts names as people do, their numbers as numbers: "s9" before "s10"."""
+    parts = DIGITS.split(str(name))
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
+
+
+def _time(part: Part) -> Any:
+    return part.start or natural(part.sessions[0][1])
+
+
+def _check_order(parts: Sequence[Part]) -> None:
+    """Raise if a subject's parts are in order by names, and one does not tell when it was."""
+    unknown = [part for part in parts if part.start is None]
+    n_parts = Counter(part.sessions[0][0] for part in unknown)
+    for part in unknown:
+        subject, session = part.sessions[0]
+        if n_parts[subject] > 1 and NO_ORDER.search(str(session)):
+            raise ValueError(
+                f"Sessions are put in order by their names, but {short(session)} ({part.place}) "
+                "does not tell when it was. Name sessions by number, or by date, the year first: "
+                "'2024-03-01'."
+            )
+
+
+def check(trials: pd.DataFrame, stimuli: list[str], trial: str | None = None) -> None:
+    """Check a loader's table, unless its animals chose one side only, as in an early session."""
+    if trials["choice"].nunique() > 1:
+        check_trials(trials, stimulus=stimuli, trial=trial)
+
+
+def summary(
+    n_sessions: int, n_subjects: int, counts: Mapping[str, int], n_left_out: int = 0
+) -> str:
+    """Say in a line what was read, and what became of it."""
+    left_out = f", {n_left_out} left out" if n_left_out else ""
+    told = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
+    return f"{n_sessions} sessions of {n_subjects} subjects{left_out}; trials: {', '.join(told)}"
+
+
+def optional(package: str, reads: str, extra: str) -> Any:
+    """Import a package that only some files need.
+
+    Raises
+    ------
+    ImportError
+        If it is not there, with what to install.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{reads} are read by {package}: pip install {package}, or sklearn_learnrule[{extra}]."
+        ) from error

@@ -1,0 +1,143 @@
+"""Trials of files in the format of Neurodata Without Borders (NWB)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ._layout import Layout, Names, Part, Prepare, optional
+
+START = "start_time"  # of each trial: every table of trials has it
+
+
+def from_nwb(
+    source: Any,
+    *,
+    stimulus: Names,
+    choice: str,
+    reward: str,
+    answer: str | None = None,
+    choices: Sequence[Any] | None = None,
+    keep: Names | None = None,
+    prepare: Prepare | None = None,
+    verbose: bool = True,
+) -> pd.DataFrame:
+    """Make a table of trials of those in NWB files, one or many.
+
+    Subject and session are the files'; sessions come in the order in which they began. Trials
+    without a choice or without a reward (NaN) are left out and counted.
+
+    Parameters
+    ----------
+    source : path, NWBFile of pynwb, or a list of these
+        A file, or a folder: every file in it, or in folders of it, whose name ends in ".nwb".
+    stimulus, choice, reward, answer, choices, keep, prepare, verbose
+        As of :func:`from_files`: columns of the files' ``trials``. ``prepare`` is given these as a
+        DataFrame.
+
+    Returns
+    -------
+    trials : DataFrame
+        As of :func:`from_files`; ``session`` is the date and the file's ``session_id``, or its
+        start, and ``start_time`` (of trials, in seconds) is kept.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a file cannot be read, has no trials or no subject, a column is missing or not as it
+        should be, a session comes twice, or start times do not rise. It names the file.
+    ImportError
+        If pynwb is not installed.
+
+    Warns
+    -----
+    UserWarning
+        As of :func:`from_files`.
+
+    Examples
+    --------
+    >>> from datetime import datetime, timezone
+    >>> from pynwb import NWBFile
+    >>> from pynwb.file import Subject
+    >>> file = NWBFile("A session of Ada", "ada1", datetime(2024, 3, 1, tzinfo=timezone.utc))
+    >>> file.subject = Subject(subject_id="Ada")
+    >>> for name in ("coherence", "port", "water"):
+    ...     file.add_trial_column(name, name)
+    >>> for start, coherence, port in ((0.0, -0.1, "L"), (3.0, 0.3, "R"), (9.0, 0.1, "none")):
+    ...     file.add_trial(start, start + 2, coherence=coherence, port=port, water=3.0)
+    >>> from_nwb(file, stimulus="coherence", choice="port", reward="water", choices=("L", "R"))
+    1 sessions of 1 subjects; trials: read 3, misses 1, kept 2
+      subject              session  stimulus  choice  reward  start_time
+    0     Ada  2024-03-01T00:00:00      -0.1       0     3.0         0.0
+    1     Ada  2024-03-01T00:00:00       0.3       1     3.0         3.0
+    """
+    pynwb = optional("pynwb", "NWB files", "nwb")
+    layout = Layout(
+        stimulus, choice, reward, answer, trial=START, choices=choices, keep=keep, prepare=prepare
+    )
+    parts = []
+    for each in _files(source, pynwb):
+        if isinstance(each, pynwb.NWBFile):
+            parts.append(_part(each, f"NWBFile {each.identifier!r}", layout))
+            continue
+        if not isinstance(each, str | os.PathLike):
+            raise TypeError(
+                "source: expected a path, an NWBFile or a list of these, got "
+                f"{type(each).__name__}."
+            )
+        with _opened(each, pynwb) as file:
+            parts.append(_part(file, str(each), layout))
+    return layout.join(parts, verbose)
+
+
+def _files(source: Any, pynwb: Any) -> list[Any]:
+    """Return the files that a path, a folder or a list stands for."""
+    if isinstance(source, pynwb.NWBFile):
+        return [source]
+    if isinstance(source, Iterable) and not isinstance(source, str):
+        files = list(source)
+        if not files:
+            raise FileNotFoundError("There is no NWB file in an empty list.")
+        return files
+    if not os.path.isdir(source):
+        return [source]
+    found = sorted(Path(source).rglob("*.nwb"))
+    if not found:
+        raise FileNotFoundError(f"{source} holds no file whose name ends in '.nwb'.")
+    return found
+
+
+@contextmanager
+def _opened(path: Any, pynwb: Any) -> Iterator[Any]:
+    """Open a file for reading."""
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(pynwb.NWBHDF5IO(path, "r")).read()
+        except (FileNotFoundError, PermissionError):
+            raise  # they name the file
+        except Exception as error:  # of HDF5, of its layout or of the schema
+            raise ValueError(f"{path} cannot be read as an NWB file ({error}).") from error
+        yield file
+
+
+def _part(file: Any, place: str, layout: Layout) -> Part:
+    """Read the trials of one file, under the names that it tells."""
+    if file.trials is None:
+        raise ValueError(f"{place} holds no table of trials.")
+    subject = file.subject and file.subject.subject_id
+    if not subject:
+        raise ValueError(f"{place} tells no subject (subject.subject_id).")
+    start = pd.Timestamp(file.session_start_time)
+    start = start.tz_localize("UTC") if start.tz is None else start
+    session = f"{start:%Y-%m-%dT%H:%M:%S}"
+    if file.session_id:
+        session = f"{start:%Y-%m-%d}/{file.session_id}"
+    table = file.trials.to_dataframe(exclude={"timeseries"})  # references to recordings
+    return layout.read(table.assign(subject=subject, session=session), place, start)

@@ -1,0 +1,205 @@
+"""from_files: folders of CSV, TSV and Parquet files, told apart by their names."""
+
+import re
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+from loaded import COHORT, COLUMNS, assert_is_ranked, assert_is_the_cohort, write
+from pandas.testing import assert_frame_equal
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import from_files
+from sklearn_learnrule.preprocessing import tanh_contrast
+
+NAMED = COHORT[["subject", "session", "stimulus", "choice", "answer", "reward"]]
+
+
+def write_cohort(folder, name="{subject}/{session}.csv"):
+    name = name.replace(":[^_]+", "")
+    for (subject, session), table in COHORT.groupby(["subject", "session"]):
+        own = table.drop(columns=["subject", "session"])
+        write(folder, name.format(subject=subject, session=session), own)
+
+
+# ------------------------------------------------------------------------ what is read
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{subject}_{session:[^_]+}.csv",
+        "{subject}/{session}.csv.gz",
+        "{subject}/{subject}_s{session}.tsv",
+        "{subject}/day {session}/trials.parquet",
+    ],
+)
+def test_a_file_a_session_becomes_the_table_whatever_the_layout(tmp_path, name):
+    """Of more than nine sessions: the tenth comes after the second."""
+    write_cohort(tmp_path, name)
+    trials = from_files(f"{tmp_path}/{name}", answer="answer", verbose=False)
+    assert trials["session"].nunique() > 9
+    assert_frame_equal(trials, NAMED.assign(session=COHORT["session"].astype(str)))
+    assert_is_the_cohort(trials, answer="answer")
+
+
+def test_sessions_come_in_the_order_of_their_numbers_and_dates(tmp_path):
+    names = ["s1", "s2", "s10"], ["2023-12-31", "2024-03-01", "2024-03-02"]
+    for sessions in names:
+        folder = tmp_path / sessions[0]
+        for number in (2, 0, 1):
+            write(folder, f"Bo/{sessions[number]}.csv", water=float(number))
+            write(folder, f"Ada/{sessions[number]}.csv", water=float(number))
+        trials = from_files(f"{folder}/{{subject}}/{{session}}.csv", **COLUMNS)
+        assert trials["subject"].unique().tolist() == ["Ada", "Bo"]
+        assert trials["session"].unique().tolist() == sessions
+        assert trials["reward"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2] * 2
+
+
+def test_a_file_may_hold_many_sessions_or_many_animals(tmp_path):
+    expected = NAMED.drop(columns="answer")
+    for subject, table in COHORT.groupby("subject"):
+        write(tmp_path, f"{subject}.csv", table.drop(columns="subject"))
+    assert_frame_equal(from_files(f"{tmp_path}/{{subject}}.csv", verbose=False), expected)
+    for session, table in COHORT.groupby("session"):
+        write(tmp_path / "days", f"{session}.parquet", table.drop(columns="session"))
+    trials = from_files(f"{tmp_path}/days/{{session}}.parquet", verbose=False)
+    assert_frame_equal(trials.astype({"session": "int64"}), expected)
+    path = write(tmp_path, "all.csv", COHORT)
+    assert_frame_equal(from_files(path, verbose=False), expected)
+
+
+def test_names_with_zeros_in_front_stay_as_they_are(tmp_path):
+    write(tmp_path, "all.csv", subject="007", session=1)
+    assert from_files(tmp_path / "all.csv", **COLUMNS)["subject"].unique().tolist() == ["007"]
+
+
+def test_animals_of_one_name_are_told_apart_by_more_of_the_path(tmp_path):
+    for lab in "ab":
+        write(tmp_path, f"{lab}/mouse1_1.csv")
+    pattern = f"{tmp_path}/{{lab}}/{{subject}}_{{session}}.csv"
+    trials = from_files(pattern, subject=["lab", "subject"], keep="lab", **COLUMNS)
+    assert trials["subject"].tolist() == ["a/mouse1"] * 2 + ["b/mouse1"] * 2
+    assert trials["lab"].tolist() == ["a", "a", "b", "b"]
+    message = (
+        f"Session '1' of 'mouse1' comes twice, from {tmp_path}/a/mouse1_1.csv and "
+        f"{tmp_path}/b/mouse1_1.csv; leave one out, or give the two names of their own."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_files(pattern, **COLUMNS)
+
+
+def test_stars_stand_for_anything_and_brackets_for_themselves(tmp_path):
+    for place in ("a/x/[raw]/mouse_1.csv", "a/[raw]/mouse_2.csv", "a/[raw]/mouse_3.csv.bak"):
+        write(tmp_path, place)
+    trials = from_files(f"{tmp_path}/**/[raw]/mous?_{{session}}.*sv", subject=None, **COLUMNS)
+    assert trials["session"].unique().tolist() == ["1", "2"]
+    assert trials["subject"].unique().tolist() == ["all"]
+
+
+def test_several_stimuli_keep_their_names_and_further_columns_are_kept(tmp_path):
+    write(tmp_path, "A_1.csv", side=[1, 0, 1, 0])
+    trials = from_files(
+        f"{tmp_path}/{{subject}}_{{session}}.csv",
+        **COLUMNS | {"stimulus": ["contrast", "side"]}, trial="onset", keep=["water"],
+    )  # fmt: skip
+    assert list(trials) == [
+        *("subject", "session", "contrast", "side", "choice", "reward", "onset", "water"),
+    ]
+    X, _, _ = lr.make_design(trials, stimulus=["contrast", "side"], trial="onset")
+    assert X["side"].tolist() == [1.0, 0.0]
+
+
+def test_a_stimulus_may_be_computed_and_trials_left_out_by_a_function_of_the_users(tmp_path):
+    write(tmp_path, "A_1.csv", practice=[True, False, False, False])
+    trials = from_files(
+        f"{tmp_path}/{{subject}}_{{session}}.csv",
+        **COLUMNS | {"stimulus": "bent"},
+        prepare=lambda table: table.assign(
+            bent=tanh_contrast(table["contrast"]), session="day" + table["session"]
+        )[~table["practice"]],
+    )
+    assert trials["stimulus"].tolist() == tanh_contrast([0.5]).tolist()
+    assert trials["session"].tolist() == ["day1"]
+
+
+@pytest.mark.parametrize("convert", [pl.from_pandas, pa.Table.from_pandas])
+def test_tables_of_other_libraries_will_do_on_the_way_and_after(tmp_path, convert):
+    write_cohort(tmp_path)
+    pattern = f"{tmp_path}/{{subject}}/{{session}}.csv"
+    trials = from_files(pattern, answer="answer", prepare=convert)
+    assert_is_the_cohort(trials, answer="answer")
+    assert_is_the_cohort(convert(trials), answer="answer")
+
+
+# ------------------------------------------------------------------- choices and drops
+
+
+def test_trials_without_choice_or_reward_are_dropped_and_said(tmp_path, capsys):
+    write(tmp_path, "A_1.csv")
+    write(tmp_path, "A_2.csv", port=None)
+    write(tmp_path, "B_1.csv")
+    trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS | {"verbose": True})
+    printed = "3 sessions of 2 subjects; trials: read 12, misses 6, no reward 2, kept 4\n"
+    assert capsys.readouterr().out == printed
+    assert trials["choice"].tolist() == ["L", "R", "L", "R"]
+    assert trials["reward"].tolist() == [3.0] * 4
+    from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("port", "choices", "coded"),
+    [
+        (["L", "R", "none", "R"], ("L", "R"), [0, 1]),
+        (["right", "left", "", "left"], ("right", "left"), [0, 1]),
+        ([1, -1, 0, -1], (1, -1), [0, 1]),
+        ([2, 1, 0, 1], [1, 2], [1, 0]),
+        ([True, False, None, False], (False, True), [1, 0]),
+    ],
+)
+def test_of_choices_the_second_is_right_and_others_are_none(tmp_path, port, choices, coded):
+    write(tmp_path, "A_1.csv", port=port, best=port)
+    options = COLUMNS | {"choices": choices, "answer": "best"}
+    trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **options)
+    assert trials["choice"].tolist() == trials["answer"].tolist() == coded
+    assert trials["choice"].dtype == np.int64
+
+
+def test_a_third_label_is_never_guessed_to_be_none(tmp_path):
+    write(tmp_path, "A_1.csv", port=[1, -1, 0, -1])
+    message = (
+        "Column 'port' has 3 labels, -1, 0, 1: name the two that are choices, that of the right or "
+        "of y = 1 second, by choices=(first, second); trials with another are dropped, and counted."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS | {"reward": "onset"})
+
+
+def test_a_label_that_never_comes_is_told(tmp_path):
+    write(tmp_path, "A_1.csv")
+    message = "No trial has the choice 'r' of choices=('L', 'r'); taken for none were 'R'."
+    with pytest.warns(UserWarning, match=re.escape(message)) as caught:
+        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", choices=("L", "r"), **COLUMNS)
+    assert caught[0].filename == __file__
+
+
+def test_an_early_session_may_have_choices_of_one_side(tmp_path):
+    write(tmp_path, "A_1.csv", port="L")
+    trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", choices=("L", "R"), **COLUMNS)
+    assert trials["choice"].tolist() == [0, 0, 0]
+
+
+def test_exchanged_sides_are_told(tmp_path):
+    write_cohort(tmp_path)
+    with pytest.warns(UserWarning, match="positive where 1 is correct .* it is the other way"):
+        from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", choices=("right", "left"))
+
+
+# ------------------------------------------------------------------------ the whole way
+
+
+def test_from_files_to_a_ranked_comparison(tmp_path):
+    write_cohort(tmp_path)
+    assert_is_ranked(from_files(f"{tmp_path}/{{subject}}/{{session}}.csv"))
