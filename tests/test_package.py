@@ -38,4 +38,5 @@ def test_a_citation_names_this_version():
 
 
 def test_the_changelog_begins_with_this_version():
-    assert re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)[0] == lr.__version__
+    versions = re.findall(r"^## \[(.+?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert versions[0] == lr.__version__
