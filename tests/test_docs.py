@@ -11,6 +11,7 @@ PACKAGE = Path(sklearn_learnrule.__file__).parent
 ROOT = Path(__file__).resolve().parents[1]
 FRONT_PAGE = ROOT / "README.md"
 OTHER_PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")])
+ALL_PAGES = [*sorted(ROOT.glob("*.md")), *OTHER_PAGES]
 
 
 def links(page: Path) -> list[tuple[Path, str]]:
@@ -29,7 +30,7 @@ def test_the_front_page_is_read_in_one_sitting():
     assert len(FRONT_PAGE.read_text().splitlines()) < 200
 
 
-@pytest.mark.parametrize("page", [FRONT_PAGE, *OTHER_PAGES], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.stem)
 def test_links_and_pictures_lead_somewhere(page):
     lost = [
         f"{file.name}#{anchor}"

@@ -135,7 +135,7 @@ def make_design(
         correct = as_labels(trials[answer], f"column {answer!r}")
         columns[PREVIOUS_ANSWER] = previous(_signed(correct, labels, answer, subjects))
 
-    y = trials[choice].set_axis(index)
+    y = trials[choice].set_axis(index).copy()
     if y.dtype == object:  # in which scikit-learn takes text alone
         y = pd.Series(made, index=index, dtype=made.dtype, name=choice)
     groups = pd.Series(subjects, index=index, name="subject", copy=True)
