@@ -32,9 +32,9 @@ class AnimalRules:
     population : DataFrame, one row a rule, that of most animals first
         ``expected_share`` of the population that follows it, with its 95% credible interval
         (``lower``, ``upper``), ``exceedance`` (the probability that more animals follow it than any
-        other) and ``protected_exceedance`` (the same, had chance not been ruled out).
+        other, if shares differ) and ``protected_exceedance`` (that, unless shares are equal).
     omnibus_risk : float
-        The Bayesian omnibus risk: the probability that all rules are equally frequent.
+        The Bayesian omnibus risk: the probability that shares are equal.
     """
 
     posterior: pd.DataFrame
@@ -46,21 +46,20 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
     """Tell which rule each animal follows, by random-effects Bayesian model selection.
 
     :func:`rank_rules` tells which rule predicts best on average, which a few animals can decide.
-    Here each animal follows one of the rules, and shares of the population that follow each are
-    estimated along with the animals' own.
+    Here each animal follows one of the rules, and the share of the population that follows each is
+    estimated along with who does.
 
-    The part of an animal's log evidence is played by its total held-out log-likelihood (mean per
-    trial times ``n_trials``). Evidence needs a prior on every parameter, which networks do not
-    have, and pays for parameters that are fitted to the very choices. On held-out animals nothing
-    is to be paid: a rule was fitted to others, and what remains is how well it foretells this one.
-    What follows:
+    An animal's total held-out log-likelihood (the mean per trial times ``n_trials``) stands for its
+    log evidence. Evidence penalises parameters for being fitted to the choices they are judged by,
+    and needs a prior on each, which networks do not have. Held-out choices were not fitted, and
+    need no penalty. What follows:
 
     - "Follows" means: with the parameters fitted to the others. In a cohort of several kinds
       these suit none: a static animal among learners may pass for a slow learner, as REINFORCE
       fitted to both is slow. Where there are animals of known kind, fit each rule to its own and
       compare the rules as they are, in scikit-learn's ``FrozenEstimator``.
     - Trials add up. A difference of 0.001 nats per trial is 10 nats in 10,000 trials, and odds of
-      20,000 to 1. They hold if one of the rules is right: look at the differences as well.
+      20,000 to 1. They hold if one of the rules is right: look at :func:`rank_rules` as well.
     - An animal that is scored several times, as by :class:`MaskedTrials`, counts once, with the
       mean of its folds.
 
@@ -121,26 +120,7 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
     """
     if not ABOVE_0.is_satisfied_by(prior):
         raise ValueError(f"prior should be {ABOVE_0}, got {short(prior)}.")
-    totals = _total_log_likelihoods(scores)
-    nats = totals.to_numpy()  # (n_subjects, n_rules)
-    concentration = _fit(nats, prior)
-    risk = _omnibus_risk(nats, concentration, prior)
-    exceedance = _exceedance(concentration)
-    lower, upper = (
-        beta.ppf(q, concentration, concentration.sum() - concentration) for q in INTERVAL
-    )
-    population = pd.DataFrame(
-        {
-            "expected_share": concentration / concentration.sum(),
-            "lower": lower,
-            "upper": upper,
-            "exceedance": exceedance,
-            "protected_exceedance": (1 - risk) * exceedance + risk / len(concentration),
-        },
-        totals.columns,
-    ).sort_values("expected_share", ascending=False, kind="stable")
-    posterior = pd.DataFrame(_assign(nats, concentration), totals.index, totals.columns)
-    return AnimalRules(posterior[population.index], population, risk)
+    return _infer(_total_log_likelihoods(scores), prior)
 
 
 def _total_log_likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
@@ -177,6 +157,28 @@ def _total_log_likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
             f"in fold {fold}: compare them all in one call of compare_rules."
         )
     return totals
+
+
+def _infer(totals: pd.DataFrame, prior: float) -> AnimalRules:
+    nats = totals.to_numpy()  # (n_subjects, n_rules)
+    concentration = _fit(nats, prior)
+    risk = _omnibus_risk(nats, concentration, prior)
+    exceedance = _exceedance(concentration)
+    lower, upper = (
+        beta.ppf(q, concentration, concentration.sum() - concentration) for q in INTERVAL
+    )
+    population = pd.DataFrame(
+        {
+            "expected_share": concentration / concentration.sum(),
+            "lower": lower,
+            "upper": upper,
+            "exceedance": exceedance,
+            "protected_exceedance": (1 - risk) * exceedance + risk / len(concentration),
+        },
+        totals.columns,
+    ).sort_values("expected_share", ascending=False, kind="stable")
+    posterior = pd.DataFrame(_assign(nats, concentration), totals.index, totals.columns)
+    return AnimalRules(posterior[population.index], population, risk)
 
 
 def _expected_log_shares(concentration: Floats) -> Floats:
