@@ -109,10 +109,10 @@ def test_two_rules_agree_with_an_integral_over_the_share():
 
 
 def test_exceedance_of_two_rules_is_that_of_the_beta_distribution():
-    for concentration in np.array([[3, 5], [1, 1], [0.01, 1.01], [700, 650], [5000, 5100]]):
+    for concentration in np.exp(np.random.default_rng(0).uniform(-5, 9, (200, 2))):
         expected = beta.sf(0.5, *concentration)
         found = _animal_rules._exceedance(concentration)
-        np.testing.assert_allclose(found, [expected, 1 - expected], atol=1e-8)
+        np.testing.assert_allclose(found, [expected, 1 - expected], atol=1e-7)
 
 
 def test_exceedance_of_several_rules_is_how_often_a_share_is_the_largest():
@@ -213,14 +213,33 @@ def test_a_rule_of_three_animals_in_four_is_found_and_told_to_be_the_most_freque
     assert follows.tolist() == ["a"] * 12 + ["b"] * 4
 
 
+def log_odds(rng, share, nats, n_subjects=12):
+    """Log odds of animals for the first of two rules that mean what they say, (n_subjects, 2)."""
+    sign = np.where(rng.random(n_subjects) < share, 1, -1)
+    return np.column_stack([rng.normal(sign * nats, np.sqrt(2 * nats)), np.zeros(n_subjects)])
+
+
+def test_protected_exceedance_is_right_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    said, right = [], []
+    for _ in range(400):
+        share = rng.choice([0.5, rng.random()])
+        population = _animal_rules._infer(pd.DataFrame(log_odds(rng, share, 5.0)), 1.0).population
+        said.append(population["protected_exceedance"].iloc[0])
+        first = population.index[0] == 0
+        right.append(0.5 if share == 0.5 else float((share > 0.5) == first))
+    sure = np.array(said) > 0.8
+    assert sure.sum() > 50
+    for group in (sure, ~sure):
+        assert np.mean(said, where=group) == pytest.approx(np.mean(right, where=group), abs=0.05)
+
+
 @pytest.mark.parametrize(("nats", "low", "high"), [(10.0, 0.92, 0.97), (1.0, 0.75, 0.87)])
 def test_intervals_hold_the_true_share_as_often_as_is_said(nats, low, high):
     rng = np.random.default_rng(0)
     held = []
     for share in rng.random(500):
-        sign = np.where(rng.random(12) < share, 1, -1)
-        odds = rng.normal(sign * nats, np.sqrt(2 * nats))  # log odds that mean what they say
-        a, b = _animal_rules._fit(np.column_stack([odds, np.zeros(12)]), 1.0)
+        a, b = _animal_rules._fit(log_odds(rng, share, nats), 1.0)
         lower, upper = beta.ppf(_animal_rules.INTERVAL, a, b)
         held.append(lower <= share <= upper)
     assert low < np.mean(held) < high

