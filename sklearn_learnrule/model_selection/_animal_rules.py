@@ -212,8 +212,8 @@ def _free_energy(nats: Floats, concentration: Floats, prior: float) -> float:
     """Return the lower bound to log P(choices) that the posterior of shares attains, in nats."""
     log_shares = _expected_log_shares(concentration)
     before = np.full_like(concentration, prior)
-    divergence = _log_beta(before) - _log_beta(concentration)
-    divergence += (concentration - before) @ log_shares
+    normalizers = _log_beta(before) - _log_beta(concentration)
+    divergence = normalizers + (concentration - before) @ log_shares  # of posterior from prior
     return float(logsumexp(nats + log_shares, axis=1).sum() - divergence)
 
 
