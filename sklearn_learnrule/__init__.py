@@ -20,6 +20,7 @@ from .model_selection import (
     MaskedTrials,
     SubjectKFold,
     animal_learning_curve,
+    animal_rules,
     compare_rules,
     rank_rules,
 )
@@ -59,6 +60,7 @@ __all__ = [
     "SubjectKFold",
     "TanhContrast",
     "animal_learning_curve",
+    "animal_rules",
     "compare_rules",
     "make_design",
     "rank_rules",

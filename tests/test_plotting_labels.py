@@ -27,6 +27,9 @@ CURVE = pd.DataFrame(
         for subject in "AB"
     ]
 )
+POPULATION = pd.DataFrame({"expected_share": [0.6, 0.4], "lower": 0.1, "upper": 0.9}, [RULE, OTHER])
+ANIMALS = [f"mouse_{i} of the second cohort, lab 12" for i in range(3)]
+POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ANIMALS, [RULE, OTHER])
 
 
 @pytest.fixture(autouse=True)
@@ -52,6 +55,7 @@ def displays():
     ]
     study = RecoveryStudy(pd.DataFrame(rows).assign(rmse=0.1, true_rms=0.2))
     made = [
+        plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.ComparisonDisplay(differences, RULE),
         plotting.UpdateDisplay.from_estimator(fits, X),
         plotting.HistoryDisplay.from_estimator(fits, X, n_draws=1),

@@ -26,6 +26,8 @@ CURVE = pd.DataFrame(
         for subject in "AB"
     ]
 )
+POPULATION = pd.DataFrame({"expected_share": [0.6, 0.4], "lower": 0.1, "upper": 0.9}, RULES)
+POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], ["A", "B"], RULES)
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,7 @@ def displays():
     noisy = lr.ReinforceRuleEstimator(process_noise=0.05).fit(X, y)
     differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
     made = [
+        plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
         plotting.HistoryDisplay.from_estimator({"a rule": fit}, X, n_draws=1),
@@ -75,6 +78,7 @@ def make_study():
 
 
 NAMES = plotting.__all__
+OF_RESULTS = {"AnimalRulesDisplay", "RecoveryDisplay"}  # of hours of fits, not of estimators
 ONE_PANEL = {"ComparisonDisplay", "LearningCurveDisplay", "SessionCurveDisplay"}
 
 
@@ -176,7 +180,7 @@ def test_axes_are_the_first_that_a_display_takes_and_keeps(drawn, name):
     assert {panel.figure for panel in display.axes_.flat} == {display.figure_}
 
 
-@pytest.mark.parametrize("name", sorted(set(NAMES) - {"RecoveryDisplay"}))  # that is of a study
+@pytest.mark.parametrize("name", sorted(set(NAMES) - OF_RESULTS))
 def test_every_display_is_made_of_one_estimator_or_several_in_one_way(name):
     parameters = inspect.signature(getattr(plotting, name).from_estimator).parameters
     by_place = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]

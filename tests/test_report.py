@@ -118,12 +118,15 @@ def test_the_comparison_is_that_of_compare_rules(folder, page, models, cohort):
     shown = [float(text.replace("−", "-")) for text in (row[1], row[-1])]
     assert shown == pytest.approx(ranked.loc[best, ["log_likelihood", "accuracy"]], abs=5e-4)
     assert page.says(f"Held-out animals are best predicted by {best}: {row[1]} nats per trial")
+    found = lr.animal_rules(scores)
+    same(read(folder, "01-animal_rules-posterior"), found.posterior.reset_index())
+    same(read(folder, "01-animal_rules"), found.population.reset_index())
 
 
 def test_every_picture_is_a_png_with_a_text_for_those_who_do_not_see_it(folder, page):
     images = page.of("img")
     files = sorted(folder.glob("*.png"))
-    assert len(images) == len(files) == 13
+    assert len(images) == len(files) == 14
     inlined = set()
     for image in images:
         kind, data = image["src"].split(",")
@@ -294,6 +297,16 @@ def test_a_given_comparison_is_not_done_again(models, cohort, tmp_path, short, m
     monkeypatch.setattr(_write._comparison, "compare_rules", None)
     path = write_report(models, *cohort, tmp_path / "a.html", compare=scores, **OPTIONS)
     assert Page(path).says("Held-out animals are predicted by constant with")
+
+
+def test_animals_are_told_apart_by_the_rules_that_did_not_fail(models, cohort, tmp_path, short):
+    scores = lr.compare_rules(models, *cohort, cv=2, verbose=0)
+    failed = scores[scores["rule"] == "constant"].assign(rule="failed", log_likelihood=np.nan)
+    for name, table in (("a", pd.concat([scores, failed])), ("b", pd.concat([scores, scores]))):
+        write_report(models, *cohort, tmp_path / name, compare=table, **OPTIONS)
+    same(read(tmp_path / "a", "01-animal_rules"), lr.animal_rules(scores).population.reset_index())
+    told = "Which rule each animal follows cannot be told: scores should have one row a rule,"
+    assert Page(tmp_path / "b" / "report.html").says(told)
 
 
 def test_folds_and_lists_are_one_model_with_bands(cohort, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Which rule predicts best: splits, the comparison on them, and learning curves in animals."""
 
+from ._animal_rules import AnimalRules, animal_rules
 from ._compare import AllFitsFailedError, compare_rules
 from ._learning_curve import animal_learning_curve
 from ._rank import choose_reference, rank_rules, relative_to, scores_by_subject
@@ -7,10 +8,12 @@ from ._splits import FutureSplit, MaskedTrials, SubjectKFold
 
 __all__ = [
     "AllFitsFailedError",
+    "AnimalRules",
     "FutureSplit",
     "MaskedTrials",
     "SubjectKFold",
     "animal_learning_curve",
+    "animal_rules",
     "choose_reference",
     "compare_rules",
     "rank_rules",

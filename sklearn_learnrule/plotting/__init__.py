@@ -1,5 +1,6 @@
 """Displays, by scikit-learn's conventions; matplotlib is imported only when they draw."""
 
+from ._animal_rules import AnimalRulesDisplay
 from ._comparison import ComparisonDisplay
 from ._decomposition import DecompositionDisplay
 from ._history import HistoryDisplay
@@ -11,6 +12,7 @@ from ._trajectories import WeightTrajectoryDisplay
 from ._update import UpdateDisplay
 
 __all__ = [
+    "AnimalRulesDisplay",
     "ComparisonDisplay",
     "DecompositionDisplay",
     "HistoryDisplay",

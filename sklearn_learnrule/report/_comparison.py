@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from ..data.sequences import subjects_of
-from ..model_selection import choose_reference, compare_rules, rank_rules
-from ..plotting import ComparisonDisplay
+from ..model_selection import animal_rules, choose_reference, compare_rules, rank_rules
+from ..plotting import AnimalRulesDisplay, ComparisonDisplay
 from ..utils.texts import short
 from ._models import Model, tell
 from ._parts import (
@@ -39,6 +39,16 @@ CAPTION = (
     "mean and whiskers its standard error: right of 0, choices are better predicted than by "
     "{reference}. Log-likelihoods are in nats per trial (a coin: −0.693), p-values of two-sided "
     "paired t-tests across animals."
+)
+ANIMALS_FORMATS = dict.fromkeys(
+    ("expected_share", "lower", "upper", "exceedance", "protected_exceedance"), ".2f"
+)
+ANIMALS_CAPTION = (
+    "Taking each animal to follow one of the rules: the expected share of the population that "
+    "follows each, with 95% credible intervals, and each animal's posterior, from its total "
+    "held-out log-likelihood (random-effects Bayesian model selection). Exceedance is the "
+    "probability that more animals follow the rule than any other, protected against the risk "
+    "that all rules are equally frequent."
 )
 
 
@@ -78,14 +88,17 @@ def compare(
     if scores is None and reference not in [model.name for model in models]:
         reference = choose_reference(model.name for model in models)  # the other failed
     shown = Shown("comparison", CAPTION.format(reference=reference))
+    animals = Shown("animal_rules", ANIMALS_CAPTION)
     try:
         if scores is None:
             scores = _score(models, question, cv, n_jobs)
         shown.parts = [(None, part) for part in _parts(scores, reference)]
+        animals.parts = [(None, part) for part in _animal_parts(scores)]
     except Exception as failure:  # the fits are not lost if they cannot be compared
         text = f"The models could not be compared: {tell(failure)}"
         shown = Shown("comparison", "", [(None, Failure(text))])
-    return Section("Which rule predicts held-out animals?", [shown])
+    exhibits = [each for each in (shown, animals) if each.parts]
+    return Section("Which rule predicts held-out animals?", exhibits)
 
 
 def _score(models: list[Model], question: Question, cv: Any, n_jobs: int | None) -> pd.DataFrame:
@@ -104,6 +117,25 @@ def _parts(scores: pd.DataFrame, reference: str) -> list[Part]:
     else:
         parts.append(Note("There is one rule, and no other to draw it beside."))
     return [*parts, Table(table, scores)]
+
+
+def _animal_parts(scores: pd.DataFrame) -> list[Part]:
+    """Show which rule each animal follows, of those that were scored on all, if there are two."""
+    failed = scores.loc[scores["log_likelihood"].isna(), "rule"]
+    scored = scores[~scores["rule"].isin(failed)]
+    if scored["rule"].nunique() < 2:
+        return []
+    try:
+        found = animal_rules(scored)
+    except ValueError as reason:
+        return [Note(f"Which rule each animal follows cannot be told: {reason}")]
+    figure = AnimalRulesDisplay(found.posterior, found.population).plot().figure_
+    alt = "Posterior of each animal over rules, and the share of the population of each rule"
+    population = found.population.reset_index()
+    return [
+        picture(figure, alt, found.posterior.reset_index(), "posterior"),
+        Table(as_written(population, ANIMALS_FORMATS), population),
+    ]
 
 
 def _best(ranked: pd.DataFrame, reference: str, n_subjects: int) -> str:
