@@ -26,7 +26,7 @@ def routing():
 
 @pytest.fixture(scope="module")
 def cohort():
-    return lr.make_design(make_learning_cohort(6, 120, random_state=0))
+    return lr.make_design(make_learning_cohort(6, 120, session_length=40, random_state=0))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_folds_by_subject_need_no_groups_and_ignore_them(cohort):
 def test_a_comparison_scores_as_it_does_without_routing(cohort, weight):
     X, y, _ = cohort
     rules = {"rule": RULE, "pipeline": make_pipeline(TANH, RULE), "search": make_search()}
-    how = {"cv": lr.FutureSplit(80, 40), "sample_weight": weight, "verbose": 0}
+    how = {"cv": lr.FutureSplit(n_train=80, n_test=10), "sample_weight": weight, "verbose": 0}
     routed = lr.compare_rules(rules, X, y, **how)
     with config_context(enable_metadata_routing=False):
         plain = lr.compare_rules(rules, X, y, **how)

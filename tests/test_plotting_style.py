@@ -95,7 +95,7 @@ def test_every_display_is_here(displays):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_fits_a_journals_columns_and_can_be_read(drawn, name):
     figure = drawn[name].figure_
-    assert 3.5 <= figure.get_figwidth() <= 7.2
+    assert 85 <= round(figure.get_figwidth() * 25.4, 6) <= 180
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
     assert_nothing_is_cut_off(figure)
@@ -112,6 +112,50 @@ def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
     table = displays["UpdateDisplay"].table
     one = plotting.UpdateDisplay(table[table["weight_bias"] == table["weight_bias"].min()])
     assert_nothing_is_cut_off(one.plot(kind="heatmap").figure_)
+
+
+def assert_no_texts_overlap(figure):
+    for panel in figure.axes:
+        for axis in (panel.xaxis, panel.yaxis):
+            shown = [label for label in axis.get_ticklabels() if label.get_text()]
+            boxes = [label.get_window_extent() for label in shown if label.get_rotation() == 0]
+            boxes = [box for box in boxes if box.overlaps(panel.bbox.padded(40))]
+            assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+    labels = [
+        label.get_window_extent()
+        for panel in figure.axes
+        for label in (panel.title, panel.xaxis.label, panel.yaxis.label)
+        if label.get_text() and panel.axison
+    ]
+    labels += [key.get_window_extent() for key in figure.legends]
+    labels += [panel.get_legend().get_window_extent() for panel in figure.axes if panel.get_legend()]
+    assert not any(one.overlaps(other) for i, one in enumerate(labels) for other in labels[:i])
+
+
+@pytest.mark.parametrize("width", [85, 120, 180])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_can_be_laid_out_for_a_column_of_any_width(displays, name, width):
+    display = copy(displays[name]).plot().fit_width(width)
+    figure = display.figure_
+    assert figure.get_figwidth() * 25.4 == pytest.approx(width)
+    assert_nothing_is_cut_off(figure)
+    assert_no_texts_overlap(figure)
+    assert all(panel.get_window_extent().height > 0.5 * figure.dpi for panel in display.axes_.flat)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
+
+
+def test_a_width_that_cannot_be_is_told(displays):
+    display = copy(displays["HistoryDisplay"])
+    if hasattr(display, "figure_"):
+        del display.figure_
+    with pytest.raises(ValueError, match=r"HistoryDisplay is not drawn yet: call plot\(\) first"):
+        display.fit_width(85)
+    with pytest.raises(ValueError, match="20 mm are too narrow for . panels and their labels"):
+        display.plot().fit_width(20)
+    _, axes = plt.subplots(1, display.axes_.size)
+    with pytest.raises(ValueError, match="was drawn on axes that lay out no labels"):
+        display.plot(axes).fit_width(85)
 
 
 @pytest.mark.parametrize("name", NAMES)
