@@ -55,7 +55,11 @@ def log_likelihood_table(
     >>> X, y, groups = make_design(make_learning_cohort(3, 200, random_state=0))
     >>> rule = ReinforceRuleEstimator().fit(X, y)
     >>> log_likelihood_table(rule, X, y).tail(2).round(2)
+         fit   subject  session  trial  log_likelihood
+    633    0  mouse_03        2    222           -0.47
+    634    0  mouse_03        2    223           -0.32
     >>> log_likelihood_table(rule, X, y, by="subject").round(2)
+    XX
     """
     if by not in BY:
         raise ValueError(f"by should be 'trial' or 'subject', got {by!r}.")
