@@ -55,7 +55,7 @@ def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floa
 
     See Also
     --------
-    sklearn_learnrule.inspection.log_likelihood_table : The same of several fits, by trial or animal.
+    sklearn_learnrule.inspection.log_likelihood_table : Of several fits, by trial or animal.
 
     Examples
     --------

@@ -25,9 +25,7 @@ def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
     return np.tanh(slope * np.asarray(contrast, dtype=float)) / np.tanh(slope)
 
 
-class TanhContrast(
-    LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
-):
+class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bend contrasts by tanh(slope c) / tanh(slope), as is usual for the IBL task.
 
     Put straight before an estimator: a DataFrame stays a DataFrame with its index, and its

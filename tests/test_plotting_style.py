@@ -116,20 +116,17 @@ def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
 
 def assert_no_texts_overlap(figure):
     for panel in figure.axes:
-        for axis in (panel.xaxis, panel.yaxis):
-            shown = [label for label in axis.get_ticklabels() if label.get_text()]
-            boxes = [label.get_window_extent() for label in shown if label.get_rotation() == 0]
-            boxes = [box for box in boxes if box.overlaps(panel.bbox.padded(40))]
-            assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
-    labels = [
-        label.get_window_extent()
-        for panel in figure.axes
-        for label in (panel.title, panel.xaxis.label, panel.yaxis.label)
-        if label.get_text() and panel.axison
-    ]
-    labels += [key.get_window_extent() for key in figure.legends]
-    labels += [panel.get_legend().get_window_extent() for panel in figure.axes if panel.get_legend()]
-    assert not any(one.overlaps(other) for i, one in enumerate(labels) for other in labels[:i])
+        for ticks in (panel.get_xticklabels(), panel.get_yticklabels()):
+            assert_apart([label for label in ticks if label.get_rotation() == 0])
+    panels = [panel for panel in figure.axes if panel.axison]
+    named = ((panel.title, panel.xaxis.label, panel.yaxis.label) for panel in panels)
+    keys = [*figure.legends, *filter(None, (panel.get_legend() for panel in panels))]
+    assert_apart([*(label for labels in named for label in labels if label.get_text()), *keys])
+
+
+def assert_apart(artists):
+    boxes = [artist.get_window_extent() for artist in artists]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
 @pytest.mark.parametrize("width", [85, 120, 180])

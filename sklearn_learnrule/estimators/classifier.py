@@ -144,9 +144,7 @@ class SequenceClassifier(
             tasks.end()
         return self
 
-    def _fit(
-        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, tasks: FitTasks
-    ) -> None:
+    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, tasks: FitTasks) -> None:
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)

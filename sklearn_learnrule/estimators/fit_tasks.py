@@ -20,7 +20,13 @@ except ImportError:  # before scikit-learn 1.9
 
 P = ParamSpec("P")
 R = TypeVar("R")
-TakesCallbacks: Any = getattr(sklearn_callback, "CallbackSupportMixin", object)
+
+
+class _TakesNone:
+    """What estimators are where scikit-learn has no callbacks."""
+
+
+TakesCallbacks: Any = getattr(sklearn_callback, "CallbackSupportMixin", _TakesNone)
 
 
 def with_callbacks(fit: Callable[P, R]) -> Callable[P, R]:
@@ -29,7 +35,7 @@ def with_callbacks(fit: Callable[P, R]) -> Callable[P, R]:
         return sklearn_callback.with_callbacks(fit)
 
     @wraps(fit)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:  # as deep, so that warnings know their place
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:  # so that warnings count as many calls
         return fit(*args, **kwargs)
 
     return called
@@ -65,7 +71,7 @@ class FitTasks:
         return None if self.root is None else TellsEpochs(self, member)
 
     def begin_training(self, member: int, stage: str, n_epochs: int) -> None:
-        if (member, stage) not in self.trainings:  # a lost network may be trained anew
+        if (member, stage) not in self.trainings:  # a network that was lost is trained anew
             number = member * len(self.stages) + self.stages.index(stage)
             self.trainings[member, stage] = self._begin(self.root, stage, number, n_epochs)
             self.epochs[member, stage] = []
@@ -77,8 +83,9 @@ class FitTasks:
 
     def end_epoch(self, member: int, stage: str, number: int, net: NeuralNet) -> bool:
         """Return whether a callback wants the training to end."""
-        is_last = number == len(self.epochs[member, stage]) - 1
-        return is_last and self._end(self.epochs[member, stage][-1], lambda: self.as_if_stopped(net))
+        epochs = self.epochs[member, stage]
+        is_new = number == len(epochs) - 1
+        return is_new and self._end(epochs[-1], lambda: self.as_if_stopped(net))
 
     def end_training(self, member: int, stage: str, net: NeuralNet) -> None:
         self._end(self.trainings[member, stage], lambda: self.as_if_stopped(net))

@@ -59,7 +59,10 @@ def log_likelihood_table(
     633    0  mouse_03        2    222           -0.47
     634    0  mouse_03        2    223           -0.32
     >>> log_likelihood_table(rule, X, y, by="subject").round(2)
-    XX
+       fit   subject  n_trials  log_likelihood
+    0    0  mouse_01       204           -0.68
+    1    0  mouse_02       207           -0.65
+    2    0  mouse_03       224           -0.68
     """
     if by not in BY:
         raise ValueError(f"by should be 'trial' or 'subject', got {by!r}.")
