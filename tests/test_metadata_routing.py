@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import UnsetMetadataPassedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
+from sklearn.utils.fixes import parse_version
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
@@ -16,6 +18,10 @@ from sklearn_learnrule.datasets import make_learning_cohort
 RULE = lr.ConstantRuleEstimator()
 FOLDS = GroupKFold(3)
 TANH = lr.TanhContrast()
+OF_PIPELINES = pytest.mark.skipif(
+    parse_version(sklearn.__version__) < parse_version("1.9"),
+    reason="pipelines of earlier versions hand no weights on to scores",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +57,15 @@ def weighted():
     return clone(RULE).set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
 
 
-def test_weights_and_groups_reach_folds_fits_and_scores_of_a_pipeline(cohort, weight, expected):
+def test_weights_and_groups_reach_folds_fits_and_scores(cohort, weight, expected):
+    X, y, groups = cohort
+    params = {"sample_weight": weight, "groups": groups}
+    scores = cross_val_score(weighted(), TANH.fit_transform(X), y, cv=FOLDS, params=params)
+    np.testing.assert_allclose(scores, expected)
+
+
+@OF_PIPELINES
+def test_they_reach_those_of_a_pipeline(cohort, weight, expected):
     X, y, groups = cohort
     pipeline = make_pipeline(TANH, weighted())
     params = {"sample_weight": weight, "groups": groups}
@@ -61,6 +75,7 @@ def test_weights_and_groups_reach_folds_fits_and_scores_of_a_pipeline(cohort, we
     assert (np.abs(plain - expected) > 1e-3).all()  # the weights matter
 
 
+@OF_PIPELINES
 def test_they_reach_those_of_a_search(cohort, weight, expected):
     X, y, groups = cohort
     grid = {"constantruleestimator__initial_weights": ["zeros"]}

@@ -142,6 +142,12 @@ def test_a_figure_can_be_laid_out_for_a_column_of_any_width(displays, name, widt
     assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
 
 
+def test_a_figure_may_be_laid_out_again(displays):
+    display = copy(displays["UpdateDisplay"]).plot().fit_width(85).fit_width(180).fit_width(75)
+    assert_nothing_is_cut_off(display.figure_)
+    assert_no_texts_overlap(display.figure_)
+
+
 def test_a_width_that_cannot_be_is_told(displays):
     display = copy(displays["HistoryDisplay"])
     if hasattr(display, "figure_"):

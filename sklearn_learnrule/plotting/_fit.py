@@ -76,7 +76,7 @@ def fit_labels(axes: NDArray[Any], height: float, *, widen: bool = True) -> None
 
 
 def fit_width(axes: NDArray[Any], width: float) -> None:
-    """Lay a figure of our own out anew so wide, in inches, with its key above if that is narrower.
+    """Lay a figure out anew so wide, in inches, with its key above if that is narrower.
 
     Raises
     ------
@@ -87,7 +87,8 @@ def fit_width(axes: NDArray[Any], width: float) -> None:
     height = min(_size(panel)[1] for panel in axes.flat)
     narrower = width < figure.get_figwidth() - CLOSE
     figure.set_figwidth(width)
-    for legend in filter(None, (panel.get_legend() for panel in figure.axes if narrower)):
+    beside = filter(None, (panel.get_legend() for panel in figure.axes if narrower))
+    for legend in [*beside, *figure.legends]:
         _put_above(legend, width)
     fit_labels(axes, height, widen=False)
     if not _lay_out(figure) or _cut(figure)[0] > CLOSE:
