@@ -124,7 +124,8 @@ def mean_by_subject(scores: pd.DataFrame, sample_weight: Floats) -> pd.DataFrame
     """
     names = [name for name in scores if name != "subject"]
     weighted = scores.assign(weight=sample_weight, **scores[names].mul(sample_weight, axis=0))
-    subjects = weighted[sample_weight > 0].groupby("subject", sort=False, observed=True)
+    scored = weighted[sample_weight > 0]
+    subjects: Any = scored.groupby("subject", sort=False, observed=True)
     total = subjects[["weight", *names]].agg(lambda values: values.sum(skipna=False))
     means = total[names].div(total["weight"], axis=0)
     means.insert(0, "n_trials", subjects.size())

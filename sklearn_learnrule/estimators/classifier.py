@@ -188,10 +188,9 @@ class SequenceClassifier(
     def _fitted_so_far(self, net: SequenceNet, *learned: Any) -> dict[str, Any]:
         """Return the attributes of a fit whose only member is as far as this net."""
         stopped = object.__new__(type(self))
-        vars(stopped).update(vars(self))
-        stopped.nets_ = [net_so_far(net)]
+        stopped.__dict__ = {**self.__dict__, "nets_": [net_so_far(net)]}
         stopped._publish(*learned)
-        return vars(stopped)
+        return stopped.__dict__
 
     def _warn(self, fault: str | None, category: type[Warning]) -> None:
         if fault:
