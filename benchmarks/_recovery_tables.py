@@ -169,7 +169,7 @@ def draw(results: pd.DataFrame, path: Path) -> None:
     for ax in (left, right):
         ax.spines[["top", "right"]].set_visible(False)
     with replacing(path) as file:
-        figure.savefig(file, dpi=150)
+        figure.savefig(file, dpi=200)
     plt.close(figure)
 
 

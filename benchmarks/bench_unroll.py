@@ -152,7 +152,7 @@ def draw(rows: list[dict[str, Any]], path: str) -> None:
     figure.axes[0].set_ylabel("seconds a gradient")
     figure.axes[0].legend(frameon=False)
     with replacing(path) as file:
-        figure.savefig(file, dpi=120)
+        figure.savefig(file, dpi=200)
 
 
 def measure_sizes(arguments: argparse.Namespace) -> None:

@@ -165,7 +165,7 @@ def draw(
 
 def save(display: Any, file: Path) -> None:
     with replacing(file) as beside:
-        display.figure_.savefig(beside, dpi=110)
+        display.figure_.savefig(beside, dpi=220)
     print(f"Figure: {file}")
 
 

@@ -53,6 +53,10 @@ def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floa
     ValueError
         If y holds another class than the estimator was fitted to, or a prediction is NaN.
 
+    See Also
+    --------
+    sklearn_learnrule.inspection.log_likelihood_table : Of several fits, by trial or animal.
+
     Examples
     --------
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
@@ -102,3 +106,27 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
             f"predicts NaN at row {row} of {len(made)}: look for extreme values in X, or fit again."
         )
     return pd.DataFrame({"is_second": is_second, "second": second, "log_likelihood": made})
+
+
+def mean_by_subject(scores: pd.DataFrame, sample_weight: Floats) -> pd.DataFrame:
+    """Average the trials' scores of each subject; those of weight 0 are not scored.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_rows, 1 + n_scores)
+        ``subject``, and the scores.
+    sample_weight : array of shape (n_rows,)
+
+    Returns
+    -------
+    DataFrame, one row a subject that is scored, in the order of their rows
+        ``subject``; ``n_trials`` that are scored; the means of the scores, NaN if one is NaN.
+    """
+    names = [name for name in scores if name != "subject"]
+    weighted = scores.assign(weight=sample_weight, **scores[names].mul(sample_weight, axis=0))
+    scored = weighted[sample_weight > 0]
+    subjects: Any = scored.groupby("subject", sort=False, observed=True)
+    total = subjects[["weight", *names]].agg(lambda values: values.sum(skipna=False))
+    means = total[names].div(total["weight"], axis=0)
+    means.insert(0, "n_trials", subjects.size())
+    return means.reset_index()

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .data.schema import DESIGN, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .data.sequences import subjects_of
 from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
+from .utils.documentation import LinksToDocumentation
 from .utils.parameters import ABOVE_0, check_parameters, each
 
 
@@ -23,7 +25,7 @@ def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
     return np.tanh(slope * np.asarray(contrast, dtype=float)) / np.tanh(slope)
 
 
-class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Bend contrasts by tanh(slope c) / tanh(slope), as is usual for the IBL task.
 
     Put straight before an estimator: a DataFrame stays a DataFrame with its index, and its
@@ -73,12 +75,20 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> pd.DataFrame | Floats:
-        """Return X with its contrasts bent, a DataFrame if X is one."""
+        """Return X with its contrasts bent, a DataFrame if X is one.
+
+        Raises
+        ------
+        ValueError
+            If the output is to be of a library whose tables have no index, such as polars, and X's
+            index names the trials.
+        """
         check_is_fitted(self)
         check_kind(X)
         if not isinstance(X, pd.DataFrame):
             return tanh_contrast(validate_data(self, X, dtype=np.float64, reset=False), self.slope)
         validate_data(self, X, skip_check_array=True, reset=False)
+        _check_output_keeps_identity(self, X)
         names = self._columns()
         if names is None:
             names = DESIGN.stimuli(X.columns)
@@ -91,7 +101,7 @@ class TanhContrast(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return [self.columns] if isinstance(self.columns, str) else self.columns
 
 
-class PolicyRegressors(TransformerMixin, BaseEstimator):
+class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     """Add what else a choice may lean on: the choice, outcome and stimulus of the trial before.
 
     Each becomes a column of X, and so a weight of the policy. Identity and history columns stay
@@ -147,10 +157,11 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return X with the further columns."""
+        """Return X with the further columns; raises as :meth:`TanhContrast.transform` does."""
         check_is_fitted(self)
         self._check(X)
         validate_data(self, X, skip_check_array=True, reset=False)
+        _check_output_keeps_identity(self, X)
         return self._extend(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -188,3 +199,14 @@ class PolicyRegressors(TransformerMixin, BaseEstimator):
             raise ValueError(
                 "PolicyRegressors needs the X of make_design, with its history columns."
             )
+
+
+def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:
+    """Raise if the table that is asked for would be without the index that names X's trials."""
+    output = _get_output_config("transform", transformer)["dense"]
+    named = [name for name in IDENTITY if name in X.index.names]
+    if output not in ("default", "pandas") and named:
+        raise ValueError(
+            f"{type(transformer).__name__}: set_output(transform={output!r}) would drop X's index, "
+            f"which holds {', '.join(named)}: use set_output(transform='pandas')."
+        )

@@ -67,6 +67,12 @@ def test_a_training_that_goes_astray_is_worse_than_a_coin_and_says_so(design):
         wild.fit(*design)
 
 
+def test_a_warning_names_the_line_that_asked_for_the_fit(design):
+    with pytest.warns(ConvergenceWarning) as caught:
+        clone(DNN).set_params(max_epochs=1, lr=1e-9).fit(*design)
+    assert [warning.filename for warning in caught] == [__file__]
+
+
 def test_a_training_that_ends_too_early_is_worse_than_no_learning_and_says_so(design):
     early = clone(DNN).set_params(max_epochs=1, lr=1e-9)
     with pytest.warns(ConvergenceWarning, match="worse than a policy that never changes .* Raise"):

@@ -14,7 +14,6 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import (
     psychometric_table,
-    relative_log_likelihood,
     session_table,
     weight_trajectories,
 )
@@ -189,41 +188,6 @@ def test_shares_of_correct_choices_need_rewards_that_tell(trials):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         session_table(LogisticRegression().fit(X, y), X, y)
-
-
-# ------------------------------------------------------------------ relative likelihood
-
-
-def test_an_animals_gain_is_its_held_out_likelihood_less_the_references(cohort, folds):
-    X, y = cohort
-    constant = lr.ConstantRuleEstimator()
-    table = relative_log_likelihood(folds, cross_validate(constant, X, y, **WHOLE), X, y)
-    scores = lr.compare_rules({"rule": RULE, "constant": constant}, X, y, cv=FOLDS, verbose=0)
-    by_rule = scores.pivot_table("log_likelihood", "subject", "rule").loc[table["subject"]]
-    np.testing.assert_allclose(table["log_likelihood"], by_rule["rule"])
-    np.testing.assert_allclose(table["reference"], by_rule["constant"])
-    np.testing.assert_allclose(table["difference"], by_rule["rule"] - by_rule["constant"])
-    assert table["n_trials"].sum() == len(X)
-
-
-def test_one_reference_serves_several_fits(cohort):
-    X, y = cohort
-    reference = lr.ConstantRuleEstimator().fit(X, y)
-    table = relative_log_likelihood({"same": reference, "rule": RULE.fit(X, y)}, reference, X, y)
-    assert (table.loc[table["fit"] == "same", "difference"] == 0).all()
-    assert (table.loc[table["fit"] == "rule", "difference"] > 0).all()
-
-
-def test_a_reference_that_has_seen_the_animals_is_refused(cohort, folds):
-    X, y = cohort
-    message = (
-        "The reference of 0 was not held out on the same rows: give the result of cross_validate "
-        "on the same folds."
-    )
-    with pytest.raises(ValueError, match=message):
-        relative_log_likelihood(folds, RULE.fit(X, y), X, y)
-    with pytest.raises(ValueError, match="one fit or as many as estimators, 3, got 2."):
-        relative_log_likelihood(folds, folds["estimator"][:2], X, y)
 
 
 # ---------------------------------------------------------------------- wrong input

@@ -17,6 +17,7 @@ from sklearn_learnrule.metrics import (
     NATS_PER_BIT,
     choice_log_likelihood,
     log_likelihood,
+    mean_by_subject,
     predict_choices,
     trial_log_likelihood,
 )
@@ -167,3 +168,15 @@ def test_a_score_that_cannot_be_is_an_error(estimator, fitted, asked, message):
     X = pd.DataFrame({"stimulus": [0.0, 1.0]})
     with pytest.raises(ValueError, match=message):
         choice_log_likelihood(estimator.fit(X, fitted), X, asked)
+
+
+def test_a_subjects_mean_is_weighted_and_leaves_out_what_does_not_count():
+    scores = pd.DataFrame({"subject": list("bbaac"), "score": [1.0, 4.0, 2.0, np.nan, 7.0]})
+    found = mean_by_subject(scores, np.array([1.0, 2.0, 1.0, 0.0, 0.0]))
+    expected = pd.DataFrame({"subject": ["b", "a"], "n_trials": [2, 1], "score": [3.0, 2.0]})
+    pd.testing.assert_frame_equal(found, expected)
+
+
+def test_a_subject_with_a_score_that_is_unknown_has_none():
+    scores = pd.DataFrame({"subject": list("aab"), "score": [1.0, np.nan, 2.0]})
+    assert mean_by_subject(scores, np.ones(3))["score"].isna().tolist() == [True, False]

@@ -99,7 +99,7 @@ def test_every_display_is_here(displays):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_figure_fits_a_journals_columns_and_can_be_read(drawn, name):
     figure = drawn[name].figure_
-    assert 3.5 <= figure.get_figwidth() <= 7.2
+    assert 85 <= round(figure.get_figwidth() * 25.4, 6) <= 180
     texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
     assert_nothing_is_cut_off(figure)
@@ -116,6 +116,53 @@ def test_a_heatmap_of_one_panel_has_room_for_its_labels(displays):
     table = displays["UpdateDisplay"].table
     one = plotting.UpdateDisplay(table[table["weight_bias"] == table["weight_bias"].min()])
     assert_nothing_is_cut_off(one.plot(kind="heatmap").figure_)
+
+
+def assert_no_texts_overlap(figure):
+    for panel in figure.axes:
+        for ticks in (panel.get_xticklabels(), panel.get_yticklabels()):
+            assert_apart([label for label in ticks if label.get_rotation() == 0])
+    panels = [panel for panel in figure.axes if panel.axison]
+    named = ((panel.title, panel.xaxis.label, panel.yaxis.label) for panel in panels)
+    keys = [*figure.legends, *filter(None, (panel.get_legend() for panel in panels))]
+    assert_apart([*(label for labels in named for label in labels if label.get_text()), *keys])
+
+
+def assert_apart(artists):
+    boxes = [artist.get_window_extent() for artist in artists]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+@pytest.mark.parametrize("width", [85, 120, 180])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_can_be_laid_out_for_a_column_of_any_width(displays, name, width):
+    display = copy(displays[name]).plot().fit_width(width)
+    figure = display.figure_
+    assert figure.get_figwidth() * 25.4 == pytest.approx(width)
+    assert_nothing_is_cut_off(figure)
+    assert_no_texts_overlap(figure)
+    assert all(panel.get_window_extent().height > 0.5 * figure.dpi for panel in display.axes_.flat)
+    texts = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert all(6.5 <= text.get_fontsize() <= 9 for text in texts)
+
+
+def test_a_figure_may_be_laid_out_again(displays):
+    display = copy(displays["UpdateDisplay"]).plot().fit_width(85).fit_width(180).fit_width(75)
+    assert_nothing_is_cut_off(display.figure_)
+    assert_no_texts_overlap(display.figure_)
+
+
+def test_a_width_that_cannot_be_is_told(displays):
+    display = copy(displays["HistoryDisplay"])
+    if hasattr(display, "figure_"):
+        del display.figure_
+    with pytest.raises(ValueError, match=r"HistoryDisplay is not drawn yet: call plot\(\) first"):
+        display.fit_width(85)
+    with pytest.raises(ValueError, match="20 mm are too narrow for . panels and their labels"):
+        display.plot().fit_width(20)
+    _, axes = plt.subplots(1, display.axes_.size)
+    with pytest.raises(ValueError, match="was drawn on axes that lay out no labels"):
+        display.plot(axes).fit_width(85)
 
 
 @pytest.mark.parametrize("name", NAMES)

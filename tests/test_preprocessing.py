@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn import config_context
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -144,3 +146,41 @@ def test_regressors_are_added_once(X):
     twice = make_pipeline(PolicyRegressors(), PolicyRegressors())
     with pytest.raises(ValueError, match="rename the second 'choice_back'"):
         twice.fit(X)
+
+
+# ------------------------------------------------------------------------------- set_output
+
+TRANSFORMERS = [TanhContrast(), PolicyRegressors()]
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=lambda t: type(t).__name__)
+def test_an_index_that_a_polars_table_could_not_hold_is_never_dropped(X, transformer):
+    pytest.importorskip("polars")
+    asked = clone(transformer).set_output(transform="polars").fit(X)
+    message = (
+        rf"{type(transformer).__name__}: set_output\(transform='polars'\) would drop X's index, "
+        r"which holds subject, session, trial: use set_output\(transform='pandas'\)\."
+    )
+    with pytest.raises(ValueError, match=message):
+        asked.transform(X)
+    with config_context(transform_output="polars"), pytest.raises(ValueError, match=message):
+        clone(transformer).fit_transform(X)
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=lambda t: type(t).__name__)
+def test_identity_in_columns_goes_through_polars(X, transformer):
+    pytest.importorskip("polars")
+    table = X.reset_index()
+    expected = clone(transformer).fit_transform(table)
+    found = clone(transformer).set_output(transform="polars").fit_transform(table)
+    assert type(found).__module__.startswith("polars")
+    assert_frame_equal(found.to_pandas(), expected, check_dtype=False)
+
+
+def test_a_rule_after_a_polars_table_says_what_it_wants():
+    pytest.importorskip("polars")
+    X, y, _ = lr.make_design(make_learning_cohort(2, 20, random_state=0))
+    table, labels = X.reset_index(), y.reset_index(drop=True)
+    pipeline = make_pipeline(TanhContrast(), lr.ConstantRuleEstimator())
+    with pytest.raises(TypeError, match="X should be a pandas DataFrame from make_design"):
+        pipeline.set_output(transform="polars").fit(table, labels)

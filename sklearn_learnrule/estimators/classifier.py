@@ -35,13 +35,16 @@ from ..training.dataset import SequenceDataset
 from ..training.ensemble import train_members
 from ..training.fit_checks import prediction_fault
 from ..training.mirror import fits_mirror_images
-from ..training.optimization import drawing_from
+from ..training.net import SequenceNet
+from ..training.optimization import drawing_from, net_so_far
 from ..training.settings import Training, TrainingSettings, check_training, is_device
 from ..training.units import usual_units, warn_of_outliers
 from ..utils.arrays import Bools, Floats
+from ..utils.documentation import LinksToDocumentation
 from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_parameters
 from ..utils.texts import short
 from ..utils.weights import relative_weights
+from .fit_tasks import FitTasks, TakesCallbacks, with_callbacks
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
 from .parameter_order import ParametersInOrder, present_parameters
@@ -49,7 +52,14 @@ from .parameter_order import ParametersInOrder, present_parameters
 
 @dataclass_transform(kw_only_default=True, eq_default=False)
 @dataclass(kw_only=True, repr=False, eq=False)
-class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersInOrder):
+class SequenceClassifier(
+    TakesCallbacks,
+    LinksToDocumentation,
+    ClassifierMixin,
+    Training,
+    StoredAsArrays,
+    ParametersInOrder,
+):
     """A model of subjects' choices, trained by their likelihood.
 
     A subclass becomes a dataclass, whose fields are its parameters. It has :meth:`_make_model` and
@@ -107,6 +117,7 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
 
     # ------------------------------------------------------------------ fitting
 
+    @with_callbacks
     @with_checked_parameters
     def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Fit by the likelihood of the choices.
@@ -127,10 +138,13 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         """
         check_training(self)
         check_identity_kept(X, y)
+        tasks = FitTasks(self, X, y, sample_weight)
         with _all_or_nothing(self), threads.job():
-            return self._fit(X, y, sample_weight)
+            self._fit(X, y, sample_weight, tasks)
+            tasks.end()
+        return self
 
-    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None) -> Self:
+    def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, tasks: FitTasks) -> None:
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
@@ -161,20 +175,26 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
         dataset.weight_unit = weight_unit
         draw = check_random_state(self.random_state).randint
         seeds = [int(draw(2**31 - 1)) for _ in range(settings.n_ensemble)]
-        again = not self.warm_start
-        self.nets_ = train_members(start, seeds, dataset, settings, device, again=again)
-        self.net_ = self.nets_[0]
-        self._stimulus_names = sequences.feature_names[:-1]
-        self._publish(dataset, sequences, is_second)
+        learned = dataset, sequences, is_second
+        tasks.as_if_stopped = lambda net: self._fitted_so_far(net, *learned)
+        how: Any = {"again": not self.warm_start, "teller": tasks.teller}
+        self.nets_ = train_members(start, seeds, dataset, settings, device, **how)
+        self._publish(*learned)
         features = sequences.fields.features / units.feature.numpy()
         n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
         predicted = self._predict_logits(sequences), features, is_second, weight, n_told
         self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
-        return self
+
+    def _fitted_so_far(self, net: SequenceNet, *learned: Any) -> dict[str, Any]:
+        """Return the attributes of a fit whose only member is as far as this net."""
+        stopped = object.__new__(type(self))
+        stopped.__dict__ = {**self.__dict__, "nets_": [net_so_far(net)]}
+        stopped._publish(*learned)
+        return stopped.__dict__
 
     def _warn(self, fault: str | None, category: type[Warning]) -> None:
         if fault:
-            warnings.warn(f"{type(self).__name__} {fault}", category, stacklevel=5)
+            warnings.warn(f"{type(self).__name__} {fault}", category, stacklevel=6)
 
     def _draw_model(
         self,
@@ -209,7 +229,9 @@ class SequenceClassifier(ClassifierMixin, Training, StoredAsArrays, ParametersIn
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
         """Set the fitted attributes, after a fit to this dataset of these sequences and choices."""
-        del sequences, is_second
+        del is_second
+        self.net_ = self.nets_[0]
+        self._stimulus_names = sequences.feature_names[:-1]
         self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..data.schema import PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
-from ..training.net import SequenceNet
+from ..training.net import SequenceNet, idle_net
 from ..training.settings import is_device
 from ..training.units import usual_units
 
@@ -70,14 +70,7 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     with torch.no_grad():
         for name, value in _tensors(model):
             value.copy_(torch.tensor(frozen["tensors"][name]))
-    net = SequenceNet(
-        model,
-        criterion=torch.nn.BCEWithLogitsLoss,
-        criterion__reduction="none",
-        lr=frozen["lr"],
-        callbacks="disable",
-        device=device,
-    ).initialize()
+    net = idle_net(model, frozen["lr"], device)
     net.history_ = History(frozen["history"])
     searched = frozen["stopping_history"]
     net.stopping_history = None if searched is None else History(searched)

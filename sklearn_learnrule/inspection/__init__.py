@@ -10,7 +10,6 @@ from ._asymmetry import asymmetry_table
 from ._bands import band, bootstrap_fits
 from ._curves import (
     psychometric_table,
-    relative_log_likelihood,
     session_table,
     weight_trajectories,
 )
@@ -18,6 +17,7 @@ from ._decomposition import variance_explained, weight_decomposition
 from ._fits import Fit, RuleFit, read_fits, read_rule_fits
 from ._histories import history_table
 from ._importance import column_importance
+from ._log_likelihood import log_likelihood_table, relative_log_likelihood
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._updates import update_table
 
@@ -30,6 +30,7 @@ __all__ = [
     "bootstrap_fits",
     "column_importance",
     "history_table",
+    "log_likelihood_table",
     "nearest_rules",
     "psychometric_table",
     "relative_log_likelihood",

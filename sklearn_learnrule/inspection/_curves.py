@@ -13,7 +13,6 @@ from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import predict_choices
 from ..utils.arrays import Floats
-from ..utils.texts import short
 from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
 from ._probes import MANY_STIMULI
@@ -90,7 +89,7 @@ def psychometric_table(
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
     for fit in read_fits(estimators):
-        trials, here = _predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
+        trials, here = predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
         cell = [trials["subject"], *(here[name] for name in here)]
         curve = trials.groupby(cell, observed=True).agg(
             n_trials=("is_second", "size"), animal=("is_second", "mean"), model=("second", "mean")
@@ -125,7 +124,7 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     session = pd.Series(session_numbers(X))
     tables = []
     for fit in read_fits(estimators):
-        trials = _predict(fit, X, y)
+        trials = predict(fit, X, y)
         trials["session"] = fit.held_out(session).to_numpy()
         z = fit.held_out(answer).to_numpy()  # 0, 1 or NaN
         trials["animal"] = (trials["is_second"] == z).where(np.isfinite(z)).astype(float)
@@ -140,67 +139,13 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     return pd.concat(tables, ignore_index=True)
 
 
-def relative_log_likelihood(
-    estimators: Any, reference: Any, X: pd.DataFrame, y: ArrayLike
-) -> pd.DataFrame:
-    """Tabulate each animal's log-likelihood relative to that of a reference.
-
-    Parameters
-    ----------
-    estimators : fitted classifier, list, dict or cv results
-        As in :func:`psychometric_table`.
-    reference : fitted classifier, or as many as there are ``estimators``
-        Of cv results, those on the same folds.
-    X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
-
-    Returns
-    -------
-    DataFrame, one row a fit and animal
-        ``fit``; ``subject``; ``n_trials``; ``log_likelihood``, ``reference`` and their
-        ``difference`` (means, nats per trial).
-
-    See Also
-    --------
-    sklearn_learnrule.compare_rules : Fits and scores rules on held-out animals.
-    """
-    fits, references = read_fits(estimators), read_fits(reference)
-    if len(references) == 1:
-        references = references * len(fits)
-    if len(references) != len(fits):
-        raise ValueError(
-            f"reference should be one fit or as many as estimators, {len(fits)}, got "
-            f"{len(references)}."
-        )
-    tables = []
-    for fit, other in zip(fits, references, strict=True):
-        if not np.array_equal(fit.held_out(_row_numbers(X)), other.held_out(_row_numbers(X))):
-            raise ValueError(
-                f"The reference of {short(fit.name)} was not held out on the same rows: give the "
-                "result of cross_validate on the same folds."
-            )
-        score = _by_subject(fit, X, y).assign(reference=_by_subject(other, X, y)["log_likelihood"])
-        score["difference"] = score["log_likelihood"] - score["reference"]
-        tables.append(fit.named(score.reset_index()))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _by_subject(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
-    by_subject = _predict(fit, X, y).groupby("subject", observed=True)
-    columns = {"n_trials": ("is_second", "size"), "log_likelihood": ("log_likelihood", "mean")}
-    return by_subject.agg(**columns)
-
-
-def _predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+def predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
     """Return what was chosen and what was predicted, a row each that the fit is judged by."""
     check_consistent_length(X, y)
     rows = fit.held_out(X)
     predicted = predict_choices(fit.estimator, rows, fit.held_out(pd.Series(np.asarray(y))))
     predicted.insert(0, "subject", np.asarray(subjects_of(rows)))
     return predicted
-
-
-def _row_numbers(X: pd.DataFrame) -> pd.Series:
-    return pd.Series(np.arange(len(X)))
 
 
 def _stimulus(X: pd.DataFrame, name: str | None) -> str:

@@ -16,7 +16,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length
 
 from ..data.sequences import subjects_of
-from ..metrics import predict_choices
+from ..metrics import mean_by_subject, predict_choices
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.weights import fit_weighted
@@ -202,18 +202,7 @@ def _score_fold(estimator: Any, X: pd.DataFrame, y: pd.Series, fold: Fold) -> Sc
             trials["accuracy"] = (predicted["second"] > 0.5).eq(is_second).astype(float)
         except Exception as error:  # one bad rule must not lose the others' hours
             failure = _portable(error)
-    return _by_subject(trials, fold.scored_weight).assign(seconds=watch.seconds), failure
-
-
-def _by_subject(trials: pd.DataFrame, weight: Any) -> pd.DataFrame:
-    """Return each subject's number of scored trials and their mean scores."""
-    scored = weight > 0
-    weighted = trials.assign(n_trials=1, weight=weight, **trials[SCORES].mul(weight, axis=0))
-    groups = weighted[scored].groupby("subject", sort=False, observed=True)
-    total = groups[["weight", *SCORES]].agg(lambda values: values.sum(skipna=False))
-    means = total[SCORES].div(total["weight"], axis=0)
-    means.insert(0, "n_trials", groups.size())
-    return means.reset_index()
+    return mean_by_subject(trials, fold.scored_weight).assign(seconds=watch.seconds), failure
 
 
 def _succeeded(scored: Scored) -> bool:

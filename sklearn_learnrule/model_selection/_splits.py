@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..data.sequences import subjects_of
 from ..data.time_order import count_within
 from ..utils.arrays import Ints
+from ..utils.documentation import LinksToDocumentation
 from ..utils.texts import short
 
 Rows = Ints
@@ -67,7 +68,7 @@ class SubjectKFold(GroupKFold):
         return super().split(X, y, groups=pd.factorize(subjects, sort=True)[0])
 
 
-class FutureSplit(BaseEstimator):
+class FutureSplit(LinksToDocumentation, BaseEstimator):
     """One split in time: each animal's first trials are fitted, its next ones scored.
 
     For :func:`compare_rules`, which knows that a rule has to be unrolled from an animal's first
@@ -138,7 +139,7 @@ class FutureSplit(BaseEstimator):
         return 1
 
 
-class MaskedTrials(BaseEstimator):
+class MaskedTrials(LinksToDocumentation, BaseEstimator):
     """Trials at random, of every animal, that are not fitted and alone are scored.
 
     For :func:`compare_rules`, which gives rules every trial, fits them to the choices of those

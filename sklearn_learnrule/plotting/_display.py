@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
+from ._fit import MM, fit_width
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -59,6 +61,28 @@ class Display:
         for documented in (cls, *filter(inspect.isfunction, methods)):
             if documented.__doc__:
                 documented.__doc__ = LINE.sub(_described, documented.__doc__)
+
+    def fit_width(self, width: float) -> Self:
+        """Lay the picture out anew for a column so wide, and as high as its labels need.
+
+        Parameters
+        ----------
+        width : float
+            In mm; columns of journals have about 85, pages 180.
+
+        Raises
+        ------
+        ValueError
+            If nothing is drawn yet, if it was drawn on axes whose figure is laid out by whoever
+            made it, or if so many panels need more.
+        """
+        name = type(self).__name__
+        if not hasattr(self, "figure_"):
+            raise ValueError(f"{name} is not drawn yet: call plot() first.")
+        if self.figure_.get_layout_engine() is None:
+            raise ValueError(f"{name} was drawn on axes that lay out no labels: call plot() first.")
+        fit_width(self.axes_, width / MM)
+        return self
 
     def _drawn_on(self, axes: NDArray[Any]) -> Self:
         """Note the axes that were drawn on."""

@@ -16,11 +16,13 @@ from ..utils.texts import visible
 NAME = 26  # characters in a line of a name that stands beside the panels
 WHOLE = 10_000  # characters: the lines that there are
 LINE = 0.13  # inches, of a name of several
-ROOM = 1.0  # inches that a line of a label has at least
+ROOM = 1.0  # inches that a line of a label has at least,
+NARROW = 0.45  # in a figure that may not grow wider
 TITLE = 1.04  # of its panel, with half of the gutters
 ATTEMPTS = 10  # a figure that grows lays its panels out anew
 GROWTH = 1.2  # of a figure in which labels leave no room for panels
 CLOSE = 0.01  # inches that do not matter
+MM = 25.4  # in an inch
 
 
 def in_lines(text: Any, width: int = NAME) -> str:
@@ -39,29 +41,80 @@ def height_of(names: Sequence[str], row: float) -> float:
     return len(names) * max(row, LINE * n_lines)
 
 
-def fit_labels(axes: NDArray[Any], height: float) -> None:
+def fit_labels(axes: NDArray[Any], height: float, *, widen: bool = True) -> None:
     """Break titles and labels to the size of their panels, then let the figure grow if need be.
 
     Parameters
     ----------
-    axes : array of matplotlib axes (rows, columns)
+    axes : array of matplotlib axes
         Of a figure of our own, all drawn.
     height : float
         That a panel should keep beside its labels, in inches.
+    widen : bool, default=True
+        Whether the figure may become wider as well as higher.
     """
-    figure, broken = axes[0, 0].figure, False
-    for label in (label for panel in figure.axes for label in _labels(panel)):
+    figure, grid, broken = axes.flat[0].figure, axes.flat[0].get_gridspec(), False
+    room, may_grow = ROOM if widen else NARROW, np.array([float(widen), 1.0])
+    labels = [label for panel in figure.axes for label in _labels(panel)]
+    for label in labels:
         label.set_text(in_lines(label.get_text(), WHOLE))
+        label.set_in_layout(widen)  # else their room is what the panels leave
     for _ in range(ATTEMPTS):
         size = figure.get_size_inches()
         if not _lay_out(figure):
-            figure.set_size_inches(size * GROWTH)
-        elif not broken and sum(map(_break_labels, figure.axes)):
+            figure.set_size_inches(size * GROWTH**may_grow)
+        elif not broken and sum([_break_labels(panel, room) for panel in figure.axes]):
             broken = True
-        elif (more := _overhang(figure, height) * axes.shape[::-1] + _cut(figure)).max() > CLOSE:
-            figure.set_size_inches(size + more)
+        elif not all(label.get_in_layout() for label in labels):
+            for label in labels:
+                label.set_in_layout(True)
         else:
+            more = _overhang(figure, height) * [grid.ncols, grid.nrows] + _cut(figure)
+            if (more * may_grow).max() <= CLOSE:
+                return
+            figure.set_size_inches(size + more * may_grow)
+
+
+def fit_width(axes: NDArray[Any], width: float) -> None:
+    """Lay a figure out anew so wide, in inches, with its key above if that is narrower.
+
+    Raises
+    ------
+    ValueError
+        If so many panels do not fit beside each other.
+    """
+    figure = axes.flat[0].figure
+    height = min(_size(panel)[1] for panel in axes.flat)
+    narrower = width < figure.get_figwidth() - CLOSE
+    figure.set_figwidth(width)
+    beside = filter(None, (panel.get_legend() for panel in figure.axes if narrower))
+    for legend in [*beside, *figure.legends]:
+        _put_above(legend, width)
+    fit_labels(axes, height, widen=False)
+    if not _lay_out(figure) or _cut(figure)[0] > CLOSE:
+        n_columns = axes.flat[0].get_gridspec().ncols
+        raise ValueError(
+            f"{width * MM:.0f} mm are too narrow for {n_columns} panels and their labels: draw "
+            "fewer, or wider."
+        )
+
+
+def _put_above(legend: Any, width: float) -> None:
+    """Let a legend stand above all panels, in as many columns as have room."""
+    figure, lines = legend.figure, legend.legend_handles
+    texts, title = [text.get_text() for text in legend.get_texts()], legend.get_title()
+    style = {"fontsize": legend.get_texts()[0].get_fontsize(), "handlelength": 1.8}
+    if title.get_text():
+        style |= {"title": title.get_text(), "title_fontsize": title.get_fontsize()}
+    legend.remove()
+    for n_columns in range(len(texts), 0, -1):
+        above = figure.legend(
+            lines, texts, loc="outside upper left", ncols=n_columns, frameon=False, **style
+        )
+        above.set_alignment("left")
+        if _size(above)[0] <= width or n_columns == 1:
             return
+        above.remove()
 
 
 def _labels(panel: Any) -> tuple[Any, Any, Any]:
@@ -79,9 +132,9 @@ def _lengths(panel: Any) -> Floats:
     return np.array([[title[0] / TITLE, 0.0], [x[0], 0.0], [0.0, y[1]]])
 
 
-def _break_labels(panel: Any) -> bool:
+def _break_labels(panel: Any, least: float) -> bool:
     """Break those of a panel's labels that are longer than it is, and return whether any was."""
-    room = np.maximum(_size(panel), ROOM)
+    room = np.maximum(_size(panel), least)
     times = (_lengths(panel) / room).max(1)
     before = [label.get_text() for label in _labels(panel)]
     for label, text, factor in zip(_labels(panel), before, times, strict=True):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._fit import fit_labels, in_lines
+from ._fit import MM, fit_labels, in_lines
 
 # Okabe and Ito's colours, told apart by the colour-blind; their yellow is too light for lines.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -29,7 +29,7 @@ COARSE = 6  # of fewer stimuli, none lies between others: they are points, and n
 FAINT = 0.3  # opacity where there is no data
 BAND = 0.2  # opacity of a band
 
-COLUMN, PAGE = 3.5, 7.2  # inches: 89 and 183 mm, one and two columns of a journal
+COLUMN, PAGE = 85 / MM, 180 / MM  # inches: one and two columns of a journal
 PANEL = 1.45  # inches, of several beside each other
 STYLE: dict[Any, float] = {
     "font.size": 8,

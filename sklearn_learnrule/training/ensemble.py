@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 
 from ..engine import threads
 from ..models.learning import SequenceModel
@@ -29,11 +31,12 @@ def train_members(
     device: str,
     *,
     again: bool,
+    teller: Callable[[int], Callback | None] = lambda member: None,
 ) -> list[SequenceNet]:
     """Train a model from each seed, on a CPU by as many threads as there may be.
 
     A member that is lost is trained ``again`` from another start, if it drew its start, with a
-    ConvergenceWarning.
+    ConvergenceWarning. What ``teller`` returns of a member looks on at its training.
 
     Raises
     ------
@@ -44,12 +47,13 @@ def train_members(
 
     def fit(member: int) -> SequenceNet:
         generator = torch.Generator().manual_seed(seeds[member])
+        watched = replace(settings, teller=teller(member))
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
             model = make_model(member, generator)
             drawn = not torch.equal(before, generator.get_state())
             try:
-                return train(model, dataset, settings, device, generator, seeds[member])
+                return train(model, dataset, watched, device, generator, seeds[member])
             except FloatingPointError as error:
                 if attempt == MAX_ATTEMPTS or not (again and drawn):
                     raise
@@ -64,4 +68,4 @@ def train_members(
         return threads.share(fit, members) if device == "cpu" else [*map(fit, members)]
     finally:
         for message in lost:
-            warnings.warn(message, ConvergenceWarning, stacklevel=5)
+            warnings.warn(message, ConvergenceWarning, stacklevel=6)

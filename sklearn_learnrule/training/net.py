@@ -64,6 +64,18 @@ class SequenceNet(NeuralNet):
             return [function(block.trials, block.observed) for block in dataset.blocks]
 
 
+def idle_net(model: torch.nn.Module, lr: float, device: str) -> SequenceNet:
+    """Return a net that holds a model, to predict by and not to train."""
+    return SequenceNet(
+        model,
+        criterion=torch.nn.BCEWithLogitsLoss,
+        criterion__reduction="none",
+        lr=lr,
+        callbacks="disable",
+        device=device,
+    ).initialize()
+
+
 class _Minibatches:
     """A pass over the subjects, a batch at a time, anew on each iteration."""
 

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ..engine import threads
 from ..models.learning import SequenceModel
 from .dataset import SequenceDataset
-from .net import SequenceNet
+from .net import SequenceNet, idle_net
 from .settings import OPTIMIZERS, TrainingSettings
 
 # Of a network's parameters, by name: weight decay is for its layers.
@@ -130,9 +130,22 @@ def _fit(
         return net.fit(dataset.with_mirror_images() if images else dataset, y=None)
 
 
+def net_so_far(net: SequenceNet) -> SequenceNet:
+    """Return a net that predicts as one in training would if its training ended here."""
+    model = deepcopy(net.module_)
+    if (average := dict(net.callbacks_).get("average")) is not None:
+        average.give(model)
+    stopped = idle_net(model, net.lr, net.device)
+    stopped.history_ = deepcopy(net.history)
+    stopped.stopping_history, stopped.most_epochs = None, net.max_epochs
+    return stopped
+
+
 def _callbacks(settings: TrainingSettings, how: str, held_out: SequenceDataset | None) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
+    if settings.teller is not None:  # before what may end the training
+        callbacks.append(("teller", settings.teller))
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
@@ -250,12 +263,16 @@ class AverageParameters(Callback):
             self.average_.update_parameters(net.module_)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        self.give(net.module_)
+        del self.average_
+
+    def give(self, model: torch.nn.Module) -> None:
+        """Let a model have the averages for its parameters."""
         with torch.no_grad():
             for parameter, average in zip(
-                net.module_.parameters(), self.average_.parameters(), strict=True
+                model.parameters(), self.average_.parameters(), strict=True
             ):
                 parameter.copy_(average)
-        del self.average_
 
 
 class DivergenceGuard(Callback):

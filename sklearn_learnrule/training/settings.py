@@ -109,7 +109,8 @@ class TrainingSettings(Training):
     """How one model is trained, by default as textbook rules are: one net, to convergence.
 
     What is beyond :class:`Training` are parameters of the networks' estimators; ``mirrored`` tells
-    whether mirror images are fitted, and ``name`` what is fitted, for the progress bar.
+    whether mirror images are fitted, ``name`` what is fitted, for the progress bar, and ``teller``
+    is a callback that looks on, and may end the training.
     """
 
     n_ensemble: int = 1
@@ -119,6 +120,7 @@ class TrainingSettings(Training):
     mirror: bool | str = False
     mirrored: bool = False
     name: str = ""
+    teller: Callback | None = None
 
     @classmethod
     def of(cls, estimator: Training) -> Self:

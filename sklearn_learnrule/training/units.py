@@ -37,7 +37,7 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
             f"{sequences.row_trial[row]}), though nine in ten of its values are of at most "
             f"{units.feature[k]:.4g}: an outlier throws a fit off. Mend, clip or transform it.",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from sklearn import config_context
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
 
@@ -22,7 +23,8 @@ def fit_weighted(estimator: Any, X: pd.DataFrame, y: pd.Series, weight: Floats) 
     if (weight == 1).all():
         return estimator.fit(X, y)
     if name := weight_parameter(estimator):
-        return estimator.fit(X, y, **{name: weight})
+        with config_context(enable_metadata_routing=False):  # the name says whose they are
+            return estimator.fit(X, y, **{name: weight})
     scored = weight > 0
     if len(np.unique(weight[scored])) > 1:
         raise ValueError(
