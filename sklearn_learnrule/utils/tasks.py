@@ -150,7 +150,7 @@ def _parallel(n_jobs: int | None, verbose: int) -> joblib.Parallel:
     options: dict[str, Any] = {}
     backend, _ = get_active_backend()
     if type(backend).__name__ == "DaskDistributedBackend":
-        _hear_of_deaths(backend)
+        _mend(backend)
         options["pre_dispatch"] = "all"  # so that a cluster that grows with its work does
     try:
         return joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
@@ -158,10 +158,11 @@ def _parallel(n_jobs: int | None, verbose: int) -> joblib.Parallel:
         return joblib.Parallel(n_jobs, verbose=10 * bool(verbose))
 
 
-def _hear_of_deaths(backend: Any) -> None:
-    """Let joblib know of a task on Dask that killed its workers, for which it would wait forever.
+def _mend(backend: Any) -> None:
+    """Let joblib's backend for Dask tell of a task that killed its workers, and never work here.
 
-    It is called back with results alone.
+    Joblib is called back with results alone, and would wait for such a task forever; of a cluster
+    that has one core left it takes the calling process instead, which the task would kill.
     """
 
     def submit(batch: Any, callback: Callable[[Any], None]) -> Any:
@@ -170,3 +171,4 @@ def _hear_of_deaths(backend: Any) -> None:
         return future
 
     backend.submit = submit
+    backend.effective_n_jobs = lambda _: max(2, sum(backend.client.ncores().values()))
