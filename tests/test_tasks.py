@@ -99,8 +99,8 @@ def test_what_kills_every_worker_comes_last_and_ends_the_call(tmp_path):
     tasks, keys = [(number,) for number in range(4)], list("0123")
     options = {"name": "m", "verbose": 0, "cache": tmp_path, "keys": keys}
     sentence = (
-        "Workers died twice, and 1 fit(s) are not done. Most often they want more memory: let "
-        "fewer work at a time (n_jobs), or give each more; "
+        "Workers died twice with nothing done in between, and 1 fit(s) are not done. Most often "
+        "they want more memory: let fewer work at a time (n_jobs), or give each more; "
     )
     for cache in (tmp_path, None):
         options["cache"] = cache

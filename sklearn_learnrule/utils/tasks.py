@@ -140,8 +140,8 @@ def _work(
 def _obituary(n_undone: int, unit: str, kept: bool) -> str:
     then = "what is done is kept, and the same call goes on from there"
     return (
-        f"Workers died twice, and {n_undone} {unit}(s) are not done. Most often they want more "
-        "memory: let fewer work at a time (n_jobs), or give each more; "
+        f"Workers died twice with nothing done in between, and {n_undone} {unit}(s) are not done. "
+        "Most often they want more memory: let fewer work at a time (n_jobs), or give each more; "
         f"{then if kept else 'with cache=..., what is done would be kept'}."
     )
 
