@@ -109,6 +109,7 @@ def make_parser() -> Parser:
         name = run.__name__
         command: Parser = commands.add_parser(
             name,
+            usage=f"{PROGRAM} {name} TABLE [options]",
             help=summary,
             description=description,
             epilog=TABLE.format(program=PROGRAM, command=name, more=more),

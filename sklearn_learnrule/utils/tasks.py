@@ -165,10 +165,17 @@ def _mend(backend: Any) -> None:
     that has one core left it takes the calling process instead, which the task would kill.
     """
 
-    def submit(batch: Any, callback: Callable[[Any], None]) -> Any:
-        future = type(backend).submit(backend, batch, callback)
-        future.add_done_callback(lambda done: done.exception() and callback(done.exception()))
+    name = "submit" if hasattr(backend, "submit") else "apply_async"  # of older joblib
+    submit = getattr(type(backend), name)
+
+    def submit_and_hear(batch: Any, callback: Callable[[Any], None]) -> Any:
+        def hear(done: Any) -> None:
+            if (death := done.exception()) is not None:
+                callback(death)
+
+        future = submit(backend, batch, callback)
+        future.add_done_callback(hear)
         return future
 
-    backend.submit = submit
+    setattr(backend, name, submit_and_hear)
     backend.effective_n_jobs = lambda _: max(2, sum(backend.client.ncores().values()))
