@@ -292,30 +292,37 @@ def _study_cohort(
 ) -> tuple[pd.DataFrame, Warned]:
     """Simulate a cohort and score each candidate on it, a row each; and what was warned of."""
     scores = pd.DataFrame({"rule": list(candidates), **dict.fromkeys(SCORES, np.nan)})
-    with _noting_warnings() as caught:
+    told: Warned = []
+    with _noting_warnings(told):
         try:
             cohort = _simulate(twin, source, n_subjects, np.random.RandomState(seed))
         except Exception as failure:  # one bad cohort must not lose the others' hours
-            _tell("no cohort", failure)
+            _tell(told, "no cohort", failure)
         else:
             try:
-                scores["log_likelihood"] = scores["rule"].map(_compare(candidates, cohort, cv))
+                mean = _compare(candidates, cohort, cv, told)
+                scores["log_likelihood"] = scores["rule"].map(mean)
             except AllFitsFailedError as failure:
-                _tell("no rule", failure)
-            scores["rmse"] = [_rmse(name, rule, cohort) for name, rule in candidates.items()]
+                _tell(told, "no rule", failure)
+            scores["rmse"] = [_rmse(name, rule, cohort, told) for name, rule in candidates.items()]
             scores["true_rms"] = _rms(cohort.update)
-    return scores, [(warning.category, str(warning.message)) for warning in caught]
+    return scores, told
 
 
 @contextmanager
-def _noting_warnings() -> Iterator[list[warnings.WarningMessage]]:
-    """Yield what is warned of meanwhile; in a thread, where Python cannot, it is warned of."""
-    if current_thread() is not main_thread():
-        yield []
+def _noting_warnings(told: Warned) -> Iterator[None]:
+    """Note what is warned of meanwhile, but in a thread, as Dask's, where Python cannot."""
+    if _in_thread():
+        yield
         return
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield caught
+        yield
+    told += [(warning.category, str(warning.message)) for warning in caught]
+
+
+def _in_thread() -> bool:
+    return current_thread() is not main_thread()
 
 
 def _simulate(
@@ -330,19 +337,23 @@ def _simulate(
     return _Cohort(X, y, trials, weights, observed, update)
 
 
-def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any) -> pd.Series:
+def _compare(candidates: Mapping[str, Any], cohort: _Cohort, cv: Any, told: Warned) -> pd.Series:
     """Return each rule's log-likelihood of held-out animals, NaN if a fold failed."""
     scores = compare_rules(candidates, cohort.X, cohort.y, cv=cv, verbose=0)
-    return scores_by_subject(scores).mean(skipna=False)
+    mean = scores_by_subject(scores).mean(skipna=False)
+    if _in_thread():
+        failed = mean.index[mean.isna()]
+        told += [(FitFailedWarning, f"{name} failed, as is said where it ran") for name in failed]
+    return mean
 
 
-def _rmse(name: str, rule: Any, cohort: _Cohort) -> float:
+def _rmse(name: str, rule: Any, cohort: _Cohort, told: Warned) -> float:
     """Return how far the updates of a rule fitted to the cohort are from the true ones."""
     try:
         fitted = Twin(clone(rule).fit(cohort.X, cohort.y))
         trials, _ = fitted.experience(cohort.X)
     except Exception as failure:
-        _tell(f"{name} failed on the whole cohort", failure)
+        _tell(told, f"{name} failed on the whole cohort", failure)
         return np.nan
     if not torch.equal(trials.features, cohort.trials.features):
         return np.nan  # weights of other features do not compare
@@ -354,5 +365,5 @@ def _rms(values: torch.Tensor) -> float:
     return values.square().mean().sqrt().item()
 
 
-def _tell(what: str, failure: Exception) -> None:
-    warnings.warn(f"{what}: {type(failure).__name__}: {failure}", FitFailedWarning, stacklevel=2)
+def _tell(told: Warned, what: str, failure: Exception) -> None:
+    told.append((FitFailedWarning, f"{what}: {type(failure).__name__}: {failure}"))

@@ -32,6 +32,7 @@ FLOORS = {
     "datasets": 10,
     "plotting": 11,
     "report": 12,
+    "__main__": 13,  # the command line
 }
 TABLES = {"utils", "data", "preprocessing", "metrics"}
 

@@ -178,13 +178,13 @@ def test_refits_are_kept(cohort, tmp_path):
     rule = CountedRule()
     first = bootstrap_fits(rule, *cohort, **options)
     again = bootstrap_fits(rule, *cohort, **options)
-    assert len(FITS) == 3
+    assert len(FITS) == 2  # for two of the three draws are alike
     for fit, same in zip(first, again, strict=True):
         np.testing.assert_array_equal(fit.initial_weights_, same.initial_weights_)
         assert same.score(*cohort) == fit.score(*cohort)
     assert n_fits(bootstrap_fits, rule, *cohort, **options | {"n_bootstraps": 4}) <= 4
     other = np.arange(len(cohort[0])) % 7 > 0
-    assert n_fits(bootstrap_fits, rule, *cohort, **options, sample_weight=other) == 3
+    assert n_fits(bootstrap_fits, rule, *cohort, **options, sample_weight=other) == 2
 
 
 def test_cohorts_of_a_recovery_study_are_kept(cohort, tmp_path):

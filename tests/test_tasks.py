@@ -1,7 +1,10 @@
 """Fits at a time: any backend, in order, and timed without what only the first one waits for."""
 
+import re
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import joblib
 import pytest
@@ -10,7 +13,7 @@ from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
 from sklearn_learnrule.model_selection import _stopwatch
-from sklearn_learnrule.utils.tasks import run_tasks
+from sklearn_learnrule.utils.tasks import WorkerDiedError, run_tasks
 
 
 def slower_first(number):
@@ -55,6 +58,57 @@ def test_progress_counts_what_was_kept(tmp_path, capsys):
     assert capsys.readouterr().err == ""
     assert run_tasks(slower_first, [(0,), (1,)], **options) == [0, 1]
     assert "square" in (shown := capsys.readouterr().err) and "2/2" in shown
+
+
+def square_elsewhere(number):
+    Path.is_dir = lambda self: False  # in the worker's process: a machine without these folders
+    return number**2
+
+
+def test_what_a_worker_elsewhere_makes_is_kept_here(tmp_path):
+    options = {"name": "square", "verbose": 0, "cache": tmp_path, "keys": ["0", "1"]}
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        assert run_tasks(square_elsewhere, [(0,), (1,)], **options) == [0, 1]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.pickle.z", "1.pickle.z"]
+
+
+class Mortal:
+    """Squares, but dies of 1 so many times."""
+
+    def __init__(self, n_deaths):
+        self.n_deaths = n_deaths
+
+    def __call__(self, number):
+        if number == 1 and self.n_deaths:
+            self.n_deaths -= 1
+            raise BrokenProcessPool
+        return number**2
+
+
+def test_what_died_with_a_worker_is_done_again_and_told():
+    tasks = [(number,) for number in range(4)]
+    message = (
+        "A worker died at its work, for want of memory or killed from outside; 3 fit(s) that are "
+        "not done yet are begun anew."
+    )
+    with pytest.warns(UserWarning, match=re.escape(message)):
+        assert run_tasks(Mortal(n_deaths=1), tasks, name="m", verbose=0) == [0, 1, 4, 9]
+
+
+def test_what_kills_every_worker_comes_last_and_ends_the_call(tmp_path):
+    tasks, keys = [(number,) for number in range(4)], list("0123")
+    options = {"name": "m", "verbose": 0, "cache": tmp_path, "keys": keys}
+    sentence = (
+        "Workers died twice with nothing done in between, and 1 fit(s) are not done. Most often "
+        "they want more memory: let fewer work at a time (n_jobs), or give each more; "
+    )
+    for cache in (tmp_path, None):
+        options["cache"] = cache
+        end = "what is done is kept, and the same" if cache else "with cache=..., what is done"
+        with pytest.warns(UserWarning, match="died"):
+            with pytest.raises(WorkerDiedError, match=re.escape(sentence + end)):
+                run_tasks(Mortal(n_deaths=9), tasks, **options)
+    assert sorted(file.name[0] for file in tmp_path.iterdir()) == ["0", "2", "3"]
 
 
 class Clock:

@@ -75,7 +75,7 @@ def compare_rules(
         estimator whose ``random_state`` is None keeps the draw that was kept. A damaged
         file is one lost fit; a fit that failed is tried again.
     n_jobs : int or None, default=None
-        Fits at a time, with any of joblib's backends.
+        Fits at a time, with any of joblib's backends, such as Dask's or Ray's on a cluster.
     verbose : int, default=1
         Whether to show progress.
 
@@ -92,6 +92,8 @@ def compare_rules(
     ------
     ValueError
         If every fit fails, from the first one's error.
+    RuntimeError
+        If worker processes die again and again; finished fits are in the ``cache``.
 
     See Also
     --------

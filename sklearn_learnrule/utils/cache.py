@@ -33,7 +33,7 @@ class Cache:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = Path(folder).absolute()  # for workers elsewhere
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as failure:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import joblib
+from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from .cache import Cache
+
+DEATHS = {"BrokenExecutor", "KilledWorker", "CancelledError", "RayActorError", "WorkerCrashedError"}
+"""Errors that tell of a dead worker: loky's, Dask's (cancelled: the data died with it), Ray's."""
+
+
+class WorkerDiedError(RuntimeError):
+    """Workers died, and what they were at could not be done by others."""
 
 
 def run_tasks(
@@ -26,6 +35,8 @@ def run_tasks(
 ) -> list[Any]:
     """Return the result of each task, in their order; Ctrl-C ends all, and keeps what is done.
 
+    What a worker was at when it died is begun anew, with a warning.
+
     Parameters
     ----------
     function : callable
@@ -38,7 +49,8 @@ def run_tasks(
     verbose : int, default=1
         Whether to show progress.
     cache : folder or None, default=None
-        Where results are kept, by the process that makes them, and looked for first.
+        Where results are kept and looked for first: by the process that makes them and, where
+        that is on a machine which does not have the folder, by this one.
     keys : sequence of str, only with a cache
         The name that each task's result is kept by.
     complete : callable or None, default=None
@@ -49,21 +61,27 @@ def run_tasks(
     Returns
     -------
     list of results
+
+    Raises
+    ------
+    WorkerDiedError
+        If workers died twice without a result in between.
     """
     store = None if cache is None else Cache(cache)
     keys = keys or [""] * len(tasks)
     results = [None if store is None else store.read(key) for key in keys]
-    todo = [
-        joblib.delayed(_run)(number, function, tasks[number], store, keys[number], complete)
-        for number, kept in enumerate(results)
-        if kept is None
-    ]
+    todo = {
+        number: joblib.delayed(_run)(number, function, store, keys[number], complete, *task)
+        for number, task in enumerate(tasks)
+        if results[number] is None
+    }
     bar: Any = tqdm(
         total=len(tasks), initial=len(tasks) - len(todo), desc=name, unit=unit, disable=not verbose
     )
     with bar:
-        for number, result in _parallel(n_jobs)(todo):
+        for number, result in _work(todo, unit, n_jobs, verbose, store is not None):
             results[number] = result
+            _keep(store, keys[number], result, complete)
             if tell is not None:
                 bar.set_postfix_str(tell(number, result), refresh=False)
             bar.update()
@@ -73,19 +91,91 @@ def run_tasks(
 def _run(
     number: int,
     function: Callable[..., Any],
-    task: tuple[Any, ...],
     store: Cache | None,
     key: str,
     complete: Callable[[Any], bool] | None,
+    *task: Any,  # one by one, so that Dask sends only once what several tasks share
 ) -> tuple[int, Any]:
-    result = function(*task)
-    if store is not None and (complete is None or complete(result)):
-        store.write(key, result)
+    result = None if store is None else store.read(key)  # of a worker that has died since
+    if result is None:
+        result = function(*task)
+        if store is not None and store.folder.is_dir():
+            _keep(store, key, result, complete)
     return number, result
 
 
-def _parallel(n_jobs: int | None) -> joblib.Parallel:
+def _keep(
+    store: Cache | None, key: str, result: Any, complete: Callable[[Any], bool] | None
+) -> None:
+    if store is None or store.read(key) is not None:
+        return
+    if complete is None or complete(result):
+        store.write(key, result)
+
+
+def _work(
+    calls: dict[int, Any], unit: str, n_jobs: int | None, verbose: int, kept: bool
+) -> Iterator[tuple[int, Any]]:
+    """Yield each call's number and result as they come; go on where a worker dies."""
+    n_left = None  # when a worker died last
+    while calls:
+        try:
+            for number, result in _parallel(n_jobs, verbose)(list(calls.values())):
+                del calls[number]
+                yield number, result
+        except Exception as death:
+            if DEATHS.isdisjoint(kind.__name__ for kind in type(death).__mro__):
+                raise
+            if len(calls) == n_left:
+                raise WorkerDiedError(_obituary(len(calls), unit, kept)) from death
+            n_left = len(calls)
+            warnings.warn(
+                f"A worker died at its work, for want of memory or killed from outside; {n_left} "
+                f"{unit}(s) that are not done yet are begun anew.",
+                stacklevel=4,
+            )
+            calls = dict(reversed(calls.items()))  # what it died of comes last
+
+
+def _obituary(n_undone: int, unit: str, kept: bool) -> str:
+    then = "what is done is kept, and the same call goes on from there"
+    return (
+        f"Workers died twice with nothing done in between, and {n_undone} {unit}(s) are not done. "
+        "Most often they want more memory: let fewer work at a time (n_jobs), or give each more; "
+        f"{then if kept else 'with cache=..., what is done would be kept'}."
+    )
+
+
+def _parallel(n_jobs: int | None, verbose: int) -> joblib.Parallel:
+    options: dict[str, Any] = {}
+    backend, _ = get_active_backend()
+    if type(backend).__name__ == "DaskDistributedBackend":
+        _mend(backend)
+        options["pre_dispatch"] = "all"  # so that a cluster that grows with its work does
     try:
-        return joblib.Parallel(n_jobs, return_as="generator_unordered")
+        return joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
     except ValueError:  # joblib's "multiprocessing", and Ray's, hand over all results in the end
-        return joblib.Parallel(n_jobs)
+        return joblib.Parallel(n_jobs, verbose=10 * bool(verbose))
+
+
+def _mend(backend: Any) -> None:
+    """Let joblib's backend for Dask tell of a task that killed its workers, and never work here.
+
+    Joblib is called back with results alone, and would wait for such a task forever; of a cluster
+    that has one core left it takes the calling process instead, which the task would kill.
+    """
+
+    name = "submit" if hasattr(backend, "submit") else "apply_async"  # of older joblib
+    submit = getattr(type(backend), name)
+
+    def submit_and_hear(batch: Any, callback: Callable[[Any], None]) -> Any:
+        def hear(done: Any) -> None:
+            if (death := done.exception()) is not None:
+                callback(death)
+
+        future = submit(backend, batch, callback)
+        future.add_done_callback(hear)
+        return future
+
+    setattr(backend, name, submit_and_hear)
+    backend.effective_n_jobs = lambda _: max(2, sum(backend.client.ncores().values()))

@@ -1,0 +1,223 @@
+"""The two commands, run as a user runs them on a table of their own."""
+
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from pages import Page
+
+import sklearn_learnrule as lr
+from sklearn_learnrule import __main__ as program
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.report import _parts, _sections, _write
+
+OTHER_NAMES = {
+    "subject": "mouse",
+    "session": "day",
+    "choice": "response",
+    "reward": "water",
+    "answer": "target",
+    "stimulus": "side",
+}
+NAMED = [word for old, new in OTHER_NAMES.items() for word in (f"--{old}", new)]
+QUICKLY = ("--rules", "constant", "REINFORCE", "--folds", "2", "--jobs", "1")
+WRITERS = {
+    ".csv": pd.DataFrame.to_csv,
+    ".csv.gz": pd.DataFrame.to_csv,
+    ".parquet": pd.DataFrame.to_parquet,
+    ".feather": pd.DataFrame.to_feather,
+}
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return make_learning_cohort(6, 80, random_state=1)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Run a command in a folder of its own and return what it printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_command(*arguments):
+        program.main([*map(str, arguments)])
+        return capsys.readouterr().out
+
+    return run_command
+
+
+@pytest.fixture
+def fails(run, capsys):
+    """Run a command and return the sentence that it ends with."""
+
+    def run_command(*arguments):
+        with pytest.raises(SystemExit) as end:
+            run(*arguments)
+        assert end.value.code == 2
+        told = capsys.readouterr().err
+        assert told.count("\n") == 1
+        return told
+
+    return run_command
+
+
+def ranking(printed):
+    """Return the columns of the ranking that a command printed, by rule."""
+    lines = printed.splitlines()
+    header = next(number for number, line in enumerate(lines) if "bits_above_chance" in line)
+    return {line.split()[0]: line.split()[1:] for line in lines[header + 2 : header + 4]}
+
+
+# ----------------------------------------------------------------------------------- compare
+
+
+def test_a_users_own_table_is_ranked_and_drawn(run, trials, tmp_path):
+    trials.rename(columns=OTHER_NAMES).to_csv("mice.csv", index=False)
+    printed = run("compare", "mice.csv", *NAMED, *QUICKLY, "--figure", "mine.png")
+    assert f"{len(trials)} trials of 6 animals, 2 folds by animal" in printed
+    assert "log-likelihood in nats per trial, difference from REINFORCE" in printed
+    assert printed.rstrip().endswith("Figure: mine.png")
+    assert (tmp_path / "mine.png").read_bytes().startswith(b"\x89PNG")
+
+    X, y, _ = lr.make_design(trials, answer="answer")
+    rules = {"constant": lr.ConstantRuleEstimator(), "REINFORCE": lr.ReinforceRuleEstimator()}
+    ranked = lr.rank_rules(lr.compare_rules(rules, X, y, cv=2, verbose=0))
+    table = ranking(printed)
+    assert list(table) == list(ranked.index)
+    for rule, shown in table.items():
+        assert_allclose(float(shown[0]), ranked.loc[rule, "log_likelihood"], atol=5e-5)
+        assert_allclose(float(shown[3]), ranked.loc[rule, "difference"], atol=5e-5)
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_tables_of_every_kind_are_read_alike(trials, tmp_path, suffix):
+    file = tmp_path / f"mice{suffix}"
+    WRITERS[suffix](trials, file, **{"index": False} if "csv" in suffix else {})
+    read = program.read_table(str(file))
+    pd.testing.assert_frame_equal(read, trials, check_dtype=False)
+
+
+def test_the_layout_of_the_ibl_is_recognised(run):
+    trials = make_learning_cohort(2, 40, random_state=0)
+    pd.DataFrame(
+        {
+            "subject": trials["subject"],
+            "date": "2019-02-25",
+            "session": trials["session"],
+            "contrastLeft": -trials["contrast"].clip(upper=0),
+            "contrastRight": trials["contrast"].clip(lower=0),
+            "choice": (trials["choice"] == "right").astype(int),
+            "feedbackType": trials["reward"].astype(int),
+            "answer": (trials["answer"] == "right").astype(int),
+        }
+    ).to_csv("ibl.csv.gz", index=False)
+    one = ("--rules", "constant", "--reference", "constant", "--folds", 2, "--jobs", 1)
+    printed = run("compare", "ibl.csv.gz", "--max-trials", 30, *one)
+    assert "60 trials of 2 animals" in printed
+
+
+def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
+    trials.drop(columns="session").to_csv("mice.csv", index=False)
+    assert "Column 'session' is not in the table" in fails("compare", "mice.csv", *QUICKLY)
+    assert "6 animals" in run("compare", "mice.csv", "--no-session", *QUICKLY)
+
+
+def test_what_is_kept_is_not_fitted_again(run, trials, tmp_path, capsys):
+    trials.to_csv("mice.csv", index=False)
+    first = run("compare", "mice.csv", *QUICKLY, "--cache", "fits")
+    assert len(list((tmp_path / "fits").iterdir())) == 4
+    program.main(["compare", "mice.csv", *QUICKLY, "--cache", "fits"])
+    printed, progress = capsys.readouterr()
+    assert printed == first  # the seconds, too
+    assert "0/4" not in progress and "4/4" in progress
+
+
+def test_networks_are_trained_briefly_unless_in_full():
+    brief, full = (
+        program.choose_rules(program.make_parser().parse_args(["compare", "mice.csv", *more]))
+        for more in ([], ["--full"])
+    )
+    assert list(brief) == list(full) == ["constant", "REINFORCE", "DNN", "RNN"]
+    assert full["DNN"].get_params() == lr.DNNRuleEstimator(random_state=0).get_params()
+    assert brief["RNN"].get_params()["max_epochs"] == 60
+
+
+# ------------------------------------------------------------------------------------ report
+
+
+def test_a_report_holds_the_comparison_and_the_rules(run, trials, tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {"Checks": _sections.SECTIONS["Checks"][1:]})
+    monkeypatch.setattr(_parts, "DPI", 40)
+    trials.to_parquet("mice.parquet")
+    printed = run("report", "mice.parquet", *QUICKLY, "--out", "mice.html", "--title", "Six mice")
+    assert printed.rstrip().endswith("Report: mice.html")
+    page = Page(tmp_path / "mice.html")
+    assert page.says("Six mice") and page.says("Held-out animals are best predicted by")
+    assert {"constant", "REINFORCE"} <= {row[0] for row in page.rows if row}
+
+
+# ---------------------------------------------------------------------- help and wrong input
+
+
+@pytest.mark.parametrize("command", ["compare", "report"])
+def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, command):
+    with pytest.raises(SystemExit, match="^0$"):
+        run(command, "--help")
+    told = capsys.readouterr().out
+    assert "what TABLE must have" in told and "the animal" in told
+    (example,) = [line for line in told.splitlines() if line.endswith(("response", "mice.html"))]
+    words = example.split()
+    assert words[:4] == ["python", "-m", "sklearn_learnrule", command]
+    read = program.make_parser().parse_args(words[3:])
+    assert read.stimulus == ["left", "right"] and read.choice == "response"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["compare"], "the following arguments are required: TABLE"),
+        (["compare", "cats.csv"], "There is no file 'cats.csv'."),
+        (["compare", "mice.xlsx"], "TABLE should end in .csv, .csv.gz, .parquet, .feather"),
+        (["compare", "torn.parquet"], "'torn.parquet' cannot be read as a table: "),
+        (["compare", "torn.csv.gz"], "'torn.csv.gz' cannot be read as a table: "),
+        (["compare", "mice.csv", "--subject", "mose"], "Column 'mose' is not in the table"),
+        (["compare", "mice.csv", "--max-trials", "0"], "should be a number from 1 on, got '0'"),
+        (["compare", "mice.csv", "--folds", "99"], "99"),
+        (["compare", "mice.csv", "--rules", "RMSprop"], "invalid choice: 'RMSprop'"),
+        (["compare", "mice.csv", "--figure", "no/a.png"], "should be in a folder that exists"),
+        (["report", "mice.csv", "--out", "mice.pdf"], "'mice.pdf' should end in .html"),
+    ],
+)
+def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, message):
+    trials.to_csv(tmp_path / "mice.csv", index=False)
+    for name in ("torn.parquet", "torn.csv.gz"):
+        (tmp_path / name).write_bytes(b"torn")
+    assert message in fails(*arguments)
+
+
+def test_without_matplotlib_there_is_a_ranking_and_no_report(run, fails, trials, monkeypatch):
+    trials.to_csv("mice.csv", index=False)
+    monkeypatch.setattr(program, "find_spec", lambda name: None)
+    assert "Install matplotlib" in run("compare", "mice.csv", *QUICKLY)
+    assert "A report has pictures: install matplotlib" in fails("report", "mice.csv", *QUICKLY)
+
+
+def test_ctrl_c_is_no_traceback(run, trials, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    trials.to_csv("mice.csv", index=False)
+    monkeypatch.setattr(program, "compare_rules", stop)
+    with pytest.raises(SystemExit, match="130"):
+        run("compare", "mice.csv")
+    assert "With --cache, the same command goes on from there." in capsys.readouterr().err
+
+
+def test_python_m_runs_it():
+    command = [sys.executable, "-m", "sklearn_learnrule", "compare", "mice.xlsx"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("python -m sklearn_learnrule: TABLE should end in .csv")
