@@ -209,3 +209,23 @@ def test_a_contradiction_is_told_unless_a_processing_was_chosen(ibl_csv):
     assert caught[0].filename == __file__
     assert_frame_equal(trials, load_ibl_trials(ibl_csv, processing="published"))
     load_ibl_trials(ibl_csv, subjects="B")  # has none, so nothing is told
+
+
+def test_a_negative_contrast_is_of_the_other_side_where_processing_is_chosen(tmp_path):
+    path = write_csv(tmp_path / "mice.csv", contrastRight=[0.5, 0, -0.25, np.nan, 0])
+    usual = load_ibl_trials(write_csv(tmp_path / "usual.csv", contrastRight=[0.5, 0, 0, np.nan, 0]))
+    trials, report = load_ibl_trials(path, processing="published", return_report=True)
+    expected = usual["contrast"].copy()
+    expected[2] -= 0.25
+    np.testing.assert_allclose(trials["contrast"], expected)
+    assert report["negative_contrasts"].sum() == 1
+    with pytest.raises(ValueError, match="from -1 to 1, but holds 25.0 in row 2 .no percentage."):
+        write_csv(path, contrastRight=[0.5, 0, 25.0, np.nan, 0])
+        load_ibl_trials(path, processing="published")
+
+
+def test_mice_are_the_same_in_the_file_of_twelve_and_in_the_releases(ibl_data):
+    mice = {"subjects": ["CSHL_002", "CSHL_015"], "processing": "published"}
+    files = (ibl_data / f"ibl_{name}_trials.csv.gz" for name in ("cshl12", "release"))
+    twelve, release = (load_ibl_trials(file, **mice) for file in files)
+    assert_frame_equal(release, twelve)

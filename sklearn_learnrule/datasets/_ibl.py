@@ -105,7 +105,8 @@ def load_ibl_trials(
         contrast on 81 trials, and the field's usual processing puts these on the left, though the
         feedback says that right was correct. "published" keeps the usual processing, bit for bit;
         "repaired" turns any stimulus that is opposite to the answer to the answer's side, and
-        changes nothing else. None: as published, with a warning if there are such trials.
+        changes nothing else. None: as published, with a warning if there are such trials; of a CSV
+        file, negative contrasts are refused.
     return_report : bool, default=False
         Whether to return the report too.
     verbose : bool, default=False
@@ -124,7 +125,7 @@ def load_ibl_trials(
         ``misses`` (no choice; of these ``rewarded_misses`` were rewarded all the same, so that
         the record of the choice is lost), ``no_feedback``, ``no_contrast``, ``cut`` (by
         ``max_trials``, beyond which no session is read) and ``kept``. ``negative_contrasts`` are
-        among kept and cut (folders only); ``wrong_side`` (as published, answer and stimulus
+        among kept and cut; ``wrong_side`` (as published, answer and stimulus
         disagree) and ``repaired`` among kept. ``problem`` says why a session was left out.
 
     Raises
@@ -144,7 +145,7 @@ def load_ibl_trials(
     if os.path.isdir(path):
         table, report = _read_release(path, subjects, max_trials, verbose)
     else:
-        table, report = _read_csv(path, subjects)
+        table, report = _read_csv(path, subjects, signed=processing is not None)
     if max_trials is not None:
         table = table.groupby("subject", sort=False).head(max_trials)
     trials, report = finish(table, report, processing)
@@ -189,7 +190,10 @@ def _read_release(
     return pd.concat(tables, ignore_index=True), report
 
 
-def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _read_csv(
+    path: FilePath, subjects: Subjects, signed: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a table of trials; of ``signed`` contrasts, the negative are of the other side."""
     raw = read_table(path, NAMES)
     missing = [name for name in IBL_COLUMNS if name not in raw]
     if missing:
@@ -198,7 +202,7 @@ def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.Data
             f"{', '.join(map(repr, raw.columns))}."
         )
     for name in (*IBL_COLUMNS, *LOWEST):
-        if name in raw and (fault := _fault(name, raw[name])):
+        if name in raw and (fault := _fault(name, raw[name], LOWEST.get(name, 0) * signed)):
             raise ValueError(f"Column {name!r} of {path} {fault}.")
     raw = raw.astype(
         dict.fromkeys(BINARY, "int64") | {"contrastLeft": float, "contrastRight": float}
@@ -206,17 +210,25 @@ def _read_csv(path: FilePath, subjects: Subjects) -> tuple[pd.DataFrame, pd.Data
     table = raw.assign(session=raw["date"] + "/" + raw["session"])
     table = table.fillna({"contrastLeft": 0.0, "contrastRight": 0.0})
     table = table[table["subject"].isin(_choose(subjects, table["subject"], path))]
-    return table, _by_session(table).size().to_frame("read").assign(problem="")
+    left, right = table["contrastLeft"], table["contrastRight"]
+    report = _by_session(table).size().to_frame("read").assign(problem="")
+    report["negative_contrasts"] = _by_session(table[(left < 0) | (right < 0)]).size()
+    sides = {
+        "contrastLeft": left.clip(lower=0) - right.clip(upper=0),
+        "contrastRight": right.clip(lower=0) - left.clip(upper=0),
+    }
+    return table.assign(**sides), report
 
 
-def _fault(name: str, column: pd.Series) -> str | None:
+def _fault(name: str, column: pd.Series, lowest: int) -> str | None:
     """Say what is wrong with a column of a CSV file, if something is."""
     if name in NAMES:
         return f"is empty in row {np.argmax(column.isna())}" if column.isna().any() else None
     if name in BINARY:
         fault, meaning = code_fault(column, (0, 1)), "1 is right, rewarded"
     else:
-        fault, meaning = range_fault(column, 0), "no percentage, no sign"
+        fault = range_fault(column, lowest)
+        meaning = "no percentage" if lowest else "no percentage, no sign"
     return fault and f"{fault} ({meaning})"
 
 
