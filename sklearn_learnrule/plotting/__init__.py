@@ -2,6 +2,7 @@
 
 from ._comparison import ComparisonDisplay
 from ._decomposition import DecompositionDisplay
+from ._equation import EquationDisplay
 from ._history import HistoryDisplay
 from ._learning_curve import LearningCurveDisplay
 from ._psychometric import PsychometricDisplay
@@ -13,6 +14,7 @@ from ._update import UpdateDisplay
 __all__ = [
     "ComparisonDisplay",
     "DecompositionDisplay",
+    "EquationDisplay",
     "HistoryDisplay",
     "LearningCurveDisplay",
     "PsychometricDisplay",

@@ -1,0 +1,103 @@
+"""Few columns that explain a target best, by their second moments alone."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from ..utils.arrays import Floats
+
+COLLINEAR = 1e-6  # share of a column's mean square that others leave, below which it is theirs
+EXACT = 1e-9  # share of the target's mean square that does not matter
+
+
+class Moments(NamedTuple):
+    """Sums over trials, those of each group of animals or of all; of one target or K."""
+
+    gram: Floats  # (G, M, M) or (M, M), products of columns
+    target: Floats  # (G, M), (G, M, K) or (M,), products with the target
+    square: Floats  # (G,), (G, K) or (), the target's square
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.gram)
+
+    def of_target(self, k: int) -> Moments:
+        return Moments(self.gram, self.target[..., k], self.square[..., k])
+
+    def group(self, g: int) -> Moments:
+        return Moments(*(each[g] for each in self))
+
+    def sum(self) -> Moments:
+        """Return those of all groups."""
+        return Moments(*(each.sum(0) for each in self))
+
+    def without(self, g: int) -> Moments:
+        return Moments(*(each.sum(0) - each[g] for each in self))
+
+    def coefficients(self, chosen: list[int]) -> Floats:
+        """Return the least-squares coefficients of some columns, (k,)."""
+        scale = np.sqrt(self.gram[chosen, chosen])
+        scale[scale == 0] = 1
+        gram = self.gram[np.ix_(chosen, chosen)] / np.outer(scale, scale)
+        return np.linalg.lstsq(gram, self.target[chosen] / scale)[0] / scale
+
+    def unexplained(self, chosen: list[int], coefficients: Floats) -> float:
+        """Return the sum of squared errors that these coefficients leave."""
+        explained = 2 * self.target[chosen] - self.gram[np.ix_(chosen, chosen)] @ coefficients
+        return float(self.square - coefficients @ explained)
+
+
+def best_subsets(moments: Moments, most: int) -> list[list[int]]:
+    """Return the columns that explain the target best, of each number from 0 to ``most``.
+
+    Each step adds the column that lowers the squared error most, as orthogonal matching pursuit
+    does, and then replaces columns for as long as that lowers it (sequential replacement). For
+    one that stands for two true ones is taken before them and would stay: where half of the
+    choices are paid, (z - p) x passes for (r - 1/2) (y - p) x.
+
+    The list ends early where all is explained.
+    """
+    scale = np.sqrt(np.diagonal(moments.gram))
+    scale = np.where(scale > 0, scale, 1)
+    gram = moments.gram / np.outer(scale, scale)
+    target = moments.target / scale / np.sqrt(moments.square or 1)
+    paths: list[list[int]] = [[]]
+    while len(paths) <= most:
+        gains = _gains(gram, target, paths[-1])
+        if gains.max() <= EXACT:
+            break
+        paths.append(_replace(gram, target, [*paths[-1], _first_best(gains)]))
+    return paths
+
+
+def _replace(gram: Floats, target: Floats, chosen: list[int]) -> list[int]:
+    """Exchange one column after another for better ones, until none is."""
+    improved = len(chosen) > 1
+    while improved:
+        improved = False
+        for place in range(len(chosen)):
+            rest = chosen[:place] + chosen[place + 1 :]
+            gains = _gains(gram, target, rest)
+            best = _first_best(gains)
+            if gains[best] > gains[chosen[place]] + EXACT:
+                chosen = [*chosen[:place], best, *chosen[place + 1 :]]
+                improved = True
+    return chosen
+
+
+def _first_best(gains: Floats) -> int:
+    return int(np.argmax(gains >= gains.max() - EXACT))
+
+
+def _gains(gram: Floats, target: Floats, chosen: list[int]) -> Floats:
+    """Return by how much each column, added to those chosen, would lower the squared error, (M,)."""
+    left, covariance = np.diagonal(gram), target
+    if chosen:
+        inside, beside = gram[np.ix_(chosen, chosen)], gram[chosen]  # (k, k), (k, M)
+        solved = np.linalg.solve(inside, np.column_stack([beside, target[chosen]]))
+        left = left - (beside * solved[:, :-1]).sum(0)
+        covariance = target - beside.T @ solved[:, -1]
+    own = left > COLLINEAR
+    return np.where(own, covariance**2 / np.where(own, left, 1), 0.0)
