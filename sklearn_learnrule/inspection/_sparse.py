@@ -29,7 +29,8 @@ from ._fits import RuleFit, read_rule_fits
 from ._subsets import EXACT, Moments, best_subsets
 
 MOST_GROUPS = 20  # of animals, left out in turn
-ENOUGH = 1e-6  # of the variance: less is no gain
+NEGLIGIBLE = 1e-6  # of the updates: what a fit leaves of a learning rate of 0, and of an equation
+WORTH_A_TERM = 0.02  # of the variance, at least
 DIGITS = 2  # of a coefficient in an equation
 
 
@@ -202,6 +203,8 @@ def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
     visited = fit.visit(X)
     values = factor_values(visited, fit.weight_names)
     update, observed = visited.update.numpy(), visited.observed.numpy()
+    step = np.sqrt((update**2).mean((0, 1))) * visited.largest.numpy()  # of a logit, (K,)
+    update = np.where(step > NEGLIGIBLE * step.max(), update, 0.0)
     animals = np.flatnonzero(observed.any(1))
     groups = [animals[g::MOST_GROUPS] for g in range(min(len(animals), MOST_GROUPS))]
     parts = []
@@ -269,11 +272,14 @@ def _shares(errors: Floats, variance: float, square: float) -> tuple[Floats, Flo
 
 
 def _choose(explained: Floats, error: Floats) -> int:
-    """Return the smallest number of terms within a standard error of the best."""
-    if np.isnan(explained).all():
+    """Return the number that explains all, or else the smallest that is about as good as the best.
+
+    The updates have no noise: every network has a little to explain in more and more terms.
+    """
+    if not explained[-1] < 1 - NEGLIGIBLE:
         return len(explained) - 1
     best = int(np.argmax(explained))
-    return int(np.argmax(explained >= explained[best] - max(error[best], ENOUGH)))
+    return int(np.argmax(explained >= explained[best] - max(error[best], WORTH_A_TERM)))
 
 
 def _table(of_fits: list[Moments], terms: list[Term], chosen: list[int]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..utils.arrays import Floats
 
-COLLINEAR = 1e-6  # share of a column's mean square that others leave, below which it is theirs
+TOLD_APART = 0.02  # of a column's mean square, what those chosen have to leave (a VIF below 50)
 EXACT = 1e-9  # share of the target's mean square that does not matter
 
 
@@ -77,12 +77,12 @@ def _replace(gram: Floats, target: Floats, chosen: list[int]) -> list[int]:
     improved = len(chosen) > 1
     while improved:
         improved = False
-        for place in range(len(chosen)):
+        for place, present in enumerate(chosen):
             rest = chosen[:place] + chosen[place + 1 :]
-            gains = _gains(gram, target, rest)
+            gains = _gains(gram, target, rest, present)
             best = _first_best(gains)
-            if gains[best] > gains[chosen[place]] + EXACT:
-                chosen = [*chosen[:place], best, *chosen[place + 1 :]]
+            if gains[best] > gains[present] + EXACT:
+                chosen = [*rest[:place], best, *rest[place:]]
                 improved = True
     return chosen
 
@@ -91,13 +91,20 @@ def _first_best(gains: Floats) -> int:
     return int(np.argmax(gains >= gains.max() - EXACT))
 
 
-def _gains(gram: Floats, target: Floats, chosen: list[int]) -> Floats:
-    """Return by how much each column, added to those chosen, would lower the squared error, (M,)."""
+def _gains(
+    gram: Floats, target: Floats, chosen: list[int], present: int | None = None
+) -> Floats:
+    """Return by how much each column, added to those chosen, would lower the squared error, (M,).
+
+    By nothing where it can hardly be told from them, unless it is present.
+    """
     left, covariance = np.diagonal(gram), target
     if chosen:
         inside, beside = gram[np.ix_(chosen, chosen)], gram[chosen]  # (k, k), (k, M)
         solved = np.linalg.solve(inside, np.column_stack([beside, target[chosen]]))
         left = left - (beside * solved[:, :-1]).sum(0)
         covariance = target - beside.T @ solved[:, -1]
-    own = left > COLLINEAR
+    own = left > TOLD_APART
+    if present is not None:
+        own[present] = True
     return np.where(own, covariance**2 / np.where(own, left, 1), 0.0)
