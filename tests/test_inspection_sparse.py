@@ -113,7 +113,7 @@ def test_two_true_terms_are_not_lost_to_one_that_is_nearer_than_either(cohort):
     X, y = cohort
     fitted = HalfwayEstimator(**ONE_STEP).fit(X, y)
     one = equation(sparse_rule(fitted, X, n_terms=1), "bias")
-    assert set(one) < {"(z - p)", "(2z - 1) p (1 - p)", "r c"}
+    assert not set(one) & {"r (y - p)", "(y - p)"}
     two = equation(sparse_rule(fitted, X), "bias")
     assert set(two) == {"r (y - p)", "(y - p)"}
     assert two["r (y - p)"] == pytest.approx(0.02, rel=0.02)
@@ -185,7 +185,7 @@ def test_coefficients_and_what_they_explain_are_those_of_least_squares(cohort, d
     weights = dnn.predict_weights(X).to_numpy(dtype=float)
     known = (X.groupby("subject").cumcount(ascending=False) > 0).to_numpy()
     update = np.roll(weights, -1, axis=0)[known] - weights[known]
-    assert_allclose(told["update"], update.T.ravel(), atol=1e-12)
+    assert_allclose(told["update"], update.T.ravel(), atol=1e-6)  # single precision
 
 
 def test_the_number_of_terms_is_the_smallest_that_is_about_as_good_as_the_best(cohort, dnn):
@@ -206,7 +206,7 @@ def test_several_fits_share_terms_and_their_spread_is_the_standard_error(cohort)
     sparse = sparse_rule(fits, X)
     rates = np.array([fit.learning_rate_ for fit in fits])
     assert sparse.terms_["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
-    assert_allclose(sparse.terms_["coefficient"], rates.mean(0), rtol=1e-6)
+    assert_allclose(sparse.terms_["coefficient"], rates.mean(0), rtol=1e-4)
     assert_allclose(sparse.terms_["standard_error"], rates.std(0, ddof=1), rtol=1e-4)
 
 
@@ -230,7 +230,7 @@ def test_the_terms_are_the_same_in_any_units(cohort):
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     sparse = sparse_rule(rule, X)
     assert sparse.terms_["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
-    assert_allclose(sparse.terms_["coefficient"], rule.learning_rate_, rtol=1e-6)
+    assert_allclose(sparse.terms_["coefficient"], rule.learning_rate_, rtol=1e-4)
 
 
 def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohort):
@@ -238,7 +238,7 @@ def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohor
     pipeline = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None))
     X = X.rename(columns={"stimulus": "contrast"})
     sparse = sparse_rule(pipeline.fit(X, y), X)
-    assert_allclose(sparse.terms_["coefficient"], pipeline[-1].learning_rate_, rtol=1e-6)
+    assert_allclose(sparse.terms_["coefficient"], pipeline[-1].learning_rate_, rtol=1e-4)
 
 
 # --------------------------------------------------------------------------- in writing
@@ -260,8 +260,8 @@ def test_an_equation_collects_what_is_there_with_the_reward_and_without():
         "dw_contrast_left = 0.021 (r - 0.4) (y - p) x_contrast_left - 0.0005 w_contrast_left\n"
         "dw_bias = 0"
     )
-    assert str(made_of(("1", -0.02), ("r", -0.01), ("r^2", 1.0))).split("\n")[0] == (
-        "dw_contrast_left = -0.01 (r + 2) + r^2"
+    assert str(made_of(("1", -0.02), ("r", -0.01), ("r^2", 0.5))).split("\n")[0] == (
+        "dw_contrast_left = -0.01 (r + 2) + 0.5 r^2"
     )
     assert str(made_of(("1", 0.25))).startswith("dw_contrast_left = 0.25\n")
 
@@ -306,6 +306,7 @@ def test_equations_of_other_weights_predict_nothing(cohort, rule):
 def test_the_correct_choice_is_in_no_term_where_it_is_not_known(cohort, rule):
     X, _ = cohort
     drawn = np.random.default_rng(0).random(len(X))
-    paid = X.assign(previous_reward=X["previous_reward"] * (1 + (drawn > 0.5)) - (drawn > 0.8))
+    error = (X["previous_choice"] != 0) & (X["previous_reward"] == 0)
+    paid = X.assign(previous_reward=X["previous_reward"] - (error & (drawn > 0.5)))
     terms = sparse_rule(rule, paid, n_terms=8).terms_["term"]
     assert not terms.str.contains("z").any()

@@ -221,13 +221,9 @@ def _explain(
     of_fits: list[Moments], terms: list[Term], n_terms: int | None, max_terms: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the terms of one weight, and the path of what more and more of them explain."""
-    pooled = Moments(*map(sum, zip(*of_fits, strict=True)))  # by group
-    whole = pooled.sum()
-    subsets = best_subsets(whole, max(max_terms, n_terms or 0))
-    one = terms.index(())
-    variance = whole.square - whole.target[one] ** 2 / whole.gram[one, one]  # times n
-    errors, held_out = _leave_out(pooled, len(subsets))
-    explained, error = _shares(errors, variance, whole.square)
+    subsets = best_subsets([each.sum() for each in of_fits], max(max_terms, n_terms or 0))
+    errors, held_out = _leave_out(of_fits, len(subsets))
+    explained, error = _shares(errors, of_fits, terms.index(()))
     path = pd.DataFrame(
         {
             "n_terms": range(len(subsets)),
@@ -243,28 +239,36 @@ def _explain(
     return table, path
 
 
-def _leave_out(pooled: Moments, n: int) -> tuple[Floats, list[list[list[int]]]]:
+def _leave_out(of_fits: list[Moments], n: int) -> tuple[Floats, list[list[list[int]]]]:
     """Select without each group in turn, and return the errors on it, (G, n), and what is taken.
 
     Of a single group, what is selected with it.
     """
-    errors, selected = np.empty((pooled.n_groups, n)), []
-    for g in range(pooled.n_groups):
-        rest, left_out = pooled.sum(), pooled.group(g)
-        if pooled.n_groups > 1:
-            rest = pooled.without(g)
+    n_groups = of_fits[0].n_groups
+    errors, selected = np.zeros((n_groups, n)), []
+    for g in range(n_groups):
+        rest = [each.without(g) if n_groups > 1 else each.sum() for each in of_fits]
         subsets = best_subsets(rest, n - 1)
-        found = [left_out.unexplained(subset, rest.coefficients(subset)) for subset in subsets]
-        errors[g] = [*found, *found[-1:] * (n - len(found))]
+        for fit, moments in zip(rest, of_fits, strict=True):
+            left_out = moments.group(g)
+            found = [left_out.unexplained(chosen, fit.coefficients(chosen)) for chosen in subsets]
+            errors[g] += [*found, *found[-1:] * (n - len(found))]
         selected.append(subsets)
     return errors, selected
 
 
-def _shares(errors: Floats, variance: float, square: float) -> tuple[Floats, Floats]:
-    """Return the shares of the variance explained, with standard errors over groups (G, n)."""
-    n_groups = len(errors)
+def _shares(errors: Floats, of_fits: list[Moments], one: int) -> tuple[Floats, Floats]:
+    """Return the shares of the variance explained, with standard errors over groups (G, n).
+
+    The column ``one`` is of ones.
+    """
+    variance = square = 0.0
+    for moments in (each.sum() for each in of_fits):
+        variance += moments.square - moments.target[one] ** 2 / moments.gram[one, one]
+        square += moments.square
     if variance <= EXACT * square:
         variance = np.nan
+    n_groups = len(errors)
     explained = 1 - errors.sum(0) / variance
     if n_groups == 1:
         return explained, np.full(len(explained), np.nan)
