@@ -1,8 +1,10 @@
 """A rule as an equation: the true terms where they are known, and nothing that is not there."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from drawn import curves
 from helpers import BRIEFLY_TRAINED
 from inspection_rules import ONE_STEP
 from numpy.testing import assert_allclose
@@ -12,6 +14,8 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.inspection import SparseRule, bootstrap_fits, nearest_rules, sparse_rule
+from sklearn_learnrule.plotting import EquationDisplay
+from sklearn_learnrule.plotting._tables import weight_label
 from sklearn_learnrule.rules import ReinforceRule
 
 pytestmark = BRIEFLY_TRAINED
@@ -276,6 +280,27 @@ def test_latex_says_the_same_and_escapes_names():
         r"\end{aligned}",
     ]
     assert rule._repr_latex_() == rf"$\displaystyle {rule.to_latex()}$"
+
+
+# --------------------------------------------------------------------------- the picture
+
+
+def test_the_display_draws_the_path_and_the_terms_of_each_weight(cohort, dnn):
+    display = EquationDisplay.from_estimator(dnn, cohort[0], n_terms=2)
+    sparse = display.rules
+    assert display.axes_.shape == (2, 2)
+    for weight, (path, terms) in zip(NAMES, display.axes_, strict=True):
+        assert path.get_title() == weight_label(weight)
+        of_path = sparse.path_[sparse.path_["weight"] == weight]
+        line, taken = curves(path)
+        assert_allclose(line.get_xydata(), of_path[["n_terms", "variance_explained"]])
+        assert taken.get_xdata() == [2]
+        of_terms = sparse.terms_[sparse.terms_["weight"] == weight]
+        assert [label.get_text() for label in terms.get_yticklabels()] == list(of_terms["term"])
+        (points,) = curves(terms)
+        assert_allclose(abs(points.get_xdata()), of_terms["size"])
+        assert_allclose(np.sign(points.get_xdata()), np.sign(of_terms["coefficient"]))
+    plt.close("all")
 
 
 # --------------------------------------------------------------------------- wrong input

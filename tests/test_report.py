@@ -88,6 +88,9 @@ def same(read, table):
 def test_pictures_and_tables_of_a_folder_are_those_of_inspection(folder, models, cohort):
     X, y = cohort
     rule = models[NAME]
+    equation = inspection.sparse_rule(rule, X)
+    same(read(folder, "02-equation-b_R_N_b"), equation.terms_)
+    same(read(folder, "02-equation-path-b_R_N_b"), equation.path_)
     same(read(folder, "03-asymmetry-b_R_N_b"), inspection.asymmetry_table(rule, X))
     same(read(folder, "04-nearest-b_R_N_b"), inspection.nearest_rules(rule, X))
     same(read(folder, "05-history-length-b_R_N_b"), inspection.history_table(rule, X))
@@ -123,7 +126,7 @@ def test_the_comparison_is_that_of_compare_rules(folder, page, models, cohort):
 def test_every_picture_is_a_png_with_a_text_for_those_who_do_not_see_it(folder, page):
     images = page.of("img")
     files = sorted(folder.glob("*.png"))
-    assert len(images) == len(files) == 13
+    assert len(images) == len(files) == 14
     inlined = set()
     for image in images:
         kind, data = image["src"].split(",")
