@@ -128,7 +128,10 @@ def factor_values(visited: Visited, names: Sequence[str]) -> dict[Factor, Floats
         ANSWER_ERROR: trials.answer - p,
         LOGIT: (weights * trials.features).sum(-1),
     }
-    values |= {PREVIOUS_REWARD: values[REWARD].roll(1, 1), PREVIOUS_CHOICE: values[CHOICE].roll(1, 1)}
+    values |= {
+        PREVIOUS_REWARD: values[REWARD].roll(1, 1),
+        PREVIOUS_CHOICE: values[CHOICE].roll(1, 1),
+    }
     for k, name in enumerate(names):
         x = trials.features[..., k]
         values |= {policy_input(name): x, weight(name): weights[..., k]}

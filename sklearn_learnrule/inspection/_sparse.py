@@ -148,8 +148,9 @@ def sparse_rule(
         their states, and each has its own coefficients.
     X : DataFrame from :func:`~sklearn_learnrule.make_design`
     n_terms : int or None, default=None
-        Terms of each weight; fewer where fewer explain all. None: the smallest number that
-        explains as much as the best one in animals left out, within one standard error.
+        Terms of each weight; fewer where fewer explain all. None: the number that explains all,
+        or else the smallest that explains as much as the best does, in animals left out, but for
+        one standard error or two hundredths of the variance, whichever is more.
     max_terms : int, default=8
         How far the path goes.
 
@@ -174,6 +175,8 @@ def sparse_rule(
     >>> X, y, _ = make_design(make_learning_cohort(12, 500, random_state=0))
     >>> rule = ReinforceRuleEstimator(forgetting=True).fit(X, y)
     >>> print(sparse_rule(rule, X))
+    dw_stimulus = 0.018 (r + 0.43) (y - p) x_stimulus
+    dw_bias = 0.03 (r - 0.43) (y - p)
     """
     for name, value in (("n_terms", n_terms), ("max_terms", max_terms)):
         if value is not None:

@@ -74,7 +74,9 @@ class EquationDisplay(Display):
         options: Any = {"n_terms": n_terms, "max_terms": max_terms}
         fits = read_fits(estimators)
         if all(isinstance(fit.name, str) for fit in fits):
-            return cls({fit.name: sparse_rule(fit.estimator, X, **options) for fit in fits}).plot(ax)
+            return cls({fit.name: sparse_rule(fit.estimator, X, **options) for fit in fits}).plot(
+                ax
+            )
         return cls(sparse_rule(estimators, X, **options)).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
