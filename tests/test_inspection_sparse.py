@@ -275,7 +275,8 @@ def test_latex_says_the_same_and_escapes_names():
     name = r"\mathrm{contrast\_left}"
     assert rule.to_latex().split("\n") == [
         r"\begin{aligned}",
-        rf"\Delta w_{{{name}}} &= 0.021\,r\,(y - p)\,x_{{{name}}} - 0.1\,(y_{{t-1}} - p_{{t-1}}) \\",
+        rf"\Delta w_{{{name}}} &= 0.021\,r\,(y - p)\,x_{{{name}}} - "
+        r"0.1\,(y_{t-1} - p_{t-1}) \\",
         r"\Delta w_{\mathrm{bias}} &= 0",
         r"\end{aligned}",
     ]

@@ -16,7 +16,6 @@ from ..utils.arrays import Floats
 from ..utils.texts import number
 from ._candidates import (
     REWARD,
-    Factor,
     Term,
     as_latex,
     as_text,
