@@ -58,6 +58,7 @@ def displays():
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.ComparisonDisplay(differences, RULE),
         plotting.UpdateDisplay.from_estimator(fits, X),
+        plotting.EquationDisplay.from_estimator(fits, X, n_terms=3),
         plotting.HistoryDisplay.from_estimator(fits, X, n_draws=1),
         plotting.WeightTrajectoryDisplay.from_estimator(fits, X),
         plotting.DecompositionDisplay.from_estimator({OTHER: noisy}, X, y),

@@ -47,6 +47,7 @@ def displays():
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
+        plotting.EquationDisplay.from_estimator({"a rule": fit}, X),
         plotting.HistoryDisplay.from_estimator({"a rule": fit}, X, n_draws=1),
         plotting.WeightTrajectoryDisplay.from_estimator(fit, X),
         plotting.DecompositionDisplay.from_estimator(noisy, X, y),

@@ -19,12 +19,14 @@ from ._histories import history_table
 from ._importance import column_importance
 from ._log_likelihood import log_likelihood_table, relative_log_likelihood
 from ._nearest import TEXTBOOK_RULES, nearest_rules
+from ._sparse import SparseRule, sparse_rule
 from ._updates import update_table
 
 __all__ = [
     "TEXTBOOK_RULES",
     "Fit",
     "RuleFit",
+    "SparseRule",
     "asymmetry_table",
     "band",
     "bootstrap_fits",
@@ -37,6 +39,7 @@ __all__ = [
     "read_fits",
     "read_rule_fits",
     "session_table",
+    "sparse_rule",
     "update_table",
     "variance_explained",
     "weight_decomposition",

@@ -3,6 +3,7 @@
 from ._animal_rules import AnimalRulesDisplay
 from ._comparison import ComparisonDisplay
 from ._decomposition import DecompositionDisplay
+from ._equation import EquationDisplay
 from ._history import HistoryDisplay
 from ._learning_curve import LearningCurveDisplay
 from ._psychometric import PsychometricDisplay
@@ -15,6 +16,7 @@ __all__ = [
     "AnimalRulesDisplay",
     "ComparisonDisplay",
     "DecompositionDisplay",
+    "EquationDisplay",
     "HistoryDisplay",
     "LearningCurveDisplay",
     "PsychometricDisplay",

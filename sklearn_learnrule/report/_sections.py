@@ -18,10 +18,12 @@ from ..inspection import (
     column_importance,
     nearest_rules,
     session_table,
+    sparse_rule,
     variance_explained,
 )
 from ..plotting import (
     DecompositionDisplay,
+    EquationDisplay,
     HistoryDisplay,
     PsychometricDisplay,
     SessionCurveDisplay,
@@ -51,6 +53,17 @@ def _heatmap(model: Model, question: Question) -> Iterator[Part]:
     display = UpdateDisplay.from_estimator(model.fits, question.X, **options)
     alt = "Change of the first weight after a correct choice, by stimulus and weight"
     yield picture(display.figure_, alt, display.table)
+
+
+def _equation(model: Model, question: Question) -> Iterator[Part]:
+    if subjects_of(question.X).nunique() == 1:
+        yield Note("One animal does not tell how many terms an equation should have.")
+        return
+    rule = sparse_rule(model.fits, question.X)
+    yield from map(Note, str(rule).split("\n"))
+    alt = "Share of the updates' variance explained by number of terms, and the terms' coefficients"
+    yield picture(EquationDisplay(rule).plot().figure_, alt, rule.path_, "path")
+    yield Table(as_written(rule.terms_, {"selected": ".0%"}), rule.terms_)
 
 
 def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
@@ -240,6 +253,18 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "The same after a correct choice, at every weight: red raises the weight, blue lowers "
             "it, and hatching marks where no animal has been.",
             _heatmap,
+            "learning",
+        ),
+        Exhibit(
+            "equation",
+            "The same in few terms: those whose sum comes nearest to the inferred updates on the "
+            "trials that the animals lived through, as many as animals left out call for. w are "
+            "the weights, x the stimuli, y the choice (0 or 1), p = P(y = 1), r the reward, z the "
+            "correct choice, c the choice as -1 or 1; _prev is of the trial before. Left, the "
+            "share of the variance that so many terms explain (blue: those taken); right, their "
+            "coefficients with 95% intervals, which of one fit take the rule as it is. Where a "
+            "term is rarely selected without some animals, another would do as well.",
+            _equation,
             "learning",
         ),
     ],

@@ -1,0 +1,129 @@
+"""The rule as an equation: what more and more terms explain, and the coefficients of a few."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from ..inspection import SparseRule, read_fits, sparse_rule
+from ._display import Display
+from ._fit import height_of, in_lines
+from ._style import BLACK, BLUE, GREY, PAGE, panels
+from ._tables import weight_label
+
+NINETY_FIVE = 1.96  # standard errors on either side
+PATH: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 3, "linewidth": 1.0}
+TAKEN: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": ""}
+COEFFICIENT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 3.5, "linestyle": ""}
+TERM, LEAST = 0.22, 1.2  # inches: of a term's row, of a panel
+
+
+class EquationDisplay(Display):
+    """A rule in few terms: how much they explain, and their coefficients, a row a weight.
+
+    Left, the share of the variance of the updates that so many terms explain in animals left
+    out, with standard errors; blue is the number taken. Right, the coefficients times the root
+    mean square of their terms, so that all are in weight per trial, with 95% intervals. Fits in a
+    list share the terms; those in a dict are models of their own, with rows of their own.
+
+    Parameters
+    ----------
+    rules : SparseRule, or dict of some by name
+        From :func:`~sklearn_learnrule.inspection.sparse_rule`.
+
+    Attributes
+    ----------
+    axes_ : array of matplotlib axes (models and weights, 2), after :meth:`plot`
+    {ax_}
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, _ = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> display = EquationDisplay.from_estimator(rule, X)
+    >>> [label.get_text() for label in display.axes_[0, 1].get_yticklabels()]
+    ['r (y - p) x_stimulus']
+    """
+
+    def __init__(self, rules: SparseRule | Mapping[str, SparseRule]) -> None:
+        self.rules = rules
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimators: Any,
+        X: pd.DataFrame,
+        *,
+        n_terms: int | None = None,
+        max_terms: int = 8,
+        ax: Any = None,
+    ) -> Self:
+        """Write the rule in few terms and draw them.
+
+        Parameters
+        ----------
+        {estimators}
+        n_terms, max_terms : see :func:`~sklearn_learnrule.inspection.sparse_rule`
+        ax : see :meth:`plot`
+        """
+        options: Any = {"n_terms": n_terms, "max_terms": max_terms}
+        fits = read_fits(estimators)
+        if all(isinstance(fit.name, str) for fit in fits):
+            return cls({fit.name: sparse_rule(fit.estimator, X, **options) for fit in fits}).plot(
+                ax
+            )
+        return cls(sparse_rule(estimators, X, **options)).plot(ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the paths and the coefficients.
+
+        Parameters
+        ----------
+        {ax}
+        """
+        rules = {"": self.rules} if isinstance(self.rules, SparseRule) else self.rules
+        rows = [
+            (f"{model}\n{weight_label(name)}".strip(), path, rule.terms_.query("weight == @name"))
+            for model, rule in rules.items()
+            for name, path in rule.path_.groupby("weight", sort=False)
+        ]
+        height = max(LEAST, *(height_of(_names(terms), TERM) for *_, terms in rows if len(terms)))
+        size: Any = {"figsize": (PAGE, 0.7 + (height + 0.5) * len(rows)), "height": height}
+        with panels(ax, len(rows), 2, width_ratios=(1, 1.6), **size) as axes:
+            for (left, right), (title, path, terms) in zip(axes, rows, strict=True):
+                _draw_path(left, path, len(terms))
+                _draw_terms(right, terms)
+                left.set_title(title)
+                left.set_ylabel("variance explained")
+            axes[-1, 0].set_xlabel("number of terms")
+            axes[-1, 1].set_xlabel("coefficient × rms of the term\n(weight per trial)")
+        return self._drawn_on(axes)
+
+
+def _names(terms: pd.DataFrame) -> list[str]:
+    return [in_lines(term) for term in terms["term"]]
+
+
+def _draw_path(panel: Any, path: pd.DataFrame, n_taken: int) -> None:
+    x, y, error = (path[c] for c in ("n_terms", "variance_explained", "standard_error"))
+    panel.axhline(1, color=GREY, linewidth=0.6, zorder=0)
+    panel.errorbar(x, y, error, elinewidth=0.8, **PATH)
+    taken = x == n_taken
+    panel.plot(x[taken], y[taken], **TAKEN)
+    panel.set_xticks(x)
+
+
+def _draw_terms(panel: Any, terms: pd.DataFrame) -> None:
+    """Draw the largest term at the top."""
+    coefficient, size = terms["coefficient"], terms["size"]
+    half = NINETY_FIVE * terms["standard_error"] * size / coefficient.abs()
+    rows = np.arange(len(terms))
+    panel.axvline(0, color=GREY, linewidth=0.6, zorder=0)
+    panel.errorbar(np.sign(coefficient) * size, rows, xerr=half, elinewidth=0.8, **COEFFICIENT)
+    panel.set_yticks(rows, _names(terms))
+    panel.set_ylim(max(len(rows), 1) - 0.5, -0.5)
