@@ -1,6 +1,8 @@
-"""Which learning rule predicts held-out animals best?
+"""
+Which learning rule predicts held-out animals best?
+===================================================
 
-By default on a simulated cohort that learns by REINFORCE; with --trials on your own table.
+By default on a simulated cohort that learns by REINFORCE; with ``--trials`` on your own table::
 
     python examples/compare_rules.py
     python examples/compare_rules.py --trials mice.csv --choice response --rules REINFORCE DNN
@@ -33,7 +35,7 @@ DEFAULT_RULES = ("constant", "REINFORCE", "DNN", "RNN")
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
     parser.add_argument("--trials", help="CSV file of trials; default: a simulated cohort")
     for column in ("subject", "session", "choice", "reward"):
         parser.add_argument(f"--{column}", default=column, help=f"its column of {column}s")
