@@ -7,7 +7,6 @@ The second does not run the stories of ``examples/``, which then have neither ou
 """
 
 import sys
-import tempfile
 from pathlib import Path
 
 import sklearn_learnrule
@@ -36,6 +35,7 @@ default_role = "code"  # docstrings quote names by one backtick here and there
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # numpydoc's sections tell the types, with shapes and units
 autosummary_generate = True
 numpydoc_show_class_members = False  # the template shows them, each with all that is said of it
@@ -45,6 +45,7 @@ html_title = project
 html_logo = html_favicon = "_static/logo.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -60,34 +61,18 @@ html_sidebars = {"index": [], "changelog": []}
 
 # ------------------------------------------------------------------- stories
 
-CSS_DPI = 110  # of a picture's inch on the screen: type of 8 points is as large as a caption
-
-
-def draw_for_screens(gallery_conf, script):
-    """Save what a story draws at its size on the screen, and twice that for dense ones."""
-    import matplotlib as mpl
-
-    mpl.rcParams["savefig.dpi"] = CSS_DPI
-
-
-def story_arguments(gallery_conf, script_vars):
-    """Return a script's arguments: those that save their picture do so where nobody looks."""
-    saves = Path(script_vars["src_file"]).stem == "compare_rules"
-    return ["--figure", f"{tempfile.gettempdir()}/compare_rules.png"] if saves else []
-
-
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "stories",
     "filename_pattern": r"\.py",
-    "within_subsection_sort": "FileNameSortKey",
+    "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
-    "reset_modules": ("matplotlib", draw_for_screens),
-    "reset_argv": story_arguments,
+    "reset_modules": ("matplotlib", "story_runs.draw_for_screens"),
+    "reset_argv": "story_runs.arguments",
     "doc_module": (project,),
     "backreferences_dir": "reference/stories",
     "download_all_examples": False,
     "show_signature": False,
-    "remove_config_comments": True,
-    "plot_gallery": "True",
+    "write_computation_times": False,
+    "plot_gallery": "True",  # as text: -D plot_gallery=0 is one
 }

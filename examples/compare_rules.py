@@ -35,7 +35,9 @@ DEFAULT_RULES = ("constant", "REINFORCE", "DNN", "RNN")
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[1])
+    parser = argparse.ArgumentParser(
+        description="Rank learning rules by how well they predict held-out animals."
+    )
     parser.add_argument("--trials", help="CSV file of trials; default: a simulated cohort")
     for column in ("subject", "session", "choice", "reward"):
         parser.add_argument(f"--{column}", default=column, help=f"its column of {column}s")

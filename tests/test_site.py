@@ -1,6 +1,6 @@
 """The site as it is built: nothing leads nowhere, every name is told, a phone shows it all.
 
-    python -m sphinx -W --keep-going -b html docs docs/_build/html
+python -m sphinx -W --keep-going -b html docs docs/_build/html
 """
 
 import importlib
@@ -17,6 +17,7 @@ import sklearn_learnrule as lr
 
 SITE = Path(__file__).resolve().parents[1] / "docs" / "_build" / "html"
 SEARCH = "search.html?q=bootstrap_fits"
+THEMES_OWN = '"[PST]: '  # of the theme: which mode it is in, where the focus is
 LEADS = {"a": "href", "link": "href", "img": "src", "script": "src"}
 
 pytestmark = pytest.mark.skipif(
@@ -44,7 +45,8 @@ class Links(HTMLParser):
 @pytest.fixture(scope="module")
 def pages():
     """The pages by where they lie in the site."""
-    return {str(path.relative_to(SITE)): Links(path) for path in sorted(SITE.rglob("*.html"))}
+    paths = [path for path in sorted(SITE.rglob("*.html")) if "_static" not in path.parts]
+    return {str(path.relative_to(SITE)): Links(path) for path in paths}
 
 
 def public_names():
@@ -64,7 +66,7 @@ def public_names():
     return dict(names)
 
 
-def test_links_pictures_and_scripts_lead_somewhere(pages):
+def lost_links(pages):
     lost = []
     for page, links in pages.items():
         for target in links.leads + links.loads:
@@ -76,7 +78,11 @@ def test_links_pictures_and_scripts_lead_somewhere(pages):
             anchored = unquote(url.fragment) in pages[name].anchors if name in pages else True
             if not path.is_file() or not anchored:
                 lost.append(f"{page}: {target}")
-    assert lost == []
+    return lost
+
+
+def test_links_pictures_and_scripts_lead_somewhere(pages):
+    assert lost_links(pages) == []
 
 
 def test_nothing_is_loaded_from_elsewhere(pages):
@@ -101,9 +107,7 @@ def test_every_page_is_reached_from_the_front_page(pages):
 
 
 def test_every_public_name_has_a_page_in_the_reference(pages):
-    told = {
-        page: links.anchors for page, links in pages.items() if page.startswith("reference/")
-    }
+    told = {page: links.anchors for page, links in pages.items() if page.startswith("reference/")}
     missing = [
         name
         for name, places in public_names().items()
@@ -120,7 +124,7 @@ def looked(pages, tmp_path_factory):
 
 def test_every_page_loads_without_a_word_on_the_console(looked):
     _, said = looked
-    assert said == []
+    assert [line for line in said if not line.startswith(THEMES_OWN)] == []
 
 
 def test_every_page_fits_a_phone(looked):

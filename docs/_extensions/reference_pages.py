@@ -35,11 +35,11 @@ K weights of the policy, the bias last; log-likelihoods are in nats per trial.
 
    {pages}
 """
+PARAGRAPH = "\n\n"
 ROOM = """{title}
 {underline}
 
-.. automodule:: {title}
-   :no-members:
+{said}
 
 .. autosummary::
    :toctree: .
@@ -49,7 +49,7 @@ ROOM = """{title}
 """
 
 
-def write_pages(app):
+def write_pages(app, config):
     """Write the front page and the rooms' before autosummary looks for names in them."""
     FOLDER.mkdir(exist_ok=True)
     found = {room.name for room in pkgutil.iter_modules(package.__path__)}
@@ -57,11 +57,12 @@ def write_pages(app):
     rooms = {room: names for room, names in rooms.items() if names}
     for room, names in rooms.items():
         title = f"{NAME}.{room}"
-        page = ROOM.format(title=title, underline="=" * len(title), names=listed(names))
+        under, told = "=" * len(title), said_of(room)
+        page = ROOM.format(title=title, underline=under, said=told, names=listed(names))
         write(FOLDER / f"{room}.rst", page)
     in_rooms = {name for names in rooms.values() for name in names}
     others = sorted({f"{NAME}.{name}" for name in package.__all__} - in_rooms)
-    told = "\n".join(f"* :doc:`{room}`: {first_sentence(room)}" for room in rooms)
+    told = "\n".join(f"* :doc:`{room}`: {said_of(room).partition(PARAGRAPH)[0]}" for room in rooms)
     page = FRONT.format(rooms=told, others=listed(others), pages="\n   ".join(rooms))
     write(FOLDER / "index.rst", page)
 
@@ -81,8 +82,8 @@ def public_names(room):
     return [f"{rooms[name]}.{name}" for name in sorted(names, key=str.lower)]
 
 
-def first_sentence(room):
-    return inspect.getdoc(importlib.import_module(f"{NAME}.{room}")).split("\n\n")[0]
+def said_of(room):
+    return inspect.getdoc(importlib.import_module(f"{NAME}.{room}"))
 
 
 def listed(names):
@@ -111,11 +112,11 @@ def tell_constants(app, what, name, value, options, lines):
 def is_not_ours(app, what, name, value, skip, options):
     """Leave out of a class' page what it inherits from other packages."""
     of = getattr(value, "fget", value)
-    return skip or not getattr(of, "__module__", NAME).startswith(NAME)
+    return skip or not str(getattr(of, "__module__", NAME)).startswith(NAME)
 
 
 def setup(app):
-    app.connect("builder-inited", write_pages, priority=100)
+    app.connect("config-inited", write_pages)
     app.connect("autodoc-process-docstring", tell_constants, priority=100)
     app.connect("autodoc-skip-member", is_not_ours)
     return {"parallel_read_safe": True}

@@ -200,8 +200,8 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
 class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     """Actor-critic: REINFORCE with a learned value of the stimulus as its baseline.
 
-    After each trial, update = alpha delta (y - p) x, where delta = r - v . |x|, and
-    v += alpha_critic delta |x|. With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
+    After each trial, update = alpha delta (y - p) x, where ``delta = r - v . |x|``, and
+    ``v += alpha_critic delta |x|``. With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
     r the reward. The value is of the stimulus's size, as reward is expected of an easy stimulus
     on either side.
 
@@ -238,8 +238,8 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     """Pearce-Hall: REINFORCE, as fast as rewards have been surprising of late.
 
     After each trial, update = alpha a (r - b) (y - p) x. The associability a, 1 at first, fades and
-    follows the size of the surprise of a reward, a <- (1 - gamma) a + g |r - V|, and the value V
-    the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
+    follows the size of the surprise of a reward, ``a <- (1 - gamma) a + g |r - V|``, and the value
+    V the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
     p = P(y = 1), r the reward; alpha and b for each weight. With gamma = g = 0 this is REINFORCE.
 
     Parameters

@@ -13,8 +13,8 @@ from .trial import Trial
 class ActorCriticRule(TextbookRule):
     """Actor-critic: update = alpha delta (y - p) x, delta = r - V (Barto, Sutton & Anderson 1983).
 
-    The value V = v . |x| is the reward that the critic expects of a stimulus of this size, by
-    dv = alpha_critic delta |x|. Of the size, because an easy stimulus promises reward on
+    The value ``V = v . |x|`` is the reward that the critic expects of a stimulus of this size, by
+    ``dv = alpha_critic delta |x|``. Of the size, because an easy stimulus promises reward on
     either side, which no linear function of the signed one can say.
 
     The memory is v. It starts at ``initial_value``, and then stays near the rewards that there
