@@ -45,8 +45,8 @@ def look_at(folder, pages, profile, width=PHONE):
     Returns
     -------
     seen : dict of str to dict
-        Of each page, ``overflow``, CSS pixels by which it is wider than the screen; ``widest``, what
-        sticks out; and ``found``, the links of a search's results.
+        Of each page, ``overflow``, CSS pixels by which it is wider than the screen; ``widest``,
+        what sticks out; and ``found``, the links of a search's results.
     said : list of str
         What the console said, and what the server was asked for but had not.
     """
