@@ -1,4 +1,4 @@
-"""A report in a browser: silent, as narrow as a phone, and on paper with every cell of its tables."""
+"""A report in a browser: silent, as narrow as a phone, and whole on paper, tables and all."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def report(tmp_path_factory):
     X, y, _ = lr.make_design(make_learning_cohort(4, 90, session_length=30, random_state=0))
     rule = lr.ReinforceRuleEstimator(side_specific=True, forgetting=True, prior="weak")
     names = ["REINFORCE", "REINFORCE that forgets", "REINFORCE of either side", "a fourth", "5th"]
-    models = {name: rule for name in names} | {"constant": lr.ConstantRuleEstimator()}
+    models = dict.fromkeys(names, rule) | {"constant": lr.ConstantRuleEstimator()}
     folder = tmp_path_factory.mktemp("report")
     with pytest.MonkeyPatch.context() as patch:
         wanted = ("Learning curves", "Parameters")

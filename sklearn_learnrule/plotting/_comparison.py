@@ -40,6 +40,18 @@ class ComparisonDisplay(Display):
     ----------
     axes_ : array of the only matplotlib axes, after :meth:`plot`
     {ax_}
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import (
+    ...     ConstantRuleEstimator, PredictMaxRuleEstimator, compare_rules, make_design)
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
+    >>> scores = compare_rules(rules, X, y, cv=3, verbose=0)
+    >>> display = ComparisonDisplay.from_scores(scores, reference="constant")
+    >>> display.ax_.get_xlabel()
+    'held-out log-likelihood − constant\n(nats / trial)'
     """
 
     def __init__(self, differences: pd.DataFrame, reference: str) -> None:

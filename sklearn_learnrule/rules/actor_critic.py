@@ -30,6 +30,17 @@ class ActorCriticRule(TextbookRule):
         both sides, and the critic forgets nothing.
     initial_value : float or array of shape (K,)
         v before the first trial; it is not fitted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import ActorCriticRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = ActorCriticRule(2, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     textbook_names = (*TextbookRule.textbook_names, "critic_learning_rate")

@@ -45,6 +45,17 @@ class PearceHallRule(ReinforceRule):
         g, at least 0.
     associability_decay : float
         gamma, from 0 to below 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import PearceHallRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = PearceHallRule(2, None, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     textbook_names = (
