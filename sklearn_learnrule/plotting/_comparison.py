@@ -50,8 +50,8 @@ class ComparisonDisplay(Display):
     >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
     >>> scores = compare_rules(rules, X, y, cv=3, verbose=0)
     >>> display = ComparisonDisplay.from_scores(scores, reference="constant")
-    >>> display.ax_.get_xlabel()
-    'held-out log-likelihood − constant\n(nats / trial)'
+    >>> display.ax_.get_xlabel().splitlines()
+    ['held-out log-likelihood − constant', '(nats / trial)']
     """
 
     def __init__(self, differences: pd.DataFrame, reference: str) -> None:
