@@ -67,7 +67,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"\.py",
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
-    "reset_modules": ("matplotlib", "story_runs.draw_for_screens"),
+    "reset_modules": ("matplotlib", "story_runs.prepare"),
     "reset_argv": "story_runs.arguments",
     "doc_module": (project,),
     "backreferences_dir": "reference/stories",

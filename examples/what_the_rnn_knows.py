@@ -82,7 +82,7 @@ print(ahead[["fit", "mean", "lower", "upper"]].round(4).to_string(index=False))
 # What do they say of histories?
 # ------------------------------
 # The same trial, a correct choice of an easy stimulus, after runs of rewarded and of unrewarded
-# trials: by the true rule it teaches the more, the longer it has gone well, and nothing after
+# trials: by the true rule it teaches the more, the longer it has gone well, and nothing after four
 # failures. The RNN has found that out; to the DNN all are one.
 
 table = history_table(fits, X)

@@ -114,7 +114,7 @@ class ComparisonDisplay(Display):
                 panel.plot(values, row + spread, **DOT)
             panel.axvline(0.0, color=GREY, linewidth=0.6)
             panel.set_yticks(rows, names)
-            panel.locator_params("x", nbins=6)
+            panel.locator_params("x", nbins=4)  # numbers of seven digits beside each other
             label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
             panel.set_xlabel(in_lines(label, XLABEL))
             key(axes, ("an animal", DOT), ("mean ± standard error", WHISKER), above=True)
