@@ -74,5 +74,6 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
+    "capture_repr": (),  # stories print
     "plot_gallery": "True",  # as text: -D plot_gallery=0 is one
 }
