@@ -1,12 +1,14 @@
-"""Which learning rule predicts held-out animals best?
+"""
+Which learning rule predicts held-out animals best?
+===================================================
 
 Here of simulated mice, so that the truth is known: they learn by REINFORCE. The networks should
-find as much without being told, and the constant policy fall behind.
+find as much without being told, and the constant policy fall behind::
 
     python examples/compare_rules.py
     python examples/compare_rules.py --rules constant REINFORCE
 
-It is done by the command that compares rules on a table of yours:
+It is done by the command that compares rules on a table of yours::
 
     python -m sklearn_learnrule compare mice.csv --choice response --rules REINFORCE DNN
 """

@@ -20,13 +20,27 @@ CHANCE = -NATS_PER_BIT
 
 
 def trial_log_likelihood(is_second: ArrayLike, logits: ArrayLike) -> Floats:
-    """Return log P(choice) of each trial in nats, from the logit of the second class."""
+    """Return log P(choice) of each trial in nats, from the logit of the second class.
+
+    Examples
+    --------
+    >>> trial_log_likelihood([True, False], [2.0, 2.0]).round(3)
+    array([-0.127, -2.127])
+    """
     sign = np.where(is_second, 1.0, -1.0)
     return -np.logaddexp(0.0, -sign * np.asarray(logits))
 
 
 def log_likelihood(is_second: ArrayLike, logits: ArrayLike, *, sample_weight: Any = None) -> float:
-    """Return the mean log-likelihood in nats per trial, weighted by ``sample_weight``."""
+    """Return the mean log-likelihood in nats per trial, weighted by ``sample_weight``.
+
+    Examples
+    --------
+    >>> round(log_likelihood([True, False], [2.0, 2.0]), 3)
+    -1.127
+    >>> log_likelihood([True, False], [0.0, 0.0]) == CHANCE  # a coin
+    True
+    """
     return float(np.average(trial_log_likelihood(is_second, logits), weights=sample_weight))
 
 
@@ -77,6 +91,17 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
     DataFrame of shape (n_rows, 3)
         ``is_second``, whether the second class was chosen; ``second``, the predicted probability
         of that; ``log_likelihood`` of :func:`choice_log_likelihood`.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> predict_choices(rule, X, y).head(2).round(3)
+       is_second  second  log_likelihood
+    0       True   0.484          -0.725
+    1       True   0.504          -0.685
     """
     check_consistent_length(X, y)
     labels, classes = np.asarray(y), estimator.classes_

@@ -21,7 +21,13 @@ from .utils.parameters import ABOVE_0, check_parameters, each
 
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
-    """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1]."""
+    """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1].
+
+    Examples
+    --------
+    >>> tanh_contrast([-1.0, 0.0, 0.25]).round(3)
+    array([-1.   ,  0.   ,  0.848])
+    """
     return np.tanh(slope * np.asarray(contrast, dtype=float)) / np.tanh(slope)
 
 

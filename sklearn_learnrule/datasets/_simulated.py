@@ -38,6 +38,14 @@ class ContrastTask:
     criterion : float, default=0.8
         The share of correct choices in a session that earns the next stage.
     random_state : int, RandomState or None, default=None
+
+    Examples
+    --------
+    >>> session_start = np.arange(100) % 50 == np.zeros((2, 1))  # (2, 100), two sessions
+    >>> task = ContrastTask(session_start, random_state=0)
+    >>> stimulus, right_is_correct = task.show(0)
+    >>> stimulus.shape, task.reward(0, right_is_correct).shape
+    ((2, 1), (2,))
     """
 
     def __init__(

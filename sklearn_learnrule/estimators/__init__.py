@@ -2,17 +2,16 @@
 
 from .base import BaseRuleEstimator
 from .choice_rnn import ChoiceRNNClassifier
+from .network_estimators import DNNRuleEstimator, RNNRuleEstimator
 from .rule_estimators import (
     ActorCriticRuleEstimator,
     ConstantRuleEstimator,
-    DNNRuleEstimator,
     EligibilityRuleEstimator,
     PearceHallRuleEstimator,
     PredictMaxRuleEstimator,
     QLearningRuleEstimator,
     ReinforceRuleEstimator,
     RewardMaxRuleEstimator,
-    RNNRuleEstimator,
 )
 
 __all__ = [

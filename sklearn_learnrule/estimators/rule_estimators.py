@@ -1,4 +1,4 @@
-"""The estimators: each a learning rule and its parameters, in the shell of ``base``."""
+"""The estimators of textbook rules: each a rule and its parameters, in the shell of ``base``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from ..models.learning import LearningModel
 from ..rules import (
     ActorCriticRule,
     ConstantRule,
-    DNNRule,
     EligibilityRule,
     LearningRule,
     PearceHallRule,
@@ -20,14 +19,11 @@ from ..rules import (
     QLearningRule,
     ReinforceRule,
     RewardMaxRule,
-    RNNRule,
     Units,
 )
-from ..rules.networks import ACTIVATIONS
 from ..utils.arrays import Bools, Floats
-from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
+from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
 from .base import BaseRuleEstimator
-from .network_parameters import NetworkTraining
 
 
 class ConstantRuleEstimator(BaseRuleEstimator):
@@ -36,6 +32,15 @@ class ConstantRuleEstimator(BaseRuleEstimator):
     Parameters
     ----------
     {shared}
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ConstantRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rule = ConstantRuleEstimator().fit(X, y)
+    >>> bool(rule.predict_weights(X).nunique().eq(1).all())  # they never change
+    True
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
@@ -139,6 +144,15 @@ class RewardMaxRuleEstimator(_TextbookRuleEstimator):
     References
     ----------
     Ashwood, Roy, Bak & Pillow (2020), NeurIPS 33.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import RewardMaxRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rule = RewardMaxRuleEstimator().fit(X, y)
+    >>> rule.learning_rate_.round(3)
+    array([0.009, 0.025])
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
@@ -159,6 +173,15 @@ class PredictMaxRuleEstimator(_TextbookRuleEstimator):
     ----------
     learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
     forgetting_ : ndarray of shape (K,)
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import PredictMaxRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rule = PredictMaxRuleEstimator().fit(X, y)
+    >>> rule.learning_rate_.round(3)
+    array([0.012, 0.036])
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
@@ -187,6 +210,15 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
     References
     ----------
     Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import EligibilityRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rule = EligibilityRuleEstimator(window=5).fit(X, y)
+    >>> rule.learning_rate_.round(4)
+    array([0.0113, 0.0077])
     """
 
     window: int = 10
@@ -200,8 +232,8 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
 class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     """Actor-critic: REINFORCE with a learned value of the stimulus as its baseline.
 
-    After each trial, update = alpha delta (y - p) x, where delta = r - v . |x|, and
-    v += alpha_critic delta |x|. With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
+    After each trial, update = alpha delta (y - p) x, where ``delta = r - v . |x|``, and
+    ``v += alpha_critic delta |x|``. With x = [stimulus, 1], y the choice (0 or 1), p = P(y = 1),
     r the reward. The value is of the stimulus's size, as reward is expected of an easy stimulus
     on either side.
 
@@ -222,6 +254,15 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     References
     ----------
     Barto, Sutton & Anderson (1983), IEEE Transactions on Systems, Man, and Cybernetics 13.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ActorCriticRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rule = ActorCriticRuleEstimator(initial_value=[0.0, 0.5]).fit(X, y)
+    >>> rule.learning_rate_.round(3)
+    array([0.019, 0.016])
     """
 
     initial_value: float | Sequence[float] = 0.0
@@ -238,8 +279,8 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     """Pearce-Hall: REINFORCE, as fast as rewards have been surprising of late.
 
     After each trial, update = alpha a (r - b) (y - p) x. The associability a, 1 at first, fades and
-    follows the size of the surprise of a reward, a <- (1 - gamma) a + g |r - V|, and the value V
-    the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
+    follows the size of the surprise of a reward, ``a <- (1 - gamma) a + g |r - V|``, and the value
+    V the rewards, V <- V + eta (r - V), from 0 on. With x = [stimulus, 1], y the choice (0 or 1),
     p = P(y = 1), r the reward; alpha and b for each weight. With gamma = g = 0 this is REINFORCE.
 
     Parameters
@@ -266,6 +307,15 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     ----------
     Pearce & Hall (1980), Psychological Review 87. Li, Schiller, Schoenbaum, Phelps & Daw (2011),
     Nature Neuroscience 14, for an associability that is an average over trials.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import PearceHallRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(20, 400, random_state=0))
+    >>> rule = PearceHallRuleEstimator().fit(X, y)
+    >>> rule.learning_rate_.round(3)
+    array([0.026, 0.012])
     """
 
     baseline: str | None = None
@@ -300,81 +350,16 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     References
     ----------
     Watkins & Dayan (1992), Machine Learning 8.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import QLearningRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(20, 400, random_state=0))
+    >>> rule = QLearningRuleEstimator().fit(X, y)
+    >>> rule.learning_rate_.round(3), rule.inverse_temperature_.round(1)
+    (array([0.005, 0.002]), np.float64(1.8))
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
         return QLearningRule(n_weights, **self._options())
-
-
-class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
-    """What the network rules share: their training, and their inputs."""
-
-    hidden_sizes: int | Sequence[int] = (32, 32)
-    activation: str = "relu"
-    session_input: bool = True
-    answer_input: bool = True
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_sizes": [WHOLE_FROM_1, each(WHOLE_FROM_1)],
-        "activation": [StrOptions({*ACTIVATIONS})],
-        "session_input": ["boolean"],
-        "answer_input": ["boolean"],
-    }
-    _parameter_docs: ClassVar[str] = """
-        hidden_sizes : int or sequence of int, default={hidden_sizes}
-            Widths of the hidden layers, after the memory if there is one; an int: of the only one.
-        activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default={activation}
-        session_input, answer_input : bool, default={session_input}
-            Whether the network sees that the next trial opens a session, and the correct choice.
-        """
-
-
-class DNNRuleEstimator(_NetworkRuleEstimator):
-    """DNNGLM: a feedforward network maps weights, stimulus, choice and reward to the update.
-
-    update = scale * MLP(w, x, y, r, session start, correct choice).
-
-    Parameters
-    ----------
-    {shared}
-
-    References
-    ----------
-    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
-    """
-
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return DNNRule(
-            n_weights, self.hidden_sizes, self.activation, self.session_input, self.answer_input
-        )
-
-
-class RNNRuleEstimator(_NetworkRuleEstimator):
-    """RNNGLM: as the DNN, with a recurrent memory of earlier trials.
-
-    h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
-
-    Parameters
-    ----------
-    memory_size : int, default=32
-        Units of the GRU.
-    {shared}
-
-    References
-    ----------
-    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
-    """
-
-    memory_size: int = 32
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
-
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return RNNRule(
-            n_weights,
-            self.memory_size,
-            self.hidden_sizes,
-            self.activation,
-            self.session_input,
-            self.answer_input,
-        )

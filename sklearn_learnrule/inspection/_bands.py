@@ -142,6 +142,14 @@ def band(
     -------
     DataFrame, one row a combination of ``by``
         Those columns, ``mean``, ``lower``, ``upper`` and ``n``, how many there were.
+
+    Examples
+    --------
+    >>> columns = {"fit": [0, 1, 0, 1], "trial": [1, 1, 2, 2], "weight": [0.0, 0.2, 1.0, 1.4]}
+    >>> band(pd.DataFrame(columns), "weight", by="trial").round(2)
+       trial  mean  lower  upper  n
+    0      1   0.1   0.01   0.20  2
+    1      2   1.2   1.01   1.39  2
     """
     by = [by] if isinstance(by, str) else list(by)
     check_not_own(by, BAND)

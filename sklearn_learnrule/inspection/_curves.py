@@ -35,6 +35,17 @@ def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row a fit and trial
         ``fit``; ``subject``, ``session`` and ``trial`` as in X; ``weight_<name>`` of every weight.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> weight_trajectories(rule, X).tail(2).round(2)
+         fit   subject  session  trial  weight_stimulus  weight_bias
+    860    0  mouse_04        2    225             1.22        -0.02
+    861    0  mouse_04        2    226             1.22        -0.02
     """
     tables = []
     for fit in read_rule_fits(estimators):
@@ -74,6 +85,18 @@ def psychometric_table(
         ``fit``; ``subject``; the name of ``by`` if given; the stimulus; ``n_trials``;
         ``animal``, the share of choices of the second class; ``model``, the mean predicted
         probability of it.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> table = psychometric_table(rule, X, y)
+    >>> table[["subject", "stimulus", "n_trials", "animal", "model"]].head(2).round(2)
+        subject  stimulus  n_trials  animal  model
+    0  mouse_01     -1.00        48    0.29   0.35
+    1  mouse_01     -0.99        51    0.33   0.34
     """
     stimulus = _stimulus(X, stimulus)
     check_not_own([stimulus], OWN_COLUMNS)
@@ -119,6 +142,18 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     ------
     ValueError
         If X does not tell which choice was correct.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> table = session_table(rule, X, y)
+    >>> table[["subject", "session", "animal", "model"]].head(2).round(2)
+        subject  session  animal  model
+    0  mouse_01        1    0.69   0.63
+    1  mouse_01        2    0.83   0.76
     """
     answer = _answers(X)
     session = pd.Series(session_numbers(X))

@@ -137,6 +137,15 @@ def read_fits(estimators: Any) -> list[Fit]:
         A dict's keys are the names, else 0, 1, ... Of a cross-validation's result, with
         ``return_estimator=True, return_indices=True``, each animal is left to the fit that has
         not seen it.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> [(fit.name, fit.estimator is rule) for fit in read_fits({"mine": rule})]
+    [('mine', True)]
     """
     if isinstance(estimators, Mapping) and "fit_time" in estimators:
         return _folds(estimators)

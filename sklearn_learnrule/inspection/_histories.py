@@ -81,6 +81,21 @@ def history_table(
     References
     ----------
     Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> table = history_table(rule, X, lengths=(1, 3))
+    >>> easy = table.query("stimulus == 1 and choice == 'right'")  # no memory: all alike
+    >>> easy[["length", "run", "update_stimulus"]].round(4)
+        length         run  update_stimulus
+    3        1    rewarded           0.0127
+    7        1  unrewarded           0.0127
+    11       3    rewarded           0.0127
+    15       3  unrewarded           0.0127
     """
     _check_runs(lengths, trials_back)
     fits = read_rule_fits(estimators)

@@ -106,6 +106,19 @@ def relative_log_likelihood(
     See Also
     --------
     sklearn_learnrule.compare_rules : Fits and scores rules on held-out animals.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import (
+    ...     ConstantRuleEstimator, ReinforceRuleEstimator, make_design)
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
+    >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
+    >>> constant = ConstantRuleEstimator().fit(X, y)
+    >>> relative_log_likelihood(rule, constant, X, y)[["subject", "difference"]].head(2).round(3)
+        subject  difference
+    0  mouse_01       0.017
+    1  mouse_02      -0.001
     """
     fits, references = read_fits(estimators), read_fits(reference)
     if len(references) == 1:

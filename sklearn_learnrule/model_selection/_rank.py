@@ -33,6 +33,20 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
         ``bits_above_chance`` (per trial), ``difference`` from the reference (nats per trial) and
         its ``p_value`` (two-sided paired t-test across animals; of one animal there is none),
         ``accuracy``, ``seconds`` (summed over folds), ``n_failed`` (folds on which it failed).
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import (
+    ...     ConstantRuleEstimator, PredictMaxRuleEstimator, compare_rules, make_design)
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
+    >>> scores = compare_rules(rules, X, y, cv=3, verbose=0)
+    >>> rank_rules(scores)[["log_likelihood", "difference", "n_failed"]].round(3)
+                log_likelihood  difference  n_failed
+    rule
+    PredictMax          -0.667       0.007         0
+    constant            -0.674       0.000         0
     """
     by_subject = scores_by_subject(scores)
     mean = by_subject.mean(skipna=False)
@@ -62,7 +76,13 @@ def relative_to(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFr
 
 
 def choose_reference(names: Iterable[str], reference: str | None = None) -> str:
-    """Return the rule to compare with: the one asked for, or REINFORCE, or the first."""
+    """Return the rule to compare with: the one asked for, or REINFORCE, or the first.
+
+    Examples
+    --------
+    >>> choose_reference(["constant", "REINFORCE", "DNN"])
+    'REINFORCE'
+    """
     names = list(names)
     if reference is None:
         return REFERENCE if REFERENCE in names else names[0]

@@ -40,6 +40,18 @@ class ComparisonDisplay(Display):
     ----------
     axes_ : array of the only matplotlib axes, after :meth:`plot`
     {ax_}
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import (
+    ...     ConstantRuleEstimator, PredictMaxRuleEstimator, compare_rules, make_design)
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
+    >>> scores = compare_rules(rules, X, y, cv=3, verbose=0)
+    >>> display = ComparisonDisplay.from_scores(scores, reference="constant")
+    >>> display.ax_.get_xlabel().splitlines()
+    ['held-out log-likelihood − constant', '(nats / trial)']
     """
 
     def __init__(self, differences: pd.DataFrame, reference: str) -> None:
@@ -102,7 +114,7 @@ class ComparisonDisplay(Display):
                 panel.plot(values, row + spread, **DOT)
             panel.axvline(0.0, color=GREY, linewidth=0.6)
             panel.set_yticks(rows, names)
-            panel.locator_params("x", nbins=6)
+            panel.locator_params("x", nbins=4)  # numbers of seven digits beside each other
             label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
             panel.set_xlabel(in_lines(label, XLABEL))
             key(axes, ("an animal", DOT), ("mean ± standard error", WHISKER), above=True)

@@ -40,9 +40,10 @@ th { text-align: right; font-weight: 600; vertical-align: bottom; border-bottom:
 td { text-align: right; vertical-align: top; border-bottom: 1px solid #e4e4e4; }
 th, td { padding: .2rem .8rem .2rem 0; overflow-wrap: break-word; }
 .text { text-align: left; }
+.text:first-child { min-width: 7rem; }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } nav { display: none; }
   h2, .how, figcaption { break-after: avoid; } .how, tr { break-inside: avoid; }
-  figure.scroll { overflow: visible; } }
+  figure.scroll { overflow: visible; break-inside: auto; } }
 """
 PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -36,6 +36,15 @@ class LearningRule(nn.Module):
         Whether the rule reads ``trial.answer``.
     shown_memory : int
         How many of the memory's first numbers engines return beside the weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> class DecayRule(LearningRule):
+    ...     def forward(self, weights, trial, memory):
+    ...         return -0.01 * weights, memory
+    >>> DecayRule(n_weights=2).memory_size
+    0
     """
 
     policy: Policy = TWO_CHOICES

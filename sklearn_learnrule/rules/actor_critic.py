@@ -13,8 +13,8 @@ from .trial import Trial
 class ActorCriticRule(TextbookRule):
     """Actor-critic: update = alpha delta (y - p) x, delta = r - V (Barto, Sutton & Anderson 1983).
 
-    The value V = v . |x| is the reward that the critic expects of a stimulus of this size, by
-    dv = alpha_critic delta |x|. Of the size, because an easy stimulus promises reward on
+    The value ``V = v . |x|`` is the reward that the critic expects of a stimulus of this size, by
+    ``dv = alpha_critic delta |x|``. Of the size, because an easy stimulus promises reward on
     either side, which no linear function of the signed one can say.
 
     The memory is v. It starts at ``initial_value``, and then stays near the rewards that there
@@ -30,6 +30,17 @@ class ActorCriticRule(TextbookRule):
         both sides, and the critic forgets nothing.
     initial_value : float or array of shape (K,)
         v before the first trial; it is not fitted.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import ActorCriticRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = ActorCriticRule(2, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     textbook_names = (*TextbookRule.textbook_names, "critic_learning_rate")

@@ -16,6 +16,16 @@ class BoundedRule(LearningRule):
     ----------
     rule : LearningRule
     lowest, highest : Tensor of shape (K,)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import BoundedRule, ReinforceRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> free, bound = ReinforceRule(2, None, learning_rate=0.1), torch.full((2,), 0.02)
+    >>> BoundedRule(free, -bound, bound)(torch.zeros(1, 2), trial, torch.zeros(1, 0))[0].detach()
+    tensor([[0.0200, 0.0200]])
     """
 
     lowest: Tensor

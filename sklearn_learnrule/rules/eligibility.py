@@ -28,6 +28,17 @@ class EligibilityRule(TextbookRule):
     ----------
     window : int
         S.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import EligibilityRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = EligibilityRule(2, window=3, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach(), memory.shape
+    (tensor([[0.0500, 0.0500]]), torch.Size([1, 9]))
     """
 
     def __init__(self, n_weights: int, window: int = 10, **options: Any) -> None:

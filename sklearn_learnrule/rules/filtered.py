@@ -35,6 +35,12 @@ class ProcessNoise(nn.Module):
         Of a further step where a new session begins.
     initial_std : the same
         Of the weights of subjects before their first trial.
+
+    Examples
+    --------
+    >>> noise = ProcessNoise(2, "learned", [0.2, 0.0], 0.5)
+    >>> noise.session_noise.detach()
+    tensor([0.2000, 0.0000])
     """
 
     names = tuple(STARTS)

@@ -25,6 +25,11 @@ class Lapses(nn.Module):
     ----------
     rates : "learned", or number or array of shape (2,)
         Of the first and the second choice.
+
+    Examples
+    --------
+    >>> Lapses([0.1, 0.05]).rates.detach()
+    tensor([0.1000, 0.0500])
     """
 
     def __init__(self, rates: Numbers | str) -> None:
@@ -47,7 +52,13 @@ class Lapses(nn.Module):
 
 
 def lapse_rates(rates: Numbers) -> Tensor:
-    """Return the rates of the first and the second choice, (2,), from one for both or two."""
+    """Return the rates of the first and the second choice, (2,), from one for both or two.
+
+    Examples
+    --------
+    >>> lapse_rates(0.05)
+    tensor([0.0500, 0.0500])
+    """
     pair = nonnegative(rates, "lapses", 2)
     if not pair.sum() < 1:
         raise ValueError(f"lapses should add up to less than 1, got {pair.tolist()}.")
@@ -55,5 +66,11 @@ def lapse_rates(rates: Numbers) -> Tensor:
 
 
 def lapse_odds(rates: Tensor) -> Tensor:
-    """Return each rate over that of no lapse, (2,)."""
+    """Return each rate over that of no lapse, (2,).
+
+    Examples
+    --------
+    >>> lapse_odds(lapse_rates([0.1, 0.1]))
+    tensor([0.1250, 0.1250])
+    """
     return rates / (1 - rates.sum())

@@ -71,6 +71,17 @@ class DNNRule(_NetworkRule):
     A symmetric one learns alike on both sides, whatever its parameters, as it sees each trial from
     the side that was chosen: where that is the first, stimuli and the bias's weight change their
     signs, and the update of the bias. Then y is 1, and the correct choice 1 if it is the one made.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import DNNRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = DNNRule(2, hidden_sizes=8), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.shape, memory.shape
+    (torch.Size([1, 2]), torch.Size([1, 0]))
     """
 
     def __init__(
@@ -104,7 +115,19 @@ class DNNRule(_NetworkRule):
 
 
 class RNNRule(_NetworkRule):
-    """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h')."""
+    """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import RNNRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = RNNRule(2, memory_size=4), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.shape, memory.shape
+    (torch.Size([1, 2]), torch.Size([1, 4]))
+    """
 
     def __init__(
         self,

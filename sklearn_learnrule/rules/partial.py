@@ -25,6 +25,16 @@ class PartialRule(LearningRule):
         The places of the rule's weights among the policy's, ascending.
     n_weights : int
         K, the number of the policy's weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import PartialRule, ReinforceRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule = PartialRule(ReinforceRule(1, None, learning_rate=0.1), [0], 2)  # the bias stays
+    >>> rule(torch.zeros(1, 2), trial, torch.zeros(1, 0))[0].detach()
+    tensor([[0.0500, 0.0000]])
     """
 
     learned: Tensor

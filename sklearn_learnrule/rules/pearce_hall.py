@@ -16,7 +16,7 @@ class PearceHallRule(ReinforceRule):
     """Pearce-Hall: update = alpha a (r - b) (y - p) x, where a follows surprise.
 
     The associability a, one for all weights, is 1 before the first trial. It fades, and grows by
-    the size of the surprise of a reward at the value V, the reward to be expected by those before:
+    the size of the surprise of a reward at the value V, the reward to be expected by those before::
 
         a <- (1 - gamma) a + g |r - V|,  V <- V + eta (r - V)          after each trial
 
@@ -27,8 +27,8 @@ class PearceHallRule(ReinforceRule):
     policy's (y - p) already goes to 0 as a choice becomes certain, for which other models of
     conditioning need a prediction error. That associability is an average over trials is of the
     hybrid model of Li, Schiller, Schoenbaum, Phelps & Daw (2011). Theirs, with a rate kappa, grows
-    by gamma |r - V| from a fitted start; which is this one with a start of gamma / g and a kappa of
-    alpha g / gamma, neither of which trials can tell where gamma is small.
+    by ``gamma |r - V|`` from a fitted start; which is this one with a start of gamma / g and a
+    kappa of alpha g / gamma, neither of which trials can tell where gamma is small.
 
     V is of all stimuli, not of each: choices know of values by the sizes of surprises alone, and
     cannot tell the rates of several apart. The memory is V, 0 at first, and a.
@@ -45,6 +45,17 @@ class PearceHallRule(ReinforceRule):
         g, at least 0.
     associability_decay : float
         gamma, from 0 to below 1.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import PearceHallRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = PearceHallRule(2, None, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     textbook_names = (

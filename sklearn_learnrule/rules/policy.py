@@ -119,7 +119,13 @@ TWO_CHOICES = Policy()
 
 
 def choice_probability(weights: Tensor, features: Tensor) -> Tensor:
-    """P(y = 1) = sigmoid(w . x) for weights and features of shape (..., K)."""
+    """P(y = 1) = sigmoid(w . x) for weights and features of shape (..., K).
+
+    Examples
+    --------
+    >>> choice_probability(torch.tensor([2.0, 0.0]), torch.tensor([1.0, 1.0]))
+    tensor(0.8808)
+    """
     return TWO_CHOICES.probabilities(TWO_CHOICES.logits(weights, features))
 
 

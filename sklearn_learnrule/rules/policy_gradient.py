@@ -21,7 +21,19 @@ BASELINES = (None, "free", "nonnegative")
 
 
 class ConstantRule(LearningRule):
-    """No learning: the update is 0 and the policy a static GLM."""
+    """No learning: the update is 0 and the policy a static GLM.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import ConstantRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = ConstantRule(2), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0., 0.]])
+    """
 
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
@@ -38,6 +50,17 @@ class ReinforceRule(TextbookRule):
     free one is held as the product alpha b (alpha's mean, if there is one for each side), so that
     the likelihood stays well conditioned where b is large and alpha small; a nonnegative one as
     its root.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import ReinforceRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = ReinforceRule(2, None, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()  # .1 (1 - 0) (1 - .5) x
+    tensor([[0.0500, 0.0500]])
     """
 
     textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "baseline", "forgetting")
@@ -104,6 +127,17 @@ class RewardMaxRule(TextbookRule):
     """RewardMax: update = alpha (2z - 1) p (1 - p) x / 0.5 (Ashwood et al., NeurIPS 2020).
 
     The gradient of the expected reward, over its largest value at p = 1/2 per unit input.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import RewardMaxRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = RewardMaxRule(2, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     uses_answer = True
@@ -119,6 +153,17 @@ class PredictMaxRule(TextbookRule):
     """PredictMax, or maximum likelihood: update = alpha (z - p) x.
 
     The gradient of the log probability of the correct choice.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import PredictMaxRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = PredictMaxRule(2, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.0500, 0.0500]])
     """
 
     uses_answer = True

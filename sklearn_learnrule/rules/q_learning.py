@@ -31,6 +31,17 @@ class QLearningRule(TextbookRule):
         alpha, from 0 to below 1.
     inverse_temperature : float
         beta, above 0.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import QLearningRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0]])  # by one animal: a stimulus on the right, and 1
+    >>> trial = Trial(seen, *torch.ones(3, 1), torch.zeros(1))  # chose it, was paid
+    >>> rule, weights = QLearningRule(2, learning_rate=0.1), torch.zeros(1, 2)
+    >>> update, memory = rule(weights, trial, rule.initial_memory(1, like=weights))
+    >>> update.detach()
+    tensor([[0.3000, 0.3000]])
     """
 
     textbook_names = (*TextbookRule.textbook_names, "inverse_temperature")

@@ -20,6 +20,14 @@ class Trial:
 
     The same with a time axis, (N, T, K) and (N, T), holds whole sequences; only fields marked
     ``OF_SUBJECTS`` have none. What is done to all fields is done here, by their names.
+
+    Examples
+    --------
+    >>> seen = torch.tensor([[0.5, 1.0], [-1.0, 1.0]])  # by two animals: a stimulus, and 1
+    >>> chosen, paid = torch.tensor([1.0, 1.0]), torch.tensor([1.0, 0.0])
+    >>> trials = Trial(seen, chosen, paid, answer=paid, session_start=torch.zeros(2))
+    >>> trials.of_subjects(slice(1)).reward  # of the first alone
+    tensor([1.])
     """
 
     features: Tensor

@@ -81,6 +81,18 @@ def simulate_learning(
         That of a further step where a session opens.
     lapses : float or pair of floats, default=0
         Rates at which the first and the second choice are made whatever the weights say.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule.datasets import ContrastTask
+    >>> from sklearn_learnrule.rules import ReinforceRule
+    >>> session_start = np.arange(100) % 50 == np.zeros((2, 1))  # (2, 100), two sessions
+    >>> task = ContrastTask(session_start, random_state=0)
+    >>> rule, rng = ReinforceRule(2, None, learning_rate=0.1), np.random.RandomState(0)
+    >>> happened = simulate_learning(rule, task, np.zeros((2, 2)), session_start, rng)
+    >>> happened.weights[:, -1].round(1)  # before the last choice
+    array([[ 1.8, -0.1],
+           [ 1.8, -0.1]])
     """
     n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)

@@ -1,0 +1,108 @@
+"""The estimators whose learning rules are networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from sklearn.utils._param_validation import StrOptions
+
+from ..rules import DNNRule, LearningRule, RNNRule
+from ..rules.networks import ACTIVATIONS
+from ..utils.parameters import WHOLE_FROM_1, each
+from .base import BaseRuleEstimator
+from .network_parameters import NetworkTraining
+
+
+class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
+    """What the network rules share: their training, and their inputs."""
+
+    hidden_sizes: int | Sequence[int] = (32, 32)
+    activation: str = "relu"
+    session_input: bool = True
+    answer_input: bool = True
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_sizes": [WHOLE_FROM_1, each(WHOLE_FROM_1)],
+        "activation": [StrOptions({*ACTIVATIONS})],
+        "session_input": ["boolean"],
+        "answer_input": ["boolean"],
+    }
+    _parameter_docs: ClassVar[str] = """
+        hidden_sizes : int or sequence of int, default={hidden_sizes}
+            Widths of the hidden layers, after the memory if there is one; an int: of the only one.
+        activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default={activation}
+        session_input, answer_input : bool, default={session_input}
+            Whether the network sees that the next trial opens a session, and the correct choice.
+        """
+
+
+class DNNRuleEstimator(_NetworkRuleEstimator):
+    """DNNGLM: a feedforward network maps weights, stimulus, choice and reward to the update.
+
+    update = scale * MLP(w, x, y, r, session start, correct choice).
+
+    Parameters
+    ----------
+    {shared}
+
+    References
+    ----------
+    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import DNNRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> quick = {"n_ensemble": 1, "max_epochs": 3, "mirror": False, "random_state": 0}  # a taste
+    >>> rule = DNNRuleEstimator(hidden_sizes=8, **quick).fit(X, y)
+    >>> rule.predict_weights(X).shape
+    (1258, 2)
+    """
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return DNNRule(
+            n_weights, self.hidden_sizes, self.activation, self.session_input, self.answer_input
+        )
+
+
+class RNNRuleEstimator(_NetworkRuleEstimator):
+    """RNNGLM: as the DNN, with a recurrent memory of earlier trials.
+
+    h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
+
+    Parameters
+    ----------
+    memory_size : int, default=32
+        Units of the GRU.
+    {shared}
+
+    References
+    ----------
+    Liu, Geadah & Pillow (2025), arXiv 2509.04661.
+
+    Examples
+    --------
+    >>> from sklearn_learnrule import RNNRuleEstimator, make_design
+    >>> from sklearn_learnrule.datasets import make_learning_cohort
+    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> quick = {"n_ensemble": 1, "max_epochs": 12, "mirror": False, "random_state": 0}  # a taste
+    >>> rule = RNNRuleEstimator(memory_size=4, **quick).fit(X, y)
+    >>> rule.predict_weights(X).shape
+    (1258, 2)
+    """
+
+    memory_size: int = 32
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
+
+    def make_rule(self, n_weights: int) -> LearningRule:
+        return RNNRule(
+            n_weights,
+            self.memory_size,
+            self.hidden_sizes,
+            self.activation,
+            self.session_input,
+            self.answer_input,
+        )
