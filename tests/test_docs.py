@@ -50,7 +50,8 @@ def test_every_page_is_reached_from_a_front_page():
     reached, new = set(), {FRONT_PAGE, SITES_FRONT_PAGE}
     while new:
         reached |= new
-        new = {file.resolve() for page in new for file, _ in links(page)} & set(OTHER_PAGES) - reached
+        linked = {file.resolve() for page in new for file, _ in links(page)}
+        new = linked & set(OTHER_PAGES) - reached
     assert set(OTHER_PAGES) <= reached
 
 
