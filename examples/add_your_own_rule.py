@@ -74,8 +74,8 @@ print(f"Is it a rule?\n\n{check_rule(HabitRule(2, **TRUTH))}")
 # %%
 # Mice of habit
 # -------------
-# They learn by that rule. Nothing of it is a baseline, but REINFORCE finds one of the bias, below 0,
-# and its interval leaves 0 out: intervals ask how well the data fix the numbers of a rule, not
+# They learn by that rule. Nothing of it is a baseline, but REINFORCE finds one of the bias, below
+# 0, and its interval leaves 0 out: intervals ask how well the data fix the numbers of a rule, not
 # whether the rule is the right one.
 
 quick = "--quick" in sys.argv
