@@ -100,8 +100,8 @@ print(needed.quantile([0.25, 0.5, 0.75]).T.round().astype(int).to_string())
 
 figure, ax = plt.subplots(figsize=(4.5, 3.0), layout="constrained")
 colors = ("#999999", "#0072B2", "#D55E00", "#000000")
-for (name, curve), color in zip(curves.items(), colors, strict=True):
-    ax.plot(curve, "--" if name == "truth" else "-", color=color, label=name)
+for (curve, skill), color in zip(curves.items(), colors, strict=True):
+    ax.plot(skill, "--" if curve == "truth" else "-", color=color, label=curve)
 ax.set(xlabel="session", ylabel="P(correct) at hard contrasts")
 ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
