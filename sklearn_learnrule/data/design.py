@@ -135,9 +135,9 @@ def make_design(
         correct = as_labels(trials[answer], f"column {answer!r}")
         columns[PREVIOUS_ANSWER] = previous(_signed(correct, labels, answer, subjects))
 
-    y = trials[choice].set_axis(index).copy()
+    y = trials[choice].set_axis(index)
     if y.dtype == object:  # in which scikit-learn takes text alone
-        y = pd.Series(made, index=index, dtype=made.dtype, name=choice)
+        y = pd.Series(made, index=index, dtype=made.dtype, name=choice, copy=True)
     groups = pd.Series(subjects, index=index, name="subject", copy=True)
     return pd.DataFrame(columns, index=index), y, groups
 
