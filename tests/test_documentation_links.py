@@ -25,7 +25,7 @@ def make(kind):
 
 @pytest.mark.parametrize("kind", SHOWN, ids=lambda kind: kind.__name__)
 def test_the_link_is_that_of_the_page_of_the_public_name(documented, kind):
-    link = f"{ADDRESS}/reference/generated/sklearn_learnrule.{kind.__name__}.html"
+    link = f"{ADDRESS}/reference/sklearn_learnrule.{kind.__name__}.html"
     shown = estimator_html_repr(make(kind))
     assert f'href="{link}"' in shown
     assert 'href="https://scikit-learn' not in shown

@@ -112,8 +112,9 @@ class SparseRule:
         names = list(self.path_["weight"].unique())
         known = {as_text(term): term for term in make_candidates(names, answer_known=True)}
         equations: dict[str, dict[Term, float]] = {name: {} for name in names}
-        for row in self.terms_.itertuples(index=False):
-            equations[row.weight][known[row.term]] = row.coefficient
+        columns = (self.terms_[name] for name in ("weight", "term", "coefficient"))
+        for weight, term, coefficient in zip(*columns, strict=True):
+            equations[weight][known[term]] = coefficient
         return equations
 
 
@@ -190,7 +191,8 @@ def sparse_rule(
             "How many terms there should be is told by leaving animals out, but X has one: say "
             "n_terms=..."
         )
-    tables, paths = [], []
+    tables: list[pd.DataFrame] = []
+    paths: list[pd.DataFrame] = []
     for k, name in enumerate(names):
         of_fits = [each.of_target(k) for each in moments]
         table, path = _explain(of_fits, terms, n_terms, max_terms)
@@ -266,8 +268,8 @@ def _shares(errors: Floats, of_fits: list[Moments], one: int) -> tuple[Floats, F
     """
     variance = square = 0.0
     for moments in (each.sum() for each in of_fits):
-        variance += moments.square - moments.target[one] ** 2 / moments.gram[one, one]
-        square += moments.square
+        variance += float(moments.square - moments.target[one] ** 2 / moments.gram[one, one])
+        square += float(moments.square)
     if variance <= EXACT * square:
         variance = np.nan
     n_groups = len(errors)

@@ -34,4 +34,4 @@ class LinksToDocumentation:
         return f"{documentation_url()}/{{page}}" if documentation_url() else ""
 
     def _doc_link_url_param_generator(self) -> dict[str, str]:
-        return {"page": f"reference/generated/{PACKAGE}.{type(self).__name__}.html"}
+        return {"page": f"reference/{PACKAGE}.{type(self).__name__}.html"}
