@@ -112,9 +112,9 @@ class SparseRule:
         names = list(self.path_["weight"].unique())
         known = {as_text(term): term for term in make_candidates(names, answer_known=True)}
         equations: dict[str, dict[Term, float]] = {name: {} for name in names}
-        columns = (self.terms_[name] for name in ("weight", "term", "coefficient"))
-        for weight, term, coefficient in zip(*columns, strict=True):
-            equations[weight][known[term]] = coefficient
+        columns = (self.terms_[column] for column in ("weight", "term", "coefficient"))
+        for name, term, coefficient in zip(*columns, strict=True):
+            equations[name][known[term]] = coefficient
         return equations
 
 

@@ -88,7 +88,11 @@ class EquationDisplay(Display):
         """
         rules = {"": self.rules} if isinstance(self.rules, SparseRule) else self.rules
         rows = [
-            (f"{model}\n{weight_label(str(name))}".strip(), path, rule.terms_.query("weight == @name"))
+            (
+                f"{model}\n{weight_label(str(name))}".strip(),
+                path,
+                rule.terms_.query("weight == @name"),
+            )
             for model, rule in rules.items()
             for name, path in rule.path_.groupby("weight", sort=False)
         ]
