@@ -65,7 +65,7 @@ def test_the_trials_of_a_file_become_a_table(tmp_path, capsys):
         assert trials["choice"].tolist() == [0, 1]
         assert trials["start_time"].tolist() == [0.0, 3.0]
         assert capsys.readouterr().out == (
-            "1 sessions of 1 subjects; trials: read 4, misses 1, no reward 1, kept 2\n"
+            "1 session of 1 subject; trials: read 4, misses 1, no reward 1, kept 2\n"
         )
     from_nwb(session(), **NAMES, verbose=False)
     assert capsys.readouterr().out == ""

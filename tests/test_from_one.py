@@ -65,7 +65,7 @@ def test_a_session_is_decoded_and_what_is_dropped_is_said(kind, capsys):
     trials = kind({name: array for name, array in TRIALS.items() if array.ndim == 1})
     assert_frame_equal(from_one(trials, **SESSION), DECODED)
     assert capsys.readouterr().out == (
-        "1 sessions of 1 subjects; trials: read 7, misses 1, no feedback 1, no contrast 1, kept 4\n"
+        "1 session of 1 subject; trials: read 7, misses 1, no feedback 1, no contrast 1, kept 4\n"
     )
     assert_frame_equal(from_one(TRIALS, **SESSION, verbose=False), DECODED)
     assert capsys.readouterr().out == ""

@@ -32,7 +32,7 @@ def without(*names):
 
 def test_a_dict_becomes_a_table(capsys):
     trials = from_psytrack(D, inputs=["s1", "s2"])
-    assert capsys.readouterr().out == "2 sessions of 1 subjects; trials: read 4, kept 4\n"
+    assert capsys.readouterr().out == "2 sessions of 1 subject; trials: read 4, kept 4\n"
     assert list(trials) == ["subject", "session", "s1", "s2", "choice", "answer", "reward"]
     assert trials["session"].tolist() == [1, 2, 2, 2]
     assert trials["s1"].tolist() == [0.5, 1.2, -0.3, 0.1]
@@ -77,7 +77,7 @@ def test_rewards_are_r_else_correct_else_whether_the_choice_was_the_answer(names
 def test_trials_without_a_reward_are_dropped_and_said(capsys):
     from_psytrack(D | {"r": [1.0, np.nan, 1.0, 1.0]}, inputs="s1")
     assert capsys.readouterr().out == (
-        "2 sessions of 1 subjects; trials: read 4, no reward 1, kept 3\n"
+        "2 sessions of 1 subject; trials: read 4, no reward 1, kept 3\n"
     )
 
 

@@ -354,7 +354,7 @@ def test_totals_are_printed_only_if_asked_for(tmp_path, capsys):
     assert capsys.readouterr() == ("", "")
     load_ibl_trials(tmp_path, verbose=True)
     printed = capsys.readouterr()
-    assert printed.out == "1 sessions of 1 subjects; trials: read 4, misses 1, " + (
+    assert printed.out == "1 session of 1 subject; trials: read 4, misses 1, " + (
         "rewarded misses 1, kept 3\n"
     )
     assert "1/1" in printed.err

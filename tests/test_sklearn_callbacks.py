@@ -199,8 +199,7 @@ def test_a_network_that_is_trained_anew_is_told_of_each_epoch_once(cohort):
 
 def test_a_fit_keeps_nothing_of_what_was_told(cohort):
     fit = watched(ALONE, Recorder()).fit(*cohort)
-    teller = dict(fit.net_.callbacks_)["teller"]
-    assert vars(teller.tasks) == {}
+    assert "teller" not in dict(fit.net_.callbacks_)
     assert not [name for name in vars(fit) if "context" in name or "ctx" in name]
     restored = pickle.loads(pickle.dumps(fit.set_callbacks()))
     np.testing.assert_array_equal(restored.predict_proba(cohort[0]), fit.predict_proba(cohort[0]))

@@ -19,6 +19,7 @@ FilePath = str | os.PathLike[str]
 
 TOKEN = re.compile(r"(\{[a-zA-Z]\w*(?::[^{}]+)?\}|\*\*/|\*|\?)")  # a field, perhaps with its form
 WILD = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 ANY, AS_LITTLE = "[^/]+", "[^/]+?"
 
 
@@ -105,7 +106,7 @@ def from_files(
     ...         table.assign(water=[3, 3, 0, 3]).to_csv(f"{folder}/Ada_{day}.csv", index=False)
     ...     trials = from_files(folder + "/{subject}_{session}.csv", stimulus="coherence",
     ...                         choice="port", reward="water", choices=("L", "R"))
-    2 sessions of 1 subjects; trials: read 8, misses 1, kept 7
+    2 sessions of 1 subject; trials: read 8, misses 1, kept 7
     >>> trials.head(2)
       subject session  stimulus  choice  reward
     0     Ada    day1      -0.1       0     3.0
@@ -199,19 +200,25 @@ def read_table(path: FilePath, texts: Iterable[str] = ()) -> pd.DataFrame:
     ValueError
         If it is no such file or cannot be read.
     """
-    kinds = {suffix.lower() for suffix in Path(path).suffixes}
+    kind = _kind(path)
     try:
-        if kinds & {".parquet", ".pq"}:
+        if kind in (".parquet", ".pq"):
             optional("pyarrow", "Parquet files", "parquet")
             return pd.read_parquet(path, engine="pyarrow")
-        separator = "\t" if ".tsv" in kinds else ","
+        separator = "\t" if kind == ".tsv" else ","
         return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str))
     except (FileNotFoundError, PermissionError, ImportError):
         raise  # they say what is wrong
     except Exception as error:  # each way of compressing breaks in its own
-        kind = "Parquet" if kinds & {".parquet", ".pq"} else "CSV"
-        message = f"{path} cannot be read as a {kind} file ({str(error).strip()})."
+        named = "Parquet" if kind in (".parquet", ".pq") else "CSV"
+        message = f"{path} cannot be read as a {named} file ({str(error).strip()})."
         raise ValueError(message) from error
+
+
+def _kind(path: FilePath) -> str:
+    """Return how a file's name ends, without what it is compressed by: ".csv" of "a.csv.gz"."""
+    *before, last = ["", *(suffix.lower() for suffix in Path(path).suffixes)]
+    return before[-1] if last in COMPRESSED and before else last
 
 
 def _with_names(table: pd.DataFrame, names: dict[str, str], path: str) -> pd.DataFrame:

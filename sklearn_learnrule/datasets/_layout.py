@@ -19,7 +19,7 @@ import pandas as pd
 from ..data import TRIALS, check_trials
 from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
 from ..utils.arrays import Floats
-from ..utils.texts import short
+from ..utils.texts import plural, short
 
 Names = str | Sequence[str]
 Prepare = Callable[[pd.DataFrame], Any]
@@ -271,7 +271,8 @@ def summary(
     """Say in a line what was read, and what became of it."""
     left_out = f", {n_left_out} left out" if n_left_out else ""
     told = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
-    return f"{n_sessions} sessions of {n_subjects} subjects{left_out}; trials: {', '.join(told)}"
+    sessions, subjects = plural(n_sessions, "session"), plural(n_subjects, "subject")
+    return f"{sessions} of {subjects}{left_out}; trials: {', '.join(told)}"
 
 
 def optional(package: str, reads: str, extra: str) -> Any:

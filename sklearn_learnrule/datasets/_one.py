@@ -73,7 +73,7 @@ def from_one(
     >>> trials = {"choice": [1, 0, -1], "feedbackType": [1, -1, -1],
     ...           "contrastLeft": [1.0, nan, 0.25], "contrastRight": [nan, 0.5, nan]}
     >>> table = from_one(trials, subject="KS014", session="2019-03-05/001")
-    1 sessions of 1 subjects; trials: read 3, misses 1, kept 2
+    1 session of 1 subject; trials: read 3, misses 1, kept 2
     >>> table[["session", "contrast", "choice", "answer", "reward"]]
               session  contrast  choice  answer  reward
     0  2019-03-05/001     -1.00       0       0     1.0

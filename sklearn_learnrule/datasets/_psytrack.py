@@ -61,7 +61,7 @@ def from_psytrack(
     >>> D = {"name": "W053", "y": np.array([2, 1, 2]), "answer": np.array([2, 2, 2]),
     ...      "inputs": {"s1": np.array([[0.5], [1.2], [0.3]])}, "dayLength": np.array([2, 1])}
     >>> from_psytrack(D, inputs="s1")
-    2 sessions of 1 subjects; trials: read 3, kept 3
+    2 sessions of 1 subject; trials: read 3, kept 3
       subject  session  stimulus  choice  answer  reward
     0    W053        1       0.5       1       1     1.0
     1    W053        1       1.2       0       1     0.0

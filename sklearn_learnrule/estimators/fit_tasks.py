@@ -91,10 +91,9 @@ class FitTasks:
         self._end(self.trainings[member, stage], lambda: self.as_if_stopped(net))
 
     def end(self) -> None:
-        """Tell that the estimator is fitted, and keep nothing of it."""
+        """Tell that the estimator is fitted."""
         if self.root is not None:
             self._end(self.root, {})
-        vars(self).clear()
 
     def _begin(self, task: Any, name: str, number: int, n_parts: int) -> Any:
         how = {"max_subtasks": n_parts, "sequential_subtasks": False}

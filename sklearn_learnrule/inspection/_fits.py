@@ -18,7 +18,7 @@ from ..models.learning import LearningModel
 from ..models.members import copy_models, read_trials
 from ..rules import LearningRule, Trial
 from ..utils.arrays import Ints
-from ..utils.wrapping import chosen, final_estimator, split_transformers
+from ..utils.wrapping import chosen, final_estimator, is_dict_of_models, split_transformers
 
 Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
@@ -147,7 +147,7 @@ def read_fits(estimators: Any) -> list[Fit]:
     >>> [(fit.name, fit.estimator is rule) for fit in read_fits({"mine": rule})]
     [('mine', True)]
     """
-    if isinstance(estimators, Mapping) and "fit_time" in estimators:
+    if isinstance(estimators, Mapping) and not is_dict_of_models(estimators):
         return _folds(estimators)
     if isinstance(estimators, Mapping):
         named = list(estimators.items())

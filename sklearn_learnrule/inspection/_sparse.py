@@ -14,6 +14,7 @@ from sklearn.utils import check_scalar
 from ..data.sequences import identity_of
 from ..utils.arrays import Floats
 from ..utils.texts import number
+from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
     REWARD,
     Term,
@@ -166,7 +167,7 @@ def sparse_rule(
     Raises
     ------
     ValueError
-        If X has one animal and ``n_terms`` is None.
+        If X has one animal and ``n_terms`` is None, or a dict names several models.
 
     Examples
     --------
@@ -181,6 +182,11 @@ def sparse_rule(
     for name, value in (("n_terms", n_terms), ("max_terms", max_terms)):
         if value is not None:
             check_scalar(value, name, numbers.Integral, min_val=1)
+    if is_dict_of_models(estimators) and len(estimators) > 1:
+        raise ValueError(
+            "The equation of several models would be that of none: give one model, or a list of "
+            "refits of one."
+        )
     fits = read_rule_fits(estimators)
     names = fits[0].weight_names
     known = all(fit.final.read_sequences(fit.transform(X)).answer_known for fit in fits)

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from ..inspection import SparseRule, read_fits, sparse_rule
+from ..inspection import SparseRule, sparse_rule
+from ..utils.wrapping import is_dict_of_models
 from ._display import Display
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, PAGE, panels
@@ -72,12 +73,10 @@ class EquationDisplay(Display):
         ax : see :meth:`plot`
         """
         options: Any = {"n_terms": n_terms, "max_terms": max_terms}
-        fits = read_fits(estimators)
-        if all(isinstance(fit.name, str) for fit in fits):
-            return cls({fit.name: sparse_rule(fit.estimator, X, **options) for fit in fits}).plot(
-                ax
-            )
-        return cls(sparse_rule(estimators, X, **options)).plot(ax)
+        if not is_dict_of_models(estimators):
+            return cls(sparse_rule(estimators, X, **options)).plot(ax)
+        rules = {name: sparse_rule(model, X, **options) for name, model in estimators.items()}
+        return cls(rules).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the paths and the coefficients.
@@ -96,7 +95,7 @@ class EquationDisplay(Display):
             for model, rule in rules.items()
             for name, path in rule.path_.groupby("weight", sort=False)
         ]
-        height = max(LEAST, *(height_of(_names(terms), TERM) for *_, terms in rows if len(terms)))
+        height = max([LEAST, *(height_of(_names(terms), TERM) for *_, terms in rows if len(terms))])
         size: Any = {"figsize": (PAGE, 0.7 + (height + 0.5) * len(rows)), "height": height}
         with panels(ax, len(rows), 2, width_ratios=(1, 1.6), **size) as axes:
             for (left, right), (title, path, terms) in zip(axes, rows, strict=True):

@@ -93,10 +93,11 @@ def compare(
         if scores is None:
             scores = _score(models, question, cv, n_jobs)
         shown.parts = [(None, part) for part in _parts(scores, reference)]
-        animals.parts = [(None, part) for part in _animal_parts(scores)]
     except Exception as failure:  # the fits are not lost if they cannot be compared
         text = f"The models could not be compared: {tell(failure)}"
         shown = Shown("comparison", "", [(None, Failure(text))])
+    else:
+        animals.parts = [(None, part) for part in _animal_parts(scores)]
     exhibits = [each for each in (shown, animals) if each.parts]
     return Section("Which rule predicts held-out animals?", exhibits)
 
@@ -127,8 +128,8 @@ def _animal_parts(scores: pd.DataFrame) -> list[Part]:
         return []
     try:
         found = animal_rules(scored)
-    except ValueError as reason:
-        return [Note(f"Which rule each animal follows cannot be told: {reason}")]
+    except Exception as failure:  # the comparison is not lost
+        return [Note(f"Which rule each animal follows cannot be told: {tell(failure)}")]
     figure = AnimalRulesDisplay(found.posterior, found.population).plot().figure_
     alt = "Posterior of each animal over rules, and the share of the population of each rule"
     population = found.population.reset_index()

@@ -31,6 +31,7 @@ UNDECAYED = [
     (name, {"weight_decay": 0.0})
     for name in ("*bias*", "*scale", "initial_weights", "*noise.*", "*lapses.*")
 ]
+TELLER = "teller"
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
 
@@ -60,6 +61,7 @@ def train(
         n_epochs = int(np.argmin(losses)) + 1
     net = _fit(model, dataset, settings, device, generator, lr, n_epochs)
     net.stopping_history, net.most_epochs = stopping_history, most_epochs
+    net.callbacks_ = [pair for pair in net.callbacks_ if pair[0] != TELLER]  # it is of this fit
     return net
 
 
@@ -145,7 +147,7 @@ def _callbacks(settings: TrainingSettings, how: str, held_out: SequenceDataset |
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
     if settings.teller is not None:  # before what may end the training
-        callbacks.append(("teller", settings.teller))
+        callbacks.append((TELLER, settings.teller))
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))

@@ -42,6 +42,9 @@ class Cache:
                 f"({failure.strerror})."
             ) from failure
 
+    def __contains__(self, key: str) -> bool:
+        return self._file(key).exists()
+
     def read(self, key: str) -> Any:
         """Return the result, or None if there is none that can be read."""
         try:

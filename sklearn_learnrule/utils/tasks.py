@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import joblib
@@ -99,15 +100,15 @@ def _run(
     result = None if store is None else store.read(key)  # of a worker that has died since
     if result is None:
         result = function(*task)
-        if store is not None and store.folder.is_dir():
-            _keep(store, key, result, complete)
+        if store is not None and store.folder.is_dir() and (complete is None or complete(result)):
+            store.write(key, result)  # also where a torn file is
     return number, result
 
 
 def _keep(
     store: Cache | None, key: str, result: Any, complete: Callable[[Any], bool] | None
 ) -> None:
-    if store is None or store.read(key) is not None:
+    if store is None or key in store:
         return
     if complete is None or complete(result):
         store.write(key, result)
@@ -120,9 +121,10 @@ def _work(
     n_left = None  # when a worker died last
     while calls:
         try:
-            for number, result in _parallel(n_jobs, verbose)(list(calls.values())):
-                del calls[number]
-                yield number, result
+            with _parallel(n_jobs, verbose) as parallel:
+                for number, result in parallel(list(calls.values())):
+                    del calls[number]
+                    yield number, result
         except Exception as death:
             if DEATHS.isdisjoint(kind.__name__ for kind in type(death).__mro__):
                 raise
@@ -130,8 +132,8 @@ def _work(
                 raise WorkerDiedError(_obituary(len(calls), unit, kept)) from death
             n_left = len(calls)
             warnings.warn(
-                f"A worker died at its work, for want of memory or killed from outside; {n_left} "
-                f"{unit}(s) that are not done yet are begun anew.",
+                f"A worker was lost at its work, most often for want of memory; {n_left} {unit}(s) "
+                "that are not done yet are begun anew.",
                 stacklevel=4,
             )
             calls = dict(reversed(calls.items()))  # what it died of comes last
@@ -146,25 +148,25 @@ def _obituary(n_undone: int, unit: str, kept: bool) -> str:
     )
 
 
-def _parallel(n_jobs: int | None, verbose: int) -> joblib.Parallel:
-    options: dict[str, Any] = {}
+@contextmanager
+def _parallel(n_jobs: int | None, verbose: int) -> Iterator[joblib.Parallel]:
     backend, _ = get_active_backend()
     if type(backend).__name__ == "DaskDistributedBackend":
-        _mend(backend)
-        options["pre_dispatch"] = "all"  # so that a cluster that grows with its work does
-    try:
-        return joblib.Parallel(n_jobs, return_as="generator_unordered", **options)
-    except ValueError:  # joblib's "multiprocessing", and Ray's, hand over all results in the end
-        return joblib.Parallel(n_jobs, verbose=10 * bool(verbose))
+        with _mended(backend):  # all is sent, so that a cluster that grows with its work does
+            yield joblib.Parallel(n_jobs, return_as="generator_unordered", pre_dispatch="all")
+    elif getattr(backend, "supports_return_generator", False):
+        yield joblib.Parallel(n_jobs, return_as="generator_unordered")
+    else:  # joblib's "multiprocessing", and Ray's, hand over all results in the end
+        yield joblib.Parallel(n_jobs, verbose=10 * bool(verbose))
 
 
-def _mend(backend: Any) -> None:
+@contextmanager
+def _mended(backend: Any) -> Iterator[None]:
     """Let joblib's backend for Dask tell of a task that killed its workers, and never work here.
 
     Joblib is called back with results alone, and would wait for such a task forever; of a cluster
     that has one core left it takes the calling process instead, which the task would kill.
     """
-
     name = "submit" if hasattr(backend, "submit") else "apply_async"  # of older joblib
     submit = getattr(type(backend), name)
 
@@ -177,5 +179,14 @@ def _mend(backend: Any) -> None:
         future.add_done_callback(hear)
         return future
 
-    setattr(backend, name, submit_and_hear)
-    backend.effective_n_jobs = lambda _: max(2, sum(backend.client.ncores().values()))
+    def count_cores(n_jobs: int) -> int:
+        del n_jobs
+        return max(2, sum(backend.client.ncores().values()))
+
+    mends = {name: submit_and_hear, "effective_n_jobs": count_cores}
+    vars(backend).update(mends)
+    try:
+        yield
+    finally:
+        for mend in mends:
+            delattr(backend, mend)

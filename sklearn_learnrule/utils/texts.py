@@ -22,6 +22,11 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
+def plural(count: int, noun: str) -> str:
+    """Write a count of things, such as "1 session" or "2 sessions"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def visible(text: str) -> str:
     r"""Write control and bidi characters as Python does, so that a text is what it looks like.
 

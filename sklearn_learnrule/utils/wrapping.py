@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sklearn.model_selection._search import BaseSearchCV
@@ -52,3 +52,8 @@ def split_transformers(estimator: Any) -> tuple[Pipeline | None, Any]:
 def has_search(estimator: Any) -> bool:
     """Whether it chooses parameters, also at the end of a pipeline, by folds of its own."""
     return any(isinstance(layer, BaseSearchCV) for layer in layers(estimator))
+
+
+def is_dict_of_models(estimators: Any) -> bool:
+    """Whether this is a dict of named models, and not what ``cross_validate`` returns."""
+    return isinstance(estimators, Mapping) and "fit_time" not in estimators
