@@ -129,7 +129,7 @@ def test_the_comparison_is_that_of_compare_rules(folder, page, models, cohort):
 def test_every_picture_is_a_png_with_a_text_for_those_who_do_not_see_it(folder, page):
     images = page.of("img")
     files = sorted(folder.glob("*.png"))
-    assert len(images) == len(files) == 14
+    assert len(images) == len(files) == 15
     inlined = set()
     for image in images:
         kind, data = image["src"].split(",")

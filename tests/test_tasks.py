@@ -88,8 +88,8 @@ class Mortal:
 def test_what_died_with_a_worker_is_done_again_and_told():
     tasks = [(number,) for number in range(4)]
     message = (
-        "A worker died at its work, for want of memory or killed from outside; 3 fit(s) that are "
-        "not done yet are begun anew."
+        "A worker was lost at its work, most often for want of memory; 3 fit(s) that are not done "
+        "yet are begun anew."
     )
     with pytest.warns(UserWarning, match=re.escape(message)):
         assert run_tasks(Mortal(n_deaths=1), tasks, name="m", verbose=0) == [0, 1, 4, 9]
@@ -99,13 +99,13 @@ def test_what_kills_every_worker_comes_last_and_ends_the_call(tmp_path):
     tasks, keys = [(number,) for number in range(4)], list("0123")
     options = {"name": "m", "verbose": 0, "cache": tmp_path, "keys": keys}
     sentence = (
-        "Workers died twice with nothing done in between, and 1 fit(s) are not done. Most often "
-        "they want more memory: let fewer work at a time (n_jobs), or give each more; "
+        "Workers died each time at 1 fit(s), which are not done. Most often they want more memory: "
+        "let fewer work at a time (n_jobs), or give each more; "
     )
     for cache in (tmp_path, None):
         options["cache"] = cache
         end = "what is done is kept, and the same" if cache else "with cache=..., what is done"
-        with pytest.warns(UserWarning, match="died"):
+        with pytest.warns(UserWarning, match="was lost"):
             with pytest.raises(WorkerDiedError, match=re.escape(sentence + end)):
                 run_tasks(Mortal(n_deaths=9), tasks, **options)
     assert sorted(file.name[0] for file in tmp_path.iterdir()) == ["0", "2", "3"]

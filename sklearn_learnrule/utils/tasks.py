@@ -66,7 +66,7 @@ def run_tasks(
     Raises
     ------
     WorkerDiedError
-        If workers died twice without a result in between.
+        If a task, made by itself in the end, killed its worker each time.
     """
     store = None if cache is None else Cache(cache)
     keys = keys or [""] * len(tasks)
@@ -117,23 +117,32 @@ def _keep(
 def _work(
     calls: dict[int, Any], unit: str, n_jobs: int | None, verbose: int, kept: bool
 ) -> Iterator[tuple[int, Any]]:
-    """Yield each call's number and result as they come; go on where a worker dies."""
+    """Yield each call's number and result as they come; go on where a worker dies.
+
+    Where one dies twice with nothing done in between, each call is made by itself: so one that
+    kills its workers harms no other.
+    """
     n_left = None  # when a worker died last
     while calls:
-        try:
-            with _parallel(n_jobs, verbose) as parallel:
-                for number, result in parallel(list(calls.values())):
-                    del calls[number]
-                    yield number, result
-        except Exception as death:
-            if DEATHS.isdisjoint(kind.__name__ for kind in type(death).__mro__):
-                raise
-            if len(calls) == n_left:
-                raise WorkerDiedError(_obituary(len(calls), unit, kept)) from death
-            n_left = len(calls)
+        alone = len(calls) == n_left
+        n_left = len(calls)
+        death: Exception | None = None
+        for numbers in [[number] for number in calls] if alone else [list(calls)]:
+            try:
+                with _parallel(n_jobs, verbose) as parallel:
+                    for number, result in parallel([calls[number] for number in numbers]):
+                        del calls[number]
+                        yield number, result
+            except Exception as error:
+                if DEATHS.isdisjoint(kind.__name__ for kind in type(error).__mro__):
+                    raise
+                death = error
+        if calls and alone:
+            raise WorkerDiedError(_obituary(len(calls), unit, kept)) from death
+        if calls:
             warnings.warn(
-                f"A worker was lost at its work, most often for want of memory; {n_left} {unit}(s) "
-                "that are not done yet are begun anew.",
+                f"A worker was lost at its work, most often for want of memory; {len(calls)} "
+                f"{unit}(s) that are not done yet are begun anew.",
                 stacklevel=4,
             )
             calls = dict(reversed(calls.items()))  # what it died of comes last
@@ -142,8 +151,8 @@ def _work(
 def _obituary(n_undone: int, unit: str, kept: bool) -> str:
     then = "what is done is kept, and the same call goes on from there"
     return (
-        f"Workers died twice with nothing done in between, and {n_undone} {unit}(s) are not done. "
-        "Most often they want more memory: let fewer work at a time (n_jobs), or give each more; "
+        f"Workers died each time at {n_undone} {unit}(s), which are not done. Most often they want "
+        "more memory: let fewer work at a time (n_jobs), or give each more; "
         f"{then if kept else 'with cache=..., what is done would be kept'}."
     )
 
