@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -203,3 +204,16 @@ def test_exchanged_sides_are_told(tmp_path):
 def test_from_files_to_a_ranked_comparison(tmp_path):
     write_cohort(tmp_path)
     assert_is_ranked(from_files(f"{tmp_path}/{{subject}}/{{session}}.csv"))
+
+
+@pytest.mark.parametrize("labels", [(0, 1), ("0", "1"), (False, True)])
+def test_a_label_is_the_same_whether_a_file_has_an_omission_or_not(tmp_path, labels):
+    """Beside "none", numbers and booleans are read as text."""
+    for day, choices in ((1, ["0", "1", "0", "1"]), (2, ["1", "none", "0", "1"])):
+        if isinstance(labels[0], bool):
+            choices = [{"0": "False", "1": "True"}.get(choice, choice) for choice in choices]
+        table = pd.DataFrame({"stimulus": [-1.0, 1.0, -0.5, 0.5], "choice": choices, "reward": 1})
+        table.to_csv(tmp_path / f"A_{day}.csv", index=False)
+    pattern = tmp_path / "{subject}_{session}.csv"
+    trials = from_files(pattern, choices=labels, verbose=False)
+    assert trials["choice"].tolist() == [0, 1, 0, 1, 1, 0, 1]

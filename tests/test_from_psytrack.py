@@ -220,3 +220,12 @@ def test_the_rat_that_psytrack_ships_becomes_a_table(ibl_data):
     back = to_psytrack(trials, stimulus=["s1", "s2"])
     for name in ("y", "answer", "correct", "dayLength"):
         np.testing.assert_array_equal(back[name], told[name])
+
+
+@pytest.mark.parametrize("inputs", ["reward", {"s1": 2, "s1_1": 1}])
+def test_an_input_never_takes_the_place_of_another_column(inputs):
+    columns = {"s1": np.ones((4, 2)), "s1_1": np.ones((4, 1)), "reward": np.ones((4, 1))}
+    D = {"name": "A", "y": np.array([1, 2, 1, 2]), "r": np.ones(4), "inputs": columns}
+    clash = "reward" if inputs == "reward" else "s1_1"
+    with pytest.raises(ValueError, match=f"An input would be a second column '{clash}'"):
+        from_psytrack(D, inputs=inputs)

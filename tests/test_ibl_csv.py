@@ -222,6 +222,9 @@ def test_a_negative_contrast_is_of_the_other_side_where_processing_is_chosen(tmp
     with pytest.raises(ValueError, match="from -1 to 1, but holds 25.0 in row 2 .no percentage."):
         write_csv(path, contrastRight=[0.5, 0, 25.0, np.nan, 0])
         load_ibl_trials(path, processing="published")
+    write_csv(path, contrastLeft=[-1.0, 0, -0.5, 0, 0])  # which are meant for the left
+    with pytest.raises(ValueError, match="'contrastLeft' of .* must hold NaN or numbers from 0 to"):
+        load_ibl_trials(path, processing="published")
 
 
 def test_mice_are_the_same_in_the_file_of_twelve_and_in_the_releases(ibl_data):

@@ -16,7 +16,8 @@ from numpy.testing import assert_allclose
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import unroll
-from sklearn_learnrule.models.learning import LearningModel
+from sklearn_learnrule.models import learning
+from sklearn_learnrule.models.learning import LearningModel, has_gpu
 from sklearn_learnrule.rules import LEARNED, BoundedRule, DNNRule, Lapses, ProcessNoise, Units
 
 pytestmark = BRIEFLY_TRAINED
@@ -136,6 +137,8 @@ def test_a_gpu_serves_what_the_cpu_does_not_compile(monkeypatch):
 
     large, small = LargeRule(2, (40, 40)), make_rule("reinforce", 2)
     assert device_of(large) == device_of(small, engine="parallel") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)  # as where torch is not built so
+    assert device_of(large) == ("cuda" if has_gpu() else "cpu")
+    monkeypatch.setattr(learning, "has_gpu", lambda: True)
     assert device_of(large) == device_of(small, engine="parallel") == "cuda"
     assert device_of(small) == device_of(small, engine="loop") == device_of(DNNRule(2)) == "cpu"

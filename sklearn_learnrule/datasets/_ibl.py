@@ -35,6 +35,7 @@ IBL_COLUMNS = (
 NAMES = ("subject", "date", "session")
 BINARY = ("choice", "feedbackType", "answer")
 EXTRA_COLUMNS = {"probabilityLeft": "probability_left", "lab": "lab"}
+MANY = 0.25  # negative contrasts, which are another coding
 COUNTS = (
     "read",
     "misses",
@@ -202,7 +203,7 @@ def _read_csv(
             f"{', '.join(map(repr, raw.columns))}."
         )
     for name in (*IBL_COLUMNS, *LOWEST):
-        if name in raw and (fault := _fault(name, raw[name], LOWEST.get(name, 0) * signed)):
+        if name in raw and (fault := _fault(name, raw[name], signed)):
             raise ValueError(f"Column {name!r} of {path} {fault}.")
     raw = raw.astype(
         dict.fromkeys(BINARY, "int64") | {"contrastLeft": float, "contrastRight": float}
@@ -220,13 +221,19 @@ def _read_csv(
     return table.assign(**sides), report
 
 
-def _fault(name: str, column: pd.Series, lowest: int) -> str | None:
-    """Say what is wrong with a column of a CSV file, if something is."""
+def _fault(name: str, column: pd.Series, signed: bool) -> str | None:
+    """Say what is wrong with a column of a CSV file, if something is.
+
+    ``signed``: a few contrasts may be negative, as in a session of the release, and not all of a
+    side.
+    """
     if name in NAMES:
         return f"is empty in row {np.argmax(column.isna())}" if column.isna().any() else None
     if name in BINARY:
         fault, meaning = code_fault(column, (0, 1)), "1 is right, rewarded"
     else:
+        negative = pd.to_numeric(column, errors="coerce") < 0
+        lowest = LOWEST[name] if signed and negative.mean() < MANY else 0
         fault = range_fault(column, lowest)
         meaning = "no percentage" if lowest else "no percentage, no sign"
     return fault and f"{fault} ({meaning})"

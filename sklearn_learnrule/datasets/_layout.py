@@ -112,6 +112,9 @@ class Layout:
         subjects = subject_names(table, animals)
         missed = table[self.choice].isna()
         if self.choices is not None:
+            chosen = {plain(label): label for label in self.choices}  # 1 is "1" beside a "none"
+            for name in filter(None, (self.choice, self.answer)):
+                table[name] = [chosen.get(plain(label), label) for label in table[name]]
             missed |= ~table[self.choice].isin(self.choices)
         unpaid = table[self.reward].isna() & ~missed
         kept = ~(missed | unpaid)
@@ -233,6 +236,14 @@ def join(parts: Sequence[Part]) -> pd.DataFrame:
     return trials.sort_values(
         "subject", kind="stable", key=lambda names: names.map(rank), ignore_index=True
     )
+
+
+def plain(label: Any) -> str:
+    """Return a label as text, a number in one way whether it was read as such or as text."""
+    try:
+        return str(label) if isinstance(label, bool | np.bool_) else f"{float(label):g}"
+    except (TypeError, ValueError):
+        return str(label)
 
 
 def natural(name: Any) -> list[str | int]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data import check_trials
+from ..data import TRIALS, check_trials
 from ..data.tables import as_labels, as_names, as_numbers, two_labels
 from ..utils.texts import short
 from ._layout import Layout, Names
@@ -90,6 +90,10 @@ def _wanted(inputs: Any) -> dict[str, int]:
     wanted = {name: n for name, n in counts.items() if name != "bias" and n > 0}
     if not wanted:
         raise ValueError(f"inputs should name an input, or several, got {short(inputs)}.")
+    names = [f"{name}_{k}" if k else name for name, n in wanted.items() for k in range(n)]
+    taken = {*TRIALS.identity, *TRIALS.names("outcome")}
+    if clash := [name for name in names if name in taken or names.count(name) > 1]:
+        raise ValueError(f"An input would be a second column {clash[0]!r}: rename it in D.")
     return wanted
 
 

@@ -28,6 +28,14 @@ from ..rules import (
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
 
+def has_gpu() -> bool:
+    """Whether torch is built for a GPU and finds one that keeps numbers."""
+    try:
+        return torch.cuda.is_available() and torch.zeros(1, device="cuda").item() == 0
+    except Exception:  # torch raises all kinds
+        return False
+
+
 class SequenceModel(nn.Module):
     """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
 
@@ -68,7 +76,7 @@ class SequenceModel(nn.Module):
     def usual_device(self) -> str:
         """The CPU where its compiled code serves, and for the loop; else a GPU, if there is one."""
         alone = self.chosen_engine(1, torch.device("cpu"))
-        return "cuda" if alone == "parallel" and torch.cuda.is_available() else "cpu"
+        return "cuda" if alone == "parallel" and has_gpu() else "cpu"
 
     def describe_engine(self, n_subjects: int, device: torch.device) -> str:
         """Say which engine computes and, if "auto" could not take the compiled one, why."""
