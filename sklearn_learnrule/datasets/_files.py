@@ -227,8 +227,8 @@ def read_table(path: FilePath, texts: Iterable[str] = ()) -> pd.DataFrame:
         message = f"{path} cannot be read as a {named} file ({str(error).strip()})."
         raise ValueError(message) from error
     raise ValueError(
-        f"{path} has one column, {short(header[0])}: if ';' separates its columns, save it with commas "
-        "(and numbers with points)."
+        f"{path} has one column, {short(header[0])}: if ';' separates its columns, save it with "
+        "commas (and numbers with points)."
     )
 
 

@@ -354,7 +354,7 @@ def summary(
     n_empty: int = 0,
 ) -> str:
     """Say in a line what was read, and what became of it."""
-    unpaid = " or a reward" if counts.get("no_reward") else ""
+    unpaid = " or a reward" if counts.get("no_reward") or counts.get("no_feedback") else ""
     empty = f", {n_empty} without a choice{unpaid} left out" if n_empty else ""
     left_out = f", {n_left_out} left out" if n_left_out else ""
     told = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
