@@ -134,7 +134,8 @@ def test_names_that_do_not_tell_when_a_session_was_are_refused(tmp_path, session
     message = (
         rf"^Sessions are put in order by their names, but '({'|'.join(map(re.escape, sessions))})' "
         rf"\({tmp_path}/A/.*\.csv\) does not tell when it was\. Name sessions by number, or by "
-        r"date, the year first and in full: '2024-03-01' \(in from_files, rename them by prepare=\)\.$"
+        r"date, the year first and in full: '2024-03-01' \(in from_files, rename them by "
+        r"prepare=\)\.$"
     )
     with pytest.raises(ValueError, match=message):
         from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", **COLUMNS)
