@@ -90,14 +90,26 @@ def test_one_animal_of_the_wrong_sign_is_enough():
 @pytest.mark.parametrize(
     "columns",
     [
-        {"stimulus": COHORT["stimulus"].abs()},  # of one sign
+        {"stimulus": COHORT["stimulus"].clip(lower=0), "answer": "right"},  # one side is correct
+        {"stimulus": 1 + COHORT["stimulus"]},  # of one sign, but its size tells the side
+        {"stimulus": 0.0},
         {"stimulus": np.random.RandomState(0).randn(len(COHORT))},  # that tells nothing
         {"choice": 1 * (COHORT["choice"] == "right"), "answer": 1 * (COHORT["answer"] == "right")},
     ],
 )
 def test_a_stimulus_without_sides_and_labels_of_any_kind_are_no_fault(columns):
     check_trials(COHORT.assign(**columns))
-    lr.make_design(check_trials(COHORT.assign(**columns).drop(columns="answer")))
+    lr.make_design(COHORT.assign(**columns).drop(columns="answer"))
+
+
+@pytest.mark.parametrize("columns", [[], ["answer"]])
+@pytest.mark.parametrize(("turn", "sign"), [(1, "negative"), (-1, "positive")])
+def test_a_stimulus_of_one_sign_is_told_where_both_sides_are_correct(turn, sign, columns):
+    message = f"^No stimulus is {sign}, though 'left' and 'right' are correct in turn: if the side"
+    for size in (COHORT["stimulus"].abs(), 1.0):
+        with pytest.warns(UserWarning, match=message) as caught:
+            check_trials(COHORT.assign(stimulus=turn * size).drop(columns=columns))
+        assert caught[0].filename == __file__
 
 
 def test_several_stimuli_may_have_any_sign():

@@ -7,7 +7,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from loaded import COHORT, COLUMNS, assert_is_ranked, assert_is_the_cohort, write
+from loaded import COHORT, COLUMNS, SESSION, assert_is_ranked, assert_is_the_cohort, write
 from pandas.testing import assert_frame_equal
 
 import sklearn_learnrule as lr
@@ -139,11 +139,13 @@ def test_tables_of_other_libraries_will_do_on_the_way_and_after(tmp_path, conver
 
 def test_trials_without_choice_or_reward_are_dropped_and_said(tmp_path, capsys):
     write(tmp_path, "A_1.csv")
-    write(tmp_path, "A_2.csv", port=None)
+    write(tmp_path, "A_2.csv", port=None, water=1)
     write(tmp_path, "B_1.csv")
     trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS | {"verbose": True})
-    printed = "3 sessions of 2 subjects; trials: read 12, misses 6, no reward 2, kept 4\n"
-    assert capsys.readouterr().out == printed
+    assert capsys.readouterr().out == (
+        "2 sessions of 2 subjects, 1 without a choice or a reward left out; trials: read 12, "
+        "misses 6, no reward 2, kept 4\n"
+    )
     assert trials["choice"].tolist() == ["L", "R", "L", "R"]
     assert trials["reward"].tolist() == [3.0] * 4
     from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS)
@@ -194,8 +196,104 @@ def test_an_early_session_may_have_choices_of_one_side(tmp_path):
 
 def test_exchanged_sides_are_told(tmp_path):
     write_cohort(tmp_path)
-    with pytest.warns(UserWarning, match="positive where 1 is correct .* it is the other way"):
+    message = (
+        r"positive where 'left' is correct and negative where 'right' is, but on .* it is the "
+        r"other way round\..* \(in a loader: choices=\('left', 'right'\)\)"
+    )
+    with pytest.warns(UserWarning, match=message) as caught:
         from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", choices=("right", "left"))
+    assert caught[0].filename == __file__
+
+
+def test_sessions_without_a_choice_are_no_sessions_read(tmp_path, capsys):
+    for day, port in enumerate((list("LRLR"), None, "none", list("RRLL")), 1):
+        write(tmp_path, f"A_{day}.csv", port=port, water=1)
+    pattern = f"{tmp_path}/{{subject}}_{{session}}.csv"
+    from_files(pattern, choices=("L", "R"), **COLUMNS | {"verbose": True})
+    assert capsys.readouterr().out == (
+        "2 sessions of 1 subject, 2 without a choice left out; trials: read 16, misses 8, kept 8\n"
+    )
+
+
+def test_a_stimulus_without_a_sign_is_told_and_computed_from_its_side(tmp_path):
+    signed = COHORT["stimulus"]
+    table = COHORT.assign(stimulus=signed.abs(), side=np.where(signed > 0, "R", "L"))
+    path = write(tmp_path, "all.csv", table)
+    message = (
+        "No stimulus is negative, though 'left' and 'right' are correct in turn: if the side is in "
+        "another column, compute a stimulus that is positive on the right and negative on the left "
+        "(in a loader, by prepare=)."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        from_files(path, verbose=False)
+    assert_is_the_cohort(
+        from_files(
+            path,
+            prepare=lambda table: table.assign(
+                stimulus=np.where(table["side"] == "R", 1, -1) * table["stimulus"]
+            ),
+        )
+    )
+
+
+# ------------------------------------------------------------------ the order of sessions
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [
+        ("01_pre", "02_post"),
+        ("2023-12-31_rigB", "2024-01-01_rigA"),
+        ("2024-03-01_12-10-15_Fri", "2024-03-02_09-10-15_Sat"),
+        ("20240331", "20240401"),
+        ("20201020", "20201120"),
+        ("marathon1", "marathon2"),
+        ("2019-03-05/0b1e56ad-8b3d-4a56-a1de-9c4a1b2c3d4e", "2019-03-06/001"),
+    ],
+)
+def test_numbers_and_dates_tell_the_order_whatever_follows_them(tmp_path, sessions):
+    pattern = f"{tmp_path}/{{subject}}/**/{{number}}.csv"
+    for number, session in enumerate(sessions):
+        write(tmp_path, f"A/{1 - number}.csv", session=session)
+    trials = from_files(pattern, **COLUMNS)
+    assert trials["session"].astype(str).unique().tolist() == list(sessions)
+
+
+def test_an_order_that_no_number_tells_is_told_and_given_by_other_names(tmp_path):
+    for subject in "AB":
+        for session in ("pre1", "pre2", "post1", "post2"):
+            write(tmp_path, f"{subject}_{session}.csv")
+    pattern = f"{tmp_path}/{{subject}}_{{session}}.csv"
+    message = (
+        "Sessions of A (and of 1 more) are taken in the order post1, post2, pre1, pre2: name them "
+        "by number or date if that is wrong."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$") as caught:
+        from_files(pattern, **COLUMNS)
+    assert caught[0].filename == __file__
+    before = {"pre": "1_pre", "post": "2_post"}
+    trials = from_files(
+        pattern,
+        **COLUMNS,
+        prepare=lambda table: table.assign(session=table["session"].replace(before, regex=True)),
+    )
+    assert trials["session"].unique().tolist() == ["1_pre1", "1_pre2", "2_post1", "2_post2"]
+
+
+def test_a_copied_file_is_told(tmp_path):
+    one, other = (write(tmp_path, f"{name}_1.csv", COHORT[:30], session=1, subject=name)
+                  for name in ("A", "B"))  # fmt: skip
+    write(tmp_path, "C_1.csv", COHORT[30:60], session=1, subject="C")
+    message = f"{one} and {other} hold the same trials: leave one out if it is a copy."
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", verbose=False)
+    few = SESSION.assign(port=list("LRLR"), water=1.0)
+    shaping = COHORT[:30].assign(stimulus=1.0, choice="left", reward=1.0)
+    for name in "ab":
+        write(tmp_path / "few", f"{name}.csv", few)
+        write(tmp_path / "shaping", f"{name}.csv", shaping.drop(columns=["subject", "session"]))
+    from_files(f"{tmp_path}/few/{{subject}}.csv", session=None, **COLUMNS)
+    from_files(f"{tmp_path}/shaping/{{subject}}.csv", session=None)
 
 
 # ------------------------------------------------------------------------ the whole way

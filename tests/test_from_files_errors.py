@@ -116,19 +116,31 @@ def test_a_column_in_the_index_of_a_parquet_file_is_told_to_be_there(tmp_path):
     [
         ("01-03-2024", "28-02-2024"),
         ("1.3.2024", "28.2.2024"),
+        ("28.3.24", "1.4.24"),
+        ("28-03-24", "01-04-24"),
+        ("28032024", "02042024"),
+        ("28_03_2024", "02_04_2024"),
+        ("28Mar2024", "01Apr2024"),
+        ("28-Mar-2024", "01-Apr-2024"),
+        ("Mar28", "Apr02"),
+        ("2024March28", "2024April2"),
+        ("Mon", "Tues"),
+        ("week1_friday", "week1_thursday"),
         ("0b1e56ad-8b3d-4a56-a1de-9c4a1b2c3d4e", "f312aaec-3b6f-44b3-86b4-3a0c119c0438"),
     ],
 )
 def test_names_that_do_not_tell_when_a_session_was_are_refused(tmp_path, sessions):
-    paths = [write(tmp_path, f"A_{session}.csv") for session in sessions]
+    paths = [write(tmp_path, f"A/{session}.csv") for session in sessions]
     message = (
-        f"Sessions are put in order by their names, but '{sessions[0]}' ({paths[0]}) does not tell "
-        "when it was. Name sessions by number, or by date, the year first: '2024-03-01'."
+        rf"^Sessions are put in order by their names, but '({'|'.join(map(re.escape, sessions))})' "
+        rf"\({tmp_path}/A/.*\.csv\) does not tell when it was\. Name sessions by number, or by "
+        r"date, the year first and in full: '2024-03-01' \(in from_files, rename them by "
+        r"prepare=\)\.$"
     )
-    with pytest.raises(ValueError, match=re.escape(message)):
-        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS)
+    with pytest.raises(ValueError, match=message):
+        from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", **COLUMNS)
     paths[1].unlink()
-    assert len(from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS)) == 2
+    assert len(from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", **COLUMNS)) == 2
 
 
 def test_a_name_that_can_be_read_in_two_ways_is_refused_until_a_form_is_given(tmp_path):
@@ -150,8 +162,15 @@ def test_a_file_that_contradicts_its_name_is_refused(tmp_path):
     write(tmp_path, "B_1.csv", subject="B")
     path = write(tmp_path, "A_1.csv", subject=["A", "A", "B", "A"])
     message = f"{path}: by its name subject is 'A', but its column 'subject' has 'B' (row 2)."
+    message += (
+        " If these are two things, name the field of the pattern otherwise, such as {file_subject};"
+        " with subject='file_subject' it is the subject nevertheless."
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS)
+    pattern = f"{tmp_path}/{{file_subject}}_{{session}}.csv"
+    trials = from_files(pattern, subject="file_subject", **COLUMNS)
+    assert trials["subject"].unique().tolist() == ["A", "B"]
 
 
 def test_no_file_and_no_table_are_named(tmp_path):
@@ -162,6 +181,9 @@ def test_no_file_and_no_table_are_named(tmp_path):
         from_files(tmp_path)
     with pytest.raises(ValueError, match=r"A field's form in .* is no regular expression: missing"):
         from_files(f"{tmp_path}/{{subject:(}}.csv")
+    message = r"should have no braces: write '\d\d\d' for '\d{3}', or '\d+'."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_files(f"{tmp_path}/{{session:\\d{{8}}}}.csv")
     (tmp_path / "A.csv").write_text("")
     with pytest.raises(ValueError, match=rf"^{tmp_path}/A.csv cannot be read as a CSV file \("):
         from_files(pattern)
@@ -171,6 +193,22 @@ def test_no_file_and_no_table_are_named(tmp_path):
     (tmp_path / "A.csv").write_text("contrast,port,water\n")
     with pytest.raises(ValueError, match=r"A.csv: The table has no trials \(0 rows\)"):
         from_files(pattern)
+
+
+def test_columns_between_semicolons_and_sheets_of_excel_are_told(tmp_path):
+    path = tmp_path / "A.csv"
+    path.write_text("contrast;port;water\n0,5;L;3\n1;R;3\n")
+    message = (
+        f"{path} has one column, 'contrast;port;water': if ';' separates its columns, save it with "
+        "commas (and numbers with points)."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        from_files(path, **COLUMNS)
+    path = tmp_path / "A.xlsx"
+    path.write_bytes(b"PK")
+    message = f"{path}: Excel files are not read; save the sheet as CSV."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        from_files(path, **COLUMNS)
 
 
 def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):

@@ -56,7 +56,10 @@ def write_cohort(folder):
 
 def test_the_trials_of_a_file_become_a_table(tmp_path, capsys):
     path = write(tmp_path / "a.nwb")
-    for source in (session(), path, str(path), [path], tmp_path.glob("*"), tmp_path):
+    for source in (
+        *(session(), path, str(path), [path], tmp_path.glob("*"), tmp_path),
+        *(f"{tmp_path}/*.nwb", [tmp_path]),
+    ):
         trials = from_nwb(source, **NAMES)
         assert list(trials) == ["subject", "session", "stimulus", "choice", "reward", "start_time"]
         assert trials["subject"].tolist() == ["Ada", "Ada"]
@@ -137,17 +140,31 @@ def test_a_session_that_comes_twice_is_refused(tmp_path):
         from_nwb(tmp_path, **NAMES)
 
 
+def test_sessions_that_began_at_the_same_time_are_told():
+    files = [session(session_id=name) for name in ("second", "first")]
+    message = (
+        "Sessions of Ada are taken in the order 2024-03-01/second, 2024-03-01/first: some began at "
+        "the same time, so give each its session_start_time if that is wrong."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        from_nwb(files, **NAMES)
+
+
 def test_a_file_that_is_none_is_named(tmp_path):
     with pytest.raises(FileNotFoundError):
         from_nwb(tmp_path / "nowhere.nwb", **NAMES)
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path} holds no file whose name ends in"):
+    with pytest.raises(FileNotFoundError, match=f"There is no NWB file .* in {tmp_path}."):
         from_nwb(tmp_path, **NAMES)
-    with pytest.raises(FileNotFoundError, match="There is no NWB file in an empty list."):
+    with pytest.raises(FileNotFoundError, match=r"There is no NWB file .* in .*/\*\.nwb\."):
+        from_nwb(tmp_path / "*.nwb", **NAMES)
+    with pytest.raises(FileNotFoundError, match=r"There is no NWB file \(\*\.nwb\) in \[\]\."):
         from_nwb([], **NAMES)
     (tmp_path / "a.nwb").write_text("no")
     with pytest.raises(ValueError, match=f"{tmp_path}/a.nwb cannot be read as an NWB file \\(.+"):
         from_nwb(tmp_path, **NAMES)
-    with pytest.raises(TypeError, match="expected a path, an NWBFile or a list of these, got int"):
+    with pytest.raises(
+        TypeError, match="^source should be a path, an NWBFile or a list of these, got int"
+    ):
         from_nwb(3, **NAMES)
 
 

@@ -96,11 +96,18 @@ def test_sessions_come_in_order_of_time_however_they_were_given():
     assert len(table) == (COHORT["subject"] == "mouse_02").sum()
 
 
-def test_a_session_of_one_side_or_of_misses_only_may_be_read_by_itself():
+def test_a_session_of_one_side_or_of_misses_only_may_be_read_by_itself(capsys):
     one_side = TRIALS | {"choice": np.ones(7), "feedbackType": np.ones(7)}
     one_side |= {"contrastLeft": np.ones(7), "contrastRight": np.full(7, NAN)}
     assert from_one(one_side, **SESSION)["choice"].tolist() == [0] * 7
+    capsys.readouterr()
     assert from_one(TRIALS | {"choice": np.zeros(7)}, **SESSION).empty
+    printed = "0 sessions of 1 subject, 1 without a choice left out; trials: read 7, misses 7, "
+    assert capsys.readouterr().out.startswith(printed)
+    messages = "^Sessions of A are taken in the order after, before: name them by number or date"
+    with pytest.warns(UserWarning, match=messages) as caught:
+        from_one([TRIALS, TRIALS], subject="A", session=["before", "after"])
+    assert caught[0].filename == __file__
 
 
 def test_the_releases_folders_give_the_same_table(ibl_data):

@@ -150,6 +150,12 @@ def test_what_is_not_there_is_named(name):
             "s1",
             "y and answer should hold 1 and 2, or 0 and 1, left and right, but hold 0, 1, 2.",
         ),
+        (
+            {"y": np.array([1, np.nan, 2, np.nan])},
+            "s1",
+            "y or answer is missing (NaN) on 2 of 4 trials: drop these from y, answer, inputs and "
+            "rewards, and take them off dayLength.",
+        ),
         ({"y": np.ones(4), "answer": np.ones(4)}, "s1", "left and right, but hold 1.0."),
         (
             {"y": np.ones((4, 2))},
@@ -193,6 +199,8 @@ def test_what_is_no_dict_is_refused(nothing):
     message = f"D should be a dict, or a list of an animal's each, got {nothing}."
     with pytest.raises(ValueError, match=re.escape(message)):
         from_psytrack(nothing, inputs="s1")
+    with pytest.raises(ValueError, match=r"D is an array that holds the dict, .*: give D\.item"):
+        from_psytrack(np.array(D, dtype=object), inputs="s1")
 
 
 # ------------------------------------------------------------------------ the whole way

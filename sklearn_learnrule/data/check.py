@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..utils.arrays import Floats
+from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
 from .design import make_design
 from .schema import TRIALS
 from .tables import as_labels, as_names, as_numbers, as_table
 
 N_TOLD, OPPOSITE = 20, 2 / 3  # so many trials, and more than this share of them, are no accident
+TELLS = 0.5  # from this correlation on, a stimulus of one sign tells the side by its size
 
 
 def check_trials(
@@ -48,7 +49,8 @@ def check_trials(
     -----
     UserWarning
         If a subject's single stimulus mostly bears the sign of the side that is wrong: right is
-        positive, and of two labels of choice the second is right.
+        positive, and of two labels of choice the second is right. Or if no stimulus is negative (or
+        none positive), though both sides are correct in turn and its size does not tell which.
 
     Examples
     --------
@@ -62,6 +64,17 @@ def check_trials(
     ValueError: A table of trials should have the columns 'subject', 'session', 'stimulus', 'choice'
     and 'reward', but has no 'session' (sklearn_learnrule.data.TRIALS.describe() says what each is).
     """
+    return checked(trials, stimulus, trial, stacklevel=3)
+
+
+def checked(
+    trials: Any,
+    stimulus: str | Sequence[str],
+    trial: str | None,
+    labels: Sequence[Any] | None = None,
+    stacklevel: int = 2,
+) -> pd.DataFrame:
+    """Do as :func:`check_trials`; its messages name the labels that choices had before."""
     table = as_table(trials)
     stimuli = as_names(stimulus, "stimulus")
     needed = [*TRIALS.identity, *stimuli, "choice", "reward"]
@@ -74,23 +87,29 @@ def check_trials(
         )
     answer = "answer" if "answer" in table.columns else None
     X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial)
-    if len(stimuli) == 1 and (fault := _fault_of_sign(table, X.iloc[:, 0].to_numpy(), subjects)):
-        warnings.warn(fault, stacklevel=2)
+    if len(stimuli) == 1:
+        fault = _fault_of_sign(table, X.iloc[:, 0].to_numpy(), subjects, labels)
+        if fault is not None:
+            warnings.warn(fault, stacklevel=stacklevel)
     return table
 
 
-def _fault_of_sign(trials: pd.DataFrame, shown: Floats, subjects: pd.Series) -> str | None:
-    """Say whose stimulus is mostly of the sign of the wrong side, if it has two signs at all."""
-    if not (shown < 0).any() or not (shown > 0).any():
-        return None
+def _fault_of_sign(
+    trials: pd.DataFrame, shown: Floats, subjects: pd.Series, labels: Sequence[Any] | None
+) -> str | None:
+    """Say whose stimulus is mostly of the sign of the wrong side, or that it has one sign."""
     correct, told = as_labels(trials["choice"], "choice"), shown != 0
-    first, second = np.unique(correct).tolist()
+    codes = np.unique(correct).tolist()
+    first, second = codes if labels is None else labels
     if "answer" in trials.columns:
         correct = as_labels(trials["answer"], "answer")
     else:  # what was paid
         reward = as_numbers(trials["reward"], "reward", pd.Index(subjects))
         told &= reward > reward.min()
-    opposite = pd.Series((shown > 0) != (correct == second))[told]
+    right = correct == codes[1]
+    if (shown >= 0).all() or (shown <= 0).all():
+        return _fault_of_one_sign(shown[told], right[told], (first, second))
+    opposite = pd.Series((shown > 0) != right)[told]
     share = opposite.groupby(subjects.to_numpy()[told]).agg(["mean", "size"])
     turned = share[(share["mean"] > OPPOSITE) & (share["size"] >= N_TOLD)]
     if turned.empty:
@@ -101,4 +120,20 @@ def _fault_of_sign(trials: pd.DataFrame, shown: Floats, subjects: pd.Series) -> 
         f"is, but on {turned['mean'].iloc[0]:.0%} of the trials of subject "
         f"{short(turned.index[0])}{others} it is the other way round. Turn its sign, or recode the "
         f"choices (in a loader: choices=({second!r}, {first!r}))."
+    )
+
+
+def _fault_of_one_sign(shown: Floats, right: Bools, labels: tuple[Any, Any]) -> str | None:
+    """Say that a stimulus has one sign, if each side is correct and its size does not tell which.
+
+    ``shown`` and ``right`` are those of trials of which the side is known.
+    """
+    if min(right.sum(), (~right).sum()) < N_TOLD:
+        return None
+    if np.ptp(shown) > 0 and abs(np.corrcoef(shown, right)[0, 1]) > TELLS:
+        return None
+    return (
+        f"No stimulus is {'negative' if shown[0] > 0 else 'positive'}, though {labels[0]!r} and "
+        f"{labels[1]!r} are correct in turn: if the side is in another column, compute a stimulus "
+        "that is positive on the right and negative on the left (in a loader, by prepare=)."
     )

@@ -19,6 +19,7 @@ FilePath = str | os.PathLike[str]
 
 TOKEN = re.compile(r"(\{[a-zA-Z]\w*(?::[^{}]+)?\}|\*\*/|\*|\?)")  # a field, perhaps with its form
 WILD = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+BRACED = re.compile(r"\{[a-zA-Z]\w*:[^}]*\{")  # a form that has a brace
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 ANY, AS_LITTLE = "[^/]+", "[^/]+?"
 
@@ -41,7 +42,8 @@ def from_files(
     """Read CSV, TSV or Parquet files, one or many, as one table of trials.
 
     Trials without a choice or without a reward (an empty cell, NaN) are left out and counted.
-    Sessions come in the order of their names, numbers as numbers and dates year first.
+    Sessions come in the order of their names, numbers as numbers and dates year first; where names
+    tell another order or none, rename them by ``prepare``.
 
     Parameters
     ----------
@@ -69,7 +71,8 @@ def from_files(
         Further columns to keep.
     prepare : callable or None, default=None
         Of the table of each file, with the columns of its name, to the table that is read: where a
-        stimulus is to be computed, or trials of another task are to be left out.
+        stimulus is to be computed, a session is to be renamed (by a number or date), or trials of
+        another task are to be left out.
     verbose : bool, default=True
         Whether to print what was read and what was left out.
 
@@ -93,8 +96,9 @@ def from_files(
     Warns
     -----
     UserWarning
-        If a label of ``choices`` never comes, or the stimulus mostly bears the sign of the wrong
-        side.
+        If a label of ``choices`` never comes, the stimulus mostly bears the sign of the wrong side
+        or has but one, two files hold the same trials, or a subject's sessions differ in more than
+        their numbers ("pre1", "post1"), so that their order is not known.
 
     Examples
     --------
@@ -138,6 +142,11 @@ def find_files(pattern: str) -> list[tuple[str, dict[str, str]]]:
         raise ValueError(
             f"{pattern} is a folder: say how its files are named, such as "
             f"'{pattern}/{{subject}}/{{session}}.csv'."
+        )
+    if BRACED.search(pattern):
+        raise ValueError(
+            f"The form of a field, in {pattern!r}, should have no braces: write '\\d\\d\\d' for "
+            "'\\d{3}', or '\\d+'."
         )
     try:
         most, least = (re.compile(_expression(pattern, each)) for each in (ANY, AS_LITTLE))
@@ -201,18 +210,26 @@ def read_table(path: FilePath, texts: Iterable[str] = ()) -> pd.DataFrame:
         If it is no such file or cannot be read.
     """
     kind = _kind(path)
+    if kind in (".xlsx", ".xls", ".ods"):
+        raise ValueError(f"{path}: Excel files are not read; save the sheet as CSV.")
     try:
         if kind in (".parquet", ".pq"):
             optional("pyarrow", "Parquet files", "parquet")
             return pd.read_parquet(path, engine="pyarrow")
         separator = "\t" if kind == ".tsv" else ","
-        return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str))
+        header = pd.read_csv(path, sep=separator, nrows=0).columns
+        if not (len(header) == 1 and ";" in header[0]):
+            return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str))
     except (FileNotFoundError, PermissionError, ImportError):
         raise  # they say what is wrong
     except Exception as error:  # each way of compressing breaks in its own
         named = "Parquet" if kind in (".parquet", ".pq") else "CSV"
         message = f"{path} cannot be read as a {named} file ({str(error).strip()})."
         raise ValueError(message) from error
+    raise ValueError(
+        f"{path} has one column, {short(header[0])}: if ';' separates its columns, save it with "
+        "commas (and numbers with points)."
+    )
 
 
 def _kind(path: FilePath) -> str:
@@ -227,6 +244,8 @@ def _with_names(table: pd.DataFrame, names: dict[str, str], path: str) -> pd.Dat
         if field in table and len(other := table[field][table[field].astype(str) != name]):
             raise ValueError(
                 f"{path}: by its name {field} is {name!r}, but its column {field!r} has "
-                f"{short(other.iloc[0])} (row {other.index[0]})."
+                f"{short(other.iloc[0])} (row {other.index[0]}). If these are two things, name the "
+                f"field of the pattern otherwise, such as {{file_{field}}}; with {field}="
+                f"'file_{field}' it is the {field} nevertheless."
             )
     return table.assign(**names)

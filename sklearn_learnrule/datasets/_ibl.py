@@ -309,7 +309,10 @@ def summarize(report: pd.DataFrame) -> str:
     left_out = report["problem"] != ""
     counts = {name: int(report[name].sum()) for name in COUNTS}
     n_subjects = report.index.unique("subject").size
-    return summary(len(report) - left_out.sum(), n_subjects, counts, int(left_out.sum()))
+    empty = (report["kept"] == 0) & ~left_out
+    n_left_out, n_empty = int(left_out.sum()), int(empty.sum())
+    n_sessions = len(report) - n_left_out - n_empty
+    return summary(n_sessions, n_subjects, counts, n_left_out, n_empty)
 
 
 def _warn_of_wrong_side(trials: pd.DataFrame) -> None:

@@ -11,12 +11,14 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..data import TRIALS, check_trials
+from ..data import TRIALS
+from ..data.check import N_TOLD, checked
 from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
 from ..utils.arrays import Floats
 from ..utils.texts import plural, short
@@ -25,9 +27,18 @@ Names = str | Sequence[str]
 Prepare = Callable[[pd.DataFrame], Any]
 
 DIGITS = re.compile(r"(\d+)")
-NO_ORDER = re.compile(  # a date that ends in its year, or an identifier such as ONE's eid
-    r"(?<!\d)\d\d?[-./]\d\d?[-./](19|20)\d\d(?!\d)|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    re.IGNORECASE,
+DATE = re.compile(r"(?<!\d)(19|20)\d\d([01]\d[0-3]\d|([-./_ ]\d\d?){2})")  # the year first
+NO_ORDER = re.compile(
+    r"""
+    (?<!\d)\d\d?[-./_\ ]\d\d?[-./_\ ](19|20)\d\d(?!\d)  # a date that ends in its year,
+    | (?<!\d)(?<!\d[-./])\d\d?([-./])\d\d?\2\d\d(?![-./]?\d)  # or in two digits of it,
+    | (?<!\d)(0[1-9]|[12]\d|3[01])(0[1-9]|[12]\d|3[01])(19|20)\d\d(?!\d)  # or has no points;
+    | (?<![a-z])(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?
+      |sept?(ember)?|oct(ober)?|nov(ember)?|dec(ember)?|mon(day)?|tue(s(day)?)?|wed(nesday)?
+      |thu(r(s(day)?)?)?|fri(day)?|sat(urday)?|sun(day)?)(?![a-z])  # a month, a day of the week;
+    | [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}  # an identifier such as ONE's eid
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
@@ -140,7 +151,7 @@ class Layout:
 
     def join(self, parts: Sequence[Part], verbose: bool) -> pd.DataFrame:
         """Return the table of trials of all parts, checked, and say what was left out."""
-        trials = join(parts)
+        trials = join(parts, stacklevel=4)
         counts = Counter[str]()
         for part in parts:
             counts.update(part.counts)
@@ -152,11 +163,13 @@ class Layout:
                 f"{counts['no_reward']} no reward.{found if no_choices else ''}"
             )
         trials = self._code(trials, no_choices)
-        check(trials, list(self.stimuli.values()), self.trial)
+        check(trials, list(self.stimuli.values()), self.trial, self.choices, stacklevel=5)
         if verbose:
-            sessions = [session for part in parts for session in part.sessions]
-            n_subjects = len({subject for subject, _ in sessions})
-            print(summary(len(sessions), n_subjects, {**counts, "kept": len(trials)}))
+            n_read = sum(len(part.sessions) for part in parts)
+            n_kept = len(trials[["subject", "session"]].drop_duplicates())
+            n_subjects = trials["subject"].nunique()
+            counts["kept"] = len(trials)
+            print(summary(n_kept, n_subjects, counts, n_empty=n_read - n_kept))
         return trials
 
     def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
@@ -208,7 +221,7 @@ def _listed(labels: Iterable[Any]) -> str:
     return ", ".join(sorted(map(short, labels))[:6])
 
 
-def join(parts: Sequence[Part]) -> pd.DataFrame:
+def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
     """Put the trials of parts together, a subject's sessions in order of time.
 
     That of their names, numbers as numbers, unless parts tell when they were.
@@ -217,6 +230,12 @@ def join(parts: Sequence[Part]) -> pd.DataFrame:
     ------
     ValueError
         If two parts tell of one session, or a name does not tell when its session was.
+
+    Warns
+    -----
+    UserWarning
+        If a subject's parts are in an order that no number or date tells, or two hold the same
+        trials.
     """
     places: dict[tuple[Any, Any], str] = {}
     for part in parts:
@@ -228,8 +247,10 @@ def join(parts: Sequence[Part]) -> pd.DataFrame:
                     "names of their own."
                 )
             places[subject, session] = part.place
-    _check_order(parts)
     in_order = sorted(parts, key=_time)
+    for doubt in (_doubt_of_order(in_order), _doubt_of_copies(in_order)):
+        if doubt:
+            warnings.warn(doubt, stacklevel=stacklevel)
     tables = [part.trials for part in in_order if len(part.trials)] or [in_order[0].trials]
     trials = pd.concat(tables, ignore_index=True)
     rank = {name: n for n, name in enumerate(sorted(trials["subject"].unique(), key=natural))}
@@ -256,34 +277,100 @@ def _time(part: Part) -> Any:
     return part.start or natural(part.sessions[0][1])
 
 
-def _check_order(parts: Sequence[Part]) -> None:
-    """Raise if a subject's parts are in order by names, and one does not tell when it was."""
-    unknown = [part for part in parts if part.start is None]
-    n_parts = Counter(part.sessions[0][0] for part in unknown)
-    for part in unknown:
-        subject, session = part.sessions[0]
-        if n_parts[subject] > 1 and NO_ORDER.search(str(session)):
-            raise ValueError(
-                f"Sessions are put in order by their names, but {short(session)} ({part.place}) "
-                "does not tell when it was. Name sessions by number, or by date, the year first: "
-                "'2024-03-01'."
+def _doubt_of_order(in_order: Sequence[Part]) -> str | None:
+    """Say in which order a subject's parts were put, if neither number nor time told it.
+
+    Raises
+    ------
+    ValueError
+        If the name of one of several does not tell when it was.
+    """
+    of_each: dict[Any, list[Part]] = {}
+    for part in in_order:
+        of_each.setdefault(part.sessions[0][0], []).append(part)
+    doubtful = {}
+    for subject, parts in of_each.items():
+        names = [str(part.sessions[0][1]) for part in parts]
+        for part, name in zip(parts, names, strict=True):
+            if len(parts) > 1 and part.start is None and _is_undated(name):
+                raise ValueError(
+                    f"Sessions are put in order by their names, but {short(name)} ({part.place}) "
+                    "does not tell when it was. Name sessions by number, or by date, the year "
+                    "first and in full: '2024-03-01' (in from_files, rename them by prepare=)."
+                )
+        if any(_is_told_by_text(*two) for two in pairwise(parts)):
+            doubtful[subject] = names if len(names) < 8 else [*names[:3], "...", *names[-3:]]
+    if not doubtful:
+        return None
+    subject, names = next(iter(doubtful.items()))
+    others = f" (and of {len(doubtful) - 1} more)" if len(doubtful) > 1 else ""
+    cure = "name them by number or date"
+    if of_each[subject][0].start is not None:
+        cure = "some began at the same time, so give each its session_start_time"
+    return (
+        f"Sessions of {subject}{others} are taken in the order {', '.join(names)}: {cure} if that "
+        "is wrong."
+    )
+
+
+def _is_undated(name: str) -> bool:
+    """Whether a name holds what tells no order, and no date before it."""
+    fault, date = NO_ORDER.search(name), DATE.search(name)
+    return fault is not None and not (date and date.start() < fault.start())
+
+
+def _is_told_by_text(one: Part, other: Part) -> bool:
+    """Whether what first tells two parts apart is neither a number nor a time."""
+    if one.start is not None:
+        return one.start == other.start
+    names = zip_longest(*(natural(part.sessions[0][1]) for part in (one, other)))
+    return next((place for place, (a, b) in enumerate(names) if a != b), 0) % 2 == 0
+
+
+def _doubt_of_copies(parts: Sequence[Part]) -> str | None:
+    """Say which two parts hold the same trials, if they are too many to be so by chance."""
+    places: dict[Any, str] = {}
+    for part in parts:
+        choices = tuple(map(str, part.trials["choice"]))
+        if len(choices) < N_TOLD or len(set(choices)) < 2:
+            continue
+        numbers = part.trials.drop(columns=["subject", "session"]).select_dtypes("number")
+        trials = choices, numbers.to_numpy().tobytes()
+        if trials in places:
+            return (
+                f"{places[trials]} and {part.place} hold the same trials: leave one out if it is a "
+                "copy."
             )
+        places[trials] = part.place
+    return None
 
 
-def check(trials: pd.DataFrame, stimuli: list[str], trial: str | None = None) -> None:
+def check(
+    trials: pd.DataFrame,
+    stimuli: list[str],
+    trial: str | None = None,
+    labels: Sequence[Any] | None = None,
+    stacklevel: int = 4,
+) -> None:
     """Check a loader's table, unless its animals chose one side only, as in an early session."""
     if trials["choice"].nunique() > 1:
-        check_trials(trials, stimulus=stimuli, trial=trial)
+        checked(trials, stimuli, trial, labels, stacklevel)
 
 
 def summary(
-    n_sessions: int, n_subjects: int, counts: Mapping[str, int], n_left_out: int = 0
+    n_sessions: int,
+    n_subjects: int,
+    counts: Mapping[str, int],
+    n_left_out: int = 0,
+    n_empty: int = 0,
 ) -> str:
     """Say in a line what was read, and what became of it."""
+    unpaid = " or a reward" if counts.get("no_reward") or counts.get("no_feedback") else ""
+    empty = f", {n_empty} without a choice{unpaid} left out" if n_empty else ""
     left_out = f", {n_left_out} left out" if n_left_out else ""
     told = [f"{name.replace('_', ' ')} {count}" for name, count in counts.items() if count]
     sessions, subjects = plural(n_sessions, "session"), plural(n_subjects, "subject")
-    return f"{sessions} of {subjects}{left_out}; trials: {', '.join(told)}"
+    return f"{sessions} of {subjects}{empty}{left_out}; trials: {', '.join(told)}"
 
 
 def optional(package: str, reads: str, extra: str) -> Any:

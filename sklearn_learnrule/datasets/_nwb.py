@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -35,7 +36,8 @@ def from_nwb(
     Parameters
     ----------
     source : path, NWBFile of pynwb, or a list of these
-        A file, or a folder: every file in it, or in folders of it, whose name ends in ".nwb".
+        A file, a pattern such as ``"nwb/*.nwb"``, or a folder: every file in it, or in folders of
+        it, whose name ends in ".nwb".
     stimulus, choice, reward, answer, choices, keep, prepare, verbose
         As of :func:`from_files`: columns of the files' ``trials``. ``prepare`` is given these as a
         DataFrame.
@@ -59,7 +61,8 @@ def from_nwb(
     Warns
     -----
     UserWarning
-        As of :func:`from_files`.
+        As of :func:`from_files`; also if sessions of a subject began at the same time, so that
+        their order is not known.
 
     Examples
     --------
@@ -89,7 +92,7 @@ def from_nwb(
             continue
         if not isinstance(each, str | os.PathLike):
             raise TypeError(
-                "source: expected a path, an NWBFile or a list of these, got "
+                "source should be a path, an NWBFile or a list of these, got "
                 f"{type(each).__name__}."
             )
         with _opened(each, pynwb) as file:
@@ -98,19 +101,21 @@ def from_nwb(
 
 
 def _files(source: Any, pynwb: Any) -> list[Any]:
-    """Return the files that a path, a folder or a list stands for."""
+    """Return the files that a path, a pattern, a folder or a list stands for."""
     if isinstance(source, pynwb.NWBFile):
         return [source]
     if isinstance(source, Iterable) and not isinstance(source, str):
-        files = list(source)
-        if not files:
-            raise FileNotFoundError("There is no NWB file in an empty list.")
-        return files
-    if not os.path.isdir(source):
+        found = [file for each in source for file in _files(each, pynwb)]
+    elif not isinstance(source, str | os.PathLike) or os.path.isfile(source):
         return [source]
-    found = sorted(Path(source).rglob("*.nwb"))
+    elif os.path.isdir(source):
+        found = sorted(Path(source).rglob("*.nwb"))
+    elif glob.has_magic(os.fspath(source)):
+        found = sorted(glob.glob(os.fspath(source), recursive=True))
+    else:
+        return [source]
     if not found:
-        raise FileNotFoundError(f"{source} holds no file whose name ends in '.nwb'.")
+        raise FileNotFoundError(f"There is no NWB file (*.nwb) in {source}.")
     return found
 
 

@@ -30,7 +30,7 @@ def from_one(
 
     Nothing of ONE is needed to do so. Trials without a choice, without feedback (these timed out)
     or without a contrast are left out and counted. Sessions come in the order of their names,
-    numbers as numbers and dates year first.
+    numbers as numbers and dates year first; a name that tells another order or none is refused.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def from_one(
     Warns
     -----
     UserWarning
-        If there are stimuli on the side opposite to the answer, and no processing was chosen.
+        If there are stimuli on the side opposite to the answer, and no processing was chosen, two
+        sessions hold the same trials, or names of a subject's differ in more than their numbers.
 
     Examples
     --------

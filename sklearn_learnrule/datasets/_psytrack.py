@@ -69,6 +69,8 @@ def from_psytrack(
     """
     wanted = _wanted(inputs)
     stimuli = [f"{name}_{k}" if k else name for name, n in wanted.items() for k in range(n)]
+    if isinstance(D, np.ndarray) and D.ndim == 0:
+        raise ValueError("D is an array that holds the dict, as np.load returns it: give D.item().")
     sets = [D] if isinstance(D, Mapping) else list(D)
     if not sets or not all(isinstance(each, Mapping) for each in sets):
         raise ValueError(f"D should be a dict, or a list of an animal's each, got {short(D)}.")
@@ -122,6 +124,11 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     y = _of_trials(D, "y")
     answer = _of_trials(D, "answer", len(y)) if "answer" in D else y
     sides = np.concatenate([y, answer])
+    if missing := int(pd.isna(sides).reshape(2, -1).any(axis=0).sum()):
+        raise ValueError(
+            f"y or answer is missing (NaN) on {missing} of {len(y)} trials: drop these from y, "
+            "answer, inputs and rewards, and take them off dayLength."
+        )
     codes = [code for code in CODES if np.isin(sides, code).all()]
     if len(codes) != 1:
         found = ", ".join(map(short, np.unique(sides)[:6]))
