@@ -281,7 +281,10 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
             "y = 1 second, by --choices FIRST SECOND",
         ),
         (["compare", "mice.csv", "--choices", "L", "R"], "not among --choices ['L', 'R']: 'left'"),
-        (["compare", "mice.csv", "--stimulus", "choice"], "of that name. Rename it in the file."),
+        (
+            ["compare", "mice.csv", "--stimulus", "choice", "contrast"],
+            "of that name. Rename it in the file.",
+        ),
         (["compare", "mice.csv", "--rules", "RMSprop"], "invalid choice: 'RMSprop'"),
         (["compare", "mice.csv", "--figure", "no/a.png"], "should be in a folder that exists"),
         (["report", "mice.csv", "--out", "mice.pdf"], "'mice.pdf' should end in .html"),
