@@ -68,7 +68,6 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "image_srcset": ["2x"],
     "reset_modules": ("matplotlib", "story_runs.prepare"),
-    "reset_argv": "story_runs.arguments",
     "doc_module": (project,),
     "backreferences_dir": "reference/stories",
     "download_all_examples": False,

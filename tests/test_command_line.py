@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from pages import Page
+from pandas.testing import assert_frame_equal, assert_series_equal
 
 import sklearn_learnrule as lr
-from sklearn_learnrule import __main__ as program
+from sklearn_learnrule import command_line as program
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.report import _parts, _sections, _write
+from sklearn_learnrule.utils.tasks import WorkerDiedError
 
 OTHER_NAMES = {
     "subject": "mouse",
@@ -23,12 +25,6 @@ OTHER_NAMES = {
 }
 NAMED = [word for old, new in OTHER_NAMES.items() for word in (f"--{old}", new)]
 QUICKLY = ("--rules", "constant", "REINFORCE", "--folds", "2", "--jobs", "1")
-WRITERS = {
-    ".csv": pd.DataFrame.to_csv,
-    ".csv.gz": pd.DataFrame.to_csv,
-    ".parquet": pd.DataFrame.to_parquet,
-    ".feather": pd.DataFrame.to_feather,
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +33,13 @@ def trials():
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path, capsys):
-    """Run a command in a folder of its own and return what it printed."""
+def in_folder(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(in_folder, capsys):
+    """Run a command in a folder of its own and return what it printed."""
 
     def run_command(*arguments):
         program.main([*map(str, arguments)])
@@ -91,12 +91,73 @@ def test_a_users_own_table_is_ranked_and_drawn(run, trials, tmp_path):
         assert_allclose(float(shown[3]), ranked.loc[rule, "difference"], atol=5e-5)
 
 
-@pytest.mark.parametrize("suffix", WRITERS)
-def test_tables_of_every_kind_are_read_alike(trials, tmp_path, suffix):
-    file = tmp_path / f"mice{suffix}"
-    WRITERS[suffix](trials, file, **{"index": False} if "csv" in suffix else {})
-    read = program.read_table(str(file))
-    pd.testing.assert_frame_equal(read, trials, check_dtype=False)
+def read(*arguments):
+    """Return X and y as a command reads them."""
+    return program.read_design(program.make_parser().parse_args(["compare", *arguments]))
+
+
+def write(trials, file):
+    """Write a table in the format that the file's name tells."""
+    if file.endswith(".parquet"):
+        trials.to_parquet(file)
+    else:
+        trials.to_csv(file, index=False, sep="\t" if ".tsv" in file else ",")
+
+
+@pytest.mark.parametrize("file", ["mice.csv", "mice.csv.gz", "mice.tsv", "mice.parquet"])
+def test_tables_of_every_kind_are_read_alike(in_folder, trials, file):
+    write(trials, file)
+    X, y = read(file, "--answer", "answer")
+    expected = lr.make_design(trials, answer="answer")
+    assert_frame_equal(X, expected[0])
+    assert_series_equal(y, expected[1], check_dtype=False)
+
+
+def test_several_columns_may_be_the_stimulus_or_name_the_animal(in_folder, trials):
+    sides = {"left": -trials["stimulus"].clip(upper=0), "right": trials["stimulus"].clip(lower=0)}
+    trials = trials.assign(lab="01", **sides)
+    write(trials, "mice.csv")
+    X, _ = read("mice.csv", "--stimulus", "left", "right", "--subject", "lab", "subject")
+    assert X.columns[:2].tolist() == ["left", "right"]
+    assert X.index.unique("subject")[0] == "01/mouse_01"
+
+
+def test_names_are_text_and_files_of_sessions_are_one_table(in_folder, trials):
+    for (subject, session), table in trials.groupby(["subject", "session"]):
+        name = subject.removeprefix("mouse_").zfill(3)
+        write(table.drop(columns=["subject", "session"]), f"{name}_{session}.csv")
+    X, y = read("{subject}_{session}.csv")
+    assert X.index.unique("subject").tolist() == [f"00{number}" for number in range(1, 7)]
+    assert y.tolist() == trials["choice"].tolist()
+
+
+def test_missed_trials_are_left_out_and_counted(in_folder, trials, capsys):
+    missed = trials.assign(choice=trials["choice"].where(trials.index % 10 != 3))
+    write(missed, "mice.csv")
+    _, y = read("mice.csv")
+    assert y.tolist() == missed["choice"].dropna().tolist()
+    n_missed = missed["choice"].isna().sum()
+    assert f"read {len(trials)}, misses {n_missed}, kept {len(y)}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("labels", "none", "choices"),
+    [
+        ({"left": "R", "right": "L"}, "no go", ("R", "L")),  # R is y = 0
+        ({"left": 1, "right": -1}, 0, ("1", "-1")),
+        ({"left": 1, "right": 2}, None, ("1", "2")),  # a column of 1.0, 2.0 and empty cells
+        ({"left": 1, "right": 2}, "miss", ("1", "2")),  # a column of text
+    ],
+)
+def test_two_labels_are_the_choices_and_others_count_as_missed(
+    in_folder, trials, labels, none, choices
+):
+    coded = trials[["choice", "answer"]].replace(labels).astype(object)
+    coded["choice"] = coded["choice"].where(trials.index % 10 != 3, none)
+    write(trials.assign(**coded), "mice.csv")
+    _, y = read("mice.csv", "--answer", "answer", "--choices", *choices)
+    kept = trials["choice"][trials.index % 10 != 3]
+    assert y.tolist() == (kept == "right").astype(int).tolist()
 
 
 def test_the_layout_of_the_ibl_is_recognised(run):
@@ -115,7 +176,7 @@ def test_the_layout_of_the_ibl_is_recognised(run):
     ).to_csv("ibl.csv.gz", index=False)
     one = ("--rules", "constant", "--reference", "constant", "--folds", 2, "--jobs", 1)
     printed = run("compare", "ibl.csv.gz", "--max-trials", 30, *one)
-    assert "60 trials of 2 animals" in printed
+    assert "2 subjects; trials: read " in printed and "60 trials of 2 animals" in printed
 
 
 def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
@@ -132,6 +193,23 @@ def test_what_is_kept_is_not_fitted_again(run, trials, tmp_path, capsys):
     printed, progress = capsys.readouterr()
     assert printed == first  # the seconds, too
     assert "0/4" not in progress and "4/4" in progress
+
+
+def test_a_reference_that_was_not_asked_for_is_said_to_be_fitted(run, trials):
+    write(trials, "mice.csv")
+    printed = run("compare", "mice.csv", "--rules", "constant", *QUICKLY[3:])
+    assert "REINFORCE is fitted as well, to compare with: --reference names another" in printed
+    assert "Starting 4 fits" in printed and set(ranking(printed)) == {"REINFORCE", "constant"}
+    assert "fitted as well" not in run("compare", "mice.csv", *QUICKLY)
+
+
+def test_workers_that_die_are_told_of_in_the_words_of_the_command(fails, trials, monkeypatch):
+    def die(*_, **__):
+        raise WorkerDiedError("fewer at a time (n_jobs); with cache=..., what is done is kept")
+
+    write(trials, "mice.csv")
+    monkeypatch.setattr(program, "compare_rules", die)
+    assert "(--jobs); with --cache FOLDER, what is done" in fails("compare", "mice.csv")
 
 
 def test_networks_are_trained_briefly_unless_in_full():
@@ -179,20 +257,41 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
     [
         ([], "the following arguments are required: COMMAND"),
         (["compare"], "the following arguments are required: TABLE"),
-        (["compare", "cats.csv"], "There is no file 'cats.csv'."),
-        (["compare", "mice.xlsx"], "TABLE should end in .csv, .csv.gz, .parquet, .feather"),
-        (["compare", "torn.parquet"], "'torn.parquet' cannot be read as a table: "),
-        (["compare", "torn.csv.gz"], "'torn.csv.gz' cannot be read as a table: "),
+        (["compare", "cats.csv"], "No file has a name that fits 'cats.csv'."),
+        (["compare", "torn.parquet"], "torn.parquet cannot be read as a Parquet file ("),
+        (["compare", "torn.csv.gz"], "torn.csv.gz cannot be read as a CSV file ("),
         (["compare", "mice.csv", "--subject", "mose"], "Column 'mose' is not in the table"),
         (["compare", "mice.csv", "--max-trials", "0"], "should be a number from 1 on, got '0'"),
-        (["compare", "mice.csv", "--folds", "99"], "99"),
+        (
+            ["compare", "mice.csv", "--folds", "99"],
+            ": --folds should be from 2 to 6, the number of animals; got 99.\n",
+        ),
+        (
+            ["compare", "mice.csv", "--folds", "1"],
+            ": --folds should be from 2 to 6, the number of animals; got 1.\n",
+        ),
+        (
+            ["compare", "mice.csv", "--subject", "all"],
+            ": There is one animal, and animals cannot be held out of one. Its later trials can "
+            "be, in Python: compare_rules(..., cv=FutureSplit(n_train=...)), see "
+            "docs/comparison.md.\n",
+        ),
+        (
+            ["compare", "mice.csv", "--choice", "contrast"],
+            "y = 1 second, by --choices FIRST SECOND",
+        ),
+        (["compare", "mice.csv", "--choices", "L", "R"], "not among --choices ['L', 'R']: 'left'"),
+        (
+            ["compare", "mice.csv", "--stimulus", "choice", "contrast"],
+            "of that name. Rename it in the file.",
+        ),
         (["compare", "mice.csv", "--rules", "RMSprop"], "invalid choice: 'RMSprop'"),
         (["compare", "mice.csv", "--figure", "no/a.png"], "should be in a folder that exists"),
         (["report", "mice.csv", "--out", "mice.pdf"], "'mice.pdf' should end in .html"),
     ],
 )
 def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, message):
-    trials.to_csv(tmp_path / "mice.csv", index=False)
+    trials.assign(all="mice", session=1).to_csv(tmp_path / "mice.csv", index=False)
     for name in ("torn.parquet", "torn.csv.gz"):
         (tmp_path / name).write_bytes(b"torn")
     assert message in fails(*arguments)
@@ -201,7 +300,7 @@ def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, m
 def test_without_matplotlib_there_is_a_ranking_and_no_report(run, fails, trials, monkeypatch):
     trials.to_csv("mice.csv", index=False)
     monkeypatch.setattr(program, "find_spec", lambda name: None)
-    assert "Install matplotlib" in run("compare", "mice.csv", *QUICKLY)
+    assert "To get the figure as well, install matplotlib" in run("compare", "mice.csv", *QUICKLY)
     assert "A report has pictures: install matplotlib" in fails("report", "mice.csv", *QUICKLY)
 
 
@@ -217,7 +316,7 @@ def test_ctrl_c_is_no_traceback(run, trials, monkeypatch, capsys):
 
 
 def test_python_m_runs_it():
-    command = [sys.executable, "-m", "sklearn_learnrule", "compare", "mice.xlsx"]
+    command = [sys.executable, "-m", "sklearn_learnrule", "compare", "cats.csv"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("python -m sklearn_learnrule: TABLE should end in .csv")
+    assert done.stderr.startswith("python -m sklearn_learnrule: No file has a name")
