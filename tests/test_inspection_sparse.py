@@ -256,7 +256,8 @@ def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohor
 def made_of(*terms):
     """A rule whose weight of a contrast has these terms."""
     table = pd.DataFrame(terms, columns=["term", "coefficient"])
-    known = {as_text(term): term for term in make_candidates(["contrast_left"], answer_known=True)}
+    names = ["contrast_left", "bias"]
+    known = {as_text(term): term for term in make_candidates(names, answer_known=True)}
     equation = {known[term]: coefficient for term, coefficient in terms}
     return SparseRule(table, table, {"contrast_left": equation, "bias": {}})
 

@@ -133,7 +133,9 @@ def _draw_terms(panel: Any, terms: pd.DataFrame) -> None:
     half = NINETY_FIVE * terms["standard_error"] * size / coefficient.abs()
     rows = np.arange(len(terms))
     panel.axvline(0, color=GREY, linewidth=0.6, zorder=0)
-    panel.errorbar(np.sign(coefficient) * size, rows, xerr=half, elinewidth=0.8, **COEFFICIENT)
+    panel.errorbar(
+        (np.sign(coefficient) * size).to_numpy(), rows, xerr=half, elinewidth=0.8, **COEFFICIENT
+    )
     panel.set_yticks(rows - ABOVE, _names(terms), ha="left", va="bottom")
     panel.tick_params("y", length=0, pad=INSIDE)
     panel.set_ylim(max(len(rows), 1) - 0.5, -0.8)
