@@ -318,6 +318,16 @@ def test_a_prior_that_is_none_is_told_in_a_sentence(prior):
         lr.animal_rules(TWO, prior=prior)
 
 
+def test_what_was_found_is_told_in_two_tables_and_a_sentence():
+    found = lr.animal_rules(TWO)
+    assert str(found).split("\n\n") == [
+        f"Probability that an animal follows a rule:\n{found.posterior.round(2)}",
+        f"Share of the population that follows a rule:\n{found.population.round(2)}",
+        "The probability that all rules are equally frequent (the Bayesian omnibus risk) is "
+        f"{found.omnibus_risk:.2f}.",
+    ]
+
+
 # ----------------------------------------------------------------------- display
 
 
@@ -344,6 +354,14 @@ def test_a_display_shows_both_tables_with_each_rules_animals_beside_each_other(d
     np.testing.assert_allclose(shown, drawn.posterior.loc[animals, rules].T)
     assert shown.argmax(0).tolist() == [0, 0, 0, 1, 1, 2]
     assert (np.diff(shown.max(0))[[0, 1, 3]] <= 0).all()
+
+
+def test_what_was_found_is_no_table_of_scores_and_how_to_draw_it_is_told():
+    told = (
+        "takes the table of compare_rules; what animal_rules found is drawn by AnimalRulesDisplay("
+    )
+    with pytest.raises(TypeError, match=re.escape(told)):
+        AnimalRulesDisplay.from_scores(lr.animal_rules(TWO))
 
 
 def test_many_animals_are_counted_and_not_named(drawn):

@@ -8,7 +8,7 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-import torch
+from joblib.parallel import get_active_backend
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import FitFailedWarning
@@ -147,8 +147,10 @@ def test_what_tasks_share_is_sent_once(dask):
     assert Sent.n_times == 1
 
 
-def test_a_fit_is_on_one_thread(client):
-    assert set(client.run(torch.get_num_threads).values()) == {1}
+def test_joblibs_backend_is_left_as_it_was(dask):
+    backend, _ = get_active_backend()
+    run_tasks(number_of, [(0, 1)], name="n", verbose=0)
+    assert not {"submit", "apply_async", "effective_n_jobs"} & vars(backend).keys()
 
 
 class Fussy(lr.ConstantRuleEstimator):

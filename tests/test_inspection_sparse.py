@@ -14,6 +14,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.estimators.base import BaseRuleEstimator
 from sklearn_learnrule.inspection import SparseRule, bootstrap_fits, nearest_rules, sparse_rule
+from sklearn_learnrule.inspection._candidates import as_text, make_candidates
 from sklearn_learnrule.plotting import EquationDisplay
 from sklearn_learnrule.plotting._tables import weight_label
 from sklearn_learnrule.rules import ReinforceRule
@@ -35,7 +36,7 @@ def rule(cohort):
 
 def equation(sparse, weight):
     """The terms of a weight, with their coefficients."""
-    terms = sparse.terms_[sparse.terms_["weight"] == weight]
+    terms = sparse.terms[sparse.terms["weight"] == weight]
     return dict(zip(terms["term"], terms["coefficient"], strict=True))
 
 
@@ -99,9 +100,9 @@ def test_the_true_terms_and_their_coefficients_are_found(cohort, name):
         true = {term: value for term, value in true.items() if abs(value) > 1e-6}
         assert {term for term in found if abs(found[term]) > 1e-6} == set(true)
         assert_allclose([found[term] for term in true], list(true.values()), rtol=1e-4)
-        path = sparse.path_[sparse.path_["weight"] == weight]
+        path = sparse.path[sparse.path["weight"] == weight]
         assert path["variance_explained"].iloc[-1] == pytest.approx(1, abs=1e-6)
-    assert (sparse.terms_["selected"] == 1).all()
+    assert (sparse.terms["selected"] == 1).all()
 
 
 class HalfwayEstimator(BaseRuleEstimator):
@@ -128,7 +129,7 @@ def test_a_weight_that_no_trial_changes_has_no_terms(cohort):
     X, y = cohort
     sparse = sparse_rule(lr.ConstantRuleEstimator().fit(X, y), X)
     assert str(sparse) == "dw_stimulus = 0\ndw_bias = 0"
-    assert sparse.terms_.empty and sparse.path_["variance_explained"].isna().all()
+    assert sparse.terms.empty and sparse.path["variance_explained"].isna().all()
 
 
 # --------------------------------------------------------------------- what is inferred
@@ -143,7 +144,7 @@ def test_a_dnn_fitted_to_reinforce_is_led_by_the_terms_of_reinforce():
     assert set(found) == {"r (y - p) x_stimulus", "(y - p) x_stimulus"}
     assert 0.01 < found["r (y - p) x_stimulus"] < 0.03
     assert 0.002 < found["(y - p) x_stimulus"] < 0.03
-    path = two.path_[two.path_["weight"] == "stimulus"].set_index("n_terms")
+    path = two.path[two.path["weight"] == "stimulus"].set_index("n_terms")
     assert path["variance_explained"][2] > 0.9
     nearest = nearest_rules(dnn, X).query("rule == 'REINFORCE' and weight == 'stimulus'")
     assert path["variance_explained"][2] == pytest.approx(nearest["r2"].item(), abs=0.01)
@@ -181,7 +182,7 @@ def test_coefficients_and_what_they_explain_are_those_of_least_squares(cohort, d
         here = told[told["weight"] == weight]
         left = here["update"] - here["predicted"]
         explained = 1 - (left**2).sum() / ((here["update"] - here["update"].mean()) ** 2).sum()
-        path = sparse.path_[sparse.path_["weight"] == weight].set_index("n_terms")
+        path = sparse.path[sparse.path["weight"] == weight].set_index("n_terms")
         held_out, error = path.loc[3, ["variance_explained", "standard_error"]]
         assert held_out < explained < held_out + 5 * error
         for other in ({"update": 0.0}, {"update": here["predicted"]}):  # errors are orthogonal
@@ -194,7 +195,7 @@ def test_coefficients_and_what_they_explain_are_those_of_least_squares(cohort, d
 
 def test_the_number_of_terms_is_the_smallest_that_is_about_as_good_as_the_best(cohort, dnn):
     sparse = sparse_rule(dnn, cohort[0], max_terms=6)
-    for weight, path in sparse.path_.groupby("weight"):
+    for weight, path in sparse.path.groupby("weight"):
         assert path["n_terms"].tolist() == list(range(7))
         explained = path["variance_explained"].to_numpy()
         best = explained.argmax()
@@ -209,9 +210,9 @@ def test_several_fits_share_terms_and_their_spread_is_the_standard_error(cohort)
     )
     sparse = sparse_rule(fits, X)
     rates = np.array([fit.learning_rate_ for fit in fits])
-    assert sparse.terms_["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
-    assert_allclose(sparse.terms_["coefficient"], rates.mean(0), rtol=1e-4)
-    assert_allclose(sparse.terms_["standard_error"], rates.std(0, ddof=1), rtol=1e-4)
+    assert sparse.terms["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
+    assert_allclose(sparse.terms["coefficient"], rates.mean(0), rtol=1e-4)
+    assert_allclose(sparse.terms["standard_error"], rates.std(0, ddof=1), rtol=1e-4)
 
 
 def test_the_standard_errors_of_one_fit_are_over_animals(cohort, dnn):
@@ -223,9 +224,13 @@ def test_the_standard_errors_of_one_fit_are_over_animals(cohort, dnn):
     for subject in subjects.unique():
         rest = sparse_rule(dnn, X[subjects != subject], n_terms=1)
         each.append(equation(rest, "bias")[term])
-    row = sparse.terms_[sparse.terms_["weight"] == "bias"].squeeze()
+    row = sparse.terms[sparse.terms["weight"] == "bias"].squeeze()
     assert row["standard_error"] == pytest.approx(np.sqrt(7 * np.var(each)), rel=1e-6)
     assert row["selected"] == 1
+
+
+def test_an_exact_equation_has_no_standard_errors_over_animals(cohort, rule):
+    assert sparse_rule(rule, cohort[0]).terms["standard_error"].isna().all()
 
 
 def test_the_terms_are_the_same_in_any_units(cohort):
@@ -233,8 +238,8 @@ def test_the_terms_are_the_same_in_any_units(cohort):
     X = X.assign(previous_reward=3 * X["previous_reward"], stimulus=X["stimulus"] / 100)
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     sparse = sparse_rule(rule, X)
-    assert sparse.terms_["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
-    assert_allclose(sparse.terms_["coefficient"], rule.learning_rate_, rtol=1e-4)
+    assert sparse.terms["term"].tolist() == ["r (y - p) x_stimulus", "r (y - p)"]
+    assert_allclose(sparse.terms["coefficient"], rule.learning_rate_, rtol=1e-4)
 
 
 def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohort):
@@ -242,7 +247,7 @@ def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohor
     pipeline = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None))
     X = X.rename(columns={"stimulus": "contrast"})
     sparse = sparse_rule(pipeline.fit(X, y), X)
-    assert_allclose(sparse.terms_["coefficient"], pipeline[-1].learning_rate_, rtol=1e-4)
+    assert_allclose(sparse.terms["coefficient"], pipeline[-1].learning_rate_, rtol=1e-4)
 
 
 # --------------------------------------------------------------------------- in writing
@@ -251,8 +256,10 @@ def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohor
 def made_of(*terms):
     """A rule whose weight of a contrast has these terms."""
     table = pd.DataFrame(terms, columns=["term", "coefficient"])
-    path = pd.DataFrame({"weight": ["contrast_left", "bias"], "n_terms": [len(terms), 0]})
-    return SparseRule(table.assign(weight="contrast_left"), path)
+    names = ["contrast_left", "bias"]
+    known = {as_text(term): term for term in make_candidates(names, answer_known=True)}
+    equation = {known[term]: coefficient for term, coefficient in terms}
+    return SparseRule(table, table, {"contrast_left": equation, "bias": {}})
 
 
 def test_an_equation_collects_what_is_there_with_the_reward_and_without():
@@ -292,11 +299,11 @@ def test_the_display_draws_the_path_and_the_terms_of_each_weight(cohort, dnn):
     assert display.axes_.shape == (2, 2)
     for weight, (path, terms) in zip(NAMES, display.axes_, strict=True):
         assert path.get_title() == weight_label(weight)
-        of_path = sparse.path_[sparse.path_["weight"] == weight]
+        of_path = sparse.path[sparse.path["weight"] == weight]
         line, taken = curves(path)
         assert_allclose(line.get_xydata(), of_path[["n_terms", "variance_explained"]])
         assert taken.get_xdata() == [2]
-        of_terms = sparse.terms_[sparse.terms_["weight"] == weight]
+        of_terms = sparse.terms[sparse.terms["weight"] == weight]
         assert [label.get_text() for label in terms.get_yticklabels()] == list(of_terms["term"])
         (points,) = curves(terms)
         assert_allclose(abs(points.get_xdata()), of_terms["size"])
@@ -304,7 +311,31 @@ def test_the_display_draws_the_path_and_the_terms_of_each_weight(cohort, dnn):
     plt.close("all")
 
 
+def test_the_display_of_a_dict_draws_each_model_and_those_without_terms(cohort, rule):
+    models = {"REINFORCE": rule, "constant": lr.ConstantRuleEstimator().fit(*cohort)}
+    display = EquationDisplay.from_estimator(models, cohort[0])
+    titles = [f"{model}\n{weight_label(weight)}" for model in models for weight in NAMES]
+    assert [path.get_title() for path in display.axes_[:, 0]] == titles
+    n_terms = [len(panel.get_yticks()) for panel in display.axes_[:, 1]]
+    assert n_terms == [len(equation(display.rules["REINFORCE"], w)) for w in NAMES] + [0, 0]
+    plt.close("all")
+
+
+def test_in_a_column_the_path_has_its_share_of_the_width_and_its_last_ring_is_whole(cohort, dnn):
+    display = EquationDisplay.from_estimator(dnn, cohort[0], n_terms=8).fit_width(85)
+    for path, _ in display.axes_:
+        assert path.get_position().width > 0.25
+        assert not curves(path)[1].get_clip_on()
+    plt.close("all")
+
+
 # --------------------------------------------------------------------------- wrong input
+
+
+def test_several_models_have_no_one_equation(cohort, rule):
+    several = "The equation of several models would be that of none: give one model, or a list"
+    with pytest.raises(ValueError, match=several):
+        sparse_rule({"one": rule, "other": rule}, cohort[0])
 
 
 def test_one_animal_does_not_tell_how_many_terms_there_are(cohort, rule):
@@ -312,7 +343,7 @@ def test_one_animal_does_not_tell_how_many_terms_there_are(cohort, rule):
     with pytest.raises(ValueError, match="leaving animals out, but X has one: say n_terms="):
         sparse_rule(rule, one)
     sparse = sparse_rule(rule, one, n_terms=1)
-    assert len(sparse.terms_) == 2 and sparse.terms_["standard_error"].isna().all()
+    assert len(sparse.terms) == 2 and sparse.terms["standard_error"].isna().all()
 
 
 @pytest.mark.parametrize("name", ["n_terms", "max_terms"])
@@ -334,5 +365,5 @@ def test_the_correct_choice_is_in_no_term_where_it_is_not_known(cohort, rule):
     drawn = np.random.default_rng(0).random(len(X))
     error = (X["previous_choice"] != 0) & (X["previous_reward"] == 0)
     paid = X.assign(previous_reward=X["previous_reward"] - (error & (drawn > 0.5)))
-    terms = sparse_rule(rule, paid, n_terms=8).terms_["term"]
+    terms = sparse_rule(rule, paid, n_terms=8).terms["term"]
     assert not terms.str.contains("z").any()

@@ -161,6 +161,8 @@ def test_a_width_that_cannot_be_is_told(displays):
         display.fit_width(85)
     with pytest.raises(ValueError, match="20 mm are too narrow for . panels and their labels"):
         display.plot().fit_width(20)
+    with pytest.raises(ValueError, match=r"^8\.5 mm are too narrow"):
+        display.plot().fit_width(8.5)
     _, axes = plt.subplots(1, display.axes_.size)
     with pytest.raises(ValueError, match="was drawn on axes that lay out no labels"):
         display.plot(axes).fit_width(85)

@@ -89,8 +89,8 @@ def test_pictures_and_tables_of_a_folder_are_those_of_inspection(folder, models,
     X, y = cohort
     rule = models[NAME]
     equation = inspection.sparse_rule(rule, X)
-    same(read(folder, "02-equation-b_R_N_b"), equation.terms_)
-    same(read(folder, "02-equation-path-b_R_N_b"), equation.path_)
+    same(read(folder, "02-equation-b_R_N_b"), equation.terms)
+    same(read(folder, "02-equation-path-b_R_N_b"), equation.path)
     same(read(folder, "03-asymmetry-b_R_N_b"), inspection.asymmetry_table(rule, X))
     same(read(folder, "04-nearest-b_R_N_b"), inspection.nearest_rules(rule, X))
     same(read(folder, "05-history-length-b_R_N_b"), inspection.history_table(rule, X))

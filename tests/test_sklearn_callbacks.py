@@ -232,6 +232,11 @@ def test_the_progress_bar_of_scikit_learn_shows_members_and_epochs(cohort, capsy
     assert all(f"DNNRuleEstimator - training #{member}" in shown for member in (0, 1))
 
 
+def test_a_callback_of_scikit_learns_is_no_parameter_and_where_it_goes_is_told(cohort):
+    with pytest.raises(ValueError, match=r"scikit-learn's are given to set_callbacks"):
+        clone(ALONE).set_params(callbacks=[sklearn_callback.ProgressBar()]).fit(*cohort)
+
+
 def test_scikit_learns_monitor_has_the_score_after_every_epoch(cohort):
     X, y = cohort
     monitor = sklearn_callback.ScoringMonitor(scoring="neg_log_loss")

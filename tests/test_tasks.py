@@ -4,7 +4,6 @@ import re
 import threading
 import time
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import joblib
 import pytest
@@ -13,6 +12,8 @@ from joblib.parallel import BACKENDS
 from numba.core.event import end_event, start_event
 
 from sklearn_learnrule.model_selection import _stopwatch
+from sklearn_learnrule.utils import tasks
+from sklearn_learnrule.utils.cache import Cache
 from sklearn_learnrule.utils.tasks import WorkerDiedError, run_tasks
 
 
@@ -60,15 +61,18 @@ def test_progress_counts_what_was_kept(tmp_path, capsys):
     assert "square" in (shown := capsys.readouterr().err) and "2/2" in shown
 
 
-def square_elsewhere(number):
-    Path.is_dir = lambda self: False  # in the worker's process: a machine without these folders
-    return number**2
+class LeftBehind(Cache):
+    """Arrives on a machine that does not have its folder."""
+
+    def __getstate__(self):
+        return {"folder": self.folder / "nowhere"}
 
 
-def test_what_a_worker_elsewhere_makes_is_kept_here(tmp_path):
+def test_what_a_worker_elsewhere_makes_is_kept_here(tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "Cache", LeftBehind)
     options = {"name": "square", "verbose": 0, "cache": tmp_path, "keys": ["0", "1"]}
     with joblib.parallel_config("multiprocessing", n_jobs=2):
-        assert run_tasks(square_elsewhere, [(0,), (1,)], **options) == [0, 1]
+        assert run_tasks(slower_first, [(0,), (1,)], **options) == [0, 1]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["0.pickle.z", "1.pickle.z"]
 
 
@@ -105,7 +109,7 @@ def test_what_kills_every_worker_comes_last_and_ends_the_call(tmp_path):
     for cache in (tmp_path, None):
         options["cache"] = cache
         end = "what is done is kept, and the same" if cache else "with cache=..., what is done"
-        with pytest.warns(UserWarning, match="was lost"):
+        with pytest.warns(UserWarning, match="A worker was lost"):
             with pytest.raises(WorkerDiedError, match=re.escape(sentence + end)):
                 run_tasks(Mortal(n_deaths=9), tasks, **options)
     assert sorted(file.name[0] for file in tmp_path.iterdir()) == ["0", "2", "3"]

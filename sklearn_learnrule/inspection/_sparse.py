@@ -42,30 +42,32 @@ class SparseRule:
 
     Attributes
     ----------
-    terms_ : DataFrame, one row a weight and term, the largest term of each weight first
+    terms : DataFrame, one row a weight and term, the largest term of each weight first
         ``weight``; ``term``; ``coefficient``; ``standard_error``; ``size``, the root mean square
         of coefficient times term (weight per trial); ``selected``, the share of the
         cross-validation's training sets in which the term is selected as well: where it is low,
         the states do not tell the term from others.
-    path_ : DataFrame, one row a weight and number of terms
+    path : DataFrame, one row a weight and number of terms
         ``weight``; ``n_terms``; ``variance_explained``, the share of the variance of the updates
-        (about their mean) that so many terms explain in animals left out; ``standard_error``
-        of it, over animals.
+        (about their mean) that so many terms explain in animals left out, below 0 where their
+        mean would be nearer: so it is without terms if a weight mostly grows or falls, for no
+        terms say that it stays; ``standard_error`` of it, over animals.
     """
 
-    terms_: pd.DataFrame
-    path_: pd.DataFrame
+    terms: pd.DataFrame
+    path: pd.DataFrame
+    _equations: dict[str, dict[Term, float]]  # of each weight, in the order of ``terms``
 
     def __str__(self) -> str:
         return "\n".join(
             f"d{weight(name).text} = {_written(terms, as_text, ' ')}"
-            for name, terms in self._equations().items()
+            for name, terms in self._equations.items()
         )
 
     def to_latex(self) -> str:
         """Return the equations as an ``aligned`` environment, for LaTeX's math mode."""
         lines = []
-        for name, terms in self._equations().items():
+        for name, terms in self._equations.items():
             right = _written(terms, as_latex, r"\,")
             lines.append(rf"\Delta {weight(name).latex} &= {right}")
         return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
@@ -89,7 +91,7 @@ class SparseRule:
             ``fit``; ``weight``; ``subject``, ``session`` and ``trial`` as in X; ``update``, of the
             fitted rule; ``predicted``, by the equation at the same weights.
         """
-        equations = self._equations()
+        equations = self._equations
         tables = []
         for fit in read_rule_fits(estimators):
             if fit.weight_names != list(equations):
@@ -107,16 +109,6 @@ class SparseRule:
                 table.insert(0, "weight", name)
                 tables.append(fit.named(table))
         return pd.concat(tables, ignore_index=True)
-
-    def _equations(self) -> dict[str, dict[Term, float]]:
-        """Return each weight's terms with their coefficients."""
-        names = list(self.path_["weight"].unique())
-        known = {as_text(term): term for term in make_candidates(names, answer_known=True)}
-        equations: dict[str, dict[Term, float]] = {name: {} for name in names}
-        columns = (self.terms_[column] for column in ("weight", "term", "coefficient"))
-        for name, term, coefficient in zip(*columns, strict=True):
-            equations[name][known[term]] = coefficient
-        return equations
 
 
 def sparse_rule(
@@ -158,11 +150,12 @@ def sparse_rule(
     Returns
     -------
     SparseRule
-        With tables ``terms_`` and ``path_``. Coefficients are in units of X. Those of several fits
+        With tables ``terms`` and ``path``. Coefficients are in units of X. Those of several fits
         are means over them, and the standard error is the standard deviation over fits: of refits
         of :func:`bootstrap_fits` it tells how sure the data are, of an ensemble's seeds only what
         training leaves open. Of one fit it is a jackknife over animals (at most 20 groups of them)
-        that takes the rule as it is.
+        that takes the rule as it is, and NaN where the equation is exact, as a textbook rule's is:
+        there all animals agree.
 
     Raises
     ------
@@ -199,13 +192,16 @@ def sparse_rule(
         )
     tables: list[pd.DataFrame] = []
     paths: list[pd.DataFrame] = []
+    equations: dict[str, dict[Term, float]] = {}
     for k, name in enumerate(names):
         of_fits = [each.of_target(k) for each in moments]
         table, path = _explain(of_fits, terms, n_terms, max_terms)
+        equations[name] = {terms[c]: value for c, value in table["coefficient"].items()}
         for made, parts in ((table, tables), (path, paths)):
             made.insert(0, "weight", name)
             parts.append(made)
-    return SparseRule(pd.concat(tables, ignore_index=True), pd.concat(paths, ignore_index=True))
+    joined = (pd.concat(parts, ignore_index=True) for parts in (tables, paths))
+    return SparseRule(*joined, equations)
 
 
 def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
@@ -297,7 +293,10 @@ def _choose(explained: Floats, error: Floats) -> int:
 
 
 def _table(of_fits: list[Moments], terms: list[Term], chosen: list[int]) -> pd.DataFrame:
-    """Return the chosen terms' coefficients, with standard errors over fits or else animals."""
+    """Return the chosen terms' coefficients, with standard errors over fits or else animals.
+
+    Its index is ``chosen``.
+    """
     each = np.array([moments.sum().coefficients(chosen) for moments in of_fits])  # (F, k)
     coefficient = each.mean(0)
     if len(of_fits) > 1:
@@ -313,13 +312,15 @@ def _table(of_fits: list[Moments], terms: list[Term], chosen: list[int]) -> pd.D
             "coefficient": coefficient,
             "standard_error": error,
             "size": np.abs(coefficient) * rms,
-        }
+        },
+        index=chosen,
     )
 
 
 def _jackknife(moments: Moments, chosen: list[int]) -> Floats:
-    n_groups = moments.n_groups
-    if n_groups == 1:
+    n_groups, total = moments.n_groups, moments.sum()
+    left = total.unexplained(chosen, total.coefficients(chosen))
+    if n_groups == 1 or left <= NEGLIGIBLE * total.square:  # else an error of rounding
         return np.full(len(chosen), np.nan)
     each = np.array([moments.without(g).coefficients(chosen) for g in range(n_groups)])
     return np.sqrt((n_groups - 1) * each.var(0))

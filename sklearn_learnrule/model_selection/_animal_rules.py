@@ -31,7 +31,7 @@ MAX_STEPS = 1_000_000  # the fewer nats tell rules apart, the more animals the m
 
 @dataclass(frozen=True, eq=False)
 class AnimalRules:
-    """What :func:`animal_rules` found.
+    """What :func:`animal_rules` found; ``str()`` writes it to two decimals.
 
     Attributes
     ----------
@@ -48,6 +48,14 @@ class AnimalRules:
     posterior: pd.DataFrame
     population: pd.DataFrame
     omnibus_risk: float
+
+    def __str__(self) -> str:
+        return (
+            f"Probability that an animal follows a rule:\n{self.posterior.round(2)}\n\n"
+            f"Share of the population that follows a rule:\n{self.population.round(2)}\n\n"
+            "The probability that all rules are equally frequent (the Bayesian omnibus risk) is "
+            f"{self.omnibus_risk:.2f}."
+        )
 
 
 def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:

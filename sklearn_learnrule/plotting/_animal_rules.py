@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from ..model_selection import animal_rules
+from ..model_selection import AnimalRules, animal_rules
 from ._display import Display
 from ._fit import height_of, in_lines
 from ._style import BLUE, COLUMN, PAGE, panels
@@ -53,6 +53,11 @@ class AnimalRulesDisplay(Display):
     @classmethod
     def from_scores(cls, scores: pd.DataFrame, *, prior: float = 1.0, ax: Any = None) -> Self:
         """Draw what :func:`~sklearn_learnrule.animal_rules` finds in these scores."""
+        if isinstance(scores, AnimalRules):
+            raise TypeError(
+                "from_scores takes the table of compare_rules; what animal_rules found is drawn by "
+                "AnimalRulesDisplay(found.posterior, found.population).plot()."
+            )
         found = animal_rules(scores, prior=prior)
         return cls(found.posterior, found.population).plot(ax)
 

@@ -19,7 +19,8 @@ NINETY_FIVE = 1.96  # standard errors on either side
 PATH: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 3, "linewidth": 1.0}
 TAKEN: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": ""}
 COEFFICIENT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 3.5, "linestyle": ""}
-TERM, LEAST = 0.22, 1.2  # inches: of a term's row, of a panel
+TERM, LEAST = 0.27, 1.2  # inches: of a term's row, of a panel
+ABOVE, INSIDE = 0.15, -3  # where a term stands: rows above its point, points inside of the axis
 
 
 class EquationDisplay(Display):
@@ -90,12 +91,12 @@ class EquationDisplay(Display):
             (
                 f"{model}\n{weight_label(str(name))}".strip(),
                 path,
-                rule.terms_.query("weight == @name"),
+                rule.terms.query("weight == @name"),
             )
             for model, rule in rules.items()
-            for name, path in rule.path_.groupby("weight", sort=False)
+            for name, path in rule.path.groupby("weight", sort=False)
         ]
-        height = max([LEAST, *(height_of(_names(terms), TERM) for *_, terms in rows if len(terms))])
+        height = max([LEAST, *(_height(terms) for *_, terms in rows)])
         size: Any = {"figsize": (PAGE, 0.7 + (height + 0.5) * len(rows)), "height": height}
         with panels(ax, len(rows), 2, width_ratios=(1, 1.6), **size) as axes:
             for (left, right), (title, path, terms) in zip(axes, rows, strict=True):
@@ -112,21 +113,29 @@ def _names(terms: pd.DataFrame) -> list[str]:
     return [in_lines(term) for term in terms["term"]]
 
 
+def _height(terms: pd.DataFrame) -> float:
+    """Return that of the rows, with a line for each point below its term."""
+    return height_of([f"{name}\n" for name in _names(terms)], TERM) if len(terms) else LEAST
+
+
 def _draw_path(panel: Any, path: pd.DataFrame, n_taken: int) -> None:
     x, y, error = (path[c] for c in ("n_terms", "variance_explained", "standard_error"))
     panel.axhline(1, color=GREY, linewidth=0.6, zorder=0)
     panel.errorbar(x, y, error, elinewidth=0.8, **PATH)
     taken = x == n_taken
-    panel.plot(x[taken], y[taken], **TAKEN)
+    panel.plot(x[taken], y[taken], clip_on=False, **TAKEN)
     panel.set_xticks(x)
 
 
 def _draw_terms(panel: Any, terms: pd.DataFrame) -> None:
-    """Draw the largest term at the top."""
+    """Draw the largest term at the top, each by its name: beside the axis, names take its room."""
     coefficient, size = terms["coefficient"], terms["size"]
     half = NINETY_FIVE * terms["standard_error"] * size / coefficient.abs()
     rows = np.arange(len(terms))
     panel.axvline(0, color=GREY, linewidth=0.6, zorder=0)
-    panel.errorbar(np.sign(coefficient) * size, rows, xerr=half, elinewidth=0.8, **COEFFICIENT)
-    panel.set_yticks(rows, _names(terms))
-    panel.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    panel.errorbar(
+        (np.sign(coefficient) * size).to_numpy(), rows, xerr=half, elinewidth=0.8, **COEFFICIENT
+    )
+    panel.set_yticks(rows - ABOVE, _names(terms), ha="left", va="bottom")
+    panel.tick_params("y", length=0, pad=INSIDE)
+    panel.set_ylim(max(len(rows), 1) - 0.5, -0.8)

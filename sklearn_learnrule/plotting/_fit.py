@@ -94,7 +94,7 @@ def fit_width(axes: NDArray[Any], width: float) -> None:
     if not _lay_out(figure) or _cut(figure)[0] > CLOSE:
         n_columns = axes.flat[0].get_gridspec().ncols
         raise ValueError(
-            f"{width * MM:.0f} mm are too narrow for {n_columns} panels and their labels: draw "
+            f"{width * MM:g} mm are too narrow for {n_columns} panels and their labels: draw "
             "fewer, or wider."
         )
 

@@ -62,8 +62,8 @@ def _equation(model: Model, question: Question) -> Iterator[Part]:
     rule = sparse_rule(model.fits, question.X)
     yield from map(Note, str(rule).split("\n"))
     alt = "Share of the updates' variance explained by number of terms, and the terms' coefficients"
-    yield picture(EquationDisplay(rule).plot().figure_, alt, rule.path_, "path")
-    yield Table(as_written(rule.terms_, {"selected": ".0%"}), rule.terms_)
+    yield picture(EquationDisplay(rule).plot().figure_, alt, rule.path, "path")
+    yield Table(as_written(rule.terms, {"selected": ".0%"}), rule.terms)
 
 
 def _asymmetry(model: Model, question: Question) -> Iterator[Part]:

@@ -69,7 +69,15 @@ class Training:
         "early_stopping": ["boolean"],
         "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [WHOLE_FROM_1],
-        "callbacks": [None, each(Meets(is_callback, "a skorch callback, or a name and one"))],
+        "callbacks": [
+            None,
+            each(
+                Meets(
+                    is_callback,
+                    "a skorch callback, or a name and one (scikit-learn's are given to set_callbacks)",
+                )
+            ),
+        ],
         "verbose": [WHOLE_FROM_0, "boolean"],
     }
     _parameter_docs: ClassVar[str] = """
