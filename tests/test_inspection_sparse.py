@@ -367,3 +367,19 @@ def test_the_correct_choice_is_in_no_term_where_it_is_not_known(cohort, rule):
     paid = X.assign(previous_reward=X["previous_reward"] - (error & (drawn > 0.5)))
     terms = sparse_rule(rule, paid, n_terms=8).terms["term"]
     assert not terms.str.contains("z").any()
+
+
+def test_a_whole_textbook_rule_is_found_where_term_by_term_it_is_not():
+    truth = ReinforceRule(2, "free", learning_rate=0.05, forgetting=0.01)
+    trials = make_learning_cohort(10, 300, rule=truth, random_state=0)
+    X, y, _ = lr.make_design(trials)
+    rule = lr.ReinforceRuleEstimator(forgetting=True).fit(X, y)
+    terms = sparse_rule(rule, X).terms.query("weight == 'stimulus'")
+    rate, baseline, decay = rule.learning_rate_[0], rule.baseline_[0], rule.forgetting_[0]
+    assert terms.set_index("term")["coefficient"].to_dict() == pytest.approx(
+        {
+            "r (y - p) x_stimulus": rate,
+            "(y - p) x_stimulus": -rate * baseline,
+            "w_stimulus": -decay,
+        }
+    )

@@ -115,6 +115,16 @@ def _textbook_terms(name: str, answer_known: bool) -> Iterator[Term]:
     yield from (product(outcome, (gradient_before(name),)) for outcome in OUTCOMES_BEFORE)
 
 
+def textbook_subsets(name: str) -> list[list[Term]]:
+    """Return the terms of whole textbook rules for a weight, each with forgetting and without."""
+    x: Term = () if name == BIAS else (policy_input(name),)
+    plain, paid = product((ERROR,), x), product((REWARD,), (ERROR,), x)
+    sided = [product((CHOICE,), term) for term in (plain, paid)]
+    rules = [[paid], [paid, plain], [paid, plain, *sided], [product((ANSWER_ERROR,), x)]]
+    forgets: list[Term] = [(weight(name),)]
+    return [[*rule, *more] for rule in rules for more in ([], forgets)]
+
+
 def factor_values(visited: Visited, names: Sequence[str]) -> dict[Factor, Floats]:
     """Return each factor on each trial, (N, T); what was before is 0 on a first trial."""
     trials, weights = visited.trials, visited.weights

@@ -23,6 +23,7 @@ from ._candidates import (
     factor_values,
     make_candidates,
     term_columns,
+    textbook_subsets,
     weight,
 )
 from ._fits import RuleFit, read_rule_fits
@@ -195,13 +196,19 @@ def sparse_rule(
     equations: dict[str, dict[Term, float]] = {}
     for k, name in enumerate(names):
         of_fits = [each.of_target(k) for each in moments]
-        table, path = _explain(of_fits, terms, n_terms, max_terms)
-        equations[name] = {terms[c]: value for c, value in table["coefficient"].items()}
+        whole = [
+            [terms.index(term) for term in rule]
+            for rule in textbook_subsets(name)
+            if set(rule) <= set(terms)
+        ]
+        table, path = _explain(of_fits, terms, whole, n_terms, max_terms)
+        chosen = zip(table.index.to_numpy(), table["coefficient"], strict=True)
+        equations[name] = {terms[column]: float(value) for column, value in chosen}
         for made, parts in ((table, tables), (path, paths)):
             made.insert(0, "weight", name)
             parts.append(made)
-    joined = (pd.concat(parts, ignore_index=True) for parts in (tables, paths))
-    return SparseRule(*joined, equations)
+    joined = [pd.concat(parts, ignore_index=True) for parts in (tables, paths)]
+    return SparseRule(joined[0], joined[1], equations)
 
 
 def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
@@ -224,11 +231,15 @@ def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
 
 
 def _explain(
-    of_fits: list[Moments], terms: list[Term], n_terms: int | None, max_terms: int
+    of_fits: list[Moments],
+    terms: list[Term],
+    whole: list[list[int]],
+    n_terms: int | None,
+    max_terms: int,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the terms of one weight, and the path of what more and more of them explain."""
-    subsets = best_subsets([each.sum() for each in of_fits], max(max_terms, n_terms or 0))
-    errors, held_out = _leave_out(of_fits, len(subsets))
+    subsets = best_subsets([each.sum() for each in of_fits], max(max_terms, n_terms or 0), whole)
+    errors, held_out = _leave_out(of_fits, len(subsets), whole)
     explained, error = _shares(errors, of_fits, terms.index(()))
     path = pd.DataFrame(
         {
@@ -245,7 +256,9 @@ def _explain(
     return table, path
 
 
-def _leave_out(of_fits: list[Moments], n: int) -> tuple[Floats, list[list[list[int]]]]:
+def _leave_out(
+    of_fits: list[Moments], n: int, whole: list[list[int]]
+) -> tuple[Floats, list[list[list[int]]]]:
     """Select without each group in turn, and return the errors on it, (G, n), and what is taken.
 
     Of a single group, what is selected with it.
@@ -254,7 +267,7 @@ def _leave_out(of_fits: list[Moments], n: int) -> tuple[Floats, list[list[list[i
     errors, selected = np.zeros((n_groups, n)), []
     for g in range(n_groups):
         rest = [each.without(g) if n_groups > 1 else each.sum() for each in of_fits]
-        subsets = best_subsets(rest, n - 1)
+        subsets = best_subsets(rest, n - 1, whole)
         for fit, moments in zip(rest, of_fits, strict=True):
             left_out = moments.group(g)
             found = [left_out.unexplained(chosen, fit.coefficients(chosen)) for chosen in subsets]

@@ -53,13 +53,17 @@ class Moments(NamedTuple):
         return float(self.square - coefficients @ explained)
 
 
-def best_subsets(of_fits: Sequence[Moments], most: int) -> list[list[int]]:
+def best_subsets(
+    of_fits: Sequence[Moments], most: int, whole: Sequence[list[int]] = ()
+) -> list[list[int]]:
     """Return the columns that explain the targets best, of each number from 0 to ``most``.
 
     Each step adds the column that lowers the squared error most, as orthogonal matching pursuit
     does, and then exchanges columns for as long as that lowers it (sequential replacement). For
     one that stands for two true ones is taken before them and would stay: where half of the
     choices are paid, (z - p) x passes for (r - 1/2) (y - p) x.
+
+    Where a subset that is given ``whole`` explains more than that, it is taken in its place.
 
     The list ends early where all is explained. Fits share the columns, not the coefficients.
     """
@@ -75,8 +79,20 @@ def best_subsets(of_fits: Sequence[Moments], most: int) -> list[list[int]]:
         gains = _gains(scaled, subsets[-1])
         if gains.max() <= EXACT:
             break
-        subsets.append(_replace(scaled, [*subsets[-1], _first_best(gains)]))
+        found = _replace(scaled, [*subsets[-1], _first_best(gains)])
+        rivals = [subset for subset in whole if len(subset) == len(found)]
+        best = max([found, *rivals], key=lambda chosen: _explained(scaled, chosen))
+        subsets.append(best)
     return subsets
+
+
+def _explained(scaled: Scaled, chosen: list[int]) -> float:
+    """Return the share of the targets' square that columns explain, to what matters."""
+    shares = [
+        target[chosen] @ np.linalg.lstsq(gram[np.ix_(chosen, chosen)], target[chosen])[0]
+        for gram, target in scaled
+    ]
+    return float(np.round(sum(shares) / EXACT))
 
 
 def _replace(scaled: Scaled, chosen: list[int]) -> list[int]:

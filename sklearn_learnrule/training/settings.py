@@ -74,7 +74,7 @@ class Training:
             each(
                 Meets(
                     is_callback,
-                    "a skorch callback, or a name and one (scikit-learn's are given to set_callbacks)",
+                    "a skorch callback, or a name and one (set_callbacks takes scikit-learn's)",
                 )
             ),
         ],
