@@ -110,7 +110,7 @@ def render(results: pd.DataFrame) -> str:
 
 
 def draw(results: pd.DataFrame, path: str) -> None:
-    """Draw the likelihood of mice held out, and seconds, against mice fitted."""
+    """Draw the likelihood of mice held out, and CPU seconds, against mice fitted."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
@@ -118,7 +118,7 @@ def draw(results: pd.DataFrame, path: str) -> None:
     left, right = figure.subplots(1, 2)
     for rule, line in results.sort_values("n_mice").groupby("rule", sort=False):
         left.plot(line["n_mice"], line["log_likelihood"], "o-", markersize=4, label=rule)
-        right.loglog(line["n_mice"], line["seconds"], "o-", markersize=4)
+        right.loglog(line["n_mice"], line["cpu"], "o-", markersize=4)
     for axes in (left, right):
         axes.set_xscale("log")
         axes.xaxis.set(major_locator=FixedLocator(SIZES), minor_locator=NullLocator())
@@ -126,7 +126,7 @@ def draw(results: pd.DataFrame, path: str) -> None:
         axes.set_xlabel("mice fitted")
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylabel("log-likelihood of twelve others (nats)")
-    right.set_ylabel("seconds a fit, two cores")
+    right.set_ylabel("CPU seconds a fit")
     figure.legend(
         *left.get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False
     )
