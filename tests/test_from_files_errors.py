@@ -219,3 +219,28 @@ def test_parquet_without_pyarrow_says_what_to_install(tmp_path, monkeypatch):
     )
     with pytest.raises(ImportError, match=re.escape(message)):
         from_files(f"{tmp_path}/{{subject}}_{{session}}.parquet", **COLUMNS)
+
+
+def test_sessions_of_an_animal_are_in_order_whatever_files_they_are_in(tmp_path):
+    """Each file has both animals, or several sessions of one."""
+
+    def table(subject, session):
+        trials = pd.DataFrame({"stimulus": [-1.0, 1.0], "choice": ["L", "R"], "reward": [1, 0]})
+        return trials.assign(subject=subject, session=session)
+
+    def sessions(**files):
+        folder = tmp_path / "_".join(files)
+        folder.mkdir()
+        for name, tables in files.items():
+            pd.concat(tables).to_csv(folder / f"{name}.csv", index=False)
+        trials = from_files(folder / "*.csv", verbose=False)
+        return trials.groupby("subject")["session"].unique().map(list).to_dict()
+
+    first = [table("A", 1), table("A", 3), table("B", 2), table("C", "z"), table("C", "a")]
+    found = sessions(one=first, two=[table("B", 1), table("A", 2)])
+    assert found == {"A": ["1", "2", "3"], "B": ["1", "2"], "C": ["z", "a"]}
+    with pytest.raises(ValueError, match="'03/01/2024' .* does not tell when it was"):
+        sessions(
+            three=[table("A", "12/05/2023"), table("B", "12/05/2023")],
+            four=[table("B", "03/01/2024"), table("A", "03/01/2024")],
+        )

@@ -1,4 +1,4 @@
-"""From what files hold to a table of trials: names, drops, signs and order, alike in all loaders.
+"""From what files hold to a table of trials: names, drops and signs, alike in all loaders.
 
 A source is one file, or one session in memory; a part is what was made of it.
 """
@@ -6,51 +6,24 @@ A source is one file, or one session in memory; a part is what was made of it.
 from __future__ import annotations
 
 import importlib
-import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..data import TRIALS
-from ..data.check import N_TOLD, checked
+from ..data.check import checked
 from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
 from ..utils.arrays import Floats
 from ..utils.texts import plural, short
+from ._in_order import Part, join
 
 Names = str | Sequence[str]
 Prepare = Callable[[pd.DataFrame], Any]
-
-DIGITS = re.compile(r"(\d+)")
-DATE = re.compile(r"(?<!\d)(19|20)\d\d([01]\d[0-3]\d|([-./_ ]\d\d?){2})")  # the year first
-NO_ORDER = re.compile(
-    r"""
-    (?<!\d)\d\d?[-./_\ ]\d\d?[-./_\ ](19|20)\d\d(?!\d)  # a date that ends in its year,
-    | (?<!\d)(?<!\d[-./])\d\d?([-./])\d\d?\2\d\d(?![-./]?\d)  # or in two digits of it,
-    | (?<!\d)(0[1-9]|[12]\d|3[01])(0[1-9]|[12]\d|3[01])(19|20)\d\d(?!\d)  # or has no points;
-    | (?<![a-z])(jan(uary)?|feb(ruary)?|mar(ch)?|apr(il)?|may|june?|july?|aug(ust)?
-      |sept?(ember)?|oct(ober)?|nov(ember)?|dec(ember)?|mon(day)?|tue(s(day)?)?|wed(nesday)?
-      |thu(r(s(day)?)?)?|fri(day)?|sat(urday)?|sun(day)?)(?![a-z])  # a month, a day of the week;
-    | [0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}  # an identifier such as ONE's eid
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-class Part(NamedTuple):
-    """The trials of one source that have a choice and a reward."""
-
-    place: str  # what a message calls it
-    trials: pd.DataFrame
-    sessions: list[tuple[Any, Any]]  # subject and session of all trials that were read
-    counts: Mapping[str, int] = {}
-    no_choices: frozenset[Any] = frozenset()  # labels that stand for none
-    start: pd.Timestamp | None = None  # when it was, if the source tells
 
 
 @dataclass(frozen=True)
@@ -221,128 +194,12 @@ def _listed(labels: Iterable[Any]) -> str:
     return ", ".join(sorted(map(short, labels))[:6])
 
 
-def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
-    """Put the trials of parts together, a subject's sessions in order of time.
-
-    That of their names, numbers as numbers, unless parts tell when they were.
-
-    Raises
-    ------
-    ValueError
-        If two parts tell of one session, or a name does not tell when its session was.
-
-    Warns
-    -----
-    UserWarning
-        If a subject's parts are in an order that no number or date tells, or two hold the same
-        trials.
-    """
-    places: dict[tuple[Any, Any], str] = {}
-    for part in parts:
-        for subject, session in part.sessions:
-            if (subject, session) in places:
-                raise ValueError(
-                    f"Session {short(session)} of {short(subject)} comes twice, from "
-                    f"{places[subject, session]} and {part.place}; leave one out, or give the two "
-                    "names of their own."
-                )
-            places[subject, session] = part.place
-    in_order = sorted(parts, key=_time)
-    for doubt in (_doubt_of_order(in_order), _doubt_of_copies(in_order)):
-        if doubt:
-            warnings.warn(doubt, stacklevel=stacklevel)
-    tables = [part.trials for part in in_order if len(part.trials)] or [in_order[0].trials]
-    trials = pd.concat(tables, ignore_index=True)
-    rank = {name: n for n, name in enumerate(sorted(trials["subject"].unique(), key=natural))}
-    return trials.sort_values(
-        "subject", kind="stable", key=lambda names: names.map(rank), ignore_index=True
-    )
-
-
 def plain(label: Any) -> str:
     """Return a label as text, a number in one way whether it was read as such or as text."""
     try:
         return str(label) if isinstance(label, bool | np.bool_) else f"{float(label):g}"
     except (TypeError, ValueError):
         return str(label)
-
-
-def natural(name: Any) -> list[str | int]:
-    """Return what sorts names as people do, their numbers as numbers: "s9" before "s10"."""
-    parts = DIGITS.split(str(name))
-    return [int(part) if place % 2 else part for place, part in enumerate(parts)]
-
-
-def _time(part: Part) -> Any:
-    return part.start or natural(part.sessions[0][1])
-
-
-def _doubt_of_order(in_order: Sequence[Part]) -> str | None:
-    """Say in which order a subject's parts were put, if neither number nor time told it.
-
-    Raises
-    ------
-    ValueError
-        If the name of one of several does not tell when it was.
-    """
-    of_each: dict[Any, list[Part]] = {}
-    for part in in_order:
-        of_each.setdefault(part.sessions[0][0], []).append(part)
-    doubtful = {}
-    for subject, parts in of_each.items():
-        names = [str(part.sessions[0][1]) for part in parts]
-        for part, name in zip(parts, names, strict=True):
-            if len(parts) > 1 and part.start is None and _is_undated(name):
-                raise ValueError(
-                    f"Sessions are put in order by their names, but {short(name)} ({part.place}) "
-                    "does not tell when it was. Name sessions by number, or by date, the year "
-                    "first and in full: '2024-03-01' (in from_files, rename them by prepare=)."
-                )
-        if any(_is_told_by_text(*two) for two in pairwise(parts)):
-            doubtful[subject] = names if len(names) < 8 else [*names[:3], "...", *names[-3:]]
-    if not doubtful:
-        return None
-    subject, names = next(iter(doubtful.items()))
-    others = f" (and of {len(doubtful) - 1} more)" if len(doubtful) > 1 else ""
-    cure = "name them by number or date"
-    if of_each[subject][0].start is not None:
-        cure = "some began at the same time, so give each its session_start_time"
-    return (
-        f"Sessions of {subject}{others} are taken in the order {', '.join(names)}: {cure} if that "
-        "is wrong."
-    )
-
-
-def _is_undated(name: str) -> bool:
-    """Whether a name holds what tells no order, and no date before it."""
-    fault, date = NO_ORDER.search(name), DATE.search(name)
-    return fault is not None and not (date and date.start() < fault.start())
-
-
-def _is_told_by_text(one: Part, other: Part) -> bool:
-    """Whether what first tells two parts apart is neither a number nor a time."""
-    if one.start is not None:
-        return one.start == other.start
-    names = zip_longest(*(natural(part.sessions[0][1]) for part in (one, other)))
-    return next((place for place, (a, b) in enumerate(names) if a != b), 0) % 2 == 0
-
-
-def _doubt_of_copies(parts: Sequence[Part]) -> str | None:
-    """Say which two parts hold the same trials, if they are too many to be so by chance."""
-    places: dict[Any, str] = {}
-    for part in parts:
-        choices = tuple(map(str, part.trials["choice"]))
-        if len(choices) < N_TOLD or len(set(choices)) < 2:
-            continue
-        numbers = part.trials.drop(columns=["subject", "session"]).select_dtypes("number")
-        trials = choices, numbers.to_numpy().tobytes()
-        if trials in places:
-            return (
-                f"{places[trials]} and {part.place} hold the same trials: leave one out if it is a "
-                "copy."
-            )
-        places[trials] = part.place
-    return None
 
 
 def check(

@@ -11,7 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from ._layout import Layout, Names, Part, Prepare, optional
+from ._in_order import Part
+from ._layout import Layout, Names, Prepare, optional
 
 START = "start_time"  # of each trial: every table of trials has it
 

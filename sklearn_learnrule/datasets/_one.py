@@ -13,7 +13,8 @@ from pandas.api.types import is_list_like
 from ..utils.texts import short
 from ._ibl import Processing, check_processing, finish, summarize
 from ._ibl_release import CODED, GRADED, check_arrays, decode
-from ._layout import Part, check, join
+from ._in_order import Part, join
+from ._layout import check
 
 NEEDED = (*CODED, "contrastLeft", "contrastRight")
 
