@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from ._ibl_release import CODED, GRADED, check_arrays, decode
 from ._in_order import Part, join
 from ._layout import check
 
+MANY = 0.1  # of all trials, that were rewarded without a choice: another coding
 NEEDED = (*CODED, "contrastLeft", "contrastRight")
 
 
@@ -66,8 +68,9 @@ def from_one(
     Warns
     -----
     UserWarning
-        If there are stimuli on the side opposite to the answer, and no processing was chosen, two
-        sessions hold the same trials, or names of a subject's differ in more than their numbers.
+        If there are stimuli on the side opposite to the answer, and no processing was chosen, many
+        trials were rewarded without a choice, two sessions hold the same trials, or names of a
+        subject's differ in more than their numbers.
 
     Examples
     --------
@@ -94,6 +97,13 @@ def from_one(
         parts.append(Part(f"trials[{number}]", table, [(names[0], names[1])]))
         rows.append({**named, **counts, "problem": ""})
     report = pd.DataFrame(rows).set_index(["subject", "session"])
+    paid = report["rewarded_misses"].sum() / max(report["read"].sum(), 1)
+    if paid > MANY:
+        warnings.warn(
+            f"{paid:.0%} of all trials were rewarded though their choice is 0, which is none: "
+            "choices should be coded -1 (right), 0 (none) and 1 (left).",
+            stacklevel=2,
+        )
     table, report = finish(join(parts), report, processing)
     check(table, ["stimulus"])
     if verbose:
