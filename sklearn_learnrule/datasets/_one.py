@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_list_like
 
+from ..data.check import N_TOLD
 from ..utils.texts import short
 from ._ibl import Processing, check_processing, finish, summarize
 from ._ibl_release import CODED, GRADED, check_arrays, decode
@@ -97,10 +98,10 @@ def from_one(
         parts.append(Part(f"trials[{number}]", table, [(names[0], names[1])]))
         rows.append({**named, **counts, "problem": ""})
     report = pd.DataFrame(rows).set_index(["subject", "session"])
-    paid = report["rewarded_misses"].sum() / max(report["read"].sum(), 1)
-    if paid > MANY:
+    n_paid, n_read = report["rewarded_misses"].sum(), report["read"].sum()
+    if n_paid >= N_TOLD and n_paid > MANY * n_read:
         warnings.warn(
-            f"{paid:.0%} of all trials were rewarded though their choice is 0, which is none: "
+            f"{n_paid / n_read:.0%} of all trials were rewarded though their choice is 0, which is none: "
             "choices should be coded -1 (right), 0 (none) and 1 (left).",
             stacklevel=2,
         )
