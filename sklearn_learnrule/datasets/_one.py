@@ -101,8 +101,8 @@ def from_one(
     n_paid, n_read = report["rewarded_misses"].sum(), report["read"].sum()
     if n_paid >= N_TOLD and n_paid > MANY * n_read:
         warnings.warn(
-            f"{n_paid / n_read:.0%} of all trials were rewarded though their choice is 0, which is none: "
-            "choices should be coded -1 (right), 0 (none) and 1 (left).",
+            f"{n_paid / n_read:.0%} of all trials were rewarded though their choice is 0, which is "
+            "none: choices should be coded -1 (right), 0 (none) and 1 (left).",
             stacklevel=2,
         )
     table, report = finish(join(parts), report, processing)
