@@ -233,7 +233,7 @@ def test_the_progress_bar_of_scikit_learn_shows_members_and_epochs(cohort, capsy
 
 
 def test_a_callback_of_scikit_learns_is_no_parameter_and_where_it_goes_is_told(cohort):
-    with pytest.raises(ValueError, match=r"scikit-learn's are given to set_callbacks"):
+    with pytest.raises(ValueError, match="set_callbacks takes scikit-learn's"):
         clone(ALONE).set_params(callbacks=[sklearn_callback.ProgressBar()]).fit(*cohort)
 
 

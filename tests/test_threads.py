@@ -237,10 +237,18 @@ def press_ctrl_c() -> None:
     signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def heeds_ctrl_c():
+    """As Python does, but in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("event", "error"), [(fail, RuntimeError), (press_ctrl_c, KeyboardInterrupt)]
 )
-def test_what_ends_a_member_ends_the_others(cohort, event, error):
+def test_what_ends_a_member_ends_the_others(cohort, event, error, heeds_ctrl_c):
     started: list[int] = []
     fit = lr.DNNRuleEstimator(
         max_epochs=500,
