@@ -162,7 +162,8 @@ class FilteredRule(LearningRule):
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT  # (N, K, K)
-        covariance = covariance + torch.diag_embed(self.noise.variance(trial.session_start, trial.context))
+        variance = self.noise.variance(trial.session_start, trial.context)
+        covariance = covariance + torch.diag_embed(variance)
         later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
         return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 
