@@ -26,11 +26,11 @@ def follow_block(
     return follow(model, block.trials, block.observed, choices, known, predict=predict)
 
 
-def place_subjects(model: LearningModel, dataset: SequenceDataset) -> None:
+def place_subjects(model: LearningModel, dataset: SequenceDataset, *, many: bool = False) -> None:
     """Give subjects nodes where they are, in place."""
     for i, block in enumerate(dataset.blocks):
         followed = follow_block(model, block, dataset.weight_unit)
-        dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known))
+        dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known, many=many))
 
 
 def with_own_nodes(dataset: SequenceDataset) -> SequenceDataset:
