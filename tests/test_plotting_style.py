@@ -153,6 +153,12 @@ def test_a_figure_may_be_laid_out_again(displays):
     assert_no_texts_overlap(display.figure_)
 
 
+def test_a_label_is_broken_anew_at_each_width(displays):
+    display = copy(displays["UpdateDisplay"]).plot().fit_width(180)
+    before = display.ax_.get_ylabel()
+    assert display.fit_width(75).fit_width(180).ax_.get_ylabel() == before
+
+
 def test_a_width_that_cannot_be_is_told(displays):
     display = copy(displays["HistoryDisplay"])
     if hasattr(display, "figure_"):

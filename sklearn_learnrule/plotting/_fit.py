@@ -57,7 +57,7 @@ def fit_labels(axes: NDArray[Any], height: float, *, widen: bool = True) -> None
     room, may_grow = ROOM if widen else NARROW, np.array([float(widen), 1.0])
     labels = [label for panel in figure.axes for label in _labels(panel)]
     for label in labels:
-        label.set_text(in_lines(label.get_text(), WHOLE))
+        label.set_text(_unbroken(label))
         label.set_in_layout(widen)  # else their room is what the panels leave
     for _ in range(ATTEMPTS):
         size = figure.get_size_inches()
@@ -115,6 +115,14 @@ def _put_above(legend: Any, width: float) -> None:
         if _size(above)[0] <= width or n_columns == 1:
             return
         above.remove()
+
+
+def _unbroken(label: Any) -> str:
+    """Return a label's text as it was before it was broken to another size, and note it."""
+    text, whole = in_lines(label.get_text(), WHOLE), str(label.get_label())
+    if "".join(whole.split()) != "".join(text.split()):
+        label.set_label(whole := text)
+    return whole
 
 
 def _labels(panel: Any) -> tuple[Any, Any, Any]:
