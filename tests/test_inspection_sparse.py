@@ -230,7 +230,11 @@ def test_the_standard_errors_of_one_fit_are_over_animals(cohort, dnn):
 
 
 def test_an_exact_equation_has_no_standard_errors_over_animals(cohort, rule):
-    assert sparse_rule(rule, cohort[0]).terms["standard_error"].isna().all()
+    sparse = sparse_rule(rule, cohort[0])
+    assert sparse.terms["standard_error"].isna().all()
+    for _, path in sparse.path.groupby("weight"):
+        assert path["standard_error"].iloc[-1] == 0
+        assert path["variance_explained"].iloc[-1] == 1
 
 
 def test_the_terms_are_the_same_in_any_units(cohort):
@@ -242,12 +246,24 @@ def test_the_terms_are_the_same_in_any_units(cohort):
     assert_allclose(sparse.terms["coefficient"], rule.learning_rate_, rtol=1e-4)
 
 
-def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohort):
+def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers_and_says_so(cohort):
     X, y = cohort
     pipeline = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None))
     X = X.rename(columns={"stimulus": "contrast"})
     sparse = sparse_rule(pipeline.fit(X, y), X)
     assert_allclose(sparse.terms["coefficient"], pipeline[-1].learning_rate_, rtol=1e-4)
+    *_, last = str(sparse).split("\n")
+    assert last == "with x_contrast as the pipeline transforms it"
+    *_, last, _ = sparse.to_latex().split("\n")
+    x = r"x_{\mathrm{contrast}}"
+    assert last == rf"&\text{{with }}{x}\text{{ as the pipeline transforms it}}"
+
+
+def test_a_pipeline_that_leaves_the_stimuli_as_they_are_needs_no_such_line(cohort, rule):
+    X, y = cohort
+    pipeline = make_pipeline(lr.PolicyRegressors(), lr.ReinforceRuleEstimator(baseline=None))
+    for estimator in (pipeline.fit(X, y), rule):
+        assert "pipeline" not in str(sparse_rule(estimator, X))
 
 
 # --------------------------------------------------------------------------- in writing

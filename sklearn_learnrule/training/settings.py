@@ -22,7 +22,7 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
     ),
 }
-A_CALLBACK = "a skorch callback, or a name and one (scikit-learn's are given to set_callbacks)"
+A_CALLBACK = "a skorch callback, or a name and one (set_callbacks takes scikit-learn's)"
 
 
 def is_callback(value: Any) -> bool:
