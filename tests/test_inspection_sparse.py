@@ -7,6 +7,7 @@ import pytest
 from drawn import curves
 from helpers import BRIEFLY_TRAINED
 from inspection_rules import ONE_STEP
+from matplotlib.colors import same_color
 from numpy.testing import assert_allclose
 from sklearn.pipeline import make_pipeline
 
@@ -342,6 +343,20 @@ def test_in_a_column_the_path_has_its_share_of_the_width_and_its_last_ring_is_wh
     for path, _ in display.axes_:
         assert path.get_position().width > 0.25
         assert not curves(path)[1].get_clip_on()
+    plt.close("all")
+
+
+def test_small_coefficients_are_written_out_and_no_line_crosses_a_term(cohort):
+    X, y = cohort
+    X = X.assign(stimulus=100 * X["stimulus"])
+    display = EquationDisplay.from_estimator(lr.ReinforceRuleEstimator().fit(X, y), X)
+    display.fit_width(85).figure_.canvas.draw()
+    for panel in display.axes_[:, 1]:
+        assert not panel.xaxis.get_offset_text().get_text()
+        ticks = [label.get_text().replace("−", "-") for label in panel.get_xticklabels()]
+        assert_allclose([float(tick) for tick in ticks], panel.get_xticks(), rtol=1e-3)
+        for term in panel.get_yticklabels():
+            assert same_color(term.get_bbox_patch().get_facecolor(), panel.get_facecolor())
     plt.close("all")
 
 
