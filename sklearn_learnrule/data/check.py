@@ -88,16 +88,17 @@ def checked(
     answer = "answer" if "answer" in table.columns else None
     X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial)
     if len(stimuli) == 1:
-        fault = _fault_of_sign(table, X.iloc[:, 0].to_numpy(), subjects, labels)
+        fault = _fault_of_sign(table, X.iloc[:, 0], subjects, labels)
         if fault is not None:
             warnings.warn(fault, stacklevel=stacklevel)
     return table
 
 
 def _fault_of_sign(
-    trials: pd.DataFrame, shown: Floats, subjects: pd.Series, labels: Sequence[Any] | None
+    trials: pd.DataFrame, stimulus: pd.Series, subjects: pd.Series, labels: Sequence[Any] | None
 ) -> str | None:
     """Say whose stimulus is mostly of the sign of the wrong side, or that it has one sign."""
+    shown = stimulus.to_numpy()
     correct, told = as_labels(trials["choice"], "choice"), shown != 0
     codes = np.unique(correct).tolist()
     first, second = codes if labels is None else labels
@@ -118,8 +119,9 @@ def _fault_of_sign(
     return (
         f"The stimulus should be positive where {second!r} is correct and negative where {first!r} "
         f"is, but on {turned['mean'].iloc[0]:.0%} of the trials of subject "
-        f"{short(turned.index[0])}{others} it is the other way round. Turn its sign, or recode the "
-        f"choices (in a loader: choices=({second!r}, {first!r}))."
+        f"{short(turned.index[0])}{others} it is the other way round. Turn its sign, "
+        f"trials[{str(stimulus.name)!r}] *= -1, or name the choices the other way round (in "
+        f"from_files and from_nwb, choices=({second!r}, {first!r}))."
     )
 
 
@@ -135,5 +137,6 @@ def _fault_of_one_sign(shown: Floats, right: Bools, labels: tuple[Any, Any]) -> 
     return (
         f"No stimulus is {'negative' if shown[0] > 0 else 'positive'}, though {labels[0]!r} and "
         f"{labels[1]!r} are correct in turn: if the side is in another column, compute a stimulus "
-        "that is positive on the right and negative on the left (in a loader, by prepare=)."
+        "that is positive on the right and negative on the left, such as right - left (in "
+        "from_files and from_nwb, by prepare=)."
     )

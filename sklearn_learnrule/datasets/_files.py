@@ -19,6 +19,7 @@ FilePath = str | os.PathLike[str]
 
 TOKEN = re.compile(r"(\{[a-zA-Z]\w*(?::[^{}]+)?\}|\*\*/|\*|\?)")  # a field, perhaps with its form
 WILD = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+SLASHES = re.compile(r"(?<=[^:/])//+")
 BRACED = re.compile(r"\{[a-zA-Z]\w*:[^}]*\{")  # a form that has a brace
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 ANY, AS_LITTLE = "[^/]+", "[^/]+?"
@@ -138,6 +139,7 @@ def find_files(pattern: str) -> list[tuple[str, dict[str, str]]]:
     ValueError
         If a name fits in two ways, or the pattern is none.
     """
+    pattern = SLASHES.sub("/", pattern)
     if os.path.isdir(pattern):
         raise ValueError(
             f"{pattern} is a folder: say how its files are named, such as "
