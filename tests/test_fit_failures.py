@@ -152,7 +152,7 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(design):
         fitted.fit(X, swapped)
     assert vars(fitted) == before and fitted.score(X, y) == score
     unfitted = clone(DNN)
-    with pytest.raises(ValueError, match="Every sample_weight is zero|at least one non-zero"):
+    with pytest.raises(ValueError, match="at least one non-zero number"):
         unfitted.fit(X, y, sample_weight=np.zeros(len(y)))
     assert not [name for name in vars(unfitted) if name.endswith("_")]
 
@@ -269,7 +269,7 @@ def test_only_the_ratios_of_weights_matter(design, estimator, unit):
     [
         (np.nan, "sample_weight contains NaN"),
         (-1.0, "Negative values in data passed to `sample_weight`"),
-        (0.0, "Every sample_weight is zero|at least one non-zero"),
+        (0.0, "at least one non-zero number"),
     ],
 )
 def test_wrong_weights_are_refused_in_fitting_and_in_scoring(design, wrong, message):
