@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from ..data.sequences import Sequences
@@ -17,6 +16,7 @@ from ..rules import Trial, Units
 from ..training.dataset import to_numpy
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import WHOLE_FROM_1
+from ..utils.sklearn_private import StrOptions
 from .classifier import SequenceClassifier
 from .network_parameters import NetworkTraining
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
 from ..data.sequences import Sequences
 from ..models.learning import LearningModel
 from ..rules import (
@@ -23,6 +21,7 @@ from ..rules import (
 )
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
+from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
 from skorch.callbacks import Callback, EpochScoring
 from skorch.callbacks.scoring import ScoringBase
 
 from ..utils.parameters import ABOVE_0, AT_LEAST_0, WHOLE_FROM_0, WHOLE_FROM_1, Meets, Number, each
+from ..utils.sklearn_private import StrOptions
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.AdamW, {"foreach": True}),  # all tensors at once: they are small
