@@ -108,8 +108,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
     >>> how = {"memory_size": 4, "n_ensemble": 1, "mirror": False, "random_state": 0}
     >>> rival = ChoiceRNNClassifier(max_epochs=50, **how)
-    >>> (cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all()
-    np.True_
+    >>> bool((cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all())
+    True
     """
 
     memory_size: int = 8

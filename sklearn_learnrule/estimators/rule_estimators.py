@@ -356,8 +356,8 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, groups = make_design(make_learning_cohort(20, 400, random_state=0))
     >>> rule = QLearningRuleEstimator().fit(X, y)
-    >>> rule.learning_rate_.round(3), rule.inverse_temperature_.round(1)
-    (array([0.005, 0.002]), np.float64(1.8))
+    >>> rule.learning_rate_.round(3), round(float(rule.inverse_temperature_), 1)
+    (array([0.005, 0.002]), 1.8)
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
