@@ -15,6 +15,8 @@ from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
@@ -68,9 +70,11 @@ def test_a_training_that_goes_astray_is_worse_than_a_coin_and_says_so(design):
 
 
 def test_a_warning_names_the_line_that_asked_for_the_fit(design):
+    early = clone(DNN).set_params(max_epochs=1, lr=1e-9)
     with pytest.warns(ConvergenceWarning) as caught:
-        clone(DNN).set_params(max_epochs=1, lr=1e-9).fit(*design)
-    assert [warning.filename for warning in caught] == [__file__]
+        clone(early).fit(*design)
+        cross_validate(make_pipeline(early), *design, cv=lr.SubjectKFold(2))
+    assert [warning.filename for warning in caught] == 3 * [__file__]
 
 
 def test_a_training_that_ends_too_early_is_worse_than_no_learning_and_says_so(design):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
+from ..utils.warn import warn
 from .design import make_design
 from .schema import TRIALS
 from .tables import as_labels, as_names, as_numbers, as_table
@@ -64,7 +64,7 @@ def check_trials(
     ValueError: A table of trials should have the columns 'subject', 'session', 'stimulus', 'choice'
     and 'reward', but has no 'session' (sklearn_learnrule.data.TRIALS.describe() says what each is).
     """
-    return checked(trials, stimulus, trial, stacklevel=3)
+    return checked(trials, stimulus, trial)
 
 
 def checked(
@@ -72,7 +72,6 @@ def checked(
     stimulus: str | Sequence[str],
     trial: str | None,
     labels: Sequence[Any] | None = None,
-    stacklevel: int = 2,
 ) -> pd.DataFrame:
     """Do as :func:`check_trials`; its messages name the labels that choices had before."""
     table = as_table(trials)
@@ -90,7 +89,7 @@ def checked(
     if len(stimuli) == 1:
         fault = _fault_of_sign(table, X.iloc[:, 0], subjects, labels)
         if fault is not None:
-            warnings.warn(fault, stacklevel=stacklevel)
+            warn(fault)
     return table
 
 

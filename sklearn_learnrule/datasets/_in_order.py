@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -14,6 +13,7 @@ import pandas as pd
 
 from ..data.check import N_TOLD
 from ..utils.texts import short
+from ..utils.warn import warn
 
 DIGITS = re.compile(r"(\d+)")
 DATE = re.compile(r"(?<!\d)(19|20)\d\d([01]\d[0-3]\d|([-./_ ]\d\d?){2})")  # the year first
@@ -44,7 +44,7 @@ class Part(NamedTuple):
     start: pd.Timestamp | None = None  # when it was, if the source tells
 
 
-def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
+def join(parts: Sequence[Part]) -> pd.DataFrame:
     """Put the trials of parts together, a subject's sessions in order of time.
 
     That of their names, numbers as numbers, unless parts tell when they were.
@@ -73,7 +73,7 @@ def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
     in_order = sorted(_apart(parts), key=_time)
     for doubt in (_doubt_of_order(in_order), _doubt_of_copies(in_order)):
         if doubt:
-            warnings.warn(doubt, stacklevel=stacklevel)
+            warn(doubt)
     tables = [part.trials for part in in_order if len(part.trials)] or [in_order[0].trials]
     trials = pd.concat(tables, ignore_index=True)
     if trials["session"].map(type).nunique() > 1:  # numbers in one file, text in another

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -91,7 +90,7 @@ def from_psytrack(
 def _wanted(inputs: Any) -> dict[str, int]:
     """Return how many columns of each input are stimuli."""
     counts = inputs if isinstance(inputs, Mapping) else dict.fromkeys(as_names(inputs, "inputs"), 1)
-    if not all(isinstance(n, Integral) and n >= 0 for n in counts.values()):
+    if not all(isinstance(n, int | np.integer) and n >= 0 for n in counts.values()):
         raise ValueError(
             f"inputs should say how many columns of each, such as {{'s1': 2}}, got {short(inputs)}."
         )
@@ -132,7 +131,8 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     for name in ("name", "y", "inputs"):
         if name not in D:
             raise ValueError(f"there is no {name!r} among {list(D)}.")
-    if not is_scalar(name := np.asarray(D["name"])[()]) or pd.isna(name):
+    animal = np.asarray(D["name"])[()]
+    if not is_scalar(animal) or pd.isna(animal):
         raise ValueError(f"'name' should be that of one animal, got {short(D['name'])}.")
     y = _of_trials(D, "y")
     answer = _of_trials(D, "answer", len(y)) if "answer" in D else y
@@ -155,7 +155,7 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     right = codes[0][1]
     table = pd.DataFrame(
         {
-            "subject": name,
+            "subject": animal,
             "session": np.repeat(np.arange(1, len(days) + 1), days),
             "choice": (y == right).astype(int),
             "reward": (y == answer).astype(float) if paid is None else _of_trials(D, paid, len(y)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any, ClassVar, Literal, TypeAlias, overload
@@ -35,6 +34,7 @@ from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
 from ..utils.sklearn_private import StrOptions
 from ..utils.texts import short
+from ..utils.warn import warn
 from .classifier import SequenceClassifier
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
@@ -391,10 +391,8 @@ class BaseRuleEstimator(SequenceClassifier):
 
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
     if len(subjects):
-        warnings.warn(
+        warn(
             f"{name}: the weights of {len(subjects)} subject(s) ({short(subjects[0])}) would go "
             "far beyond those of the subjects fitted, where the rule is a guess, and were held "
             "back. More, or more alike, training subjects help.",
-            UserWarning,
-            stacklevel=4,
         )

@@ -87,7 +87,7 @@ def _side_by_side(texts: pd.Series, level: str) -> pd.DataFrame:
 
     Of pandas 2.2, ``unstack(sort=False)`` puts texts into the wrong cells.
     """
-    rows = texts.index.droplevel(level).unique()
+    rows = texts.droplevel(level).index.unique()
     return texts.unstack(level).reindex(index=rows, columns=texts.index.unique(level))
 
 
