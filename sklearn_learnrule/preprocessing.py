@@ -35,14 +35,14 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
     """Bend contrasts by tanh(slope c) / tanh(slope), as is usual for the IBL task.
 
     Put straight before an estimator: a DataFrame stays a DataFrame with its index, and its
-    identity and history columns (``previous_choice`` and so on) are left alone.
+    identity, history (``previous_choice`` and so on) and covariates are left alone.
 
     Parameters
     ----------
     slope : float, default=5.0
         Above 0.
     columns : str, list of str or None, default=None
-        The columns to bend; None: all but identity and history.
+        The columns to bend; None: all stimuli.
 
     Examples
     --------
@@ -110,8 +110,8 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
 class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     """Add what else a choice may lean on: the choice, outcome and stimulus of the trial before.
 
-    Each becomes a column of X, and so a weight of the policy. Identity and history columns stay
-    as they are; put it after :class:`TanhContrast`.
+    Each becomes a column of X, and so a weight of the policy. Identity, history and covariates
+    stay as they are; put it after :class:`TanhContrast`.
 
     Parameters
     ----------

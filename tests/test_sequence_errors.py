@@ -135,7 +135,7 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
         ),
         (
             lambda X: X.drop(columns="stimulus"),
-            "X has no stimulus column beside its identity and history columns.",
+            "X has no stimulus column beside its identity, history and covariates.",
         ),
     ],
 )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Floats
 from ..utils.texts import short
+from .covariates import covariate_columns
 from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import (
     as_labels,
@@ -41,6 +42,7 @@ def make_design(
     session: str | None = "session",
     answer: str | None = None,
     trial: str | None = None,
+    covariates: str | Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Turn a table of trials into ``X, y, groups`` for any scikit-learn classifier.
 
@@ -68,14 +70,21 @@ def make_design(
     trial : str or None
         A column of trial numbers or times, which is checked and not used otherwise: from row to
         row it must rise. It may start anew with each session.
+    covariates : str, list of str or None
+        Columns that say what an animal is, the same on all of its trials, such as
+        ``["genotype", "age"]``. Numbers and booleans become a column, ``covariate_age``; text and
+        categories one of 0 and 1 for each label but the first in sorted order, as
+        ``covariate_genotype_ko`` beside "control". (A name that begins with ``covariate_`` stays.)
+        Make the design of all animals at once, for they are compared with that first label. No
+        rule takes covariates for stimuli.
 
     Returns
     -------
     X : DataFrame
         The stimulus columns, then ``previous_choice`` (-1 or +1 for the first or second
         label, 0 on a subject's first trial), ``previous_reward`` (0 there) and, if ``answer``
-        was given, ``previous_answer`` (as ``previous_choice``). Its index has the levels
-        ``subject``, ``session``, ``trial`` (0, 1, ... within the subject).
+        was given, ``previous_answer`` (as ``previous_choice``); then the covariates. Its index has
+        the levels ``subject``, ``session``, ``trial`` (0, 1, ... within the subject).
     y : Series
         The choices, as given; numbers or booleans held as objects become plain.
     groups : Series
@@ -87,7 +96,8 @@ def make_design(
         If the trials are no table in memory.
     ValueError
         If a column is unknown, a value is missing or not finite, the choices have not
-        exactly two labels, or the order of the trials is lost.
+        exactly two labels, the order of the trials is lost, or a covariate varies within an
+        animal.
 
     Warns
     -----
@@ -110,36 +120,21 @@ def make_design(
     trials = as_table(trials)
     stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
     others = [choice, reward, *(name for name in (session, answer) if name is not None)]
-    clock = [] if trial is None else [trial]
-    check_columns(trials, [*stimuli, *animals, *others, *clock])
+    of_animals = as_names(covariates, "covariates")
+    beside = [*of_animals, *([] if trial is None else [trial])]
+    check_columns(trials, [*stimuli, *animals, *others, *beside])
     _check_stimuli(stimuli, [*others, *animals])
-    names = weight_names(stimuli)
     subjects = subject_names(trials, animals)
-    check_complete(trials, [*stimuli, *others, *clock], subjects)
+    check_complete(trials, [*stimuli, *others, *beside], subjects)
 
     index = _identify(trials, subjects, animals, session, trial)
-    first = index.get_level_values("trial") == 0  # the rows of a subject stand together
-
-    def numbers(name: str) -> Floats:
-        return as_numbers(trials[name], f"Column {name!r}", subjects)
-
-    def previous(values: Floats) -> Floats:
-        return np.where(first, 0.0, np.roll(values, 1))
-
-    columns = {name: numbers(stimulus) for name, stimulus in zip(names, stimuli, strict=True)}
-    made = as_labels(trials[choice], f"column {choice!r}")
-    labels = two_labels(made, f"column {choice!r}")
-    columns[PREVIOUS_CHOICE] = previous(_signed(made, labels, choice, subjects))
-    columns[PREVIOUS_REWARD] = previous(numbers(reward))
-    if answer is not None:
-        correct = as_labels(trials[answer], f"column {answer!r}")
-        columns[PREVIOUS_ANSWER] = previous(_signed(correct, labels, answer, subjects))
-
-    y = trials[choice].set_axis(index)
-    if y.dtype == object:  # in which scikit-learn takes text alone
-        y = pd.Series(made, index=index, dtype=made.dtype, name=choice, copy=True)
+    columns = {
+        **_stimulus_columns(trials, stimuli, subjects),
+        **_history_columns(trials, choice, reward, answer, index),
+        **covariate_columns(trials, of_animals, subjects),
+    }
     groups = pd.Series(subjects, index=index, name="subject", copy=True)
-    return pd.DataFrame(columns, index=index), y, groups
+    return pd.DataFrame(columns, index=index), _choices(trials[choice], index), groups
 
 
 def _identify(
@@ -161,6 +156,44 @@ def _identify(
     return pd.MultiIndex.from_arrays([subjects, sessions, number], names=IDENTITY)
 
 
+def _stimulus_columns(
+    trials: pd.DataFrame, stimuli: list[Any], subjects: pd.Index
+) -> dict[str, Floats]:
+    names = zip(weight_names(stimuli), stimuli, strict=True)
+    return {
+        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)
+        for name, stimulus in names
+    }
+
+
+def _history_columns(
+    trials: pd.DataFrame, choice: str, reward: str, answer: str | None, index: pd.MultiIndex
+) -> dict[str, Floats]:
+    """Return what the trial before brought, 0 on the first of a subject."""
+    subjects = index.get_level_values("subject")
+    first = index.get_level_values("trial") == 0  # the rows of a subject stand together
+
+    def previous(values: Floats) -> Floats:
+        return np.where(first, 0.0, np.roll(values, 1))
+
+    def sides(name: str) -> Floats:
+        labels = as_labels(trials[name], f"column {name!r}")
+        return previous(_signed(labels, both, name, subjects))
+
+    both = two_labels(trials[choice], f"column {choice!r}")
+    paid = as_numbers(trials[reward], f"Column {reward!r}", subjects)
+    columns = {PREVIOUS_CHOICE: sides(choice), PREVIOUS_REWARD: previous(paid)}
+    return columns if answer is None else {**columns, PREVIOUS_ANSWER: sides(answer)}
+
+
+def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
+    """Return y: the choices as they are, but plain where they are numbers held as objects."""
+    if choice.dtype != object:  # in which scikit-learn takes text alone
+        return choice.set_axis(index)
+    made = as_labels(choice, f"column {choice.name!r}")
+    return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
+
+
 def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.Index) -> Floats:
     """Code the labels as -1 and +1."""
     known = np.isin(values, labels)
@@ -174,8 +207,9 @@ def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
-    forbidden = list(dict.fromkeys([*others, *DESIGN.names()]))
-    if not stimuli or set(stimuli) & set(forbidden):
+    free = [name for name in DESIGN.stimuli(stimuli) if name not in others]
+    if not stimuli or free != stimuli:
+        forbidden = dict.fromkeys([*others, *DESIGN.names()])
         raise ValueError(
             "stimulus should name columns seen before the choice, and none of "
             f"{', '.join(map(repr, forbidden))}; got {stimuli}."

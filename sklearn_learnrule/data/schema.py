@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history"]
+COVARIATE = "covariate_"  # so begin the names of X's covariates
+
+Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history", "covariate"]
 Values: TypeAlias = Literal["name", "whole number", "number", "label", "side"]
 
 
@@ -46,6 +48,7 @@ class Schema:
     previous_choice   history          side     False
     previous_reward   history        number     False
     previous_answer   history          side      True
+    covariate_*     covariate        number      True
     """
 
     columns: tuple[Column, ...]
@@ -64,9 +67,15 @@ class Schema:
         """What tells how the trial before went."""
         return self.names("history")
 
+    def covariates(self, columns: Iterable[Any]) -> list[Any]:
+        """Return those of the columns that say what an animal is."""
+        return [name for name in columns if str(name).startswith(COVARIATE)]
+
     def stimuli(self, columns: Iterable[Any]) -> list[Any]:
-        """Return those of the columns that are neither identity nor history: the policy's."""
-        return [name for name in columns if name not in (*self.identity, *self.history)]
+        """Return the policy's columns: those that are no identity, history or covariates."""
+        columns = list(columns)
+        others = {*self.identity, *self.history, *self.covariates(columns)}
+        return [name for name in columns if name not in others]
 
     def describe(self) -> pd.DataFrame:
         """Return ``role``, ``values``, ``meaning`` and ``optional`` of each column, a row each."""
@@ -103,6 +112,13 @@ DESIGN = Schema(
             "history",
             "side",
             "The correct choice before; 0 where there is none. Without it, what was rewarded.",
+            optional=True,
+        ),
+        Column(
+            f"{COVARIATE}*",
+            "covariate",
+            "number",
+            "What the animal is, alike on all its trials; all columns whose names begin so.",
             optional=True,
         ),
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
+from .covariates import covariates_of_subjects
 from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
 from .time_order import count_within, first_return, session_starts
@@ -61,6 +62,8 @@ class Sequences:
     subjects: pd.Index  # N names
     feature_names: list[str]  # K names
     answer_known: bool
+    covariates: Floats  # (N, C)
+    covariate_names: list[str]  # C names, as in X
 
     @property
     def lengths(self) -> Ints:
@@ -90,6 +93,7 @@ class Sequences:
             row_subject=number[self.row_subject[rows]],
             row_trial=self.row_trial[rows],
             subjects=self.subjects[subjects],
+            covariates=self.covariates[subjects],
         )
         return part, rows
 
@@ -143,10 +147,11 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         new_session = session_starts(identity["session"], codes, trial, row_subject)
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
-        raise ValueError("X has no stimulus column beside its identity and history columns.")
+        raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
 
     fields = _fields(features, values, new_session, codes, trial)
+    covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
         fields=fields,
         row_subject=codes,
@@ -154,6 +159,8 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
         answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.observed]),
+        covariates=covariates,
+        covariate_names=covariate_names,
     )
 
 
@@ -180,13 +187,13 @@ def _fields(
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
-    """Whether X is a table that names its subjects, sessions or trials, or their history.
+    """Whether X is a table that tells its trials' identity, or history, or covariates.
 
     Raises if X is a table, but not one of pandas with a name of its own for each column.
     """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
-        _find(X, name) is not None for name in DESIGN.names()
+        _find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
     )
 
 
@@ -239,6 +246,8 @@ def _plain_sequence(X: Any) -> Sequences:
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
         answer_known=True,
+        covariates=np.zeros((1, 0)),
+        covariate_names=[],
     )
 
 
@@ -253,7 +262,8 @@ def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
 
 
 def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
-    present = [name for name in DESIGN.names() if _find(X, name) is not None]
+    known = (*DESIGN.names(), *DESIGN.covariates(X))
+    present = [name for name in known if _find(X, name) is not None]
     for name in (column.name for column in DESIGN.columns if not column.optional):
         if name not in present:
             prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]

@@ -30,6 +30,8 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
     }
     if sequences.answer_known:
         facts["correct"] = _share((trials.choice == trials.answer)[trials.observed])
+    if sequences.covariate_names:
+        facts["covariates"] = ", ".join(sequences.covariate_names)
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})
 
 

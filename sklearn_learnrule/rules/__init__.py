@@ -5,10 +5,11 @@ from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
-from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, unpack
+from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, pack, unpack
 from .given import GivenTrial, GivenWeightsRule
+from .individual import Effect, IndividualRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
-from .networks import DNNRule, RNNRule
+from .networks import DNNRule, NetworkRule, RNNRule
 from .partial import PartialRule
 from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
@@ -25,12 +26,15 @@ __all__ = [
     "BoundedRule",
     "ConstantRule",
     "DNNRule",
+    "Effect",
     "EligibilityRule",
     "FilteredRule",
     "GivenTrial",
     "GivenWeightsRule",
+    "IndividualRule",
     "Lapses",
     "LearningRule",
+    "NetworkRule",
     "PartialRule",
     "PearceHallRule",
     "Policy",
@@ -51,5 +55,6 @@ __all__ = [
     "lapse_rates",
     "mover",
     "observe",
+    "pack",
     "unpack",
 ]

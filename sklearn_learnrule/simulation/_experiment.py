@@ -32,7 +32,14 @@ class Experiment:
     session_names: pd.Index
     opens: Bools  # (N, T), whether a trial opens a session
     happened: Bools  # (N, T), False in the padding
+    covariates: pd.DataFrame  # (N, C), as in X
     twin_of: pd.Index | None = None  # N names, if the stimuli are those of other animals
+
+    def covariate(self, name: str) -> Floats:
+        """Return a covariate of each animal, (N,), 0 where there is none of that name."""
+        if name in self.covariates:
+            return self.covariates[name].to_numpy()
+        return np.zeros(len(self.subjects))
 
 
 class Stimuli(Protocol):
@@ -69,6 +76,7 @@ class Curriculum:
             session_names=pd.RangeIndex(1, session.max() + 2),
             opens=opens,
             happened=np.ones_like(opens),
+            covariates=pd.DataFrame(index=range(n_subjects)),
         )
 
     def for_cohort(self, n_subjects: int | None, rng: np.random.RandomState) -> Experiment:
@@ -78,7 +86,7 @@ class Curriculum:
 
 @dataclass(frozen=True)
 class Replay:
-    """Animals' stimuli, sessions and correct choices, which others are given once more."""
+    """What animals were shown, when, with what correct choices, to be given once more."""
 
     subjects: pd.Index  # N names
     stimulus: Floats  # (N, T, S)
@@ -87,6 +95,7 @@ class Replay:
     session_names: pd.Index
     opens: Bools  # (N, T)
     happened: Bools  # (N, T)
+    covariates: pd.DataFrame  # (N, C), as in X
     pay: Pay
 
     def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
@@ -113,6 +122,7 @@ class Replay:
             session_names=self.session_names,
             opens=self.opens[drawn],
             happened=self.happened[drawn],
+            covariates=self.covariates.iloc[which],
             twin_of=self.subjects.take(which),
         )
 

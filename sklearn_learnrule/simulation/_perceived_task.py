@@ -106,4 +106,6 @@ class PerceivedTask:
         X = pd.DataFrame(values, columns=[*self.stimuli, *HISTORY], index=index)
         for name in set(IDENTITY) & set(self.columns):
             X[name] = index.get_level_values(name)
+        for name in DESIGN.covariates(self.columns):
+            X[name] = self.experiment.covariate(name)[:n_subjects].repeat(n_trials)
         return X[self.columns]

@@ -29,7 +29,7 @@ def read_replay(
             f"{missing[0]!r}, only {list(table.columns)}."
         )
     if {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= set(table):
-        others = [name for name in table if name in DESIGN.names()]
+        others = [name for name in table if name in (*DESIGN.names(), *DESIGN.covariates(table))]
         return _of_design(table[[*stimuli, *others]], reward)
     if "answer" not in table:
         raise ValueError(
@@ -56,7 +56,8 @@ def _of_trials(
     trials: pd.DataFrame, stimuli: list[str], classes: NDArray[Any], reward: Any
 ) -> Replay:
     answers = trials.assign(choice=trials["answer"], reward=1.0)
-    X, y, _ = make_design(answers, stimulus=stimuli)
+    covariates = DESIGN.covariates(trials) or None
+    X, y, _ = make_design(answers, stimulus=stimuli, covariates=covariates)
     if set(y) != set(classes):
         raise ValueError(
             f"The column 'answer' should hold the choices that the estimator knows, "
@@ -82,6 +83,7 @@ def _replay(
     codes, names = pd.factorize(_sessions(X))
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
+    covariates = pd.DataFrame(sequences.covariates[some], columns=sequences.covariate_names)
     return Replay(
         subjects=sequences.subjects[some],
         stimulus=trials.features[told][..., :-1],
@@ -90,6 +92,7 @@ def _replay(
         session_names=names,
         opens=opens[told],
         happened=happened[told],
+        covariates=covariates,
         pay=pay,
     )
 

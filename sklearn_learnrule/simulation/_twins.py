@@ -105,7 +105,9 @@ def simulate(
     -------
     trials : DataFrame
         ``subject``, ``twin_of`` (with a table, whose stimuli these are), ``session``, the
-        stimulus columns, ``choice``, ``answer``, ``reward``: ready for ``make_design``.
+        stimulus columns, ``choice``, ``answer``, ``reward``: ready for ``make_design``. Then the
+        covariates of the fit, with the names that they have in X: those of the animal in the
+        table, 0 if it has none, and with a task.
     weights : DataFrame, only if ``return_weights``
         The weights before each choice, with the index of that design's X, of which
         ``estimator.predict_weights`` says the same.
@@ -169,6 +171,7 @@ class Twin:
             )
         self.columns = list(estimator.feature_names_in_)
         self.stimuli = DESIGN.stimuli(self.columns)
+        self.covariates = DESIGN.covariates(self.columns)
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
@@ -254,7 +257,8 @@ class Twin:
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
         answer = "answer" if PREVIOUS_ANSWER in self.columns else None
-        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer)
+        covariates = self.covariates or None
+        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, covariates=covariates)
         for name in set(IDENTITY) & set(self.columns):
             X[name] = X.index.get_level_values(name)
         return X[self.columns], y
@@ -272,6 +276,8 @@ class Twin:
         columns["choice"] = self.classes[simulation.choice[happened].astype(int)]
         columns["answer"] = self.classes[simulation.answer[happened].astype(int)]
         columns["reward"] = simulation.reward[happened]
+        for name in self.covariates:
+            columns[name] = experiment.covariate(name)[subject]
         return pd.DataFrame(columns)
 
     def weights(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
