@@ -89,7 +89,8 @@ def read_scores(scores: Any, columns: Iterable[str]) -> pd.DataFrame:
 
 def relative_to(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
     """Return each animal's log-likelihood minus the reference's, (n_subjects, n_rules)."""
-    by_subject = scores_by_subject(read_scores(scores, COLUMNS))
+    scores = read_scores(scores, ("rule", "subject", "log_likelihood"))
+    by_subject = scores_by_subject(scores)
     reference = choose_reference(scores["rule"].unique(), reference)
     return by_subject.sub(by_subject[reference], axis=0)
 
