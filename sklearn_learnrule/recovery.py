@@ -26,6 +26,7 @@ from .rules import Trial
 from .simulation import Stimuli, Twin, split_twin
 from .utils.cache import describe_estimator, describe_table, make_key
 from .utils.tasks import run_tasks
+from .utils.warn import warn
 
 Warned = list[tuple[type[Warning], str]]
 
@@ -238,7 +239,7 @@ def _tell_warnings(cohorts: list[dict[str, Any]], warned: list[Warned]) -> None:
         for category, message in messages:
             if category is FitFailedWarning or message not in told:
                 where = f"{cohort['true_rule']}, repeat {cohort['repeat']}"
-                warnings.warn(f"{where}: {message}", category, stacklevel=3)
+                warn(f"{where}: {message}", category)
             told.add(message)
 
 

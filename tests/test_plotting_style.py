@@ -153,6 +153,26 @@ def test_a_figure_may_be_laid_out_again(displays):
     assert_no_texts_overlap(display.figure_)
 
 
+def test_a_label_is_broken_anew_at_each_width(displays):
+    display = copy(displays["UpdateDisplay"]).plot().fit_width(180)
+    before = display.ax_.get_ylabel()
+    assert display.fit_width(75).fit_width(180).ax_.get_ylabel() == before
+
+
+@pytest.mark.parametrize("width", [75, 85, 120])
+def test_above_the_panels_each_group_of_a_key_has_columns_of_its_own(displays, width):
+    display = copy(displays["UpdateDisplay"]).plot()
+    beside = [text.get_text() for text in display.axes_[0, -1].get_legend().get_texts()]
+    for _ in range(2):  # laid out again, it stays
+        (key,) = display.fit_width(width).figure_.legends
+        display.figure_.canvas.draw()
+        texts = [text for text in key.get_texts() if text.get_text()]
+        assert [text.get_text() for text in texts] == [text for text in beside if text]
+        columns = [text.get_window_extent().x0 for text in texts]
+        values, outcomes = columns[: beside.index("")], columns[beside.index("") :]
+        assert max(values) < min(outcomes)
+
+
 def test_a_width_that_cannot_be_is_told(displays):
     display = copy(displays["HistoryDisplay"])
     if hasattr(display, "figure_"):
