@@ -139,14 +139,16 @@ def group_power(
 
     Examples
     --------
-    >>> from functools import partial
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
-    >>> X, y, _ = make_design(make_learning_cohort(8, 200, random_state=0))
+    >>> X, y, _ = make_design(make_learning_cohort(6, 200, random_state=0))  # a pilot
     >>> rule = ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
-    >>> options = {"n_trials": 200, "n_repeats": 2, "random_state": 0, "verbose": 0}
-    >>> power = group_power(rule, ContrastTask, n_subjects=4, difference=1.0, **options)
-    >>> print(power)
+    >>> power = group_power(rule, ContrastTask, n_subjects=4, n_trials=100, n_repeats=1,
+    ...                     random_state=1, verbose=0)  # with 100 repeats, it takes minutes
+    >>> power.table[["n_subjects", "true_difference", "n_cohorts"]].round(2)
+       n_subjects  true_difference  n_cohorts
+    0           4             0.00          1
+    1           4             0.69          1
     """
     sizes = np.atleast_1d(n_subjects).tolist()
     _check(sizes, n_repeats, difference, level)

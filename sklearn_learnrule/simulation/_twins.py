@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, overload
 
@@ -27,6 +28,7 @@ from ._perceived_task import PerceivedTask
 from ._replay import read_replay
 from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
 
+NOTHING: Mapping[str, Floats] = {}
 OUTCOME = ("twin_of", *TRIALS.names("outcome"))
 
 
@@ -207,14 +209,10 @@ class Twin:
         self,
         experiment: Experiment,
         rng: np.random.RandomState,
-        further: dict[str, Floats] | None = None,
+        further: Mapping[str, Floats] = NOTHING,
     ) -> Simulation:
-        """Let the experiment's animals learn.
-
-        Of rules with subject effects, each animal draws its own; what is ``further`` added to some
-        of these, (N,), is in the user's units.
-        """
-        own = self._own_effects(experiment, rng, further or {})
+        """Let the experiment's animals learn, each with its :meth:`own_effects`."""
+        own = self.own_effects(experiment, rng, further)
         perceived = PerceivedTask(experiment, self.columns, self.transformers)
         rule = self.rules[0]
         if len(self.rules) > 1:
@@ -244,10 +242,16 @@ class Twin:
             perceived.check_transformers(simulation.stimulus)
         return replace(simulation, stimulus=np.stack(perceived.shown, 1))
 
-    def _own_effects(
-        self, experiment: Experiment, rng: np.random.RandomState, further: dict[str, Floats]
+    def own_effects(
+        self,
+        experiment: Experiment,
+        rng: np.random.RandomState,
+        further: Mapping[str, Floats] = NOTHING,
     ) -> torch.Tensor:
-        """Draw each animal's effects around what its covariates let expect, (N, D); D may be 0."""
+        """Draw each animal's effects around what its covariates let expect, (N, D); D may be 0.
+
+        What is ``further`` added to some of them, (N,) each, is in the user's units.
+        """
         effects, n_animals = self.model.effects, len(experiment.subjects)
         if effects is None:
             return torch.zeros(n_animals, 0, dtype=torch.float64)
