@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ..data.schema import PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
 from ..training.net import SequenceNet, idle_net
@@ -69,7 +69,7 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
         model.make_symmetric()
     with torch.no_grad():
         for name, value in _tensors(model):
-            value.copy_(torch.tensor(frozen["tensors"][name]))
+            value.copy_(torch.tensor(frozen["tensors"][name]).reshape(value.shape))
     net = idle_net(model, frozen["lr"], device)
     net.history_ = History(frozen["history"])
     searched = frozen["stopping_history"]
@@ -78,9 +78,10 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     return net
 
 
-def _one_trial(stimulus_names: Sequence[str], n_subjects: int) -> Sequences:
-    """Return a trial each of these stimuli, all 0, for which a model is made as for any data."""
-    columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
+def _one_trial(estimator: Any, n_subjects: int) -> Sequences:
+    """Return a trial each of the columns fitted, all 0, for which a model is made as for any."""
+    covariates = DESIGN.covariates(getattr(estimator, "feature_names_in_", []))
+    columns = [*estimator._stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD, *covariates]
     subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
 
@@ -89,7 +90,7 @@ def _models_like(estimator: Any, n_models: int) -> list[SequenceModel]:
     """Make models as for the fit, but for their parameters and buffers."""
     maker = type(estimator)(**estimator._made_with)
     n_subjects = estimator._n_scored
-    sequences, weight = _one_trial(estimator._stimulus_names, n_subjects), np.ones(n_subjects)
+    sequences, weight = _one_trial(estimator, n_subjects), np.ones(n_subjects)
     given = sequences, np.zeros(n_subjects, bool), weight, usual_units(sequences, weight)
     return [maker._draw_model(*given, torch.Generator()) for _ in range(n_models)]
 
