@@ -17,6 +17,7 @@ from ._decomposition import variance_explained, weight_decomposition
 from ._fits import Fit, RuleFit, read_fits, read_rule_fits
 from ._histories import history_table
 from ._importance import column_importance
+from ._individuals import subject_effects_table
 from ._log_likelihood import log_likelihood_table, relative_log_likelihood
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._sparse import SparseRule, sparse_rule
@@ -40,6 +41,7 @@ __all__ = [
     "read_rule_fits",
     "session_table",
     "sparse_rule",
+    "subject_effects_table",
     "update_table",
     "variance_explained",
     "weight_decomposition",

@@ -63,6 +63,7 @@ def simulate_learning(
     process_noise: ArrayLike = 0.0,
     session_noise: ArrayLike = 0.0,
     lapses: float | Sequence[float] = 0.0,
+    context: ArrayLike = (),
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -81,6 +82,8 @@ def simulate_learning(
         That of a further step where a session opens.
     lapses : float or pair of floats, default=0
         Rates at which the first and the second choice are made whatever the weights say.
+    context : array of shape (N, L), default=()
+        What the rule is told of each animal on every trial.
 
     Examples
     --------
@@ -98,6 +101,7 @@ def simulate_learning(
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     every, further = np.square(process_noise), np.square(session_noise)  # variances
     rates = lapse_rates(lapses)
+    own = torch.as_tensor(np.reshape(context, (n_subjects, -1)), dtype=weights.dtype)
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
@@ -115,7 +119,7 @@ def simulate_learning(
             reward = task.reward(t, choice == answer)
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            trial = Trial(features, *(torch.as_tensor(field) for field in outcome))
+            trial = Trial(features, *(torch.as_tensor(field) for field in outcome), context=own)
             update, memory = rule(weights, trial, memory)
             weights = weights + update
             std = np.sqrt(every + further * opens_next[:, t, None])
