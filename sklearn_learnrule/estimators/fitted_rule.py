@@ -18,7 +18,7 @@ from ..models.members import copy_models, in_rows, look_back_members, pool_membe
 from ..models.smoothing import smooth
 from ..rules import unpack
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
-from ..training.individuals import follow_block
+from ..training.individuals import follow_block, follow_subjects
 from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
 from .classifier import SequenceClassifier
@@ -226,13 +226,9 @@ class FittedRule(SequenceClassifier):
         """Return what choices tell of a dataset's subjects, in the user's units, (N, D) each."""
         means, variances = [], []
         for net in self.nets_:
-            mean, variance = np.zeros((2, len(dataset), len(self._effect_names)))
-            for block in dataset.blocks:
-                known = follow_block(net.module_, block, dataset.weight_unit).known
-                mean[block.subjects] = to_numpy(known.mean)
-                variance[block.subjects] = to_numpy(known.std) ** 2
-            means.append(mean)
-            variances.append(variance)
+            known = follow_subjects(net.module_, dataset)
+            means.append(known.mean)
+            variances.append(known.std**2)
             if not net.module_.effects.log_spread.requires_grad:  # others mean something else
                 break
         units = to_numpy(self.net_.module_.effects.units)

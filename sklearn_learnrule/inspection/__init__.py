@@ -15,23 +15,27 @@ from ._curves import (
 )
 from ._decomposition import variance_explained, weight_decomposition
 from ._fits import Fit, RuleFit, read_fits, read_rule_fits
+from ._groups import GroupComparison, compare_groups
 from ._histories import history_table
 from ._importance import column_importance
 from ._individuals import subject_effects_table
 from ._log_likelihood import log_likelihood_table, relative_log_likelihood
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._sparse import SparseRule, sparse_rule
+from ._subject_updates import subject_update_table
 from ._updates import update_table
 
 __all__ = [
     "TEXTBOOK_RULES",
     "Fit",
+    "GroupComparison",
     "RuleFit",
     "SparseRule",
     "asymmetry_table",
     "band",
     "bootstrap_fits",
     "column_importance",
+    "compare_groups",
     "history_table",
     "log_likelihood_table",
     "nearest_rules",
@@ -42,6 +46,7 @@ __all__ = [
     "session_table",
     "sparse_rule",
     "subject_effects_table",
+    "subject_update_table",
     "update_table",
     "variance_explained",
     "weight_decomposition",

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -17,6 +19,8 @@ from ..models.along import updates_along
 from ..models.learning import LearningModel
 from ..models.members import copy_models, read_trials
 from ..rules import LearningRule, Trial
+from ..training.dataset import SequenceDataset
+from ..training.individuals import KnownSubjects, follow_subjects
 from ..utils.arrays import Ints
 from ..utils.wrapping import chosen, final_estimator, is_dict_of_models, split_transformers
 
@@ -110,6 +114,13 @@ class RuleFit(Fit):
         """Return X's observed trials, subject after subject, (n, ...)."""
         trials, observed = self.read(X)
         return trials.rows(observed)
+
+    def know_subjects(self, X: pd.DataFrame, y: ArrayLike) -> list[KnownSubjects]:
+        """Return what each member is told of X's animals, whose effects are integrated out."""
+        sequences, is_second = self.final.read_choices(self.transform(X), y)
+        told: Any = {"choice": is_second, "weight": np.ones(len(is_second))}
+        dataset = SequenceDataset(sequences, **told, dtype=torch.float64, device="cpu")
+        return [follow_subjects(model, dataset) for model in self.models]
 
     @torch.no_grad()
     def visit(self, X: pd.DataFrame) -> Visited:

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from ..data.schema import COVARIATE
 from ..data.sequences import read_sequences
 from ..rules import ProcessNoise, mover
 from ..utils.texts import short
+from ._covariate import find_covariate
 from ._fits import RuleFit, read_rule_fits
 
 LEVEL = 0.9
@@ -42,8 +42,7 @@ def subject_effects_table(
     y : Series from the same or None, default=None
         The choices, of which X tells all but each animal's last.
     groups : str, mapping or Series by subject, or None, default=None
-        A covariate of X or, of any animals, the label of each. X has no name for the first of a
-        covariate's labels: "not ..." are animals that have none of the others.
+        A covariate of X, as of :func:`compare_groups`, or the label of each animal.
 
     Returns
     -------
@@ -77,7 +76,7 @@ def subject_effects_table(
     tables = [_of_fit(fit, X, y) for fit in read_rule_fits(estimators)]
     table = pd.concat(tables, ignore_index=True)
     if groups is not None:
-        table.insert(2, "group", _groups(X, groups).reindex(table["subject"]).to_numpy())
+        table.insert(2, "group", _groups(X, groups).reindex(table["subject"]).array)
         lost = table.loc[table["group"].isna(), "subject"]
         if len(lost):
             raise ValueError(
@@ -113,17 +112,4 @@ def _groups(X: pd.DataFrame, groups: str | Mapping[Any, Any] | pd.Series) -> pd.
     if not isinstance(groups, str):
         return pd.Series(groups)
     sequences = read_sequences(X)
-    columns = [str(name).removeprefix(COVARIATE) for name in sequences.covariate_names]
-    covariates = pd.DataFrame(sequences.covariates, sequences.subjects, columns)
-    name = groups.removeprefix(COVARIATE)
-    if name in covariates:
-        return covariates[name].map(lambda value: f"{name} = {value:g}")
-    indicators = [column for column in columns if column.startswith(f"{name}_")]
-    if not indicators:
-        raise ValueError(
-            f"groups should be a covariate of X, which has {columns or 'none'}, or tell each "
-            f"animal's label; got {short(groups)}."
-        )
-    labels = [column.removeprefix(f"{name}_") for column in indicators]
-    is_label = covariates[indicators].set_axis(labels, axis=1) == 1
-    return is_label.idxmax(axis=1).where(is_label.any(axis=1), f"not {' or '.join(labels)}")
+    return pd.Series(find_covariate(sequences, groups).groups, sequences.subjects)

@@ -125,7 +125,7 @@ class SubjectEffectsDisplay(Display):
         """The colour of each group."""
         if "group" not in self.table:
             return {"an animal": COLORS[0]}
-        groups = sorted(self.table["group"].unique(), key=str)
+        groups = pd.Categorical(self.table["group"]).categories
         if len(groups) > len(COLORS):
             raise ValueError(
                 f"groups should be {len(COLORS)} at most, a colour each, but are {len(groups)}: "

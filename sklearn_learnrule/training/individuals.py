@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
 from ..models.following import Choices, Followed, follow
 from ..models.learning import LearningModel
-from .dataset import Block, SequenceDataset
+from ..utils.arrays import Floats
+from .dataset import Block, SequenceDataset, to_numpy
+
+
+class KnownSubjects(NamedTuple):
+    """What the scored choices of a dataset's N subjects tell, in standard units."""
+
+    mean: Floats  # (N, D) of their effects
+    std: Floats
+    log_likelihood: Floats  # (N,), in nats, effects integrated out
 
 
 def follow_block(
@@ -24,6 +34,19 @@ def follow_block(
         choices = Choices(block.target.choice, block.target.weight * weight_unit)
     known = block.covariates.double()
     return follow(model, block.trials, block.observed, choices, known, predict=predict)
+
+
+def follow_subjects(model: LearningModel, dataset: SequenceDataset) -> KnownSubjects:
+    """Learn who a dataset's subjects are."""
+    n_effects = len(model.effects.names) if model.effects is not None else 0
+    mean, std = np.zeros((2, len(dataset), n_effects))
+    found = KnownSubjects(mean, std, np.zeros(len(dataset)))
+    for block in dataset.blocks:
+        followed = follow_block(model, block, dataset.weight_unit)
+        of_block = followed.known.mean, followed.known.std, followed.log_likelihood
+        for values, told in zip(found, of_block, strict=True):
+            values[block.subjects] = to_numpy(told)
+    return found
 
 
 def place_subjects(model: LearningModel, dataset: SequenceDataset) -> None:

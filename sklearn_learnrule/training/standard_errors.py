@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -43,6 +43,7 @@ NOT_MAXIMAL = "not at the maximum of the likelihood"
 NOT_IDENTIFIED = "not identified by these trials"
 AT_BOUND = "too close to a bound"
 TOO_FEW = f"not fitted to fewer than {FEW_SUBJECTS} subjects"
+COVARIATES = "covariate_effects"
 
 
 def is_parametric(model: LearningModel) -> bool:
@@ -69,6 +70,10 @@ def summarize(
     does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
     and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
 
+    Where there are covariates, ``p`` is that of their effects, by Wald's two-sided test, NaN for
+    all else. It and their intervals go by Student's t with N - 1 degrees of freedom, less one a
+    covariate (NaN where none is left), as the spread they are judged by is that of N subjects.
+
     Where there is no standard error it is NaN, and ``note`` says why: too close to a bound (a
     learning rate of 0, and the baseline that it multiplies), not identified by these trials, or
     not at the maximum of the likelihood (too few epochs, early stopping, truncated gradients).
@@ -86,9 +91,9 @@ def summarize(
     estimate = np.concatenate([estimate, *map(to_numpy, given.values())])
     error, robust = np.append(error, none), np.append(robust, none)
     note += [TOO_FEW] * len(none)
-    half = ndtri(0.975) * error
     special = {} if model.effects is None else model.effects.labels()
     named = likelihood.published() | given
+    half, p_values = _wald(named, estimate, error, likelihood.n_subjects)
     labels = _labels(named, list(weight_names), list(learned_names), sides.tolist(), special)
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
@@ -96,9 +101,26 @@ def summarize(
         robust_standard_error=robust,
         lower=estimate - half,
         upper=estimate + half,
+        **{} if p_values is None else {"p": p_values},
         note=note,
     )
     return table if (table["side"] != "").any() else table.drop(columns="side")
+
+
+def _wald(
+    values: dict[str, Tensor], estimate: Floats, error: Floats, n_subjects: int
+) -> tuple[Floats, Floats | None]:
+    """Return half of the 95% intervals, (Q,), and p-values, if there are covariates."""
+    half, p_values = ndtri(0.975) * error, np.full(len(error), np.nan)
+    if COVARIATES not in values:
+        return half, None
+    names = np.repeat([*values], [value.numel() for value in values.values()])
+    effects = names == COVARIATES
+    left = n_subjects - 1 - len(values[COVARIATES])
+    freedom = left if left > 0 else np.nan
+    half[effects] = stdtrit(freedom, 0.975) * error[effects]
+    p_values[effects] = 2 * stdtr(freedom, -np.abs(estimate[effects] / error[effects]))
+    return half, p_values
 
 
 def _labels(
