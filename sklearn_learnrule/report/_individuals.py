@@ -22,7 +22,7 @@ N_SHUFFLES = 199  # of animals, where nothing is fitted again
 def _who(model: Model, question: Question) -> Iterator[Part]:
     display = SubjectEffectsDisplay.from_estimator(model.fits, question.X, question.y)
     spreads = _spreads(model, display.table.groupby("effect", sort=False)["kind"].first())
-    yield from (Headline(f"{model.name}: {sentence}") for sentence in spreads[:1])
+    yield from map(Headline, spreads[:1])
     yield from map(Note, spreads)
     yield picture(display.figure_, "Parameters of each animal, relative to the typical animal")
     yield Table(_in_words(display.table), display.table)
@@ -36,20 +36,19 @@ def _spreads(model: Model, kinds: pd.Series) -> list[str]:
     informed = bool(DESIGN.covariates(model.X))
     typical = "typical of its covariates" if informed else "typical"
     return [
-        _spread(effect, kind, float(spread), typical)
+        f"{model.name}: {_spread(str(effect), kind, float(spread), typical)}"
         for (effect, kind), spread in zip(kinds.items(), spreads, strict=True)
     ]
 
 
-def _spread(effect: object, kind: str, spread: float, typical: str) -> str:
+def _spread(effect: str, kind: str, spread: float, typical: str) -> str:
     """Say what a standard deviation over animals means: one in six lies more than that above."""
-    more, less = (written(np.exp(sign * spread), ".2f") for sign in (1, -1))
     if kind == "shift":
-        size = number(spread)
         return (
-            f"one animal in six has a {effect} more than {size} above what is {typical}, one in "
-            f"six as far below."
+            f"the {effect} of one animal in six lies more than {number(spread)} above what is "
+            f"{typical}, of one in six as far below."
         )
+    more, less = (written(np.exp(sign * spread), ".2f") for sign in (1, -1))
     if more == "1.00":
         return f"animals do not differ in {effect}, as far as these choices tell."
     if effect == "learning_rate":
@@ -58,8 +57,8 @@ def _spread(effect: object, kind: str, spread: float, typical: str) -> str:
             f"less than {less} times."
         )
     return (
-        f"one animal in six has more than {more} times the {effect} that is {typical}, one in six "
-        f"less than {less} times."
+        f"the {effect} of one animal in six is more than {more} times what is {typical}, of one "
+        f"in six less than {less} times."
     )
 
 
