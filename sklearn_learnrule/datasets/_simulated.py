@@ -8,6 +8,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
@@ -204,7 +205,9 @@ def make_learning_cohort(
         rule = ReinforceRule(2, "free", learning_rate=0.02, initial_baseline=-0.3)
     rule, context = _individual(rule, subject_effects or {}, n_subjects)
     start = np.broadcast_to(np.asarray(initial_weights, dtype=float), (n_subjects, 2))
-    simulation = simulate_learning(rule, task, start, opens, rng, lapses=lapses, context=context)
+    simulation = simulate_learning(
+        rule, task, start, opens, rng, lapses=lapses, context=torch.as_tensor(context)
+    )
 
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
     trials = _as_table(simulation, session, task.contrast, happened)

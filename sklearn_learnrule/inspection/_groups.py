@@ -220,7 +220,7 @@ def compare_groups(
            parameter  difference  lower  upper  factor
     0  learning_rate       -0.93  -1.66  -0.19     0.4
     >>> round(found.p_value, 3)
-    0.01
+    0.012
     """
     check_scalar(n_permutations, "n_permutations", numbers.Integral, min_val=0)
     check_consistent_length(X, y)

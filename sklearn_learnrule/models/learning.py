@@ -189,18 +189,18 @@ class LearningModel(SequenceModel):
 
     def path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return the path, and whose weights would have run away from the bounds, (N,)."""
-        return self.unroll(self.dynamics, self.starts(trials), trials, observed)
+        return self.unroll(self.dynamics, self.starts(trials.context), trials, observed)
 
-    def starts(self, trials: Trial) -> Tensor:
+    def starts(self, context: Tensor) -> Tensor:
         """Return the initial weights of subjects, who may have their own, (N, K)."""
-        start = self.start.expand(len(trials.choice), -1)
-        if not trials.context.shape[1]:
+        start = self.start.expand(len(context), -1)
+        if not context.shape[1]:
             return start
         for column, (parameter, place) in enumerate(self.own):
             if parameter == "initial_weights":
                 moved = torch.zeros_like(self.start)
                 moved[place] = 1 / self.dynamics.units.feature[place]
-                start = start + trials.context[:, column, None] * moved
+                start = start + context[:, column, None] * moved
         return start
 
     def effects_before(self, covariates: Tensor) -> Normal:

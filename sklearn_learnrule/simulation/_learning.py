@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from ..rules import LearningRule, Trial, lapse_rates
+from ..rules import NO_CONTEXT, LearningRule, Trial, lapse_rates
 from ..utils.arrays import Bools, Floats
 
 UpdateFunction = Callable[[Floats, Trial], Any]
@@ -63,7 +63,7 @@ def simulate_learning(
     process_noise: ArrayLike = 0.0,
     session_noise: ArrayLike = 0.0,
     lapses: float | Sequence[float] = 0.0,
-    context: ArrayLike = (),
+    context: torch.Tensor = NO_CONTEXT,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -75,15 +75,15 @@ def simulate_learning(
     session_start : bool ndarray of shape (N, T)
         Whether a trial opens a session.
     random_state : RandomState
-    process_noise : float or array of shape (K,), default=0
+    process_noise : float or array of shape (K,) or (N, K), default=0
         Standard deviation of the Gaussian noise that moves each weight after each trial, beside
         the rule.
-    session_noise : float or array of shape (K,), default=0
+    session_noise : float or array of shape (K,) or (N, K), default=0
         That of a further step where a session opens.
     lapses : float or pair of floats, default=0
         Rates at which the first and the second choice are made whatever the weights say.
-    context : array of shape (N, L), default=()
-        What the rule is told of each animal on every trial.
+    context : Tensor of shape (N, L)
+        What a rule is told of each animal, see :class:`~sklearn_learnrule.rules.Trial`.
 
     Examples
     --------
@@ -101,7 +101,6 @@ def simulate_learning(
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     every, further = np.square(process_noise), np.square(session_noise)  # variances
     rates = lapse_rates(lapses)
-    own = torch.as_tensor(np.reshape(context, (n_subjects, -1)), dtype=weights.dtype)
     if not isinstance(rule, LearningRule):
         rule = FunctionRule(weights.shape[1], rule)
     rule = _in_double_precision(rule)
@@ -119,7 +118,7 @@ def simulate_learning(
             reward = task.reward(t, choice == answer)
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            trial = Trial(features, *(torch.as_tensor(field) for field in outcome), context=own)
+            trial = Trial(features, *(torch.as_tensor(field) for field in outcome), context)
             update, memory = rule(weights, trial, memory)
             weights = weights + update
             std = np.sqrt(every + further * opens_next[:, t, None])

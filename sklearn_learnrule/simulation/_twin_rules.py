@@ -7,14 +7,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..estimators.base import BaseRuleEstimator
-from ..models.members import copy_models
+from ..models.learning import LearningModel
 from ..rules import LearningRule, Trial
 
 
-def fitted_rules(estimator: BaseRuleEstimator) -> tuple[list[LearningRule], Tensor]:
+def fitted_rules(models: list[LearningModel]) -> tuple[list[LearningRule], Tensor]:
     """Return the rules as predictions have them, and first weights, of M members, (M, K)."""
-    models = [model.requires_grad_(False) for model in copy_models(estimator)]
     rules = [model.bounded_rule for model in models]
     return rules, torch.stack([model.start for model in models])
 

@@ -17,7 +17,7 @@ from ..data.schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, TRIALS
 from ..data.sequences import read_sequences
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
-from ..models.members import read_trials
+from ..models.members import copy_models, read_trials
 from ..rules import Trial
 from ..utils.arrays import Floats
 from ..utils.wrapping import split_transformers
@@ -75,6 +75,7 @@ def simulate(
     as often as the animals, is paid for its own choices, and its weights move by the fitted rule.
     What follows is its own. With process noise, twins lie apart as the animals do; where these are
     too few to tell (see ``initial_std``), each starts with the smoothed weights of one of them.
+    With ``subject_effects``, each twin draws its own, around what its covariates let expect.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def simulate(
         table, 0 if it has none, and with a task.
     weights : DataFrame, only if ``return_weights``
         The weights before each choice, with the index of that design's X, of which
-        ``estimator.predict_weights`` says the same.
+        ``estimator.predict_weights`` says the same, if all twins are alike.
 
     Raises
     ------
@@ -177,7 +178,9 @@ class Twin:
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
             )
         self.classes = self.estimator.classes_
-        self.rules, self.initial_weights = fitted_rules(self.estimator)  # (M, K)
+        models = [model.requires_grad_(False) for model in copy_models(self.estimator)]
+        self.rules, self.initial_weights = fitted_rules(models)  # (M, K)
+        self.model = models[0]
 
     def fitted_numbers(self) -> list[np.ndarray]:
         """Return all numbers that the fit has found, which tell it from others."""
@@ -200,8 +203,18 @@ class Twin:
             )
         return read_replay(stimuli, self.stimuli, self.classes, reward)
 
-    def run(self, experiment: Experiment, rng: np.random.RandomState) -> Simulation:
-        """Let the experiment's animals learn."""
+    def run(
+        self,
+        experiment: Experiment,
+        rng: np.random.RandomState,
+        further: dict[str, Floats] | None = None,
+    ) -> Simulation:
+        """Let the experiment's animals learn.
+
+        Of rules with subject effects, each animal draws its own; what is ``further`` added to some
+        of these, (N,), is in the user's units.
+        """
+        own = self._own_effects(experiment, rng, further or {})
         perceived = PerceivedTask(experiment, self.columns, self.transformers)
         rule = self.rules[0]
         if len(self.rules) > 1:
@@ -211,11 +224,15 @@ class Twin:
         beside: dict[str, Any] = {}
         if hasattr(self.estimator, "process_noise_"):
             names = ("process_noise", "session_noise")
-            beside = {name: getattr(self.estimator, f"{name}_") for name in names}
+            factors = self.model.noise.factors(own).sqrt().numpy()  # (N, 2)
+            std = (getattr(self.estimator, f"{name}_") for name in names)
+            each = zip(names, std, factors.T[..., None], strict=True)
+            beside = {name: values * factor for name, values, factor in each}
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
-        start = self._start(len(experiment.subjects), rng)
-        simulation = simulate_learning(rule, perceived, start, experiment.opens, rng, **beside)
+        start = self._start(own, rng)
+        given = rule, perceived, start, experiment.opens, rng
+        simulation = simulate_learning(*given, **beside, context=own)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
             subject, trial = np.argwhere(astray)[0]
@@ -227,12 +244,28 @@ class Twin:
             perceived.check_transformers(simulation.stimulus)
         return replace(simulation, stimulus=np.stack(perceived.shown, 1))
 
-    def _start(self, n_subjects: int, rng: np.random.RandomState) -> Floats:
-        """Return the weights before the first trial, (N, K)."""
+    def _own_effects(
+        self, experiment: Experiment, rng: np.random.RandomState, further: dict[str, Floats]
+    ) -> torch.Tensor:
+        """Draw each animal's effects around what its covariates let expect, (N, D); D may be 0."""
+        effects, n_animals = self.model.effects, len(experiment.subjects)
+        if effects is None:
+            return torch.zeros(n_animals, 0, dtype=torch.float64)
+        known = [experiment.covariate(name) for name in effects.covariate_names]
+        covariates = torch.tensor(np.reshape(known, (len(known), n_animals)).T, dtype=torch.float64)
+        expected, spread = effects.expected(covariates), effects.spread.numpy()
+        own = expected + torch.tensor(rng.normal(0.0, spread, expected.shape))
+        for name, values in further.items():
+            column = effects.names.index(name)
+            own[:, column] += torch.tensor(values) / effects.units[column]
+        return own
+
+    def _start(self, own: torch.Tensor, rng: np.random.RandomState) -> Floats:
+        """Return the weights before the first trial, (N, K), of animals with their own effects."""
         if hasattr(self.estimator, "first_weights_"):  # the prior is broader than animals are
             first = self.estimator.first_weights_
-            return first[rng.randint(len(first), size=n_subjects)]
-        start = np.tile(self.initial_weights.mean(0), (n_subjects, 1))
+            return first[rng.randint(len(first), size=len(own))]
+        start = (self.initial_weights.mean(0) + (self.model.starts(own) - self.model.start)).numpy()
         if hasattr(self.estimator, "process_noise_"):
             return rng.normal(start, self.estimator.initial_std_)
         return start

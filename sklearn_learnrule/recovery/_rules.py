@@ -1,4 +1,4 @@
-"""Would I see it? Which rule is found in cohorts that learn by a known one, and how well."""
+"""Which rule is found in cohorts that learn by a known one, and how well."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from .data.schema import PREVIOUS_CHOICE
-from .model_selection import AllFitsFailedError, compare_rules, scores_by_subject
-from .rules import Trial
-from .simulation import Stimuli, Twin, split_twin
-from .utils.cache import describe_estimator, describe_table, make_key
-from .utils.tasks import run_tasks
+from ..data.schema import PREVIOUS_CHOICE
+from ..model_selection import AllFitsFailedError, compare_rules, scores_by_subject
+from ..rules import Trial
+from ..simulation import Stimuli, Twin, split_twin
+from ..utils.cache import describe_estimator, describe_table, make_key
+from ..utils.tasks import run_tasks
 
 Warned = list[tuple[type[Warning], str]]
 
@@ -165,8 +165,9 @@ def recovery_study(
         shown = describe_table(stimuli) if isinstance(stimuli, pd.DataFrame) else stimuli
         options["keys"] = _keys(tasks, [shown, n_trials, session_length, reward])
     names: dict[str, Any] = {"name": "recovery", "unit": "cohort"}
-    done = run_tasks(_study_cohort, tasks, complete=_succeeded, **names, **options)
-    _tell_warnings(cohorts, [warned for _, warned in done])
+    done = run_tasks(_study_cohort, tasks, complete=succeeded, **names, **options)
+    where = [f"{cohort['true_rule']}, repeat {cohort['repeat']}" for cohort in cohorts]
+    tell_warnings(where, [warned for _, warned in done])
     tables = [scores.assign(**cohort) for cohort, (scores, _) in zip(cohorts, done, strict=True)]
     scores = pd.concat(tables, ignore_index=True)
     return RecoveryStudy(scores[[*cohorts[0], "rule", *SCORES]])
@@ -227,18 +228,17 @@ def _keys(tasks: list[tuple[Any, ...]], task: list[Any]) -> list[str]:
     return keys
 
 
-def _succeeded(studied: tuple[pd.DataFrame, Warned]) -> bool:
+def succeeded(studied: tuple[Any, Warned]) -> bool:
     return all(category is not FitFailedWarning for category, _ in studied[1])
 
 
-def _tell_warnings(cohorts: list[dict[str, Any]], warned: list[Warned]) -> None:
+def tell_warnings(cohorts: list[str], warned: list[Warned]) -> None:
     """Pass on what was warned of, each message once, but every failure."""
     told: set[str] = set()
     for cohort, messages in zip(cohorts, warned, strict=True):
         for category, message in messages:
             if category is FitFailedWarning or message not in told:
-                where = f"{cohort['true_rule']}, repeat {cohort['repeat']}"
-                warnings.warn(f"{where}: {message}", category, stacklevel=3)
+                warnings.warn(f"{cohort}: {message}", category, stacklevel=3)
             told.add(message)
 
 
@@ -293,24 +293,24 @@ def _study_cohort(
     """Simulate a cohort and score each candidate on it, a row each; and what was warned of."""
     scores = pd.DataFrame({"rule": list(candidates), **dict.fromkeys(SCORES, np.nan)})
     told: Warned = []
-    with _noting_warnings(told):
+    with noting_warnings(told):
         try:
             cohort = _simulate(twin, source, n_subjects, np.random.RandomState(seed))
         except Exception as failure:  # one bad cohort must not lose the others' hours
-            _tell(told, "no cohort", failure)
+            tell_failure(told, "no cohort", failure)
         else:
             try:
                 mean = _compare(candidates, cohort, cv, told)
                 scores["log_likelihood"] = scores["rule"].map(mean)
             except AllFitsFailedError as failure:
-                _tell(told, "no rule", failure)
+                tell_failure(told, "no rule", failure)
             scores["rmse"] = [_rmse(name, rule, cohort, told) for name, rule in candidates.items()]
             scores["true_rms"] = _rms(cohort.update)
     return scores, told
 
 
 @contextmanager
-def _noting_warnings(told: Warned) -> Iterator[None]:
+def noting_warnings(told: Warned) -> Iterator[None]:
     """Note what is warned of meanwhile, but in a thread, as Dask's, where Python cannot."""
     if _in_thread():
         yield
@@ -353,7 +353,7 @@ def _rmse(name: str, rule: Any, cohort: _Cohort, told: Warned) -> float:
         fitted = Twin(clone(rule).fit(cohort.X, cohort.y))
         trials, _ = fitted.experience(cohort.X)
     except Exception as failure:
-        _tell(told, f"{name} failed on the whole cohort", failure)
+        tell_failure(told, f"{name} failed on the whole cohort", failure)
         return np.nan
     if not torch.equal(trials.features, cohort.trials.features):
         return np.nan  # weights of other features do not compare
@@ -365,5 +365,5 @@ def _rms(values: torch.Tensor) -> float:
     return values.square().mean().sqrt().item()
 
 
-def _tell(told: Warned, what: str, failure: Exception) -> None:
+def tell_failure(told: Warned, what: str, failure: Exception) -> None:
     told.append((FitFailedWarning, f"{what}: {type(failure).__name__}: {failure}"))
