@@ -27,6 +27,12 @@ CURVE = pd.DataFrame(
     ]
 )
 POPULATION = pd.DataFrame({"expected_share": [0.6, 0.4], "lower": 0.1, "upper": 0.9}, RULES)
+OWN = {"mean": 0.1, "std": 0.4, "lower": -0.56, "upper": 0.76}
+EFFECTS = pd.DataFrame(
+    {"fit": 0, "subject": subject, "group": subject, "effect": effect, "kind": kind, **OWN}
+    for subject in "AB"
+    for effect, kind in (("learning_rate", "factor"), ("baseline", "shift"))
+)
 POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], ["A", "B"], RULES)
 
 
@@ -45,6 +51,7 @@ def displays():
     differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
     made = [
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
+        plotting.SubjectEffectsDisplay(EFFECTS),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
         plotting.EquationDisplay.from_estimator({"a rule": fit}, X),

@@ -31,6 +31,7 @@ from ..plotting import (
     WeightTrajectoryDisplay,
 )
 from ..simulation import predictive_check
+from ._individuals import GROUPS, INDIVIDUALS
 from ._models import Model
 from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
 
@@ -382,5 +383,6 @@ SECTIONS: dict[str, list[Exhibit]] = {
             joined=True,
         )
     ],
+    "Individuals and groups": [INDIVIDUALS, GROUPS],
 }
 """Title of each section that looks at every model alike, and what it shows."""

@@ -50,7 +50,8 @@ def write_report(
 
     Which rule predicts held-out animals; each rule in pictures, its asymmetries and the nearest
     textbook rule; weights, psychometric and learning curves; checks; parameters with standard
-    errors; and what the report was made with. What cannot be made of a model is told in a
+    errors; who each animal is and how groups differ, if parameters vary by animal; and what the
+    report was made with. What cannot be made of a model is told in a
     sentence in its place, and the rest is written.
 
     Parameters
