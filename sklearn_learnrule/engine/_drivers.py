@@ -125,6 +125,7 @@ class FilteredDriver(Driver):
         own, fields = self.compiled.ready(own, back=False), addresses(trials)
         features, choice, _, _, session_start, *_ = cohort.trials
         n_rows = 1 + len(self.places)
+        k=self.n_weights
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
             sizes = self.record_size, n_rows * self.steps.row_size
@@ -132,7 +133,7 @@ class FilteredDriver(Driver):
             unroll_filtered(
                 self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
                 features, choice, session_start, cohort.n_observed, first, last, memory, record,
-                rows, path, memories,
+                rows, np.stack([np.zeros((k,k),path.dtype),np.zeros((k,k),path.dtype),np.eye(k,dtype=path.dtype)]), np.zeros(len(self.places),path.dtype),path, memories,
             )  # fmt: skip
 
         over_subjects(unroll_some, cohort)
@@ -155,10 +156,11 @@ class FilteredDriver(Driver):
             *room, of_own = zeros_aligned(
                 path.dtype, size_of_records, self.n_weights, size, size, len(of_rule)
             )
+            k=self.n_weights; R=np.zeros((5,k,k),path.dtype); R[4]=np.eye(k)
             unroll_filtered_back(
                 self.steps, self.compiled.layout, own, fields, odds, self.places, features, choice,
                 session_start, cohort.n_observed, first, last, path, kept, cohort.truncation,
-                cohort.n_steps, *room, upstream,
+                cohort.n_steps, *room,R,np.zeros(len(self.places),path.dtype), np.zeros((2,self.steps.memory_size),path.dtype), upstream,
                 of_own, of_odds, of_variances, of_start,
             )  # fmt: skip
             of_rule += of_own

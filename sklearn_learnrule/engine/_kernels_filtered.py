@@ -9,7 +9,6 @@ add.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from ..rules import SLOPE_STEP
@@ -108,7 +107,7 @@ def side_of(choice):
 @kernel
 def unroll_filtered(
     steps, layout, parameters, fields, odds, variances, places, features, choice, session_start,
-    n_observed, first, last, start, record, rows, path, memories,
+    n_observed, first, last, start, record, rows, room, own, path, memories,
 ):  # fmt: skip
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
     (n_trials, width), n_weights = path.shape[1:], features.shape[2]
@@ -116,9 +115,7 @@ def unroll_filtered(
     known = (pointer(layout), pointer(parameters), pointer(fields))
     rows_, path_, start_ = pointer(rows), pointer(path), pointer(start)
     memories_, record_ = pointer(memories), pointer(record)
-    covariance, product = np.empty((2, n_weights, n_weights), path.dtype)
-    transition = np.eye(n_weights, dtype=path.dtype)
-    own = np.empty(len(places), path.dtype)
+    covariance, product, transition = room
     change = shift(rows_, steps.update)
     for n in range(first, last):
         memory = shift(start_, n * m)
@@ -184,14 +181,11 @@ def pass_to_row(cut, above, adjoint, adjoint_covariance, adjoint_memory):
 def unroll_filtered_back(
     steps, layout, parameters, fields, odds, places, features, choice, session_start,
     n_observed, first, last, path, memories, truncation, n_steps, records, along, rows, deltas,
-    upstream, gradient, gradient_odds, gradient_variances, gradient_start,
+    room, own, of_memory, upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
     """Fill ``gradient_start`` (N, K + S + M) of some subjects; add their part to the gradients."""
     known = (pointer(layout), pointer(parameters), pointer(fields))
     size, k = (1 + len(places)) * steps.row_size, features.shape[2]
-    room = np.zeros((5, k, k), path.dtype)
-    room[4] = np.eye(k)
-    own, of_memory = np.empty(len(places), path.dtype), np.zeros((2, memories.shape[2]), path.dtype)
     for n in range(first, last):
         adjoint = gradient_start[n]  # of the path's row, then the memory
         adjoint[:] = 0
