@@ -229,13 +229,14 @@ def test_what_a_gpu_fitted_is_loaded_where_there_is_none(cohort, tmp_path):
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=hidden, check=True)
 
 
-@pytest.mark.parametrize("estimator", all_estimators(max_epochs=2), ids=estimator_name)
+@pytest.mark.parametrize("estimator", CHECKED, ids=estimator_name)
 def test_string_scorers_and_group_folds_work(estimator, cohort):
     X, y, groups = cohort
+    estimator = clone(estimator).set_params(max_epochs=2)
     own = cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2))
     folds = {"groups": groups, "cv": GroupKFold(2)}
     proper = cross_val_score(estimator, X, y, scoring="neg_log_loss", **folds)
-    np.testing.assert_allclose(own, proper, rtol=1e-6)  # log_loss clips what is all but certain
+    np.testing.assert_allclose(own, proper, rtol=1e-5)  # log_loss clips what is all but certain
 
 
 def test_two_jobs_give_what_one_gives(cohort):
