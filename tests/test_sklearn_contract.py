@@ -120,6 +120,9 @@ def test_fitted_attributes_are_those_that_are_promised(fitted, cohort):
     assert fitted.n_features_in_ == 3 and list(fitted.feature_names_in_) == list(X)
     assert fitted.n_iter_ == len(fitted.history_) == len(fitted.net_.history)
     assert fitted.initial_weights_.shape == (2,)
+    is_network = isinstance(fitted, (lr.DNNRuleEstimator, lr.RNNRuleEstimator))
+    assert hasattr(fitted, "summary_") is not is_network
+    assert not hasattr(clone(fitted), "summary_")
     for name, value in fitted.make_rule(2).textbook_parameters().items():
         assert getattr(fitted, f"{name}_").shape == value.shape
 
