@@ -128,7 +128,7 @@ class FilteredDriver(Driver):
         squares[2] = np.eye(k)  # F
         own, along = np.zeros(n_own, dtype), np.zeros(k, dtype)
         of_memory = np.zeros((2, self.steps.memory_size), dtype)
-        return Room(*zeros_aligned(dtype, *sizes), own, along, of_memory, *squares)
+        return Room._make([*zeros_aligned(dtype, *sizes), own, along, of_memory, *squares])
 
     def unroll(
         self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
