@@ -27,7 +27,7 @@ def pytest_sessionstart(session):
 
 
 def pytest_collection_finish(session):
-    """Spare the garbage collector what lives as long as the tests, or it takes a twentieth of them."""
+    """Spare the garbage collector what lives as long as the tests: a twentieth of their time."""
     gc.collect()
     gc.freeze()
 
