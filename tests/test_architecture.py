@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,17 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
+def parts(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
 def imports(path: Path) -> set[str]:
     """Return the rooms and the packages that a file imports."""
     found = set()
     depth = len(path.relative_to(ROOT).parts)
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parts(path):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -61,10 +68,11 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__")
 
 
+@cache
 def private_attributes(path: Path) -> tuple[set[str], set[str]]:
     """Return the private attributes that a file gives to classes and objects, and looks up."""
     given, looked_up = set(), set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parts(path):
         if isinstance(node, ast.ClassDef):
             given |= {part.name for part in node.body if isinstance(part, ast.FunctionDef)}
             given |= {part.id for body in node.body for part in names_assigned(body)}
@@ -84,7 +92,7 @@ def private_imports(path: Path) -> set[str]:
     """Return the private files and names that a file imports from other rooms."""
     depth = len(path.relative_to(ROOT).parts)
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in parts(path):
         module = getattr(node, "module", None) or ""
         of_package = module.split(".")[0] == ROOT.name
         if isinstance(node, ast.ImportFrom) and (node.level == depth or of_package):
@@ -132,6 +140,23 @@ def test_one_file_alone_knows_private_modules_of_scikit_learn():
 
     knowing = {path.name for path in FILES if any(map(is_private, named(path)))}
     assert knowing == {"sklearn_private.py"}
+
+
+def lines_of_code(function: ast.FunctionDef, lines: list[str]) -> int:
+    """Count a function's lines, but for its docstring, comments and empty lines."""
+    docstring = function.body[0] if ast.get_docstring(function) is not None else None
+    told = set() if docstring is None else {*range(docstring.lineno, docstring.end_lineno + 1)}
+    written = set(range(function.lineno, function.end_lineno + 1)) - told
+    return sum(lines[n - 1].strip()[:1] not in ("", "#") for n in written)
+
+
+def test_files_and_functions_can_be_taken_in_at_a_glance():
+    for path in FILES:
+        lines = path.read_text().splitlines()
+        assert len(lines) <= 400, path
+        for node in parts(path):
+            if isinstance(node, ast.FunctionDef):
+                assert lines_of_code(node, lines) <= 40, f"{node.name} in {path}"
 
 
 def test_every_room_has_a_floor():

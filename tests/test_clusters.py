@@ -37,8 +37,10 @@ def client():
     """Two worker processes, as on any of Dask's clusters."""
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
-    with pytest.MonkeyPatch.context() as patch:
+    forks = {"distributed.worker.multiprocessing-method": "forkserver"}  # of what is imported once
+    with pytest.MonkeyPatch.context() as patch, pytest.importorskip("dask").config.set(forks):
         patch.delenv("OMP_NUM_THREADS", raising=False)  # which the workers would inherit
+        distributed.utils.get_mp_context().set_forkserver_preload(["distributed", __name__])
         with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
             with distributed.Client(cluster) as client:
                 yield client

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 import torch
-from helpers import RULE_MAKERS, make_rule, make_trials
+from helpers import BUILT_IN, RULE_MAKERS, make_rule, make_trials
 from torch import nn
 
 from sklearn_learnrule.engine import _parallel, _parallel_newton
@@ -103,7 +103,7 @@ def assert_equals_loop(rule, trials, observed, truncation=None):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
-@pytest.mark.parametrize("name", RULE_MAKERS)
+@pytest.mark.parametrize("name", BUILT_IN)
 def test_blocks_add_up_to_the_loops_weights_and_gradients(name, dtype):
     rule = make_rule(name, 3, dtype=dtype)
     trials, observed = make_trials(LENGTHS, 3, dtype=dtype)

@@ -116,7 +116,11 @@ def test_company_order_and_padding_change_no_prediction(estimator, data):
     np.testing.assert_allclose(again[X.index], together, rtol=1e-5, atol=1e-6)
 
 
-@estimators
+@pytest.mark.parametrize(
+    "estimator",
+    [BRIEFLY[0], *(each for each in BRIEFLY if hasattr(each, "n_ensemble"))],
+    ids=estimator_name,
+)
 def test_the_same_random_state_gives_the_same_fit_and_leaves_global_seeds_alone(estimator):
     X, y, _ = lr.make_design(make_learning_cohort(3, 30, random_state=0))
     rule = clone(estimator).set_params(random_state=7)

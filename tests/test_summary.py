@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,9 +26,8 @@ COLUMNS = [
     "parameter", "weight", "estimate", "standard_error", "robust_standard_error", "lower", "upper",
     "note",
 ]  # fmt: skip
-ESTIMATORS = all_estimators()
 NETWORKS = (lr.DNNRuleEstimator, lr.RNNRuleEstimator)
-PARAMETRIC = [rule for rule in ESTIMATORS if not isinstance(rule, NETWORKS)]
+PARAMETRIC = [rule for rule in all_estimators() if not isinstance(rule, NETWORKS)]
 STILL = [rule for rule in PARAMETRIC if rule.process_noise is None]  # else noise is at its bound, 0
 
 
@@ -334,17 +331,6 @@ def test_one_subject_has_no_robust_error():
 
 
 # -------------------------------------------------------------------------- the shell
-
-
-@pytest.mark.parametrize("estimator", ESTIMATORS, ids=estimator_name)
-def test_parametric_rules_have_a_summary_and_networks_none(cohort, estimator):
-    X, y, _ = cohort
-    rule = clone(estimator).fit(X, y)
-    assert hasattr(rule, "summary_") is (estimator in PARAMETRIC)
-    assert not hasattr(clone(rule), "summary_")
-    if estimator in PARAMETRIC:
-        restored = pickle.loads(pickle.dumps(rule))
-        pd.testing.assert_frame_equal(restored.summary_, rule.summary_)
 
 
 def test_what_is_held_is_no_parameter(cohort):

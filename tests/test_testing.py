@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
-from helpers import RULE_MAKERS
+from helpers import BUILT_IN, RULE_MAKERS, TEXTBOOK
 from torch import nn
 
 from sklearn_learnrule.rules import (
@@ -35,7 +35,7 @@ class DecayRule(LearningRule):
         return -self.decay * weights, memory
 
 
-@pytest.mark.parametrize("name", RULE_MAKERS)
+@pytest.mark.parametrize("name", [*BUILT_IN, *(f"{name}, options" for name in TEXTBOOK)])
 def test_every_built_in_rule_passes(name, monkeypatch):
     monkeypatch.setattr(_report, "LENGTHS_TIMED", (9, 9))  # how fast is asked of one rule, below
     with torch.random.fork_rng(devices=[]):

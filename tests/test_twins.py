@@ -47,8 +47,15 @@ def contrast_alone():
 # ------------------------------------------------------ what twins do, and what rules say of it
 
 
-@pytest.mark.parametrize("answer", ["answer", None])
-@pytest.mark.parametrize("estimator", all_estimators(max_epochs=3), ids=estimator_name)
+BRIEFLY = all_estimators(max_epochs=3)
+TOLD = [each for each in BRIEFLY if isinstance(each, (lr.DNNRuleEstimator, lr.RNNRuleEstimator))]
+
+
+@pytest.mark.parametrize(
+    ("estimator", "answer"),
+    [*((each, "answer") for each in BRIEFLY), *((each, None) for each in [*TOLD, BRIEFLY[1]])],
+    ids=lambda one: estimator_name(one) if hasattr(one, "fit") else str(one),
+)
 def test_predicted_weights_are_the_very_weights_of_the_twins(estimator, answer, trials):
     """For the animals' stimuli as for a task, and whether or not answers are told."""
     if estimator.get_params().get("process_noise") is not None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..rules import FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
 from ._kernels_filter import record_size
-from ._kernels_filtered import unroll_filtered, unroll_filtered_back
+from ._kernels_filtered import Room, Seen, unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule
 
@@ -117,31 +117,40 @@ class FilteredDriver(Driver):
         own, odds, variances = np.split(parameters, np.cumsum([-2 - 2 * self.n_weights, 2]))
         return own, odds, variances.reshape(2, -1)
 
-    def _seen(self, cohort: Cohort) -> tuple[Array, ...]:
+    def _seen(self, cohort: Cohort, odds: Array, variances: Array) -> Seen:
+        features, choice, *_ = cohort.trials
+        return Seen(self.places, features, choice, self._amounts(cohort), odds, variances)
+
+    def _of_rule(self, cohort: Cohort) -> tuple[Array, ...]:
         """Return the trials with those features that the rule sees."""
         features, *others = cohort.trials
         seen = features if len(self.places) == self.n_weights else features[..., self.places]
         return np.ascontiguousarray(seen), *others
 
+    def _room(self, dtype: np.dtype, n_trials: int, back: bool) -> Room:
+        """Return where so many trials are computed, forward or back."""
+        k, n_own = self.n_weights, len(self.places)
+        size = n_trials * (1 + n_own) * self.steps.row_size
+        sizes = n_trials * self.record_size, size, size * back
+        squares = np.zeros((5, k, k), dtype)
+        squares[2] = np.eye(k)  # F
+        own, along = np.zeros(n_own, dtype), np.zeros(k, dtype)
+        of_memory = np.zeros((2, self.steps.memory_size), dtype)
+        return Room._make([*zeros_aligned(dtype, *sizes), own, along, of_memory, *squares])
+
     def unroll(
         self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
     ) -> Array:
-        own, odds, variances = self._split(parameters)
+        own, *others = self._split(parameters)
         memory = self._memory(start[:, self.width :])
         memories = self._memories(cohort, differentiable, path)
-        trials = self._seen(cohort)
+        trials, seen = self._of_rule(cohort), self._seen(cohort, *others)
         own, fields = self.compiled.ready(own, back=False), addresses(trials)
-        features, choice, *_ = cohort.trials
-        amounts = self._amounts(cohort)
-        n_rows = 1 + len(self.places)
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
-            sizes = self.record_size, n_rows * self.steps.row_size
-            record, rows = zeros_aligned(path.dtype, *sizes)
             unroll_filtered(
-                self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
-                features, choice, amounts, cohort.n_observed, first, last, memory, record,
-                rows, path, memories,
+                self.steps, self.compiled.layout, own, fields, seen, cohort.n_observed, first, last,
+                memory, self._room(path.dtype, 1, back=False), path, memories,
             )  # fmt: skip
 
         over_subjects(unroll_some, cohort)
@@ -150,26 +159,19 @@ class FilteredDriver(Driver):
     def unroll_back(
         self, parameters: Array, cohort: Cohort, path: Array, kept: Array, upstream: Array
     ) -> tuple[Array, Array]:
-        own, odds, variances = self._split(parameters)
+        own, *others = self._split(parameters)
         gradients = np.zeros((cohort.n_chunks, len(parameters)), path.dtype)
-        trials = self._seen(cohort)
+        trials, seen = self._of_rule(cohort), self._seen(cohort, *others)
         own, fields = self.compiled.ready(own, back=True), addresses(trials)
-        features, choice, *_ = cohort.trials
-        amounts = self._amounts(cohort)
         of_start = np.empty((len(path), self.width + self.steps.memory_size), path.dtype)
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
-            size = self.steps.block * (1 + len(self.places)) * self.steps.row_size
             of_rule, of_odds, of_variances = self._split(gradients[chunk])
-            size_of_records = self.steps.block * self.record_size
-            *room, of_own = zeros_aligned(
-                path.dtype, size_of_records, self.n_weights, size, size, len(of_rule)
-            )
+            (of_own,) = zeros_aligned(path.dtype, len(of_rule))
             unroll_filtered_back(
-                self.steps, self.compiled.layout, own, fields, odds, self.places, features, choice,
-                amounts, cohort.n_observed, first, last, path, kept, cohort.truncation,
-                cohort.n_steps, *room, upstream,
-                of_own, of_odds, of_variances, of_start,
+                self.steps, self.compiled.layout, own, fields, seen, cohort.n_observed, first, last,
+                self._room(path.dtype, self.steps.block, back=True), path, kept, cohort.truncation,
+                cohort.n_steps, upstream, of_own, of_odds, of_variances, of_start,
             )  # fmt: skip
             of_rule += of_own
 

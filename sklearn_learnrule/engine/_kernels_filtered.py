@@ -1,13 +1,12 @@
 """Compiled unrolling of drifting weights that any rule moves, inside the filter.
 
-As ``_kernels_unroll``. The rule sees and moves the weights at ``places``, M of K; ``fields`` has
-their features, ``features`` those of all. A trial has 1 + M rows: the rule at the weights' mean,
-and with each of its weights a step on, which gives its slope. The memory goes on from the first of
-them. ``odds`` (2,) are those of lapses, ``variances`` (2, K) what a trial adds, as many
-times as ``amounts`` (N, T, 2) say.
+As ``_kernels_unroll``. A trial has 1 + M rows: the rule at the weights' mean, and with each of its
+weights a step on, which gives its slope. The memory goes on from the first of them.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -32,10 +31,47 @@ from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
 from ._kernels_vector import call, copy, pointer, shift
 
 
+class Seen(NamedTuple):
+    """What the filter knows beside the rule, whose ``fields`` have the features that it sees."""
+
+    places: np.ndarray
+    """Of the weights that the rule sees and moves, (M,): M of K."""
+    features: np.ndarray
+    """Of all weights, (N, T, K)."""
+    choice: np.ndarray
+    amounts: np.ndarray
+    """How many times each of the variances a trial adds, (N, T, 2)."""
+    odds: np.ndarray
+    """Of lapses, (2,)."""
+    variances: np.ndarray
+    """What every trial adds, and a session's start, (2, K)."""
+
+
+class Room(NamedTuple):
+    """Where a thread computes: trials' records, rows and deltas, and what one trial needs."""
+
+    records: np.ndarray
+    rows: np.ndarray
+    deltas: np.ndarray
+    own: np.ndarray
+    """The rule's own weights, (M,)."""
+    along: np.ndarray
+    """The adjoint of P x, (K,)."""
+    of_memory: np.ndarray
+    """The adjoint of the memory, and of that which one row hands on, (2, size of the memory)."""
+    covariance: np.ndarray
+    product: np.ndarray
+    transition: np.ndarray
+    """F, (K, K); that of weights which are not the rule's own is 1, and stays."""
+    of_covariance: np.ndarray
+    of_transition: np.ndarray
+
+
 @njit
-def fill_trial(steps, known, n, at, record, places, n_weights, own, memory, rows):
-    """Compute a trial's rows; ``own`` (M,) is room to work in."""
-    mean = mean_of(record, n_weights)
+def fill_trial(steps, known, seen, room, n, t, record, memory, rows):
+    """Compute a trial's rows."""
+    places, own, at = seen.places, room.own, n * seen.features.shape[1] + t
+    mean = mean_of(record, seen.features.shape[2])
     for i in range(len(places)):
         own[i] = mean[places[i]]
     weights = pointer(own)
@@ -48,12 +84,12 @@ def fill_trial(steps, known, n, at, record, places, n_weights, own, memory, rows
 
 @njit
 def fill_trial_back(
-    steps, known, n, at, record, places, own, memory, rows, deltas, adjoint, adjoint_memory,
-    adjoint_transition, further, gradient,
-):  # fmt: skip
-    """Take the adjoints of mean and F back over a trial's rows; ``further`` is room to work in."""
-    size, n_own = steps.row_size, len(places)
-    mean = mean_of(record, len(adjoint_transition))
+    steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient
+):
+    """Take the adjoints of mean and F back over a trial's rows."""
+    places, own, at = seen.places, room.own, n * seen.features.shape[1] + t
+    size, n_own, further = steps.row_size, len(places), room.of_memory[1]
+    mean = mean_of(record, seen.features.shape[2])
     change = shift(deltas, steps.update)
     for i in range(n_own):
         own[i] = mean[places[i]]
@@ -61,7 +97,7 @@ def fill_trial_back(
     for j in range(n_own):
         moved = shift(deltas, (j + 1) * size + steps.update)
         for i in range(n_own):
-            moved[i] = adjoint_transition[places[i], places[j]] / SLOPE_STEP
+            moved[i] = room.of_transition[places[i], places[j]] / SLOPE_STEP
             change[i] -= moved[i]
     weights = pointer(own)
     for j in range(n_own + 1):
@@ -69,7 +105,7 @@ def fill_trial_back(
             own[j - 1] += SLOPE_STEP
             further[:] = 0
         delta = shift(deltas, j * size)
-        adjoint_new = pointer(further) if j else pointer(adjoint_memory)
+        adjoint_new = pointer(room.of_memory[1 if j else 0])
         here = (n, at, weights, memory, shift(rows, j * size), delta)
         call(steps.backward, (*known, *here, adjoint_new, gradient))
         for i in range(n_own):
@@ -77,12 +113,12 @@ def fill_trial_back(
         if j:
             own[j - 1] = mean[places[j - 1]]
             for i in range(len(further)):
-                adjoint_memory[i] += further[i]
+                room.of_memory[0, i] += further[i]
 
 
 @njit
 def fill_transition(steps, rows, places, transition):
-    """Fill F = 1 + the slope of the rule's update; of weights not its own, F stays 1."""
+    """Fill F = 1 + the slope of the rule's update."""
     change = shift(rows, steps.update)
     for j in range(len(places)):
         moved = shift(rows, (j + 1) * steps.row_size + steps.update)
@@ -92,12 +128,17 @@ def fill_transition(steps, rows, places, transition):
 
 
 @njit
-def observe_trial(features, choice, odds, n, t, row, covariance, record):
+def observe_trial(seen, n, t, row, covariance, record):
     """Fill the record of a trial's choice, and the covariance before it, from its path's row."""
-    n_trials, n_weights = features.shape[1:]
-    x = shift(pointer(features), (n * n_trials + t) * n_weights)
+    choice = seen.choice[n, t]
     unpack(row, covariance)
-    observe(row, covariance, x, choice[n, t], odds[side_of(choice[n, t])], record)
+    observe(row, covariance, features_of(seen, n, t), choice, seen.odds[side_of(choice)], record)
+
+
+@njit
+def features_of(seen, n, t):
+    n_trials, n_weights = seen.features.shape[1:]
+    return shift(pointer(seen.features), (n * n_trials + t) * n_weights)
 
 
 @njit
@@ -107,59 +148,53 @@ def side_of(choice):
 
 @kernel
 def unroll_filtered(
-    steps, layout, parameters, fields, odds, variances, places, features, choice, amounts,
-    n_observed, first, last, start, record, rows, path, memories,
-):  # fmt: skip
+    steps, layout, parameters, fields, seen, n_observed, first, last, start, room, path, memories
+):
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
-    (n_trials, width), n_weights = path.shape[1:], features.shape[2]
+    (n_trials, width), n_weights = path.shape[1:], seen.features.shape[2]
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    rows_, path_, start_ = pointer(rows), pointer(path), pointer(start)
-    memories_, record_ = pointer(memories), pointer(record)
-    covariance, product = np.empty((2, n_weights, n_weights), path.dtype)
-    transition = np.eye(n_weights, dtype=path.dtype)
-    own = np.empty(len(places), path.dtype)
-    change = shift(rows_, steps.update)
+    record, rows, path_ = pointer(room.records), pointer(room.rows), pointer(path)
+    start_, memories_ = pointer(start), pointer(memories)
+    covariance, change = room.covariance, shift(rows, steps.update)
     for n in range(first, last):
         memory = shift(start_, n * m)
         for t in range(n_observed[n]):
-            at = n * n_trials + t
-            row, later = shift(path_, at * width), shift(path_, (at + 1) * width)
+            row = shift(path_, (n * n_trials + t) * width)
+            later = shift(row, width)
             if n_blocks and m and t % steps.block == 0:
                 copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
-            observe_trial(features, choice, odds, n, t, row, covariance, record_)
-            shrink(record_, covariance)
-            fill_trial(steps, known, n, at, record_, places, n_weights, own, memory, rows_)
-            fill_transition(steps, rows_, places, transition)
-            copy(mean_of(record_, n_weights), later, n_weights)
-            for i in range(len(places)):
-                later[places[i]] += change[i]
-            spread(transition, covariance, product)
+            observe_trial(seen, n, t, row, covariance, record)
+            shrink(record, covariance)
+            fill_trial(steps, known, seen, room, n, t, record, memory, rows)
+            fill_transition(steps, rows, seen.places, room.transition)
+            copy(mean_of(record, n_weights), later, n_weights)
+            for i in range(len(seen.places)):
+                later[seen.places[i]] += change[i]
+            spread(room.transition, covariance, room.product)
             for i in range(n_weights):
-                covariance[i, i] += (
-                    amounts[n, t, 0] * variances[0, i] + amounts[n, t, 1] * variances[1, i]
-                )
+                of_session = seen.amounts[n, t, 1] * seen.variances[1, i]
+                covariance[i, i] += seen.amounts[n, t, 0] * seen.variances[0, i] + of_session
             pack(covariance, later)
-            copy(shift(rows_, steps.memory), memory, m)
+            copy(shift(rows, steps.memory), memory, m)
         hold(path, n, n_observed[n])
 
 
 @njit
-def fill_block(
-    steps, known, odds, places, features, choice, n, t, n_rows, path, own, covariance, memory,
-    records, rows,
-):  # fmt: skip
-    """Compute a block's records and rows again."""
-    n_trials, n_weights = features.shape[1:]
-    width = path.shape[2]
-    size = (1 + len(places)) * steps.row_size
+def fill_block(steps, known, seen, room, n, start, n_rows, row, width, memory):
+    """Compute a block's records and rows again, from its first trial's row of the path."""
     for i in range(n_rows):
-        at = n * n_trials + t + i
-        record, here = shift(records, i * record_size(n_weights)), shift(rows, i * size)
-        row = shift(pointer(path), at * width)
-        observe_trial(features, choice, odds, n, t + i, row, covariance, record)
-        fill_trial(steps, known, n, at, record, places, n_weights, own, memory, here)
-        memory = shift(here, steps.memory)
+        record, rows = place_of(steps, seen, room.records, room.rows, i)
+        observe_trial(seen, n, start + i, shift(row, i * width), room.covariance, record)
+        fill_trial(steps, known, seen, room, n, start + i, record, memory, rows)
+        memory = shift(rows, steps.memory)
+
+
+@njit
+def place_of(steps, seen, records, rows, i):
+    """Return where a block's i-th trial has its record, and its rows or their deltas."""
+    record = shift(pointer(records), i * record_size(seen.features.shape[2]))
+    return record, shift(pointer(rows), i * (1 + len(seen.places)) * steps.row_size)
 
 
 @njit
@@ -184,77 +219,60 @@ def pass_to_row(cut, above, adjoint, adjoint_covariance, adjoint_memory):
 
 @kernel
 def unroll_filtered_back(
-    steps, layout, parameters, fields, odds, places, features, choice, amounts,
-    n_observed, first, last, path, memories, truncation, n_steps, records, along, rows, deltas,
-    upstream, gradient, gradient_odds, gradient_variances, gradient_start,
+    steps, layout, parameters, fields, seen, n_observed, first, last, room, path, memories,
+    truncation, n_steps, upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
     """Fill ``gradient_start`` (N, K + S + M) of some subjects; add their part to the gradients."""
     known = (pointer(layout), pointer(parameters), pointer(fields))
-    size, k = (1 + len(places)) * steps.row_size, features.shape[2]
-    room = np.zeros((5, k, k), path.dtype)
-    room[4] = np.eye(k)
-    own, of_memory = np.empty(len(places), path.dtype), np.zeros((2, memories.shape[2]), path.dtype)
+    (n_trials, width), (n_blocks, m) = path.shape[1:], memories.shape[1:]
+    of_covariance, of_memory, gradient_ = room.of_covariance, room.of_memory[0], pointer(gradient)
     for n in range(first, last):
-        adjoint = gradient_start[n]  # of the path's row, then the memory
-        adjoint[:] = 0
-        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, adjoint[: path.shape[2]])
-        room[0] = 0
-        unpack_adjoint(pointer(adjoint), room[0])
+        adjoint, adjoint_ = gradient_start[n], pointer(gradient_start[n])  # row, then memory
+        adjoint_of_held(upstream, n, n_observed[n], truncation, n_steps, adjoint[:width])
+        of_covariance[:] = 0
+        unpack_adjoint(adjoint_, of_covariance)
         of_memory[:] = 0
         for start in range((n_observed[n] - 1) // steps.block * steps.block, -1, -steps.block):
             n_rows = min(steps.block, n_observed[n] - start)
-            kept = memory_before(steps, n, start, memories)
-            fill_block(
-                steps, known, odds, places, features, choice, n, start, n_rows, path, own, room[1],
-                kept, pointer(records), pointer(rows),
-            )  # fmt: skip
+            at = (n * n_trials + start) * width  # in the path, and in the gradient from above
+            row, above = shift(pointer(path), at), shift(pointer(upstream), at)
+            kept = shift(pointer(memories), (n * n_blocks + start // steps.block) * m)
+            fill_block(steps, known, seen, room, n, start, n_rows, row, width, kept)
             for i in range(n_rows - 1, -1, -1):
-                here, delta = shift(pointer(rows), i * size), shift(pointer(deltas), i * size)
-                memory = shift(here, steps.memory - size) if i else kept
-                record = shift(pointer(records), i * record_size(k))
+                memory = kept
+                if i:
+                    _, before = place_of(steps, seen, room.records, room.rows, i - 1)
+                    memory = shift(before, steps.memory)
                 filtered_trial_back(
-                    steps, known, n, start + i, record, places, features, amounts, path, own,
-                    memory, here, delta, adjoint, of_memory, room, gradient, gradient_variances,
+                    steps, known, seen, room, n, start, i, shift(row, i * width), width, memory,
+                    adjoint_, gradient_, gradient_odds, gradient_variances,
                 )  # fmt: skip
-                side, x = side_of(choice[n, start + i]), pointer(features[n, start + i])
-                gradient_odds[side] += observe_back(
-                    record, x, pointer(adjoint), room[0], pointer(along)
-                )
-                cut, above = is_cut(start + i, truncation), pointer(upstream[n, start + i])
-                pass_to_row(cut, above, pointer(adjoint), room[0], of_memory[0])
+                cut = is_cut(start + i, truncation)
+                pass_to_row(cut, shift(above, i * width), adjoint_, of_covariance, of_memory)
             if steps.add_gradients:
-                both, n_all = (pointer(rows), pointer(deltas)), n_rows * (1 + len(places))
-                call(steps.add_gradients, (*known, *both, n_all, pointer(gradient)))
-        pack_adjoint(room[0], pointer(adjoint))
-        copy(pointer(of_memory), shift(pointer(adjoint), path.shape[2]), memories.shape[2])
-
-
-@njit
-def memory_before(steps, n, start, memories):
-    """Return where the memory before a block is kept."""
-    n_blocks, m = memories.shape[1:]
-    return shift(pointer(memories), (n * n_blocks + start // steps.block) * m)
+                both, n_all = (pointer(room.rows), pointer(room.deltas)), 1 + len(seen.places)
+                call(steps.add_gradients, (*known, *both, n_rows * n_all, gradient_))
+        pack_adjoint(of_covariance, adjoint_)
+        copy(pointer(of_memory), shift(adjoint_, width), m)
 
 
 @njit
 def filtered_trial_back(
-    steps, known, n, t, record, places, features, amounts, path, own, memory, rows, deltas,
-    adjoint, of_memory, room, gradient, gradient_variances,
+    steps, known, seen, room, n, start, i, row, width, memory, adjoint, gradient, gradient_odds,
+    gradient_variances,
 ):  # fmt: skip
-    """Take the adjoints over what moves the weights after a choice: rule and noise.
-
-    ``room`` (5, K, K) has the covariance's adjoint, and places for the covariance, F, and products.
-    """
-    width = path.shape[2]
-    row = shift(pointer(path), (n * features.shape[1] + t) * width)
-    adjoint_covariance, covariance, product, of_transition, transition = room
-    unpack(row, covariance)
-    shrink(record, covariance)
-    fill_transition(steps, rows, places, transition)
-    cut_adjoint(shift(row, width), pointer(adjoint), adjoint_covariance)
-    noise_back(adjoint_covariance, amounts[n, t], gradient_variances)
-    spread_back(transition, covariance, adjoint_covariance, of_transition, product)
-    fill_trial_back(
-        steps, known, n, n * features.shape[1] + t, record, places, own, memory, rows, deltas,
-        pointer(adjoint), of_memory[0], of_transition, of_memory[1], pointer(gradient),
-    )  # fmt: skip
+    """Take the adjoints back over a trial: over what moves the weights, and over the choice."""
+    t = start + i
+    record, rows = place_of(steps, seen, room.records, room.rows, i)
+    _, deltas = place_of(steps, seen, room.records, room.deltas, i)
+    unpack(row, room.covariance)
+    shrink(record, room.covariance)
+    fill_transition(steps, rows, seen.places, room.transition)
+    cut_adjoint(shift(row, width), adjoint, room.of_covariance)
+    noise_back(room.of_covariance, seen.amounts[n, t], gradient_variances)
+    spread_back(
+        room.transition, room.covariance, room.of_covariance, room.of_transition, room.product
+    )
+    fill_trial_back(steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient)
+    side, x = side_of(seen.choice[n, t]), features_of(seen, n, t)
+    gradient_odds[side] += observe_back(record, x, adjoint, room.of_covariance, pointer(room.along))

@@ -165,23 +165,6 @@ def hand_on(network, layers, fields, subject, trial, row, update, memory):
         turn(network, update)
 
 
-def advance(layout, parameters, fields, subject, trial, weights, memory, row, later, memory_later):
-    network, layers = read(layout)
-    here = (subject, trial, weights, memory, row, later, memory_later)
-    go_on(network, layers, parameters, fields, *here)
-
-
-@njit(forceinline=True)
-def go_on(
-    network, layers, parameters, fields, subject, trial, weights, memory, row, later, memory_later
-):
-    """Fill a row, the later weights and the later memory."""
-    fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
-    hand_on(network, layers, fields, subject, trial, row, later, memory_later)
-    for k in range(network.n_weights):
-        later[k] = weights[k] + later[k]
-
-
 def advance_block(
     layout, parameters, fields, subject, start, n_trials, weights, width, memory, row
 ):
@@ -189,8 +172,10 @@ def advance_block(
     network, layers = read(layout)
     for trial in range(start, start + n_trials):
         later = shift(weights, width)
-        here = (subject, trial, weights, memory, row, later, memory)
-        go_on(network, layers, parameters, fields, *here)
+        fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
+        hand_on(network, layers, fields, subject, trial, row, later, memory)
+        for k in range(network.n_weights):
+            later[k] = weights[k] + later[k]
         weights = later
 
 

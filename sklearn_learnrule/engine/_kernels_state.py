@@ -49,7 +49,8 @@ def is_cut(t, truncation):
 def hold(trajectory, n, t):
     """Keep subject n's weights of trial t to the end."""
     for later in range(t + 1, trajectory.shape[1]):
-        trajectory[n, later] = trajectory[n, t]
+        for k in range(trajectory.shape[2]):  # in one go, numba compiles a message for seconds
+            trajectory[n, later, k] = trajectory[n, t, k]
 
 
 @njit

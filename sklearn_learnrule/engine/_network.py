@@ -27,6 +27,7 @@ ARGUMENTS = {  # see ``callback``
     **{
         getattr(kernels, name): "".join(WHOLE.get(argument, "n") for argument in arguments)
         for name, arguments in FUNCTIONS.items()
+        if name != "advance"  # but by blocks
     },
     kernels.advance_block: "pnpiiininn",
     kernels.fill_rows: "pnpiiininn",
@@ -111,13 +112,15 @@ class NetworkSteps:
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
         sizes = BLOCK, rule.n_weights, m, row_size
-        both: Sequence[Any] = (kernels.advance, kernels.retreat)
-        if in_filter:
-            both = (kernels.step, kernels.step_back)
-        of_blocks = kernels.advance_block, kernels.fill_rows, kernels.add_gradients
-        functions = [address(function, dtype) for function in (*both, *of_blocks)]
+        functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
+        if in_filter:  # which goes trial by trial
+            functions = (kernels.step, kernels.step_back, None, None)
+        addresses = [
+            address(function, dtype) if function else 0
+            for function in (*functions, kernels.add_gradients)
+        ]
         places = handed_on, handed_on + rule.n_weights, 0
-        self.steps = Steps._make((*functions, *sizes, *places))
+        self.steps = Steps._make((*addresses, *sizes, *places))
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:
         """Return all layers' parameters, the output's scale taken into the last."""

@@ -39,7 +39,7 @@ class Steps(NamedTuple):
     """The addresses of a rule's functions, and where in a row, and in its delta, to find what."""
 
     forward: int
-    """Of ``advance`` or, in a filter, of ``step``."""
+    """Of ``advance`` or, in a filter, of ``step``; 0: it advances by blocks."""
     backward: int
     """Of ``retreat`` or ``step_back``."""
     advance_block: int

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,7 @@ from ._probes import (
 )
 
 LONGEST_RUN = 6  # 4**6 = 4096 sequences
+Run: TypeAlias = tuple[int, str, Bools]  # its length, of which trials, and what sequences have it
 
 
 def history_table(
@@ -113,7 +114,6 @@ def history_table(
         draw_fillers(experience, n_trials, n_draws, n_sequences, rng)
         for n_trials in (n_warm_up, max(trials_back) - 1)
     )
-    changes = pd.Index([f"update_{name}" for name in names])
     tables = []
     for fit in fits:
         trials = fit.trials(X)
@@ -122,16 +122,26 @@ def history_table(
         for back in trials_back:
             history = take(trials, np.hstack([before, run, after[:, : back - 1]]))
             updates = update_after(fit.rules, held.expand(len(run), -1), history, probed)
-            for length, kind, matches in _runs(rewarded, lengths):
-                table = pd.DataFrame(
-                    {"trials_back": back, "length": length, "run": kind}, shown.index
-                )
-                mean = pd.DataFrame(updates[matches].mean(0).numpy(), columns=changes)
-                tables.append(fit.named(table.join(shown).join(mean)))
+            means = _mean_updates(updates, _runs(rewarded, lengths), shown, names)
+            means.insert(0, "trials_back", back)
+            tables.append(fit.named(means))
     return pd.concat(tables, ignore_index=True)
 
 
-def _runs(rewarded: Bools, lengths: Sequence[int]) -> Iterator[tuple[int, str, Bools]]:
+def _mean_updates(
+    updates: torch.Tensor, runs: Iterable[Run], shown: pd.DataFrame, names: Sequence[str]
+) -> pd.DataFrame:
+    """Return the updates (H, P, K) at the probes shown, averaged over the sequences of each run."""
+    changes = pd.Index([f"update_{name}" for name in names])
+    tables = []
+    for length, kind, matches in runs:
+        run = pd.DataFrame({"length": length, "run": kind}, shown.index)
+        mean = pd.DataFrame(updates[matches].mean(0).numpy(), columns=changes)
+        tables.append(run.join(shown).join(mean))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _runs(rewarded: Bools, lengths: Sequence[int]) -> Iterator[Run]:
     """Yield which of the sequences (H, L) end in each run, (H,)."""
     for length in lengths:
         n_rewarded = rewarded[:, -length:].sum(1)

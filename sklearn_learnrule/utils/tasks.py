@@ -119,12 +119,12 @@ def _work(
 ) -> Iterator[tuple[int, Any]]:
     """Yield each call's number and result as they come; go on where a worker dies.
 
-    Where one dies twice with nothing done in between, each call is made by itself: so one that
-    kills its workers harms no other.
+    Where one dies twice with nothing done in between, or but one call is left, each is made by
+    itself: so one that kills its workers harms no other.
     """
     n_left = None  # when a worker died last
     while calls:
-        alone = len(calls) == n_left
+        alone = n_left == len(calls) or (n_left is not None and len(calls) == 1)
         n_left = len(calls)
         death: Exception | None = None
         for numbers in [[number] for number in calls] if alone else [list(calls)]:
