@@ -57,11 +57,10 @@ print(f"{len(X)} trials of {n_mice} mice, of which half are knock-outs.\n")
 # they have not seen. The second knows of such a mouse, before its first choice, only that it is one
 # of these; its choices then tell which. Neither is told the genotype.
 
-shared = {"baseline": None, "random_state": 0}
 blind = X.drop(columns="covariate_genotype_wild")
 rules = {
-    "one rule": lr.ReinforceRuleEstimator(**shared),
-    "each its own": lr.ReinforceRuleEstimator(subject_effects=["learning_rate"], **shared),
+    "one rule": lr.ReinforceRuleEstimator(baseline=None),
+    "each its own": lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]),
 }
 scores = lr.compare_rules(rules, blind, y, cv=2 if quick else 5, n_jobs=n_jobs)
 columns = ["log_likelihood", "difference", "p_value"]
@@ -106,7 +105,7 @@ print(f"\nThe true difference of these mice: {of_these['wild'] - of_these['ko']:
 # group learns at half the rate or just as fast. How often is a difference found?
 
 is_wild = X["covariate_genotype_wild"] == 1
-pilot = lr.ReinforceRuleEstimator(subject_effects=["learning_rate"], **shared)
+pilot = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
 pilot.fit(blind[is_wild], y[is_wild])
 power = group_power(
     pilot,

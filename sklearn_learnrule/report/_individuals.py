@@ -69,7 +69,7 @@ def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     own[is_factor] = np.exp(own[is_factor])
     texts = ["{} [{},\u00a0{}]".format(*map(number, row)) for row in own.to_numpy()]
     shown = pd.Series(texts, own.index).unstack(["effect", "kind"], sort=False)
-    shown.columns = pd.Index([RELATIVE[kind].format(effect) for effect, kind in shown.columns])
+    shown.columns = shown.columns.map(lambda column: RELATIVE[column[1]].format(column[0]))
     return as_written(shown.rename_axis(index="animal").reset_index())
 
 
