@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -70,6 +70,7 @@ def _labels_of(stem: str, sequences: Sequences) -> list[str]:
 
 
 def _groups(values: Floats, stem: str, columns: list[str]) -> pd.Categorical:
+    which: Any
     if columns != [stem]:
         labels = [column.removeprefix(f"{stem}_") for column in columns]
         first = f"not {labels[0]}" if len(labels) == 1 else "other"
@@ -79,5 +80,5 @@ def _groups(values: Floats, stem: str, columns: list[str]) -> pd.Categorical:
     if len(distinct) == 2:
         return pd.Categorical.from_codes(which.ravel(), [number(value) for value in distinct])
     middle = min(np.median(values), distinct[-2])  # so that some are above
-    above = (values[:, 0] > middle).astype(int)
-    return pd.Categorical.from_codes(above, [f"up to {number(middle)}", f"above {number(middle)}"])
+    which = (values[:, 0] > middle).astype(int)
+    return pd.Categorical.from_codes(which, [f"up to {number(middle)}", f"above {number(middle)}"])

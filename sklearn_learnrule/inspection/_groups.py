@@ -137,7 +137,7 @@ class GroupComparison:
 
     @property
     def _grid(self) -> list[str]:
-        names = list(self.updates)
+        names: list[Any] = list(self.updates)
         return names[names.index("subject") + 1 : names.index(LAST_OF_GRID) + 1]
 
 
