@@ -123,6 +123,13 @@ def as_markdown(rows: pd.DataFrame) -> str:
     return rows.to_markdown(index=False, disable_numparse=True)
 
 
+def side_by_side(cells: dict[tuple[str, ...], str]) -> pd.DataFrame:
+    """Return a column for each value of the last key, in the order of the cells."""
+    long = pd.Series(cells)  # whose unstack(sort=False) confuses cells in pandas 2.2
+    rows, columns = long.index.droplevel(-1).unique(), long.index.unique(-1)
+    return long.unstack().reindex(index=rows, columns=columns)
+
+
 def rules_table(gradients: Seconds) -> str:
     """Rules, with noise and without, against the number of weights."""
     cells = {
@@ -130,7 +137,7 @@ def rules_table(gradients: Seconds) -> str:
         for (case, _), seconds in gradients.items()
         if case.engine == "fused"
     }
-    wide = pd.Series(cells).unstack(sort=False).fillna("")
+    wide = side_by_side(cells).fillna("")
     wide.index.names = ["rule", "noise"]
     return as_markdown(wide.sort_index(axis=1).reset_index())
 
@@ -154,6 +161,6 @@ def first_calls_table(calls: Seconds) -> str:
         ("yes" if case.noise else "", f"{case.n_weights}", when): cell(seconds, 1)
         for (case, when), seconds in calls.items()
     }
-    wide = pd.Series(cells).unstack(sort=False)
+    wide = side_by_side(cells)
     wide.index.names = ["noise", "K"]
     return as_markdown(wide.reset_index())

@@ -161,7 +161,8 @@ def finished() -> pd.DataFrame:
         warnings.warn(
             f"{RESULTS.name} ends in a torn line, which is left out: {torn}", stacklevel=2
         )
-    results = pd.read_csv(StringIO(whole), engine="python")  # whose floats are exact
+    exact = {"log_likelihood": str}  # whose last digit pandas might miss
+    results = pd.read_csv(StringIO(whole), dtype=exact).astype({"log_likelihood": float})
     results = results.drop_duplicates([*ROW, "n_trials", "log_likelihood"], ignore_index=True)
     if (twice := results.duplicated(ROW)).any():
         row = results.loc[twice.idxmax(), ROW].to_dict()

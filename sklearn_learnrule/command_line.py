@@ -128,7 +128,7 @@ def make_parser() -> Parser:
         return command
 
     command = add(compare, "rank learning rules on held-out animals", COMPARE)
-    command.add_argument("--figure", type=new_file, default="compare_rules.png", metavar="FILE",
+    command.add_argument("--figure", type=new_figure, default="compare_rules.png", metavar="FILE",
                          help="where to save the figure (default: compare_rules.png)")  # fmt: skip
     command = add(report, "write all about some rules into a page", REPORT, " --out mice.html")
     command.add_argument("--out", type=new_page, default="report.html", metavar="FILE",
@@ -184,10 +184,23 @@ def number(text: str) -> int:
 
 
 def new_file(path: str) -> str:
-    """Check before hours of work that the folder is there."""
+    """Check before hours of work that the file can be written."""
     if not Path(path).parent.is_dir():
         raise argparse.ArgumentTypeError(f"{path!r} should be in a folder that exists")
+    if Path(path).is_dir():
+        raise argparse.ArgumentTypeError(f"{path!r} is a folder: name a file in it")
     return path
+
+
+def new_figure(path: str) -> str:
+    if can_draw():
+        from matplotlib.backend_bases import FigureCanvasBase
+
+        formats = FigureCanvasBase.get_supported_filetypes()
+        if Path(path).suffix.removeprefix(".").lower() not in formats:
+            told = f"{path!r} should end in one of .{', .'.join(sorted(formats))}"
+            raise argparse.ArgumentTypeError(told)
+    return new_file(path)
 
 
 def new_page(path: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
-from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .data.schema import DESIGN, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
@@ -18,6 +17,7 @@ from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
 from .utils.documentation import LinksToDocumentation
 from .utils.parameters import ABOVE_0, check_parameters, each
+from .utils.sklearn_private import get_output_config
 
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
@@ -209,7 +209,7 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
 
 def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:
     """Raise if the table that is asked for would be without the index that names X's trials."""
-    output = _get_output_config("transform", transformer)["dense"]
+    output = get_output_config("transform", transformer)["dense"]
     named = [name for name in IDENTITY if name in X.index.names]
     if output not in ("default", "pandas") and named:
         raise ValueError(

@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -67,7 +68,9 @@ class ArraysOnly(pickle.Unpickler):
     def find_class(self, module, name):
         if (module, name) not in HARMLESS:
             raise pickle.UnpicklingError(f"A pickle of arrays should not name {module}.{name}.")
-        return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        with suppress(ModuleNotFoundError):  # of numpy 1, whose name for it is the pickle's
+            return super().find_class(module.replace("numpy.core", "numpy._core"), name)
+        return super().find_class(module, name)
 
 
 def read_dict(path):

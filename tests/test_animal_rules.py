@@ -6,6 +6,7 @@ from itertools import product
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 from pandas.testing import assert_frame_equal, assert_series_equal
 from scipy.integrate import quad
@@ -304,6 +305,12 @@ FAILED = TWO.assign(log_likelihood=TWO["log_likelihood"].where(TWO.index != 3))
             "fold 0: compare them all in one call of compare_rules.",
         ),
         (TWO.assign(fold=[0, 0, 0, 1]), "are not on those of 'mouse_01' in fold 0"),
+        (
+            TWO.assign(n_trials=[9, 0, 9, 0]),
+            "n_trials of scores should be how many trials were scored, but is 0 of 'mouse_01': "
+            "leave out animals without any.",
+        ),
+        (TWO.assign(log_likelihood="low"), "Column 'log_likelihood' of scores should be numeric."),
         (pd.concat([TWO, TWO]), "should have one row a rule, animal and fold, but has several"),
     ],
 )
@@ -312,7 +319,22 @@ def test_scores_that_tell_no_rules_apart_are_told_in_a_sentence(scores, message)
         lr.animal_rules(scores)
 
 
-@pytest.mark.parametrize("prior", [0, -1.0, np.inf, np.nan, "flat", True, None])
+def test_scores_may_be_a_table_of_any_library_but_no_text():
+    found = lr.animal_rules(pl.from_pandas(TWO))
+    assert_frame_equal(found.posterior, lr.animal_rules(TWO).posterior)
+    for what in (lr.animal_rules, lr.rank_rules):
+        with pytest.raises(TypeError, match="scores should be a table in memory, .*, got str"):
+            what("scores.csv")
+
+
+@pytest.mark.parametrize("prior", [1e-6, 1e6])
+def test_intervals_are_numbers_whatever_the_prior(prior):
+    shares = lr.animal_rules(scores_of([[0.0, 9.0]] * 9), prior=prior).population
+    assert ((shares >= 0) & (shares <= 1)).all(axis=None)
+    assert (shares["lower"] <= shares["upper"]).all()
+
+
+@pytest.mark.parametrize("prior", [0, -1.0, 1e-320, 1e308, np.inf, np.nan, "flat", True, None])
 def test_a_prior_that_is_none_is_told_in_a_sentence(prior):
     with pytest.raises(ValueError, match="prior should be a float in the range .*, got"):
         lr.animal_rules(TWO, prior=prior)

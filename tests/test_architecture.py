@@ -122,6 +122,18 @@ def test_private_names_stay_in_their_room(path):
     assert not (looked_up & of_others) - GIVEN[room(path)]
 
 
+def test_one_file_alone_knows_private_modules_of_scikit_learn():
+    def named(path):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn."):
+                yield from [*node.module.split("."), *(alias.name for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                yield from (part for alias in node.names for part in alias.name.split("."))
+
+    knowing = {path.name for path in FILES if any(map(is_private, named(path)))}
+    assert knowing == {"sklearn_private.py"}
+
+
 def test_every_room_has_a_floor():
     assert {room(path) for path in FILES} == set(FLOORS)
 

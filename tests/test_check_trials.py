@@ -68,7 +68,8 @@ def fault(share, others=""):
     return (
         r"^The stimulus should be positive where 'right' is correct and negative where 'left' is, "
         rf"but on {share} of the trials of subject 'mouse_0.'{others} it is the other way round\. "
-        r"Turn its sign, or recode the choices \(in a loader: choices=\('right', 'left'\)\)\.$"
+        r"Turn its sign, trials\['stimulus'\] \*= -1, or name the choices the other way round \(in "
+        r"from_files and from_nwb, choices=\('right', 'left'\)\)\.$"
     )
 
 

@@ -39,7 +39,7 @@ def client():
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("OMP_NUM_THREADS", raising=False)  # which the workers would inherit
-        with distributed.LocalCluster(**options, dashboard_address=None) as cluster:
+        with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
             with distributed.Client(cluster) as client:
                 yield client
 

@@ -287,6 +287,10 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
         ),
         (["compare", "mice.csv", "--rules", "RMSprop"], "invalid choice: 'RMSprop'"),
         (["compare", "mice.csv", "--figure", "no/a.png"], "should be in a folder that exists"),
+        (["compare", "mice.csv", "--figure", "."], "'.' should end in one of ."),
+        (["compare", "mice.csv", "--figure", "a.docx"], "'a.docx' should end in one of ."),
+        (["compare", "mice.csv", "--figure", "old.png"], "'old.png' is a folder: name a file in"),
+        (["report", "mice.csv", "--out", "old.html"], "'old.html' is a folder: name a file in it"),
         (["report", "mice.csv", "--out", "mice.pdf"], "'mice.pdf' should end in .html"),
     ],
 )
@@ -294,6 +298,8 @@ def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, m
     trials.assign(all="mice", session=1).to_csv(tmp_path / "mice.csv", index=False)
     for name in ("torn.parquet", "torn.csv.gz"):
         (tmp_path / name).write_bytes(b"torn")
+    for name in ("old.png", "old.html"):
+        (tmp_path / name).mkdir()
     assert message in fails(*arguments)
 
 

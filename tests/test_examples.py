@@ -17,6 +17,7 @@ STORIES = {
     "add_your_own_rule": "fading",
     "new_curriculum": "REINFORCE twins",
     "compare_rules": "REINFORCE",
+    "who_learns_faster": "each its own",
 }
 """Each example and a row or column that it prints."""
 

@@ -15,6 +15,8 @@ from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
@@ -68,9 +70,11 @@ def test_a_training_that_goes_astray_is_worse_than_a_coin_and_says_so(design):
 
 
 def test_a_warning_names_the_line_that_asked_for_the_fit(design):
+    early = clone(DNN).set_params(max_epochs=1, lr=1e-9)
     with pytest.warns(ConvergenceWarning) as caught:
-        clone(DNN).set_params(max_epochs=1, lr=1e-9).fit(*design)
-    assert [warning.filename for warning in caught] == [__file__]
+        clone(early).fit(*design)
+        cross_validate(make_pipeline(early), *design, cv=lr.SubjectKFold(2))
+    assert [warning.filename for warning in caught] == 3 * [__file__]
 
 
 def test_a_training_that_ends_too_early_is_worse_than_no_learning_and_says_so(design):
@@ -152,7 +156,7 @@ def test_a_fit_that_fails_leaves_the_estimator_as_it_was(design):
         fitted.fit(X, swapped)
     assert vars(fitted) == before and fitted.score(X, y) == score
     unfitted = clone(DNN)
-    with pytest.raises(ValueError, match="Every sample_weight is zero|at least one non-zero"):
+    with pytest.raises(ValueError, match="at least one non-zero number"):
         unfitted.fit(X, y, sample_weight=np.zeros(len(y)))
     assert not [name for name in vars(unfitted) if name.endswith("_")]
 
@@ -269,7 +273,7 @@ def test_only_the_ratios_of_weights_matter(design, estimator, unit):
     [
         (np.nan, "sample_weight contains NaN"),
         (-1.0, "Negative values in data passed to `sample_weight`"),
-        (0.0, "Every sample_weight is zero|at least one non-zero"),
+        (0.0, "at least one non-zero number"),
     ],
 )
 def test_wrong_weights_are_refused_in_fitting_and_in_scoring(design, wrong, message):

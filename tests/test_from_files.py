@@ -34,6 +34,7 @@ def write_cohort(folder, name="{subject}/{session}.csv"):
         "{subject}/{session}.csv.gz",
         "{subject}/{subject}_s{session}.tsv",
         "{subject}/day {session}/trials.parquet",
+        "{subject}//{session}.csv",
     ],
 )
 def test_a_file_a_session_becomes_the_table_whatever_the_layout(tmp_path, name):
@@ -198,7 +199,7 @@ def test_exchanged_sides_are_told(tmp_path):
     write_cohort(tmp_path)
     message = (
         r"positive where 'left' is correct and negative where 'right' is, but on .* it is the "
-        r"other way round\..* \(in a loader: choices=\('left', 'right'\)\)"
+        r"other way round\..* \(in from_files and from_nwb, choices=\('left', 'right'\)\)"
     )
     with pytest.warns(UserWarning, match=message) as caught:
         from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", choices=("right", "left"))
@@ -221,8 +222,8 @@ def test_a_stimulus_without_a_sign_is_told_and_computed_from_its_side(tmp_path):
     path = write(tmp_path, "all.csv", table)
     message = (
         "No stimulus is negative, though 'left' and 'right' are correct in turn: if the side is in "
-        "another column, compute a stimulus that is positive on the right and negative on the left "
-        "(in a loader, by prepare=)."
+        "another column, compute a stimulus that is positive on the right and negative on the "
+        "left, such as right - left (in from_files and from_nwb, by prepare=)."
     )
     with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
         from_files(path, verbose=False)
@@ -247,6 +248,9 @@ def test_a_stimulus_without_a_sign_is_told_and_computed_from_its_side(tmp_path):
         ("2024-03-01_12-10-15_Fri", "2024-03-02_09-10-15_Sat"),
         ("20240331", "20240401"),
         ("20201020", "20201120"),
+        ("231031", "231101"),
+        ("d041123", "d051123"),
+        ("100001", "100002"),
         ("marathon1", "marathon2"),
         ("2019-03-05/0b1e56ad-8b3d-4a56-a1de-9c4a1b2c3d4e", "2019-03-06/001"),
     ],

@@ -120,6 +120,9 @@ def test_a_column_in_the_index_of_a_parquet_file_is_told_to_be_there(tmp_path):
         ("28-03-24", "01-04-24"),
         ("28032024", "02042024"),
         ("28_03_2024", "02_04_2024"),
+        ("281023", "041123"),
+        ("102823", "010224"),
+        ("d281023_1", "d041123_1"),
         ("28Mar2024", "01Apr2024"),
         ("28-Mar-2024", "01-Apr-2024"),
         ("Mar28", "Apr02"),
@@ -141,6 +144,13 @@ def test_names_that_do_not_tell_when_a_session_was_are_refused(tmp_path, session
         from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", **COLUMNS)
     paths[1].unlink()
     assert len(from_files(f"{tmp_path}/{{subject}}/{{session}}.csv", **COLUMNS)) == 2
+
+
+def test_dates_that_were_read_as_numbers_tell_no_order_either(tmp_path):
+    for day in (281023, 41123):  # 041123
+        write(tmp_path, f"{day}.csv", subject="A", session=day)
+    with pytest.raises(ValueError, match=r"but '41123' \(.*\) does not tell when it was"):
+        from_files(tmp_path / "*.csv", **COLUMNS)
 
 
 def test_a_name_that_can_be_read_in_two_ways_is_refused_until_a_form_is_given(tmp_path):

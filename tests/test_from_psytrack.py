@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -79,6 +80,19 @@ def test_trials_without_a_reward_are_dropped_and_said(capsys):
     assert capsys.readouterr().out == (
         "2 sessions of 1 subject; trials: read 4, no reward 1, kept 3\n"
     )
+
+
+def test_booleans_are_choices_of_the_right_and_arrays_of_one_name_are_names():
+    told = {"y": D["y"] == 2, "answer": D["answer"] == 2, "name": np.array("W053")}
+    as_numbers = from_psytrack(D, inputs="s1", verbose=False)
+    assert_frame_equal(from_psytrack(D | told, inputs="s1", verbose=False), as_numbers)
+
+
+def test_days_without_trials_come_and_go():
+    trials = from_psytrack(D | {"dayLength": [1, 0, 3]}, inputs="s1", verbose=False)
+    assert trials["session"].tolist() == [1, 3, 3, 3]
+    days = pd.Categorical(trials["session"], categories=[1, 2, 3])
+    assert to_psytrack(trials.assign(session=days))["dayLength"].tolist() == [1, 3]
 
 
 def test_without_the_lengths_of_days_there_is_one_session():
@@ -170,12 +184,42 @@ def test_what_is_not_there_is_named(name):
         (
             {"dayLength": np.array([2, 3])},
             "s1",
-            "dayLength should be whole numbers that sum to 4, the trials, but sums to 5: [2, 3].",
+            "dayLength should be a list of whole numbers that sum to 4, the trials, but sums to 5: "
+            "[2, 3].",
+        ),
+        *(
+            (
+                {"dayLength": days},
+                "s1",
+                "dayLength should be a list of whole numbers that sum to 4, the trials, but "
+                f"{found}.",
+            )
+            for days, found in (
+                ([2.5, 1.5], "sums to 4: [2.5, 1.5]"),
+                ([-1, 5], "sums to 4: [-1, 5]"),
+                ([np.nan, 4], "sums to nan: [nan, 4.0]"),
+                (4, "is 4"),
+                (None, "is None"),
+                ("4", "is '4'"),
+                ([[1, 3]], "is [[1, 3]]"),
+            )
+        ),
+        ({"name": ["A", "B"]}, "s1", "'name' should be that of one animal, got ['A', 'B']."),
+        ({"name": None}, "s1", "'name' should be that of one animal, got None."),
+        (
+            {"inputs": np.ones((4, 2))},
+            "s1",
+            "'inputs' should be a dict of arrays, such as {'s1': array}, but is of type ndarray.",
         ),
         (
-            {"dayLength": [2.5, 1.5]},
+            {"y": np.array([True, False, True, False])},  # and answer 1 and 2
             "s1",
-            "dayLength should be whole numbers that sum to 4, the trials, but sums to 4.0: [2.5, ",
+            "y and answer should hold 1 and 2, or 0 and 1, left and right, but hold 0, 1, 2.",
+        ),
+        (
+            {},
+            {"s1": 1.5},
+            "inputs should say how many columns of each, such as {'s1': 2}, got {'s1': 1.5}.",
         ),
         (
             {"inputs": {"s1": ["a", 1, 1, 1]}},
@@ -194,7 +238,7 @@ def test_rewards_that_nothing_tells_are_refused():
         from_psytrack(without("answer", "correct"), inputs="s1")
 
 
-@pytest.mark.parametrize("nothing", [[], [3]])
+@pytest.mark.parametrize("nothing", [[], [3], None])
 def test_what_is_no_dict_is_refused(nothing):
     message = f"D should be a dict, or a list of an animal's each, got {nothing}."
     with pytest.raises(ValueError, match=re.escape(message)):

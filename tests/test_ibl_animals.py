@@ -9,6 +9,7 @@ from pandas.testing import assert_frame_equal
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials
+from sklearn_learnrule.datasets._files import EXACT
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_the_twelve_mice_are_read_as_the_paper_counts_them(twelve):
 
 def test_folders_give_the_published_table_bit_for_bit(sample, twelve):
     ours = load_ibl_trials(sample, subjects="CSHL_002", processing="published")
-    raw = pd.read_csv(twelve, dtype={"session": str})
+    raw = pd.read_csv(twelve, dtype={"session": str}, **EXACT)
     raw = raw[(raw["subject"] == "CSHL_002") & raw["date"].isin(ours["session"].str[:10])]
     assert len(ours) == len(raw) == 966
     rebuilt = pd.DataFrame(

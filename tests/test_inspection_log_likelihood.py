@@ -69,6 +69,13 @@ def test_an_animal_has_the_score_of_its_trials(cohort, weight):
         assert row.n_trials == (weight[own] > 0).sum()
 
 
+@pytest.mark.parametrize("by", ["trial", "subject"])
+def test_weights_of_zero_alone_leave_nothing_to_tabulate(cohort, by):
+    X, y = cohort
+    with pytest.raises(ValueError, match="at least one non-zero number"):
+        log_likelihood_table(RULE.fit(X, y), X, y, by=by, sample_weight=np.zeros(len(X)))
+
+
 def test_trials_that_do_not_count_are_left_out(cohort, weight):
     X, y = cohort
     fit = RULE.fit(X, y)

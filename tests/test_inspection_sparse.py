@@ -7,6 +7,7 @@ import pytest
 from drawn import curves
 from helpers import BRIEFLY_TRAINED
 from inspection_rules import ONE_STEP
+from matplotlib.colors import same_color
 from numpy.testing import assert_allclose
 from sklearn.pipeline import make_pipeline
 
@@ -230,7 +231,11 @@ def test_the_standard_errors_of_one_fit_are_over_animals(cohort, dnn):
 
 
 def test_an_exact_equation_has_no_standard_errors_over_animals(cohort, rule):
-    assert sparse_rule(rule, cohort[0]).terms["standard_error"].isna().all()
+    sparse = sparse_rule(rule, cohort[0])
+    assert sparse.terms["standard_error"].isna().all()
+    for _, path in sparse.path.groupby("weight"):
+        assert path["standard_error"].iloc[-1] == 0
+        assert path["variance_explained"].iloc[-1] == 1
 
 
 def test_the_terms_are_the_same_in_any_units(cohort):
@@ -242,12 +247,24 @@ def test_the_terms_are_the_same_in_any_units(cohort):
     assert_allclose(sparse.terms["coefficient"], rule.learning_rate_, rtol=1e-4)
 
 
-def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers(cohort):
+def test_what_is_said_of_a_pipeline_is_in_the_units_after_its_transformers_and_says_so(cohort):
     X, y = cohort
     pipeline = make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None))
     X = X.rename(columns={"stimulus": "contrast"})
     sparse = sparse_rule(pipeline.fit(X, y), X)
     assert_allclose(sparse.terms["coefficient"], pipeline[-1].learning_rate_, rtol=1e-4)
+    *_, last = str(sparse).split("\n")
+    assert last == "with x_contrast as the pipeline transforms it"
+    *_, last, _ = sparse.to_latex().split("\n")
+    x = r"x_{\mathrm{contrast}}"
+    assert last == rf"&\text{{with }}{x}\text{{ as the pipeline transforms it}}"
+
+
+def test_a_pipeline_that_leaves_the_stimuli_as_they_are_needs_no_such_line(cohort, rule):
+    X, y = cohort
+    pipeline = make_pipeline(lr.PolicyRegressors(), lr.ReinforceRuleEstimator(baseline=None))
+    for estimator in (pipeline.fit(X, y), rule):
+        assert "pipeline" not in str(sparse_rule(estimator, X))
 
 
 # --------------------------------------------------------------------------- in writing
@@ -326,6 +343,20 @@ def test_in_a_column_the_path_has_its_share_of_the_width_and_its_last_ring_is_wh
     for path, _ in display.axes_:
         assert path.get_position().width > 0.25
         assert not curves(path)[1].get_clip_on()
+    plt.close("all")
+
+
+def test_small_coefficients_are_written_out_and_no_line_crosses_a_term(cohort):
+    X, y = cohort
+    X = X.assign(stimulus=100 * X["stimulus"])
+    display = EquationDisplay.from_estimator(lr.ReinforceRuleEstimator().fit(X, y), X)
+    display.fit_width(85).figure_.canvas.draw()
+    for panel in display.axes_[:, 1]:
+        assert not panel.xaxis.get_offset_text().get_text()
+        ticks = [label.get_text().replace("−", "-") for label in panel.get_xticklabels()]
+        assert_allclose([float(tick) for tick in ticks], panel.get_xticks(), rtol=1e-3)
+        for term in panel.get_yticklabels():
+            assert same_color(term.get_bbox_patch().get_facecolor(), panel.get_facecolor())
     plt.close("all")
 
 

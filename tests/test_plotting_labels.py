@@ -30,6 +30,13 @@ CURVE = pd.DataFrame(
 POPULATION = pd.DataFrame({"expected_share": [0.6, 0.4], "lower": 0.1, "upper": 0.9}, [RULE, OTHER])
 ANIMALS = [f"mouse_{i} of the second cohort, lab 12" for i in range(3)]
 POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ANIMALS, [RULE, OTHER])
+OWN = {"mean": 0.1, "std": 0.4, "lower": -0.56, "upper": 0.76}
+EFFECTS = pd.DataFrame(
+    {"fit": model, "subject": animal, "group": animal, "effect": effect, "kind": kind, **OWN}
+    for model in (RULE, OTHER)
+    for animal in ANIMALS
+    for effect, kind in ((f"learning_rate[{STIMULUS}]", "factor"), ("baseline", "shift"))
+)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +63,7 @@ def displays():
     study = RecoveryStudy(pd.DataFrame(rows).assign(rmse=0.1, true_rms=0.2))
     made = [
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
+        plotting.SubjectEffectsDisplay(EFFECTS),
         plotting.ComparisonDisplay(differences, RULE),
         plotting.UpdateDisplay.from_estimator(fits, X),
         plotting.EquationDisplay.from_estimator(fits, X, n_terms=3),

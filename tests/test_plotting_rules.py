@@ -97,7 +97,7 @@ def test_a_panel_for_each_bias_and_labels_that_say_what_is_drawn():
     assert {panel.get_xlabel() for panel in axes.flat} == {"stimulus"}
     assert axes[0, 0].get_ylabel() == "change of bias\nper trial"
     labels = list(legend(axes[0, -1]))
-    assert labels == ["2", "0", "after correct", "after error", "no animal there"]
+    assert labels == ["2", "0", "", "after correct", "after error", "no animal there"]
     assert axes[0, -1].get_legend().get_title().get_text() == "stimulus weight"
 
 

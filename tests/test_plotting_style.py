@@ -27,6 +27,12 @@ CURVE = pd.DataFrame(
     ]
 )
 POPULATION = pd.DataFrame({"expected_share": [0.6, 0.4], "lower": 0.1, "upper": 0.9}, RULES)
+OWN = {"mean": 0.1, "std": 0.4, "lower": -0.56, "upper": 0.76}
+EFFECTS = pd.DataFrame(
+    {"fit": 0, "subject": subject, "group": subject, "effect": effect, "kind": kind, **OWN}
+    for subject in "AB"
+    for effect, kind in (("learning_rate", "factor"), ("baseline", "shift"))
+)
 POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], ["A", "B"], RULES)
 
 
@@ -45,6 +51,7 @@ def displays():
     differences = pd.DataFrame({"a": [0.0, 0.0], "b": [-0.1, 0.2]})
     made = [
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
+        plotting.SubjectEffectsDisplay(EFFECTS),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
         plotting.EquationDisplay.from_estimator({"a rule": fit}, X),
@@ -151,6 +158,26 @@ def test_a_figure_may_be_laid_out_again(displays):
     display = copy(displays["UpdateDisplay"]).plot().fit_width(85).fit_width(180).fit_width(75)
     assert_nothing_is_cut_off(display.figure_)
     assert_no_texts_overlap(display.figure_)
+
+
+def test_a_label_is_broken_anew_at_each_width(displays):
+    display = copy(displays["UpdateDisplay"]).plot().fit_width(180)
+    before = display.ax_.get_ylabel()
+    assert display.fit_width(75).fit_width(180).ax_.get_ylabel() == before
+
+
+@pytest.mark.parametrize("width", [75, 85, 120])
+def test_above_the_panels_each_group_of_a_key_has_columns_of_its_own(displays, width):
+    display = copy(displays["UpdateDisplay"]).plot()
+    beside = [text.get_text() for text in display.axes_[0, -1].get_legend().get_texts()]
+    for _ in range(2):  # laid out again, it stays
+        (key,) = display.fit_width(width).figure_.legends
+        display.figure_.canvas.draw()
+        texts = [text for text in key.get_texts() if text.get_text()]
+        assert [text.get_text() for text in texts] == [text for text in beside if text]
+        columns = [text.get_window_extent().x0 for text in texts]
+        values, outcomes = columns[: beside.index("")], columns[beside.index("") :]
+        assert max(values) < min(outcomes)
 
 
 def test_a_width_that_cannot_be_is_told(displays):

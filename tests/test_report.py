@@ -292,6 +292,17 @@ def test_one_session_and_one_animal_are_told_of(cohort, tmp_path, monkeypatch):
     assert page.says("no curve by session to draw: all trials of each animal are of one session.")
 
 
+def test_texts_stand_side_by_side_in_their_own_cells_and_in_the_order_they_had():
+    cells = [("run", "b", "w"), ("run", "b", "v"), ("all", "c", "v"), ("all", "a", "w")]
+    texts = pd.Series(["/".join(cell) for cell in cells], pd.MultiIndex.from_tuples(cells))
+    wide = _sections._side_by_side(texts.rename_axis(["group", "measure", "weight"]), "measure")
+    assert wide.index.tolist() == [("run", "w"), ("run", "v"), ("all", "v"), ("all", "w")]
+    assert wide.columns.tolist() == ["b", "c", "a"]
+    found = wide.stack().dropna()
+    assert [f"{group}/{measure}/{weight}" for group, weight, measure in found.index] == [*found]
+    assert sorted(found) == sorted(texts)
+
+
 # ------------------------------------------------------------ what may be given
 
 

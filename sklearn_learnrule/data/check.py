@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import pandas as pd
 
 from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
+from ..utils.warn import warn
 from .design import make_design
 from .schema import TRIALS
 from .tables import as_labels, as_names, as_numbers, as_table
@@ -64,7 +64,7 @@ def check_trials(
     ValueError: A table of trials should have the columns 'subject', 'session', 'stimulus', 'choice'
     and 'reward', but has no 'session' (sklearn_learnrule.data.TRIALS.describe() says what each is).
     """
-    return checked(trials, stimulus, trial, stacklevel=3)
+    return checked(trials, stimulus, trial)
 
 
 def checked(
@@ -72,7 +72,6 @@ def checked(
     stimulus: str | Sequence[str],
     trial: str | None,
     labels: Sequence[Any] | None = None,
-    stacklevel: int = 2,
 ) -> pd.DataFrame:
     """Do as :func:`check_trials`; its messages name the labels that choices had before."""
     table = as_table(trials)
@@ -88,16 +87,17 @@ def checked(
     answer = "answer" if "answer" in table.columns else None
     X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial)
     if len(stimuli) == 1:
-        fault = _fault_of_sign(table, X.iloc[:, 0].to_numpy(), subjects, labels)
+        fault = _fault_of_sign(table, X.iloc[:, 0], subjects, labels)
         if fault is not None:
-            warnings.warn(fault, stacklevel=stacklevel)
+            warn(fault)
     return table
 
 
 def _fault_of_sign(
-    trials: pd.DataFrame, shown: Floats, subjects: pd.Series, labels: Sequence[Any] | None
+    trials: pd.DataFrame, stimulus: pd.Series, subjects: pd.Series, labels: Sequence[Any] | None
 ) -> str | None:
     """Say whose stimulus is mostly of the sign of the wrong side, or that it has one sign."""
+    shown = stimulus.to_numpy()
     correct, told = as_labels(trials["choice"], "choice"), shown != 0
     codes = np.unique(correct).tolist()
     first, second = codes if labels is None else labels
@@ -118,8 +118,9 @@ def _fault_of_sign(
     return (
         f"The stimulus should be positive where {second!r} is correct and negative where {first!r} "
         f"is, but on {turned['mean'].iloc[0]:.0%} of the trials of subject "
-        f"{short(turned.index[0])}{others} it is the other way round. Turn its sign, or recode the "
-        f"choices (in a loader: choices=({second!r}, {first!r}))."
+        f"{short(turned.index[0])}{others} it is the other way round. Turn its sign, "
+        f"trials[{str(stimulus.name)!r}] *= -1, or name the choices the other way round (in "
+        f"from_files and from_nwb, choices=({second!r}, {first!r}))."
     )
 
 
@@ -135,5 +136,6 @@ def _fault_of_one_sign(shown: Floats, right: Bools, labels: tuple[Any, Any]) -> 
     return (
         f"No stimulus is {'negative' if shown[0] > 0 else 'positive'}, though {labels[0]!r} and "
         f"{labels[1]!r} are correct in turn: if the side is in another column, compute a stimulus "
-        "that is positive on the right and negative on the left (in a loader, by prepare=)."
+        "that is positive on the right and negative on the left, such as right - left (in "
+        "from_files and from_nwb, by prepare=)."
     )

@@ -5,7 +5,6 @@ N subjects, T trials (of the longest subject), K weights (stimulus features and 
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
+from ..utils.warn import warn
 from .covariates import covariates_of_subjects
 from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
@@ -234,7 +234,7 @@ def session_numbers(X: pd.DataFrame) -> Ints:
 
 def _plain_sequence(X: Any) -> Sequences:
     """Take a plain array as one sequence of stimuli whose outcomes are unknown."""
-    warnings.warn(NO_IDENTITY, stacklevel=2)
+    warn(NO_IDENTITY)
     names = weight_names(X) if isinstance(X, pd.DataFrame) else [f"x{i}" for i in range(X.shape[1])]
     stimuli = np.asarray(X, dtype=float)
     n_rows = len(stimuli)

@@ -32,17 +32,17 @@ def place(subjects: pd.Index, row: int) -> str:
 # ---------------------------------------------------------------------------- kinds of tables
 
 
-def as_table(trials: Any) -> pd.DataFrame:
+def as_table(trials: Any, name: str = "trials") -> pd.DataFrame:
     """Return a table in memory, of whatever library, as a DataFrame of pandas."""
     if not isinstance(trials, pd.DataFrame):
         table = nw.from_native(trials, pass_through=True)
         if not isinstance(table, nw.DataFrame):
             raise TypeError(
-                "trials should be a table in memory, of pandas, polars or pyarrow, got "
-                f"{_kind(trials)}{_cure(trials, 'trials')}."
+                f"{name} should be a table in memory, of pandas, polars or pyarrow, got "
+                f"{_kind(trials)}{_cure(trials, name)}."
             )
         trials = table.to_pandas()
-    _check_flat(trials, "trials")
+    _check_flat(trials, name)
     if len(trials) == 0:
         raise ValueError("The table has no trials (0 rows).")
     return trials

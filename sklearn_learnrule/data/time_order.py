@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from pandas.api.types import infer_dtype
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
+from ..utils.warn import warn
 from .tables import place
 
 ISO_DATE = re.compile(  # 2024-03-01, perhaps with a time and its zone, or 20240301
@@ -150,10 +150,9 @@ def _check_forward(sessions: pd.Index, opening: Ints, codes: Ints, subjects: pd.
     numbers = [int(part[2]) if part else None for part in parts]
     stems = [part and part[1] for part in parts]
     if fall := _first_fall(numbers, zip(codes, moments, stems, strict=True)):
-        warnings.warn(
+        warn(
             f"Sessions' names end in numbers that run backwards: {which(fall)}. Sort the trials by "
             f"subject and time, not by names as text; {ONE_NAME}.",
-            stacklevel=5,
         )
 
 

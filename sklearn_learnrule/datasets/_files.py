@@ -19,8 +19,12 @@ FilePath = str | os.PathLike[str]
 
 TOKEN = re.compile(r"(\{[a-zA-Z]\w*(?::[^{}]+)?\}|\*\*/|\*|\?)")  # a field, perhaps with its form
 WILD = {"**/": "(?:.*/)?", "*": "[^/]*", "?": "[^/]"}
+SLASHES = re.compile(r"(?<=[^:/])//+")
 BRACED = re.compile(r"\{[a-zA-Z]\w*:[^}]*\{")  # a form that has a brace
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
+# Before 3.1, pandas may miss a number's last digit unless asked not to.
+OLD_PANDAS = tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
+EXACT: dict[str, Any] = {"float_precision": "round_trip"} if OLD_PANDAS else {}
 ANY, AS_LITTLE = "[^/]+", "[^/]+?"
 
 
@@ -138,6 +142,7 @@ def find_files(pattern: str) -> list[tuple[str, dict[str, str]]]:
     ValueError
         If a name fits in two ways, or the pattern is none.
     """
+    pattern = SLASHES.sub("/", pattern)
     if os.path.isdir(pattern):
         raise ValueError(
             f"{pattern} is a folder: say how its files are named, such as "
@@ -219,7 +224,7 @@ def read_table(path: FilePath, texts: Iterable[str] = ()) -> pd.DataFrame:
         separator = "\t" if kind == ".tsv" else ","
         header = pd.read_csv(path, sep=separator, nrows=0).columns
         if not (len(header) == 1 and ";" in header[0]):
-            return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str))
+            return pd.read_csv(path, sep=separator, dtype=dict.fromkeys(texts, str), **EXACT)
     except (FileNotFoundError, PermissionError, ImportError):
         raise  # they say what is wrong
     except Exception as error:  # each way of compressing breaks in its own

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, Literal, overload
@@ -13,6 +12,7 @@ import pandas as pd
 from sklearn.utils import check_scalar
 
 from ..preprocessing import tanh_contrast
+from ..utils.warn import warn
 from ._files import FilePath, read_table
 from ._ibl_release import LOWEST, code_fault, find_sessions, range_fault, read_sessions
 from ._layout import summary
@@ -187,7 +187,7 @@ def _read_release(
         )
     for row in report[report["problem"] != ""].reset_index().itertuples():
         message = f"Session {row.session} of {row.subject} is left out: {row.problem}."
-        warnings.warn(message, stacklevel=3)
+        warn(message)
     return pd.concat(tables, ignore_index=True), report
 
 
@@ -317,9 +317,8 @@ def summarize(report: pd.DataFrame) -> str:
 
 def _warn_of_wrong_side(trials: pd.DataFrame) -> None:
     subject, session = trials["subject"].iloc[0], trials["session"].iloc[0]
-    warnings.warn(
+    warn(
         f"{len(trials)} trials (the first in session {session} of {subject}) show the stimulus on "
         "the side opposite to the answer, as published; processing='repaired' turns them, "
         "processing='published' keeps them without this warning.",
-        stacklevel=4,
     )

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
+
+from ..utils.warn import warn
 
 CODED = ("choice", "feedbackType")
 CODES = (-1, 0, 1)
@@ -73,7 +74,7 @@ def find_sessions(path: str | os.PathLike[str]) -> list[Session]:
 
 
 def _warn_of_folder(error: OSError) -> None:
-    warnings.warn(f"{error.filename} is left out: {error.strerror}.", stacklevel=6)
+    warn(f"{error.filename} is left out: {error.strerror}.")
 
 
 def read_sessions(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..data.check import N_TOLD
 from ..utils.texts import short
+from ..utils.warn import warn
 
 DIGITS = re.compile(r"(\d+)")
 DATE = re.compile(r"(?<!\d)(19|20)\d\d([01]\d[0-3]\d|([-./_ ]\d\d?){2})")  # the year first
@@ -28,6 +29,8 @@ NO_ORDER = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+SIX_DIGITS = re.compile(r"\D*(\d{5,6})(?!\d)")  # or five, of a number that opened with 0
+READINGS = ("%y%m%d", "%d%m%y", "%m%d%y")  # of six digits as a date
 
 
 class Part(NamedTuple):
@@ -41,7 +44,7 @@ class Part(NamedTuple):
     start: pd.Timestamp | None = None  # when it was, if the source tells
 
 
-def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
+def join(parts: Sequence[Part]) -> pd.DataFrame:
     """Put the trials of parts together, a subject's sessions in order of time.
 
     That of their names, numbers as numbers, unless parts tell when they were.
@@ -70,7 +73,7 @@ def join(parts: Sequence[Part], stacklevel: int = 3) -> pd.DataFrame:
     in_order = sorted(_apart(parts), key=_time)
     for doubt in (_doubt_of_order(in_order), _doubt_of_copies(in_order)):
         if doubt:
-            warnings.warn(doubt, stacklevel=stacklevel)
+            warn(doubt)
     tables = [part.trials for part in in_order if len(part.trials)] or [in_order[0].trials]
     trials = pd.concat(tables, ignore_index=True)
     if trials["session"].map(type).nunique() > 1:  # numbers in one file, text in another
@@ -118,8 +121,10 @@ def _doubt_of_order(in_order: Sequence[Part]) -> str | None:
     doubtful = {}
     for subject, parts in of_each.items():
         names = [str(part.sessions[0][1]) for part in parts]
+        out_of_order = _are_dates_out_of_order(names)
         for part, name in zip(parts, names, strict=True):
-            if len(parts) > 1 and part.start is None and _is_undated(name):
+            undated = out_of_order or _is_undated(name)
+            if len(parts) > 1 and part.start is None and undated:
                 raise ValueError(
                     f"Sessions are put in order by their names, but {short(name)} ({part.place}) "
                     "does not tell when it was. Name sessions by number, or by date, the year "
@@ -144,6 +149,25 @@ def _is_undated(name: str) -> bool:
     """Whether a name holds what tells no order, and no date before it."""
     fault, date = NO_ORDER.search(name), DATE.search(name)
     return fault is not None and not (date and date.start() < fault.start())
+
+
+def _are_dates_out_of_order(names: Sequence[str]) -> bool:
+    """Whether names in order of their numbers hold dates of six digits, such as 281123, in another.
+
+    Of the ways to read them, the one that sets them closest is taken.
+    """
+    found = [SIX_DIGITS.match(name) for name in names]
+    readings = []
+    for reading in READINGS:
+        try:
+            days = [datetime.strptime(f"{digits[1]:0>6}", reading) for digits in found if digits]
+        except ValueError:
+            continue  # no such dates
+        readings.append(days)
+    if not all(found) or not readings:
+        return False
+    closest = min(readings, key=lambda days: max(days) - min(days))
+    return closest != sorted(closest)
 
 
 def _is_told_by_text(one: Part, other: Part) -> bool:

@@ -6,7 +6,6 @@ A source is one file, or one session in memory; a part is what was made of it.
 from __future__ import annotations
 
 import importlib
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from ..data.check import checked
 from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
 from ..utils.arrays import Floats
 from ..utils.texts import plural, short
+from ..utils.warn import warn
 from ._in_order import Part, join
 
 Names = str | Sequence[str]
@@ -124,7 +124,7 @@ class Layout:
 
     def join(self, parts: Sequence[Part], verbose: bool) -> pd.DataFrame:
         """Return the table of trials of all parts, checked, and say what was left out."""
-        trials = join(parts, stacklevel=4)
+        trials = join(parts)
         counts = Counter[str]()
         for part in parts:
             counts.update(part.counts)
@@ -136,7 +136,7 @@ class Layout:
                 f"{counts['no_reward']} no reward.{found if no_choices else ''}"
             )
         trials = self._code(trials, no_choices)
-        check(trials, list(self.stimuli.values()), self.trial, self.choices, stacklevel=5)
+        check(trials, list(self.stimuli.values()), self.trial, self.choices)
         if verbose:
             n_read = sum(len(part.sessions) for part in parts)
             n_kept = len(trials[["subject", "session"]].drop_duplicates())
@@ -159,10 +159,9 @@ class Layout:
             return trials
         lost = [label for label in self.choices if label not in found]
         if lost and no_choices:
-            warnings.warn(
+            warn(
                 f"No trial has the choice {short(lost[0])} of choices={tuple(self.choices)}; taken "
                 f"for none were {_listed(no_choices)}.",
-                stacklevel=4,
             )
         code = {label: number for number, label in enumerate(self.choices)}
         coded = trials.assign(choice=trials["choice"].map(code).astype("int64"))
@@ -207,11 +206,10 @@ def check(
     stimuli: list[str],
     trial: str | None = None,
     labels: Sequence[Any] | None = None,
-    stacklevel: int = 4,
 ) -> None:
     """Check a loader's table, unless its animals chose one side only, as in an early session."""
     if trials["choice"].nunique() > 1:
-        checked(trials, stimuli, trial, labels, stacklevel)
+        checked(trials, stimuli, trial, labels)
 
 
 def summary(

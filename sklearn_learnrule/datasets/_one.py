@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from pandas.api.types import is_list_like
 
 from ..data.check import N_TOLD
 from ..utils.texts import short
+from ..utils.warn import warn
 from ._ibl import Processing, check_processing, finish, summarize
 from ._ibl_release import CODED, GRADED, check_arrays, decode
 from ._in_order import Part, join
@@ -100,10 +100,9 @@ def from_one(
     report = pd.DataFrame(rows).set_index(["subject", "session"])
     n_paid, n_read = report["rewarded_misses"].sum(), report["read"].sum()
     if n_paid >= N_TOLD and n_paid > MANY * n_read:
-        warnings.warn(
+        warn(
             f"{n_paid / n_read:.0%} of all trials were rewarded though their choice is 0, which is "
             "none: choices should be coded -1 (right), 0 (none) and 1 (left).",
-            stacklevel=2,
         )
     table, report = finish(join(parts), report, processing)
     check(table, ["stimulus"])

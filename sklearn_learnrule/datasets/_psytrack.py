@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_scalar
 
 from ..data import TRIALS, check_trials
 from ..data.tables import as_labels, as_names, as_numbers, two_labels
@@ -71,7 +72,7 @@ def from_psytrack(
     stimuli = [f"{name}_{k}" if k else name for name, n in wanted.items() for k in range(n)]
     if isinstance(D, np.ndarray) and D.ndim == 0:
         raise ValueError("D is an array that holds the dict, as np.load returns it: give D.item().")
-    sets = [D] if isinstance(D, Mapping) else list(D)
+    sets = [D] if isinstance(D, Mapping) else list(D) if isinstance(D, Iterable) else []
     if not sets or not all(isinstance(each, Mapping) for each in sets):
         raise ValueError(f"D should be a dict, or a list of an animal's each, got {short(D)}.")
     parts = []
@@ -89,6 +90,10 @@ def from_psytrack(
 def _wanted(inputs: Any) -> dict[str, int]:
     """Return how many columns of each input are stimuli."""
     counts = inputs if isinstance(inputs, Mapping) else dict.fromkeys(as_names(inputs, "inputs"), 1)
+    if not all(isinstance(n, int | np.integer) and n >= 0 for n in counts.values()):
+        raise ValueError(
+            f"inputs should say how many columns of each, such as {{'s1': 2}}, got {short(inputs)}."
+        )
     wanted = {name: n for name, n in counts.items() if name != "bias" and n > 0}
     if not wanted:
         raise ValueError(f"inputs should name an input, or several, got {short(inputs)}.")
@@ -101,6 +106,11 @@ def _wanted(inputs: Any) -> dict[str, int]:
 
 def _inputs(D: Mapping[str, Any], wanted: Mapping[str, int]) -> list[NDArray[Any]]:
     """Return the columns of inputs that are wanted, (n_trials,) each."""
+    if not isinstance(D["inputs"], Mapping):
+        raise ValueError(
+            "'inputs' should be a dict of arrays, such as {'s1': array}, but is of type "
+            f"{type(D['inputs']).__name__}."
+        )
     columns: list[NDArray[Any]] = []
     for name, n in wanted.items():
         if name not in D["inputs"]:
@@ -121,6 +131,9 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     for name in ("name", "y", "inputs"):
         if name not in D:
             raise ValueError(f"there is no {name!r} among {list(D)}.")
+    animal = np.asarray(D["name"])[()]
+    if not is_scalar(animal) or pd.isna(animal):
+        raise ValueError(f"'name' should be that of one animal, got {short(D['name'])}.")
     y = _of_trials(D, "y")
     answer = _of_trials(D, "answer", len(y)) if "answer" in D else y
     sides = np.concatenate([y, answer])
@@ -138,22 +151,34 @@ def _outcomes(D: Mapping[str, Any]) -> pd.DataFrame:
     paid = next((name for name in ("r", "correct") if name in D), None)
     if paid is None and "answer" not in D:
         raise ValueError("there are no rewards: neither 'r' nor 'correct' nor 'answer'.")
-    days = np.asarray(D.get("dayLength", [len(y)]))
-    if days.sum() != len(y) or (days != days.astype(int)).any():
-        raise ValueError(
-            f"dayLength should be whole numbers that sum to {len(y)}, the trials, but sums to "
-            f"{days.sum()}: {short(days.tolist())}."
-        )
+    days = _days(D.get("dayLength", [len(y)]), len(y))
     right = codes[0][1]
     table = pd.DataFrame(
         {
-            "subject": D["name"],
-            "session": np.repeat(np.arange(1, len(days) + 1), days.astype(int)),
+            "subject": animal,
+            "session": np.repeat(np.arange(1, len(days) + 1), days),
             "choice": (y == right).astype(int),
             "reward": (y == answer).astype(float) if paid is None else _of_trials(D, paid, len(y)),
         }
     )
     return table.assign(answer=(answer == right).astype(int)) if "answer" in D else table
+
+
+def _days(lengths: Any, n_trials: int) -> NDArray[np.int64]:
+    """Return how many trials each session has."""
+    try:
+        days = np.asarray(lengths, dtype=float)
+    except (TypeError, ValueError):
+        days = np.zeros(())
+    if days.ndim != 1 or (days < 0).any() or (days % 1).any() or days.sum() != n_trials:
+        found = f"is {short(lengths)}"
+        if days.ndim == 1:
+            found = f"sums to {days.sum():g}: {short(np.asarray(lengths).tolist())}"
+        raise ValueError(
+            f"dayLength should be a list of whole numbers that sum to {n_trials}, the trials, but "
+            f"{found}."
+        )
+    return days.astype(np.int64)
 
 
 def _of_trials(D: Mapping[str, Any], name: str, n_trials: int | None = None) -> NDArray[Any]:
@@ -220,7 +245,7 @@ def to_psytrack(trials: Any, *, stimulus: str | Sequence[str] = "stimulus") -> d
         "name": subjects[0],
         "y": y,
         "r": numbers("reward"),
-        "dayLength": table.groupby("session", sort=False).size().to_numpy(),
+        "dayLength": table.groupby("session", sort=False, observed=True).size().to_numpy(),
         "inputs": {name: numbers(name)[:, None] for name in as_names(stimulus, "stimulus")},
     }
     if "answer" in table:

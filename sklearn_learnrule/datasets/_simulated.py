@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ..data.schema import IDENTITY
+from ..estimators.subject_effects import INITIAL_WEIGHTS, read_effects, with_own_numbers
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
 from ..simulation import Simulation, UpdateFunction, simulate_learning
 from ..utils.arrays import Bools, Floats, Ints
 
+WEIGHTS = ["stimulus", "bias"]
 CURRICULUM = (
     (1.0, 0.5),
     (1.0, 0.5, 0.25),
@@ -103,6 +107,7 @@ def make_learning_cohort(
     session_length: int = 150,
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
+    subject_effects: Mapping[str, ArrayLike] | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[False] = False,
 ) -> pd.DataFrame: ...
@@ -120,6 +125,7 @@ def make_learning_cohort(
     session_length: int = 150,
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
+    subject_effects: Mapping[str, ArrayLike] | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[True],
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
@@ -136,6 +142,7 @@ def make_learning_cohort(
     session_length: int = 150,
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
+    subject_effects: Mapping[str, ArrayLike] | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
@@ -163,6 +170,10 @@ def make_learning_cohort(
         average; 0: all alike.
     lapses : float or pair of floats, default=0
         Rates of lapsing to "left" and to "right": of choices made whatever the weights say.
+    subject_effects : mapping of str to array of shape (n_subjects,), or None, default=None
+        What is each animal's own, by parameter of a LearningRule, such as "learning_rate" or
+        "learning_rate[bias]": the logarithm of the factor by which the animal's is above the
+        rule's or, of parameters that may be negative, how far it lies above it.
     random_state : int, RandomState or None, default=None
     return_weights : bool, default=False
         Whether to return the true weights too.
@@ -192,8 +203,11 @@ def make_learning_cohort(
     task = ContrastTask(opens, curriculum, criterion, rng)
     if rule is None:
         rule = ReinforceRule(2, "free", learning_rate=0.02, initial_baseline=-0.3)
+    rule, context = _individual(rule, subject_effects or {}, n_subjects)
     start = np.broadcast_to(np.asarray(initial_weights, dtype=float), (n_subjects, 2))
-    simulation = simulate_learning(rule, task, start, opens, rng, lapses=lapses)
+    simulation = simulate_learning(
+        rule, task, start, opens, rng, lapses=lapses, context=torch.as_tensor(context)
+    )
 
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
     trials = _as_table(simulation, session, task.contrast, happened)
@@ -201,8 +215,30 @@ def make_learning_cohort(
         return trials
     trial = np.nonzero(happened)[1]
     index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
-    weights = pd.DataFrame(simulation.weights[happened], columns=["stimulus", "bias"], index=index)
+    weights = pd.DataFrame(simulation.weights[happened], columns=WEIGHTS, index=index)
     return trials, weights
+
+
+def _individual(
+    rule: LearningRule | UpdateFunction, effects: Mapping[str, ArrayLike], n_subjects: int
+) -> tuple[LearningRule | UpdateFunction, Floats]:
+    """Return a rule that reads what is animals' own, and what it reads, (N, L)."""
+    context = np.zeros((n_subjects, len(effects)))
+    if not effects:
+        return rule, context
+    if not isinstance(rule, LearningRule):
+        raise TypeError("subject_effects are of a LearningRule's parameters; a function has none.")
+    own = read_effects(list(effects), rule, None, WEIGHTS, WEIGHTS)
+    if any(effect.parameter == INITIAL_WEIGHTS for effect in own.effects):
+        raise ValueError("Animals' own initial weights are given as initial_weights, (N, 2).")
+    for column, (name, values) in zip(context.T, effects.items(), strict=True):
+        if np.shape(values) != (n_subjects,):
+            raise ValueError(
+                f"subject_effects[{name!r}] should have a number for each of {n_subjects} animals, "
+                f"got shape {np.shape(values)}."
+            )
+        column[:] = values
+    return with_own_numbers(deepcopy(rule), own, None), context
 
 
 def _as_table(

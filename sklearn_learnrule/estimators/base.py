@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils._param_validation import StrOptions
 
 from ..data.sequences import Sequences
 from ..data.tables import BIAS
@@ -29,6 +28,7 @@ from ..training.initial_weights import BROAD_STD, FEW_SUBJECTS, initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
+from ..utils.sklearn_private import StrOptions
 from ..utils.texts import short
 from .fitted_rule import FittedRule
 from .subject_effects import OwnNumbers, distribution, read_effects, with_own_numbers

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
 from torch import Tensor, nn
 
 from ..data.sequences import Sequences
@@ -17,6 +16,7 @@ from ..rules import Trial, Units
 from ..training.dataset import to_numpy
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import WHOLE_FROM_1
+from ..utils.sklearn_private import StrOptions
 from .classifier import SequenceClassifier
 from .network_parameters import NetworkTraining
 
@@ -108,8 +108,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
     >>> how = {"memory_size": 4, "n_ensemble": 1, "mirror": False, "random_state": 0}
     >>> rival = ChoiceRNNClassifier(max_epochs=50, **how)
-    >>> (cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all()
-    np.True_
+    >>> bool((cross_val_score(rival, X, y, cv=SubjectKFold(3)) > -0.6931).all())
+    True
     """
 
     memory_size: int = 8

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -43,6 +42,7 @@ from ..utils.arrays import Bools, Floats
 from ..utils.documentation import LinksToDocumentation
 from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_parameters
 from ..utils.texts import short
+from ..utils.warn import warn
 from ..utils.weights import relative_weights
 from .fit_tasks import FitTasks, TakesCallbacks, with_callbacks
 from .frozen import StoredAsArrays
@@ -194,7 +194,7 @@ class SequenceClassifier(
 
     def _warn(self, fault: str | None, category: type[Warning]) -> None:
         if fault:
-            warnings.warn(f"{type(self).__name__} {fault}", category, stacklevel=6)
+            warn(f"{type(self).__name__} {fault}", category)
 
     def _draw_model(
         self,

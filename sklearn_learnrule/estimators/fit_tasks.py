@@ -7,7 +7,6 @@ end a training; what an estimator is given as its parameter ``callbacks`` are sk
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from skorch import NeuralNet
@@ -31,14 +30,7 @@ TakesCallbacks: Any = getattr(sklearn_callback, "CallbackSupportMixin", _TakesNo
 
 def with_callbacks(fit: Callable[P, R]) -> Callable[P, R]:
     """Decorate ``fit`` so that callbacks are torn down however it ends."""
-    if sklearn_callback is not None:
-        return sklearn_callback.with_callbacks(fit)
-
-    @wraps(fit)
-    def called(*args: P.args, **kwargs: P.kwargs) -> R:  # so that warnings count as many calls
-        return fit(*args, **kwargs)
-
-    return called
+    return fit if sklearn_callback is None else sklearn_callback.with_callbacks(fit)
 
 
 class FitTasks:

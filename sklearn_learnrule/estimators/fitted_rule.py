@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from typing import Any, Literal, TypeAlias, overload
 
@@ -21,6 +20,7 @@ from ..training.dataset import SequenceDataset, of_like_length, to_numpy
 from ..training.individuals import follow_block, follow_subjects
 from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
+from ..utils.warn import warn
 from .classifier import SequenceClassifier
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
@@ -293,10 +293,8 @@ class FittedRule(SequenceClassifier):
 
 def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
     if len(subjects):
-        warnings.warn(
+        warn(
             f"{name}: the weights of {len(subjects)} subject(s) ({short(subjects[0])}) would go "
             "far beyond those of the subjects fitted, where the rule is a guess, and were held "
             "back. More, or more alike, training subjects help.",
-            UserWarning,
-            stacklevel=4,
         )

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
 from ..rules import DNNRule, LearningRule, RNNRule
 from ..rules.networks import ACTIVATIONS
 from ..utils.parameters import WHOLE_FROM_1, each
+from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 from .network_parameters import NetworkTraining
 

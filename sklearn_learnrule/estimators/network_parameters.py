@@ -7,10 +7,10 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import torch
-from sklearn.utils._param_validation import StrOptions
 
 from ..training.settings import Training
 from ..utils.parameters import AT_LEAST_0, WHOLE_FROM_1, Number
+from ..utils.sklearn_private import StrOptions
 
 
 @dataclass(kw_only=True, repr=False, eq=False)

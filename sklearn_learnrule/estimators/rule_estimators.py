@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from sklearn.utils._param_validation import StrOptions
-
 from ..data.sequences import Sequences
 from ..models.learning import LearningModel
 from ..rules import (
@@ -23,6 +21,7 @@ from ..rules import (
 )
 from ..utils.arrays import Bools, Floats
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
+from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 
 
@@ -357,8 +356,8 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, groups = make_design(make_learning_cohort(20, 400, random_state=0))
     >>> rule = QLearningRuleEstimator().fit(X, y)
-    >>> rule.learning_rate_.round(3), rule.inverse_temperature_.round(1)
-    (array([0.005, 0.002]), np.float64(1.8))
+    >>> rule.learning_rate_.round(3), round(float(rule.inverse_temperature_), 1)
+    (array([0.005, 0.002]), 1.8)
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:

@@ -18,6 +18,7 @@ from ._fits import Fit, RuleFit, read_fits, read_rule_fits
 from ._groups import GroupComparison, compare_groups
 from ._histories import history_table
 from ._importance import column_importance
+from ._individuals import subject_effects_table
 from ._log_likelihood import log_likelihood_table, relative_log_likelihood
 from ._nearest import TEXTBOOK_RULES, nearest_rules
 from ._sparse import SparseRule, sparse_rule
@@ -44,6 +45,7 @@ __all__ = [
     "read_rule_fits",
     "session_table",
     "sparse_rule",
+    "subject_effects_table",
     "subject_update_table",
     "update_table",
     "variance_explained",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -14,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ..rules import TWO_CHOICES
 from ..utils.arrays import Floats, Ints
+from ..utils.warn import warn
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import take, update_after
@@ -94,11 +94,9 @@ def asymmetry_table(
     fits = read_rule_fits(estimators)
     mirrored = [type(fit.final).__name__ for fit in fits if fit.final.mirrored_]
     if mirrored:
-        warnings.warn(
+        warn(
             f"{mirrored[0]} was fitted to learn alike on both sides (mirrored_): fit it with "
             "mirror=False to compare them.",
-            UserWarning,
-            stacklevel=2,
         )
     experience = read_experience(X, fits[0].weight_names)
     rng = check_random_state(random_state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,33 +13,30 @@ from sklearn.utils import check_scalar
 
 from ..data.sequences import identity_of
 from ..utils.arrays import Floats
-from ..utils.texts import number
 from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
-    REWARD,
     Term,
-    as_latex,
     as_text,
     factor_values,
     make_candidates,
     term_columns,
     textbook_subsets,
-    weight,
 )
+from ._equations import equations_as_latex, equations_as_text
 from ._fits import RuleFit, read_rule_fits
 from ._subsets import EXACT, Moments, best_subsets
 
 MOST_GROUPS = 20  # of animals, left out in turn
 NEGLIGIBLE = 1e-6  # of the updates: what a fit leaves of a learning rate of 0, and of an equation
 WORTH_A_TERM = 0.02  # of the variance, at least
-DIGITS = 2  # of a coefficient in an equation
 
 
 @dataclass(frozen=True, eq=False)
 class SparseRule:
     """A learning rule in few terms: what :func:`sparse_rule` returns.
 
-    ``str()`` writes it as text, :meth:`to_latex` in LaTeX, which notebooks show.
+    ``str()`` writes it as text, :meth:`to_latex` in LaTeX, which notebooks show. Where a
+    pipeline changes a stimulus before its last step, both end in a line that says so.
 
     Attributes
     ----------
@@ -58,20 +55,14 @@ class SparseRule:
     terms: pd.DataFrame
     path: pd.DataFrame
     _equations: dict[str, dict[Term, float]]  # of each weight, in the order of ``terms``
+    _transformed: tuple[str, ...] = ()  # stimuli that are not as in X
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"d{weight(name).text} = {_written(terms, as_text, ' ')}"
-            for name, terms in self._equations.items()
-        )
+        return equations_as_text(self._equations, self._transformed)
 
     def to_latex(self) -> str:
         """Return the equations as an ``aligned`` environment, for LaTeX's math mode."""
-        lines = []
-        for name, terms in self._equations.items():
-            right = _written(terms, as_latex, r"\,")
-            lines.append(rf"\Delta {weight(name).latex} &= {right}")
-        return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
+        return equations_as_latex(self._equations, self._transformed)
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.to_latex()}$"
@@ -151,12 +142,13 @@ def sparse_rule(
     Returns
     -------
     SparseRule
-        With tables ``terms`` and ``path``. Coefficients are in units of X. Those of several fits
-        are means over them, and the standard error is the standard deviation over fits: of refits
-        of :func:`bootstrap_fits` it tells how sure the data are, of an ensemble's seeds only what
-        training leaves open. Of one fit it is a jackknife over animals (at most 20 groups of them)
-        that takes the rule as it is, and NaN where the equation is exact, as a textbook rule's is:
-        there all animals agree.
+        With tables ``terms`` and ``path``. Coefficients are in the units of X; in a pipeline, of
+        the X that its last step sees: the equation's last line says which stimuli are changed
+        before. Those of several fits are means over them, and the standard error is the standard
+        deviation over fits: of refits of :func:`bootstrap_fits` it tells how sure the data are, of
+        an ensemble's seeds only what training leaves open. Of one fit it is a jackknife over
+        animals (at most 20 groups of them) that takes the rule as it is, and NaN where the equation
+        is exact, as a textbook rule's is: there all animals agree.
 
     Raises
     ------
@@ -208,7 +200,14 @@ def sparse_rule(
             made.insert(0, "weight", name)
             parts.append(made)
     joined = [pd.concat(parts, ignore_index=True) for parts in (tables, paths)]
-    return SparseRule(joined[0], joined[1], equations)
+    return SparseRule(joined[0], joined[1], equations, _transformed(fits, X))
+
+
+def _transformed(fits: Sequence[RuleFit], X: pd.DataFrame) -> tuple[str, ...]:
+    """Return the stimuli of X that a fit's estimator does not see as they are."""
+    seen = [fit.transform(X) for fit in fits]
+    names = [name for name in fits[0].weight_names if name in X]
+    return tuple(n for n in names if not all(np.array_equal(each[n], X[n]) for each in seen))
 
 
 def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
@@ -288,6 +287,7 @@ def _shares(errors: Floats, of_fits: list[Moments], one: int) -> tuple[Floats, F
     if variance <= EXACT * square:
         variance = np.nan
     n_groups = len(errors)
+    errors = np.where(errors > EXACT * square, errors, 0.0)  # else of rounding
     explained = 1 - errors.sum(0) / variance
     if n_groups == 1:
         return explained, np.full(len(explained), np.nan)
@@ -337,45 +337,3 @@ def _jackknife(moments: Moments, chosen: list[int]) -> Floats:
         return np.full(len(chosen), np.nan)
     each = np.array([moments.without(g).coefficients(chosen) for g in range(n_groups)])
     return np.sqrt((n_groups - 1) * each.var(0))
-
-
-# --------------------------------------------------------------------------- in writing
-
-
-def _written(terms: dict[Term, float], write: Callable[[Term], str], between: str) -> str:
-    """Write a sum of terms, (r - b) before what there is with the reward and without."""
-    text = ""
-    for coefficient, parts in _collect(terms, write):
-        sign = "-" if coefficient < 0 else "+" if text else ""
-        parts = [_plain(coefficient), *parts]
-        text += f" {sign} {between.join(parts)}" if text else sign + between.join(parts)
-    return text or "0"
-
-
-def _collect(
-    terms: dict[Term, float], write: Callable[[Term], str]
-) -> Iterator[tuple[float, list[str]]]:
-    """Yield coefficients and what they multiply."""
-    left = dict(terms)
-    for term in terms:
-        with_reward, without = _pair(term)
-        if term not in left:
-            continue
-        if with_reward in left and without in left:
-            rate, offset = left.pop(with_reward), left.pop(without)
-            sign = "-" if offset / rate < 0 else "+"
-            baseline = f"({write((REWARD,))} {sign} {_plain(offset / rate)})"
-            yield rate, [baseline, *([write(without)] if without else [])]
-        else:
-            yield left.pop(term), [write(term)] if term else []
-
-
-def _pair(term: Term) -> tuple[Term, Term]:
-    """Return the term with the reward, which stands first, and without it."""
-    if term[:1] == (REWARD,):
-        return term, term[1:]
-    return (REWARD, *term), term
-
-
-def _plain(value: float) -> str:
-    return number(abs(value), DIGITS).replace("−", "-")

@@ -45,7 +45,7 @@ class Moments(NamedTuple):
         scale = np.sqrt(self.gram[chosen, chosen])
         scale[scale == 0] = 1
         gram = self.gram[np.ix_(chosen, chosen)] / np.outer(scale, scale)
-        return np.linalg.lstsq(gram, self.target[chosen] / scale)[0] / scale
+        return np.linalg.lstsq(gram, self.target[chosen] / scale, rcond=None)[0] / scale
 
     def unexplained(self, chosen: list[int], coefficients: Floats) -> float:
         """Return the sum of squared errors that these coefficients leave."""
@@ -89,7 +89,8 @@ def best_subsets(
 def _explained(scaled: Scaled, chosen: list[int]) -> float:
     """Return the share of the targets' square that columns explain, to what matters."""
     shares = [
-        target[chosen] @ np.linalg.lstsq(gram[np.ix_(chosen, chosen)], target[chosen])[0]
+        target[chosen]
+        @ np.linalg.lstsq(gram[np.ix_(chosen, chosen)], target[chosen], rcond=None)[0]
         for gram, target in scaled
     ]
     return float(np.round(sum(shares) / EXACT))
@@ -122,7 +123,8 @@ def _gains(scaled: Scaled, chosen: list[int], present: int | None = None) -> Flo
     gains = np.zeros(len(scaled[0][1]))
     for gram, target in scaled:
         inside, beside = gram[np.ix_(chosen, chosen)], gram[chosen]  # (k, k), (k, M)
-        solved = np.linalg.lstsq(inside, np.column_stack([beside, target[chosen]]))[0]
+        both = np.column_stack([beside, target[chosen]])
+        solved = np.linalg.lstsq(inside, both, rcond=None)[0]
         left = np.diagonal(gram) - (beside * solved[:, :-1]).sum(0)
         own = left > TOLD_APART
         if present is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -20,11 +21,11 @@ from scipy.special import (
 from scipy.stats import beta
 
 from ..utils.arrays import Floats
-from ..utils.parameters import ABOVE_0
+from ..utils.parameters import Number
 from ..utils.texts import short
-from ._rank import scores_by_subject
+from ._rank import COLUMNS, read_scores, scores_by_subject
 
-COLUMNS = ("rule", "subject", "fold", "n_trials", "log_likelihood")
+PRIOR = Number(Real, 1e-6, 1e6, closed="both")  # beyond, intervals are lost to rounding
 INTERVAL = (0.025, 0.975)
 MAX_STEPS = 1_000_000  # the fewer nats tell rules apart, the more animals the more steps
 
@@ -87,9 +88,9 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
 
     Parameters
     ----------
-    scores : DataFrame from :func:`compare_rules`
+    scores : table from :func:`compare_rules`
         Of two rules or more, each scored on every animal.
-    prior : float, default=1.0
+    prior : float from 1e-6 to 1e6, default=1.0
         The Dirichlet prior's concentration, the same for each rule: as if so many animals had been
         seen to follow it before. 1: all shares of the population are alike.
 
@@ -100,9 +101,9 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
 
     Raises
     ------
-    ValueError
-        If there is one rule only, or one that failed or was not scored on the same trials as the
-        others.
+    TypeError, ValueError
+        If this is no such table, there is one rule only, or one that failed or was not scored on
+        the same trials as the others.
 
     See Also
     --------
@@ -134,17 +135,14 @@ def animal_rules(scores: pd.DataFrame, *, prior: float = 1.0) -> AnimalRules:
     >>> found.population["expected_share"].round(2).to_dict()
     {'REINFORCE': 0.6, 'constant': 0.4}
     """
-    if not ABOVE_0.is_satisfied_by(prior):
-        raise ValueError(f"prior should be {ABOVE_0}, got {short(prior)}.")
+    if not PRIOR.is_satisfied_by(prior):
+        raise ValueError(f"prior should be {PRIOR}, got {short(prior)}.")
     return _infer(_total_log_likelihoods(scores), prior)
 
 
 def _total_log_likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
     """Return each animal's held-out log-likelihood by each rule, (n_subjects, n_rules), in nats."""
-    if missing := [name for name in COLUMNS if name not in scores]:
-        raise ValueError(
-            f"scores should be the table of compare_rules, but has no column {missing[0]!r}."
-        )
+    scores = read_scores(scores, (*COLUMNS, "n_trials"))
     rules = scores["rule"].unique()
     if len(rules) < 2:
         raise ValueError(
@@ -154,6 +152,12 @@ def _total_log_likelihoods(scores: pd.DataFrame) -> pd.DataFrame:
         raise ValueError(
             "scores should have one row a rule, animal and fold, but has several: of a learning "
             "curve take one number of animals and one draw."
+        )
+    if len(empty := scores[scores["n_trials"] <= 0]):
+        raise ValueError(
+            "n_trials of scores should be how many trials were scored, but is "
+            f"{short(empty['n_trials'].iloc[0])} of {short(empty['subject'].iloc[0])}: leave out "
+            "animals without any."
         )
     nats = scores["log_likelihood"] * scores["n_trials"]
     totals = scores_by_subject(scores.assign(nats=nats), "nats")[rules]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ..data.sequences import subjects_of
 from ..metrics import mean_by_subject, predict_choices
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
+from ..utils.warn import warn
 from ..utils.weights import fit_weighted
 from ..utils.wrapping import has_search
 from ._estimators import name_estimators
@@ -173,7 +173,7 @@ def _tell_failures(cells: list[tuple[str, int, Exception | None]]) -> None:
         ) from first
     for name, number, failure in failed:
         message = f"{name} failed on fold {number}: {type(failure).__name__}: {failure}"
-        warnings.warn(message, FitFailedWarning, stacklevel=3)
+        warn(message, FitFailedWarning)
 
 
 def _keys(named: Mapping[str, Any], X: pd.DataFrame, y: pd.Series, folds: list[Fold]) -> list[str]:

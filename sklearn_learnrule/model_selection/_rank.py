@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 from scipy.stats import ttest_1samp
 
+from ..data.tables import as_table
 from ..metrics import CHANCE, NATS_PER_BIT
 
 REFERENCE = "REINFORCE"
+NAMES = ("rule", "subject", "fold")
+COLUMNS = (*NAMES, "log_likelihood")  # of a table of scores
 
 
 def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
@@ -48,6 +53,7 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
     PredictMax          -0.667       0.007         0
     constant            -0.674       0.000         0
     """
+    scores = read_scores(scores, (*COLUMNS, "accuracy", "seconds"))
     by_subject = scores_by_subject(scores)
     mean = by_subject.mean(skipna=False)
     differences = relative_to(scores, reference)
@@ -68,8 +74,22 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
     return table.sort_values("log_likelihood", ascending=False)
 
 
+def read_scores(scores: Any, columns: Iterable[str]) -> pd.DataFrame:
+    """Return a table of scores, of whatever library, as one of pandas; raise if it is none."""
+    table = as_table(scores, "scores")
+    if missing := [name for name in columns if name not in table]:
+        raise ValueError(
+            f"scores should be the table of compare_rules, but has no column {missing[0]!r}."
+        )
+    for name in columns:
+        if name not in NAMES and not is_numeric_dtype(table[name]):
+            raise ValueError(f"Column {name!r} of scores should be numeric.")
+    return table
+
+
 def relative_to(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFrame:
     """Return each animal's log-likelihood minus the reference's, (n_subjects, n_rules)."""
+    scores = read_scores(scores, ("rule", "subject", "log_likelihood"))
     by_subject = scores_by_subject(scores)
     reference = choose_reference(scores["rule"].unique(), reference)
     return by_subject.sub(by_subject[reference], axis=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-import warnings
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -18,6 +17,7 @@ from ..data.time_order import count_within
 from ..utils.arrays import Ints
 from ..utils.documentation import LinksToDocumentation
 from ..utils.texts import short
+from ..utils.warn import warn
 
 Rows = Ints
 ONE_ANIMAL = (
@@ -125,11 +125,10 @@ class FutureSplit(LinksToDocumentation, BaseEstimator):
         n_scored = pd.Series(scored).groupby(np.asarray(subjects_of(X)), sort=False).sum()
         few = n_scored[n_scored < (self.n_test or 1)]
         if len(few):
-            warnings.warn(
+            warn(
                 f"FutureSplit: {len(few)} of {len(n_scored)} animals (first "
                 f"{short(few.index[0])}: {few.iloc[0]}) have fewer than {self.n_test or 1} "
                 f"trials to score after the first {self.n_train}.",
-                stacklevel=2,
             )
         yield np.flatnonzero(fitted), np.flatnonzero(scored)
 

@@ -8,6 +8,7 @@ and no prediction knows a later choice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from .learning import LearningModel, choice_logits
 from .nodes import Nodes, Normal, moments
 
 FIRST_STRETCH = 20  # trials
+MAX_AT_ONCE = 100_000  # trials: of few, a call costs more than they do
 MAX_TRIES = 8  # at nodes close enough to what a stretch tells
 
 
@@ -124,18 +126,28 @@ def _ask(
     end: int,
 ) -> _Asked:
     trials, observed = trials.of_subjects(some).at(slice(end)), observed[some, :end]
-    nodes = model.place_nodes(known.of_subjects(some))
-    of_nodes = [
-        model.path(replace(trials, context=place.to(trials.features)), observed)[0]
-        for place in nodes.places
-    ]
-    logits = [choice_logits([model], path[None], trials.features) for path in of_nodes]
+    nodes = model.place_nodes(known.of_subjects(some), many=True)
+    paths = at_places(lambda *asked: model.path(*asked)[0], trials, observed, nodes.places)
+    logits = torch.stack([choice_logits([model], path[None], trials.features) for path in paths])
     choice, weight = (field[some, :end].to(covariates) for field in choices)
-    each = [TWO_CHOICES.log_probability(of_node.to(weight), choice) * weight for of_node in logits]
+    logits, paths = logits.to(weight), paths.to(weight)
+    each = TWO_CHOICES.log_probability(logits, choice.expand_as(logits)) * weight
     before = log_prior_at(model, nodes, covariates[some])[..., None]
-    so_far = torch.cat([torch.zeros_like(before), torch.stack(each).cumsum(-1)], -1)
-    stacked = torch.stack(logits).to(weight), torch.stack(of_nodes).to(weight)
-    return _Asked(trials, nodes.places, *stacked, before + so_far)
+    so_far = torch.cat([torch.zeros_like(before), each.cumsum(-1)], -1)
+    return _Asked(trials, nodes.places, logits, paths, before + so_far)
+
+
+def at_places(
+    ask: Callable[[Trial, Tensor], Tensor], trials: Trial, observed: Tensor, places: Tensor
+) -> Tensor:
+    """Return what a function of N subjects' trials says at places (Q, N, D), (Q, N, ...)."""
+    n_subjects, found = len(observed), []
+    for some in places.split(max(1, MAX_AT_ONCE // observed.numel())):
+        each = torch.arange(n_subjects, device=observed.device).repeat(len(some))
+        own = some.flatten(0, 1).to(trials.features)
+        answer = ask(replace(trials.of_subjects(each), context=own), observed[each])
+        found.append(answer.unflatten(0, (len(some), n_subjects)))
+    return torch.cat(found)
 
 
 def log_prior_at(model: LearningModel, nodes: Nodes, covariates: Tensor) -> Tensor:

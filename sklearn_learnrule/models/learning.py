@@ -210,10 +210,15 @@ class LearningModel(SequenceModel):
         root = self.effects.spread.to(mean).diag().expand(len(mean), -1, -1)
         return Normal(mean.clone(), root.clone())
 
-    def place_nodes(self, known: Normal) -> Nodes:
-        """Return nodes where subjects' effects are known to be."""
+    def place_nodes(self, known: Normal, *, many: bool) -> Nodes:
+        """Return nodes where subjects' effects are known to be: many, or some for every step.
+
+        A network, which shapes what it makes of its own numbers, does with the fewest.
+        """
         assert self.effects is not None
-        return place_nodes(known, few=not self.effects.log_spread.requires_grad)
+        if not self.effects.log_spread.requires_grad:
+            return place_nodes(known, "fewest")
+        return place_nodes(known, "many" if many else "few")
 
     @torch.no_grad()
     def settle_effects(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import combinations, product
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 
 from ..utils.arrays import Floats
 
+Density: TypeAlias = Literal["fewest", "few", "many"]
 N_DRAWN = 64
 NARROWEST = 0.35  # by which knowledge may shrink at a time: between nodes there is nothing to see
 
@@ -54,19 +55,19 @@ class Nodes(NamedTuple):
 
 
 @cache
-def standard_nodes(n_effects: int, few: bool) -> tuple[Floats, Floats]:
+def standard_nodes(n_effects: int, density: Density) -> tuple[Floats, Floats]:
     """Return nodes (Q, D) and weights (Q,) of the standard normal distribution.
 
-    For one and two effects those of Gauss and Hermite, five along each; for three and four a fully
-    symmetric rule of degree 5 (Stroud 1971); for more, quasi-random draws. A ``few`` for two are a
-    point and a hexagon, of degree 5, too.
+    For one and two effects those of Gauss and Hermite, five along each, or seven where ``many`` are
+    wanted; for three and four a fully symmetric rule of degree 5 (Stroud 1971); for more,
+    quasi-random draws. The ``fewest`` for two are a point and a hexagon, of degree 5, too.
     """
-    if n_effects == 2 and few:
+    if n_effects == 2 and density == "fewest":
         angles = np.arange(6) * math.pi / 3
         hexagon = 2 * np.stack([np.cos(angles), np.sin(angles)], 1)
         return np.concatenate([np.zeros((1, 2)), hexagon]), np.array([1 / 2] + 6 * [1 / 12])
     if n_effects <= 2:
-        along, weights = np.polynomial.hermite_e.hermegauss(5)
+        along, weights = np.polynomial.hermite_e.hermegauss(7 if density == "many" else 5)
         shares = list(product(weights / weights.sum(), repeat=n_effects))
         return np.array(list(product(along, repeat=n_effects))), np.prod(shares, 1)
     if n_effects > 4:
@@ -90,9 +91,9 @@ def _symmetric_nodes(n_effects: int) -> tuple[Floats, Floats]:
     return np.stack([np.zeros(n_effects), *axes, *pairs])[kept], weights[kept]
 
 
-def place_nodes(known: Normal, few: bool) -> Nodes:
+def place_nodes(known: Normal, density: Density = "many") -> Nodes:
     """Return nodes where effects are known to be."""
-    both = standard_nodes(known.mean.shape[1], few)
+    both = standard_nodes(known.mean.shape[1], density)
     standard, weights = (torch.as_tensor(x).to(known.mean) for x in both)
     offsets = torch.einsum("nde,qe->qnd", known.root, standard)
     log_det = known.root.diagonal(0, -2, -1).log().sum(-1)

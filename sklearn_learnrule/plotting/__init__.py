@@ -5,6 +5,7 @@ from ._comparison import ComparisonDisplay
 from ._decomposition import DecompositionDisplay
 from ._equation import EquationDisplay
 from ._history import HistoryDisplay
+from ._individuals import SubjectEffectsDisplay
 from ._learning_curve import LearningCurveDisplay
 from ._psychometric import PsychometricDisplay
 from ._recovery import RecoveryDisplay
@@ -22,6 +23,7 @@ __all__ = [
     "PsychometricDisplay",
     "RecoveryDisplay",
     "SessionCurveDisplay",
+    "SubjectEffectsDisplay",
     "UpdateDisplay",
     "WeightTrajectoryDisplay",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ..inspection import SparseRule, sparse_rule
+from ..utils.texts import number
 from ..utils.wrapping import is_dict_of_models
 from ._display import Display
 from ._fit import height_of, in_lines
@@ -20,6 +21,7 @@ PATH: dict[str, Any] = {"color": GREY, "marker": "o", "markersize": 3, "linewidt
 TAKEN: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "linestyle": ""}
 COEFFICIENT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 3.5, "linestyle": ""}
 TERM, LEAST = 0.27, 1.2  # inches: of a term's row, of a panel
+N_TICKS = 4  # of coefficients, whose labels are long
 ABOVE, INSIDE = 0.15, -3  # where a term stands: rows above its point, points inside of the axis
 
 
@@ -136,6 +138,9 @@ def _draw_terms(panel: Any, terms: pd.DataFrame) -> None:
     panel.errorbar(
         (np.sign(coefficient) * size).to_numpy(), rows, xerr=half, elinewidth=0.8, **COEFFICIENT
     )
-    panel.set_yticks(rows - ABOVE, _names(terms), ha="left", va="bottom")
+    back = {"facecolor": panel.get_facecolor(), "linewidth": 0, "pad": 0.5}  # before the line at 0
+    panel.set_yticks(rows - ABOVE, _names(terms), ha="left", va="bottom", bbox=back)
+    panel.locator_params("x", nbins=N_TICKS)
+    panel.xaxis.set_major_formatter(lambda value, _: number(value))
     panel.tick_params("y", length=0, pad=INSIDE)
     panel.set_ylim(max(len(rows), 1) - 0.5, -0.8)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from textwrap import wrap
 from typing import Any
 
@@ -57,7 +58,7 @@ def fit_labels(axes: NDArray[Any], height: float, *, widen: bool = True) -> None
     room, may_grow = ROOM if widen else NARROW, np.array([float(widen), 1.0])
     labels = [label for panel in figure.axes for label in _labels(panel)]
     for label in labels:
-        label.set_text(in_lines(label.get_text(), WHOLE))
+        label.set_text(_unbroken(label))
         label.set_in_layout(widen)  # else their room is what the panels leave
     for _ in range(ATTEMPTS):
         size = figure.get_size_inches()
@@ -101,20 +102,48 @@ def fit_width(axes: NDArray[Any], width: float) -> None:
 
 def _put_above(legend: Any, width: float) -> None:
     """Let a legend stand above all panels, in as many columns as have room."""
-    figure, lines = legend.figure, legend.legend_handles
-    texts, title = [text.get_text() for text in legend.get_texts()], legend.get_title()
+    figure, title = legend.figure, legend.get_title()
+    texts = [text.get_text() for text in legend.get_texts()]
     style = {"fontsize": legend.get_texts()[0].get_fontsize(), "handlelength": 1.8}
     if title.get_text():
         style |= {"title": title.get_text(), "title_fontsize": title.get_fontsize()}
-    legend.remove()
-    for n_columns in range(len(texts), 0, -1):
+    above = legend
+    for entries, n_columns in _columns(zip(legend.legend_handles, texts, strict=True)):
+        above.remove()
+        lines, labels = zip(*entries, strict=True)
         above = figure.legend(
-            lines, texts, loc="outside upper left", ncols=n_columns, frameon=False, **style
+            lines, labels, loc="outside upper left", ncols=n_columns, frameon=False, **style
         )
         above.set_alignment("left")
-        if _size(above)[0] <= width or n_columns == 1:
-            return
-        above.remove()
+        if _size(above)[0] <= width:
+            break
+
+
+def _columns(entries: Iterable[tuple[Any, str]]) -> Iterator[tuple[list[tuple[Any, str]], int]]:
+    """Yield a legend's entries for fewer and fewer columns, and how many these are.
+
+    Those after a gap open another column, but of one.
+    """
+    from matplotlib.lines import Line2D
+
+    gap = Line2D([], [], linestyle=""), ""
+    parts = groupby(entries, lambda entry: bool(entry[1]))
+    first, *others = [list(group) for named, group in parts if named]
+    for n_rows in range(1, max(map(len, [first, *others])) + 1):
+        filled = list(first)
+        for group in others:
+            filled += [*[gap] * (n_rows - len(filled) % n_rows), *group]
+        n_columns = -(-len(filled) // n_rows)
+        yield filled + [gap] * (n_columns * n_rows - len(filled)), n_columns
+    yield [*first, *(entry for group in others for entry in [gap, *group])], 1
+
+
+def _unbroken(label: Any) -> str:
+    """Return a label's text as it was before it was broken to another size, and note it."""
+    text, whole = in_lines(label.get_text(), WHOLE), str(label.get_label())
+    if "".join(whole.split()) != "".join(text.split()):
+        label.set_label(whole := text)
+    return whole
 
 
 def _labels(panel: Any) -> tuple[Any, Any, Any]:

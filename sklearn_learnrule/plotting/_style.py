@@ -49,6 +49,7 @@ STYLE: dict[Any, float] = {
 }
 
 Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
+GAP: Entry = ("", {"linestyle": ""})  # between groups of entries
 SESSION_STARTS: Entry = ("session starts", {"color": GREY, "marker": "|", "linestyle": ""})
 
 

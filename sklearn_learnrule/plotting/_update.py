@@ -17,6 +17,7 @@ from ._style import (
     BLACK,
     COARSE,
     FAINT,
+    GAP,
     GREY,
     draw_line,
     key,
@@ -197,6 +198,7 @@ def _draw_slices(
     key(
         axes,
         *zip(reversed(numbers(values)), lines, strict=True),
+        GAP,
         ("after correct", {"color": BLACK, **styles[True]}),
         ("after error", {"color": BLACK, **styles[False]}),
         ("no animal there", {"color": BLACK, "alpha": FAINT, **styles[True]}),

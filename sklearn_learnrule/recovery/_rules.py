@@ -26,6 +26,7 @@ from ..rules import Trial
 from ..simulation import Stimuli, Twin, split_twin
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
+from ..utils.warn import warn
 
 Warned = list[tuple[type[Warning], str]]
 
@@ -238,7 +239,7 @@ def tell_warnings(cohorts: list[str], warned: list[Warned]) -> None:
     for cohort, messages in zip(cohorts, warned, strict=True):
         for category, message in messages:
             if category is FitFailedWarning or message not in told:
-                warnings.warn(f"{cohort}: {message}", category, stacklevel=3)
+                warn(f"{cohort}: {message}", category)
             told.add(message)
 
 

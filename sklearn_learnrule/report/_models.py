@@ -61,6 +61,11 @@ class Model:
         """Whether noise moves the weights beside the rule."""
         return all(hasattr(fit.final, "process_noise_") for fit in self.rules)
 
+    @property
+    def varies(self) -> bool:
+        """Whether animals have parameters of their own."""
+        return all(hasattr(fit.final, "subject_effects_") for fit in self.rules)
+
     @cached_property
     def learns(self) -> bool:
         """Whether any trial changes the weights."""

@@ -84,7 +84,9 @@ class Exhibit:
     name: str  # of its files
     caption: str
     make: Maker
-    needs: str = ""  # "rule", "noise", "learning" or "memory": what a model is to have
+    needs: str = (
+        ""  # "rule", "noise", "individuals", "learning" or "memory": what a model is to have
+    )
     together: bool = False  # whether one picture shows all models, if each is one fit
     joined: bool = False  # whether the models' tables are put into one
 
@@ -151,6 +153,8 @@ def _lacks(model: Model, needs: str) -> str:
         return "has no learning rule to look at"
     if needs == "noise":
         return "" if model.drifts else "has no process noise: its rule alone moves the weights"
+    if needs == "individuals":
+        return "" if model.varies else "has no subject effects: its animals share one rule"
     if needs != "rule" and not model.learns:
         return "does not learn: no trial changes its weights"
     if needs == "memory" and not model.remembers:

@@ -31,6 +31,7 @@ from ..plotting import (
     WeightTrajectoryDisplay,
 )
 from ..simulation import predictive_check
+from ._individuals import GROUPS, INDIVIDUALS
 from ._models import Model
 from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
 
@@ -73,13 +74,22 @@ def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
     if len(model.all) > 1:
         bands = band(table, "estimate", by=cell)
     text = _intervals(bands.set_index(cell)[["mean", "lower", "upper"]])
-    shown = text.unstack("measure", sort=False).reset_index()
+    shown = _side_by_side(text, "measure").reset_index()
     shown["group"] = shown["group"].str.replace(" - ", " − ") + shown["contrast"].map(
         lambda contrast: " run" if contrast == "run" else ""
     )
     shown = shown.sort_values("weight", key=lambda names: names == "bias", kind="stable")
     columns = ["weight", "group", *table["measure"].unique()]
     yield Table(as_written(shown[columns]), table)
+
+
+def _side_by_side(texts: pd.Series, level: str) -> pd.DataFrame:
+    """Return a column for each value of a level, rows and columns in the order that they have.
+
+    Of pandas 2.2, ``unstack(sort=False)`` puts texts into the wrong cells.
+    """
+    rows = texts.droplevel(level).index.unique()
+    return texts.unstack(level).reindex(index=rows, columns=texts.index.unique(level))
 
 
 def _intervals(bands: pd.DataFrame) -> pd.Series:
@@ -134,7 +144,7 @@ def _learning_and_noise(model: Model, question: Question) -> Iterator[Part]:
         "{} [{},\u00a0{}]".format(*(written(value, ".0%") for value in row))
         for row in shares.to_numpy()
     ]
-    shown = pd.Series(texts, shares.index).unstack("weight", sort=False)
+    shown = _side_by_side(pd.Series(texts, shares.index), "weight")
     yield Table(as_written(shown.fillna("").reset_index()), table)
     weight = model.rules[0].weight_names[0]
     share = shares["rule"].get(("all", weight), np.nan)
@@ -373,5 +383,6 @@ SECTIONS: dict[str, list[Exhibit]] = {
             joined=True,
         )
     ],
+    "Individuals and groups": [INDIVIDUALS, GROUPS],
 }
 """Title of each section that looks at every model alike, and what it shows."""

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from ..data.sequences import Sequences, has_identity, read_sequences, session_numbers, subjects_of
 from ..data.tables import two_labels
 from ..utils.files import replacing, write_csv
+from ..utils.warn import warn
 from . import _comparison
 from ._html import render
 from ._models import Model, fit_models, name_models
@@ -49,7 +50,8 @@ def write_report(
 
     Which rule predicts held-out animals; each rule in pictures, its asymmetries and the nearest
     textbook rule; weights, psychometric and learning curves; checks; parameters with standard
-    errors; and what the report was made with. What cannot be made of a model is told in a
+    errors; who each animal is and how groups differ, if parameters vary by animal; and what the
+    report was made with. What cannot be made of a model is told in a
     sentence in its place, and the rest is written.
 
     Parameters
@@ -233,10 +235,8 @@ def _save(path: Path, page: str, sections: list[Section]) -> None:
 def _tell(path: Path, told: dict[tuple[type[Warning], str], None], failures: list[str]) -> None:
     """Warn of what is in the report, now that it is written."""
     for category, message in told:
-        warnings.warn(message, category, stacklevel=3)
+        warn(message, category)
     if failures:
-        warnings.warn(
+        warn(
             f"{len(failures)} part(s) of {path} could not be made, as is said there: {failures[0]}",
-            UserWarning,
-            stacklevel=3,
         )

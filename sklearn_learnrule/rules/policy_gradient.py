@@ -106,15 +106,19 @@ class ReinforceRule(TextbookRule):
     def vary(
         self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        held = parameters.get("rate_times_baseline")
-        if held is None or name not in ("learning_rate", "baseline"):
+        """Return what changes; see :meth:`LearningRule.vary`.
+
+        A subject whose learning rate alone is its own has the typical baseline. The shift of a free
+        baseline is that of alpha b, in units of the typical alpha: choices tell alpha b, and b only
+        as far as they tell alpha.
+        """
+        if self.baseline_kind != "free" or name not in ("learning_rate", "baseline"):
             return super().vary(name, effect, parameters)
-        if name == "learning_rate":  # alone: the baseline stays
-            changed = super().vary(name, effect, parameters)
-            return changed | {"rate_times_baseline": held * torch.exp(effect)}
-        rates = parameters["root_learning_rate"].square()
-        mean = rates.mean(0) if self.side_specific else rates
-        return {"rate_times_baseline": held + effect * mean}
+        held, typical = parameters["rate_times_baseline"], self.rate_times_baseline
+        if name == "baseline":
+            return {"rate_times_baseline": held + effect * self.mean_rate}
+        changed = super().vary(name, effect, parameters)
+        return changed | {"rate_times_baseline": held + typical * torch.expm1(effect)}
 
     @property
     def offsets(self) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -12,6 +11,7 @@ from skorch.callbacks import Callback
 
 from ..engine import threads
 from ..models.learning import SequenceModel
+from ..utils.warn import warn
 from .dataset import SequenceDataset
 from .net import SequenceNet
 from .optimization import train
@@ -68,4 +68,4 @@ def train_members(
         return threads.share(fit, members) if device == "cpu" else [*map(fit, members)]
     finally:
         for message in lost:
-            warnings.warn(message, ConvergenceWarning, stacklevel=6)
+            warn(message, ConvergenceWarning)

@@ -53,7 +53,7 @@ def place_subjects(model: LearningModel, dataset: SequenceDataset) -> None:
     """Give subjects nodes where they are, in place."""
     for i, block in enumerate(dataset.blocks):
         followed = follow_block(model, block, dataset.weight_unit)
-        dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known))
+        dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known, many=False))
 
 
 def with_own_nodes(dataset: SequenceDataset) -> SequenceDataset:

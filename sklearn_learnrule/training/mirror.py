@@ -85,7 +85,7 @@ def _likelihood(
     likelihoods = []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None
-        choice, weight = (field.numpy() for field in block.target)
+        choice, weight = block.target.choice.numpy(), block.target.weight.numpy()
         scores = trial_log_likelihood(choice, logits.numpy())
         likelihoods.append(np.average(scores, axis=1, weights=weight))
     return np.concatenate(likelihoods)

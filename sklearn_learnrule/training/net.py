@@ -6,14 +6,14 @@ One sample is one subject's sequence. The loss is the negative log-likelihood pe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from torch import Tensor
 
-from ..models.following import integrate
+from ..models.following import at_places, integrate
 from .dataset import Block, SequenceDataset, Target
 
 
@@ -80,10 +80,7 @@ def at_nodes(model: torch.nn.Module, block: Block, **how: Any) -> Tensor:
     """Return what a model makes of a block, (n, T), or at each node of its subjects', (Q, n, T)."""
     if block.nodes is None:
         return model(block.trials, block.observed, **how)
-    places = block.nodes.places.to(block.trials.features)
-    return torch.stack(
-        [model(replace(block.trials, context=own), block.observed, **how) for own in places]
-    )
+    return at_places(partial(model, **how), block.trials, block.observed, block.nodes.places)
 
 
 def idle_net(model: torch.nn.Module, lr: float, device: str) -> SequenceNet:

@@ -33,6 +33,7 @@ UNDECAYED = [
     for name in ("*bias*", "*scale", "initial_weights", "*noise.*", "*lapses.*")
 ]
 TELLER = "teller"
+ENOUGH = 1e-3  # nats, of all trials: by less, individuals' likelihood need not rise
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
 
@@ -124,7 +125,9 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(settings, how, held_out, model.effects is not None),
+        callbacks=_callbacks(
+            settings, how, held_out, model.effects is not None, dataset.n_scored_trials
+        ),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -147,7 +150,11 @@ def net_so_far(net: SequenceNet) -> SequenceNet:
 
 
 def _callbacks(
-    settings: TrainingSettings, how: str, held_out: SequenceDataset | None, individual: bool
+    settings: TrainingSettings,
+    how: str,
+    held_out: SequenceDataset | None,
+    individual: bool,
+    n_trials: float,
 ) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
@@ -163,8 +170,11 @@ def _callbacks(
     if settings.gradient_clip_value < np.inf:
         callbacks.append(("clip", GradientNormClipping(settings.gradient_clip_value)))
     if settings.optimizer == "lbfgs":
-        stop = {"monitor": "train_loss", "patience": 1, "threshold_mode": "abs"}
-        callbacks.append(("converged", EarlyStopping(**stop, threshold=settings.tol, sink=noop)))
+        patience, least = 1, settings.tol
+        if individual:  # nodes that move may take back a little
+            patience, least = 2, max(least, ENOUGH / n_trials)
+        stop = {"monitor": "train_loss", "threshold": least, "threshold_mode": "abs"}
+        callbacks.append(("converged", EarlyStopping(**stop, patience=patience, sink=noop)))
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""
         name = f"{settings.name}{what} ({how})"

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
 from skorch.callbacks import Callback, EpochScoring
 from skorch.callbacks.scoring import ScoringBase
 
 from ..utils.parameters import ABOVE_0, AT_LEAST_0, WHOLE_FROM_0, WHOLE_FROM_1, Meets, Number, each
+from ..utils.sklearn_private import StrOptions
 
 OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.AdamW, {"foreach": True}),  # all tensors at once: they are small
@@ -22,6 +22,7 @@ OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, Any]]] = {
         {"line_search_fn": "strong_wolfe", "tolerance_grad": 1e-9, "tolerance_change": 1e-12},
     ),
 }
+A_CALLBACK = "a skorch callback, or a name and one (set_callbacks takes scikit-learn's)"
 
 
 def is_callback(value: Any) -> bool:
@@ -69,15 +70,7 @@ class Training:
         "early_stopping": ["boolean"],
         "validation_fraction": [Number(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [WHOLE_FROM_1],
-        "callbacks": [
-            None,
-            each(
-                Meets(
-                    is_callback,
-                    "a skorch callback, or a name and one (set_callbacks takes scikit-learn's)",
-                )
-            ),
-        ],
+        "callbacks": [None, each(Meets(is_callback, A_CALLBACK))],
         "verbose": [WHOLE_FROM_0, "boolean"],
     }
     _parameter_docs: ClassVar[str] = """

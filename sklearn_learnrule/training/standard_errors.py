@@ -37,6 +37,7 @@ SINGULAR = 1e-4  # the least eigenvalue of the information, scaled to a diagonal
 MAX_ERROR = 1e3  # a parameter's standard error, over its size, from which on it is not identified
 SHARE_UNKNOWN = 1e-4  # of a value's gradient along directions that are not identified
 MAX_BEND = 5.0  # how often a value's change within one standard error may be what its slope says
+LEAST_OF_SPREAD = 0.1  # information on a spread's logarithm, below which it may as well be 0
 MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
 
 NOT_MAXIMAL = "not at the maximum of the likelihood"
@@ -162,7 +163,10 @@ class LogLikelihood:
         if model.effects is not None:
             self.dataset = with_own_nodes(dataset)
             place_subjects(self.model, self.dataset)
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
+        named = [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
+        self.parameters = [p for _, p in named]
+        spreads = [np.full(p.numel(), name.endswith("log_spread")) for name, p in named]
+        self.are_spreads = np.concatenate(spreads)  # (P,), whether it is of subjects' effects
         self.fitted = parameters_to_vector(self.parameters).detach()
 
     @property
@@ -217,8 +221,11 @@ class LogLikelihood:
 def derivatives(likelihood: LogLikelihood) -> tuple[Floats, Floats]:
     """Return the subjects' scores (N, P) and the observed information (P, P) at the fit."""
     along = [_derivatives_along(likelihood, p) for p in range(len(likelihood.fitted))]
-    scores, columns = zip(*along, strict=True)
-    return np.stack(scores, 1), np.stack(columns, 1)
+    found, columns = zip(*along, strict=True)
+    scores, information = np.stack(found, 1), np.stack(columns, 1)
+    vanishing = likelihood.are_spreads & (information.diagonal() < LEAST_OF_SPREAD)
+    scores[:, vanishing] = information[vanishing] = information[:, vanishing] = 0
+    return scores, information
 
 
 def _derivatives_along(likelihood: LogLikelihood, p: int) -> tuple[Floats, Floats]:
@@ -243,6 +250,7 @@ def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str
     """Return the published values' standard errors, robust ones, and notes, each (Q,)."""
     jacobian = likelihood.jacobian()  # (Q, P)
     scores, information = derivatives(likelihood)
+    vanishing = likelihood.are_spreads & (information.diagonal() == 0)
     directions, curvature = _diagonalize(information, scores.sum(0), to_numpy(likelihood.fitted))
     known = curvature > 0
     root = directions[:, known] / np.sqrt(curvature[known])  # of the covariance, (P, R)
@@ -257,10 +265,11 @@ def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str
     moves = root @ changes.T / np.where(error > 0, error, 1)  # (P, Q)
     reasons = {
         NOT_MAXIMAL: np.full(len(error), (curvature < 0).any()),
+        AT_BOUND: np.abs(jacobian[:, vanishing]).sum(1) > 0,
         NOT_IDENTIFIED: unknown > SHARE_UNKNOWN * length,
-        AT_BOUND: _is_bent(likelihood, moves, error),
     }
-    note = np.select(list(reasons.values()), list(reasons), "")
+    note = np.select(list(reasons.values()), list(reasons), "").astype(object)
+    note[(note == "") & _is_bent(likelihood, moves, error)] = AT_BOUND
     error[note != ""] = robust[note != ""] = np.nan
     return error, robust, note.tolist()
 

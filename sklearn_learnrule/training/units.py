@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import torch
 
@@ -11,6 +9,7 @@ from ..data.sequences import Sequences
 from ..rules import Units
 from ..utils.arrays import Floats
 from ..utils.texts import short
+from ..utils.warn import warn
 
 FAR = 100.0  # units
 USUAL = 0.9  # quantile of sizes other than 0, so that neither outliers nor empty trials decide
@@ -31,13 +30,11 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
     sizes = np.abs(sequences.fields.features) / units.feature.numpy()  # (n_rows, K)
     row, k = np.unravel_index(np.argmax(sizes), sizes.shape)
     if sizes[row, k] > FAR:
-        warnings.warn(
+        warn(
             f"Column {sequences.feature_names[k]!r} is {sequences.fields.features[row, k]:.4g} "
             f"(subject {short(sequences.subjects[sequences.row_subject[row]])}, trial "
             f"{sequences.row_trial[row]}), though nine in ten of its values are of at most "
             f"{units.feature[k]:.4g}: an outlier throws a fit off. Mend, clip or transform it.",
-            UserWarning,
-            stacklevel=6,
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import pickle
 import sys
-import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from .files import replacing
+from .warn import warn
 
 ROOT = Path(__file__).parents[1]  # of the package
 SILENT = ("verbose", "n_jobs")  # parameters that change no result
@@ -59,10 +59,9 @@ class Cache:
             with replacing(self._file(key)) as file:
                 file.write_bytes(content)
         except Exception as failure:  # the result itself is not lost
-            warnings.warn(
+            warn(
                 f"A result could not be kept in {self.folder}, and the work goes on: "
                 f"{type(failure).__name__}: {failure}",
-                stacklevel=2,
             )
 
     def _file(self, key: str) -> Path:

@@ -14,8 +14,8 @@ from numbers import Integral, Real
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, InvalidParameterError, make_constraint
 
+from .sklearn_private import Interval, InvalidParameterError, make_constraint
 from .texts import short
 
 P = ParamSpec("P")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +11,7 @@ from joblib.parallel import get_active_backend
 from tqdm import tqdm
 
 from .cache import Cache
+from .warn import warn
 
 DEATHS = {"BrokenExecutor", "KilledWorker", "CancelledError", "RayActorError", "WorkerCrashedError"}
 """Errors that tell of a dead worker: loky's, Dask's (cancelled: the data died with it), Ray's."""
@@ -140,10 +140,9 @@ def _work(
         if calls and alone:
             raise WorkerDiedError(_obituary(len(calls), unit, kept)) from death
         if calls:
-            warnings.warn(
+            warn(
                 f"A worker was lost at its work, most often for want of memory; {len(calls)} "
                 f"{unit}(s) that are not done yet are begun anew.",
-                stacklevel=4,
             )
             calls = dict(reversed(calls.items()))  # what it died of comes last
 

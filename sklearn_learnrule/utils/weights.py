@@ -9,9 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn import config_context
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import _check_sample_weight, has_fit_parameter
+from sklearn.utils.validation import has_fit_parameter
 
 from .arrays import Floats
+from .sklearn_private import check_sample_weight
 from .wrapping import layers
 
 
@@ -44,16 +45,17 @@ def weight_parameter(estimator: Any) -> str | None:
 
 def check_weight(sample_weight: ArrayLike | None, n_rows: int) -> Floats:
     """Return the weight of each row, 1 if none is given."""
-    return _check_sample_weight(
+    weight = check_sample_weight(
         sample_weight, np.empty(n_rows), dtype=np.float64, ensure_non_negative=True
     )
+    if not weight.any():  # scikit-learn's own error, in its later versions
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return weight
 
 
 def relative_weights(sample_weight: ArrayLike | None, n_rows: int) -> tuple[Floats, float]:
     """Return the rows' weights in a unit in which they are 1 on average but for those of 0; it."""
     weight = check_weight(sample_weight, n_rows)
-    if not weight.any():
-        raise ValueError("Every sample_weight is zero: no trial is left to score.")
     relative = weight / weight.max()
     mean = relative[relative > 0].mean()
     return relative / mean, float(weight.max() * mean)

@@ -1,0 +1,141 @@
+"""The exhibits of individuals: who each animal is, how far animals differ, and groups of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..data.schema import COVARIATE, DESIGN
+from ..inspection import GroupComparison, compare_groups
+from ..plotting import SubjectEffectsDisplay
+from ..utils.texts import number
+from ._models import Model, tell
+from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
+
+VALUES = ["mean", "lower", "upper"]
+RELATIVE = {"factor": "{} (× typical)", "shift": "{} (− typical)", "number": "{}"}
+N_SHUFFLES = 199  # of animals, where nothing is fitted again
+
+
+def _who(model: Model, question: Question) -> Iterator[Part]:
+    display = SubjectEffectsDisplay.from_estimator(model.fits, question.X, question.y)
+    spreads = _spreads(model, display.table.groupby("effect", sort=False)["kind"].first())
+    yield from map(Headline, spreads[:1])
+    yield from map(Note, spreads)
+    yield picture(display.figure_, "Parameters of each animal, relative to the typical animal")
+    yield Table(_in_words(display.table), display.table)
+
+
+def _spreads(model: Model, kinds: pd.Series) -> list[str]:
+    """Say how far animals lie apart, effect by effect, where that was fitted."""
+    if not all(hasattr(fit.final, "subject_effects_std_") for fit in model.all):
+        return []
+    spreads = np.mean([fit.final.subject_effects_std_ for fit in model.all], 0)
+    informed = bool(DESIGN.covariates(model.X))
+    typical = "typical of its covariates" if informed else "typical"
+    return [
+        f"{model.name}: {_spread(str(effect), kind, float(spread), typical)}"
+        for (effect, kind), spread in zip(kinds.items(), spreads, strict=True)
+    ]
+
+
+def _spread(effect: str, kind: str, spread: float, typical: str) -> str:
+    """Say what a standard deviation over animals means: one in six lies more than that above."""
+    if kind == "shift":
+        return (
+            f"the {effect} of one animal in six lies more than {number(spread)} above what is "
+            f"{typical}, of one in six as far below."
+        )
+    more, less = (written(np.exp(sign * spread), ".2f") for sign in (1, -1))
+    if more == "1.00":
+        return f"animals do not differ in {effect}, as far as these choices tell."
+    if effect == "learning_rate":
+        return (
+            f"one animal in six learns more than {more} times as fast as is {typical}, one in six "
+            f"less than {less} times."
+        )
+    return (
+        f"the {effect} of one animal in six is more than {more} times what is {typical}, of one "
+        f"in six less than {less} times."
+    )
+
+
+def _in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Write each animal's effects with their intervals, a column an effect."""
+    own = table.groupby(["subject", "effect", "kind"], sort=False)[VALUES].mean()  # of fits
+    is_factor = own.index.get_level_values("kind") == "factor"
+    own[is_factor] = np.exp(own[is_factor])
+    texts = ["{} [{},\u00a0{}]".format(*map(number, row)) for row in own.to_numpy()]
+    shown = pd.Series(texts, own.index).unstack(["effect", "kind"], sort=False)
+    shown.columns = pd.Index([RELATIVE[kind].format(effect) for effect, kind in shown.columns])
+    return as_written(shown.rename_axis(index="animal").reset_index())
+
+
+def _groups(model: Model, question: Question) -> Iterator[Part]:
+    columns = DESIGN.covariates(question.X)
+    if not columns:
+        yield Note("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
+        return
+    tables = []
+    for column in columns:
+        name = column.removeprefix(COVARIATE)
+        try:
+            found = _compare(model, question, column)
+        except ValueError as failure:  # one that cannot be compared must not lose the others
+            yield Note(f"{name}: {tell(failure)}")
+            continue
+        tables.append(found.table)
+        yield from (part(f"{model.name}, {name}: {_outcome(found)}") for part in (Headline, Note))
+    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    if len(table):
+        yield Table(as_written(table, {"p": ".2g"}), table)
+
+
+def _compare(model: Model, question: Question, column: str) -> GroupComparison:
+    return compare_groups(
+        model.candidate,
+        question.X,
+        question.y,
+        column,
+        n_permutations=0 if hasattr(model.first.final, "summary_") else N_SHUFFLES,
+        random_state=question.random_state,
+        verbose=question.verbose,
+    )
+
+
+def _outcome(found: GroupComparison) -> str:
+    """Say whether animals differ, and by how much in what varies first."""
+    if found.table.empty:
+        p = written(found.updates_p_value, ".2g")
+        return f"by their updates, groups of shuffled animals differ as much with p = {p}."
+    p = written(found.p_value, ".2g")
+    row = found.table.iloc[0]
+    limits = row[["lower", "upper"]].to_numpy(dtype=float)
+    if np.isnan(row["factor"]):
+        size, interval = f"is {number(row['difference'])} higher", limits
+    else:
+        size, interval = f"is {number(row['factor'])} times as large", np.exp(limits)
+    between = " to ".join(map(number, interval))
+    return f"the {row['parameter']} {size} (95% interval {between}; likelihood ratio: p = {p})."
+
+
+INDIVIDUALS = Exhibit(
+    "individuals",
+    "What is each animal's own, as all its choices tell, with 90% intervals: how many times the "
+    "typical animal's its parameter is, or by how much it lies above it. Where choices tell "
+    "little, an animal is drawn to what is typical.",
+    _who,
+    "individuals",
+)
+GROUPS = Exhibit(
+    "groups",
+    "By what parameters differ with each covariate, others being equal: from the first label's "
+    "animals, or by a unit of what is a number; of what is at least 0 in logarithms, and as a "
+    "factor. Lower and upper are 95% intervals and p is Wald's, of one number at a time; the "
+    "likelihood ratio asks of all that vary at once, by fits with and without the covariate.",
+    _groups,
+    "individuals",
+    joined=True,
+)
