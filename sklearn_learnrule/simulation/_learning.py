@@ -118,7 +118,8 @@ def simulate_learning(
             reward = task.reward(t, choice == answer)
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            trial = Trial(features, *(torch.as_tensor(field) for field in outcome), context)
+            chosen, paid, right, opens = map(torch.as_tensor, outcome)
+            trial = Trial(features, chosen, paid, right, opens, context)
             update, memory = rule(weights, trial, memory)
             weights = weights + update
             std = np.sqrt(every + further * opens_next[:, t, None])
