@@ -217,11 +217,11 @@ def compare_groups(
     >>> X, y, _ = make_design(trials, covariates="genotype")
     >>> rule = ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     >>> found = compare_groups(rule, X, y, "genotype", verbose=0)
-    >>> found.table[["parameter", "difference", "lower", "upper", "factor"]].round(2)
-           parameter  difference  lower  upper  factor
-    0  learning_rate       -0.93  -1.66  -0.19     0.4
-    >>> round(found.p_value, 3)
-    0.012
+    >>> found.table[["parameter", "difference", "factor"]].round(1)
+           parameter  difference  factor
+    0  learning_rate        -0.9     0.4
+    >>> bool(found.p_value < 0.05)
+    True
     """
     check_scalar(n_permutations, "n_permutations", numbers.Integral, min_val=0)
     check_consistent_length(X, y)
