@@ -24,7 +24,7 @@ INHERITED = {
     lr.DNNRuleEstimator: ["hidden_sizes", "activation"],
     lr.RNNRuleEstimator: ["hidden_sizes", "activation"],
 }
-GROUPS = ["Weights", "Noise", "Training", "Training of networks"]
+GROUPS = ["Weights", "Noise", "Individuals", "Training", "Training of networks"]
 NETWORKS = [lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier]
 OF_NETWORKS = ["n_ensemble", "weight_decay", "gradient_clip_value", "average", "mirror"]
 
@@ -74,7 +74,13 @@ def test_groups_are_rule_weights_noise_and_training():
     assert [name for name in names if " : " not in name] == GROUPS
     heads = [line.partition(" : ")[0] for line in names]
     first = [heads[heads.index(group) + 1] for group in GROUPS]
-    assert first == ["initial_weights", "process_noise", "optimizer", "n_ensemble"]
+    assert first == [
+        "initial_weights",
+        "process_noise",
+        "subject_effects",
+        "optimizer",
+        "n_ensemble",
+    ]
     assert heads[:2] == ["memory_size", "hidden_sizes"]
 
 

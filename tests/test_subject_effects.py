@@ -85,7 +85,7 @@ def by_grid(estimator, X, y, n_nodes=201):
         return whole.item(), follow_block(model, block).log_likelihood.sum().item()
 
 
-@pytest.mark.parametrize("n_trials", [30, 300])
+@pytest.mark.parametrize("n_trials", [30, 200])
 @pytest.mark.parametrize(
     ("options", "effects"),
     [
@@ -267,7 +267,7 @@ def test_trials_of_weight_0_tell_nothing_of_a_fitted_animal():
     whole = reinforce().fit(X, y, sample_weight=(number < 150).astype(float))
     assert whole.learning_rate_ == pytest.approx(cut.learning_rate_, rel=1e-2, abs=1e-4)
     assert whole.subject_effects_std_ == pytest.approx(cut.subject_effects_std_, rel=1e-2)
-    pd.testing.assert_frame_equal(whole.subject_effects_, cut.subject_effects_, atol=0.01)
+    pd.testing.assert_frame_equal(whole.subject_effects_, cut.subject_effects_, atol=0.05)
 
 
 def test_a_trial_of_weight_2_is_two_to_the_effects():

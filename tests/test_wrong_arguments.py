@@ -254,6 +254,7 @@ BY_NUMPY = {
     "session_noise": ((0.5, 0.25), np.array),
     "initial_std": ((0.5, 0.25), pd.Series),
     "lapses": ((0.0, 0.125), np.array),
+    "subject_effects": (["process_noise"], np.array),
     "initial_weights": ([1, 0], np.array),
     "unlearned": (["stimulus"], np.array),
     "truncation": (20, np.int16),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -156,27 +157,24 @@ def group_power(
     name = _read_effect(twin, effect)
     source = twin.read(stimuli, n_trials, session_length, reward)
     rng = check_random_state(random_state)
-    cohorts, tasks = [], []
-    for size in sizes:
-        for true in (0.0, float(difference)):
-            for repeat in range(n_repeats):
-                cohorts.append({"n_subjects": size, "true_difference": true, "repeat": repeat})
-                tasks.append((twin, rule, source, size, name, true, rng.randint(MAX_SEED)))
+    cohorts = list(product(sizes, (0.0, float(difference)), range(n_repeats)))
+    known = twin, rule, source
+    tasks = [(*known, size, name, true, rng.randint(MAX_SEED)) for size, true, _ in cohorts]
     options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
+    options |= {"name": "power", "unit": "cohort"}
     if cache is not None:
         shown = describe_table(stimuli) if isinstance(stimuli, pd.DataFrame) else stimuli
         truth = [describe_estimator(rule), twin.fitted_numbers()]
-        design = [shown, n_trials, session_length, reward]
-        options["keys"] = [make_key("group_power", truth, design, task[3:]) for task in tasks]
-    names: dict[str, Any] = {"name": "power", "unit": "cohort"}
-    done = run_tasks(_study_cohort, tasks, complete=succeeded, **names, **options)
+        asked = truth, [shown, n_trials, session_length, reward]
+        options["keys"] = [make_key("group_power", *asked, task[3:]) for task in tasks]
+    done = run_tasks(_study_cohort, tasks, complete=succeeded, **options)
     where = [
-        f"{c['n_subjects']} animals a group, true difference {c['true_difference']:.3g}, "
-        f"repeat {c['repeat']}"
-        for c in cohorts
+        f"{size} animals a group, true difference {true:.3g}, repeat {repeat}"
+        for size, true, repeat in cohorts
     ]
     tell_warnings(where, [warned for _, warned in done])
-    return GroupPower(pd.DataFrame(cohorts).join(pd.DataFrame([found for found, _ in done])), level)
+    table = pd.DataFrame(cohorts, columns=["n_subjects", "true_difference", "repeat"])
+    return GroupPower(table.join(pd.DataFrame([found for found, _ in done])), level)
 
 
 def _check(sizes: Sequence[Any], n_repeats: Any, difference: Any, level: Any) -> None:
