@@ -13,7 +13,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .data.schema import DESIGN, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from .data.sequences import subjects_of
+from .data.sequences import sequences_of
 from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
 from .utils.documentation import LinksToDocumentation
@@ -190,9 +190,9 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         if self.win_stay:
             columns.append(("win_stay", X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD]))
         if self.previous_stimulus:
-            subject = np.asarray(subjects_of(X))
+            sequence = sequences_of(X)
             for name in names:
-                back = X[name].groupby(subject).shift(fill_value=0.0)
+                back = X[name].groupby(sequence).shift(fill_value=0.0)
                 columns.append((f"{name}_back", back))
         weight_names(name for name, _ in columns)
         return pd.DataFrame(dict(columns)).join(X.drop(columns=names))

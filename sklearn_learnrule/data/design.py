@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 from .covariates import covariate_columns
-from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART
 from .tables import (
     as_labels,
     as_names,
@@ -43,6 +43,7 @@ def make_design(
     answer: str | None = None,
     trial: str | None = None,
     covariates: str | Sequence[str] | None = None,
+    restart: str | Sequence[str] | None = None,
 ) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Turn a table of trials into ``X, y, groups`` for any scikit-learn classifier.
 
@@ -77,14 +78,20 @@ def make_design(
         ``covariate_genotype_ko`` beside "control". (A name that begins with ``covariate_`` stays.)
         Make the design of all animals at once, for they are compared with that first label. No
         rule takes covariates for stimuli.
+    restart : str, list of str or None
+        Learning begins anew where this column changes within an animal, or one of these, such as
+        ``"block"`` or ``["session", "block"]``: the weights before the next trial are the initial
+        ones again, what was remembered is forgotten, and so is what process noise did. The animal
+        stays one to splits, scores and standard errors.
 
     Returns
     -------
     X : DataFrame
         The stimulus columns, then ``previous_choice`` (-1 or +1 for the first or second
-        label, 0 on a subject's first trial), ``previous_reward`` (0 there) and, if ``answer``
-        was given, ``previous_answer`` (as ``previous_choice``); then the covariates. Its index has
-        the levels ``subject``, ``session``, ``trial`` (0, 1, ... within the subject).
+        label, 0 on a subject's first trial and after a restart), ``previous_reward`` (0 there)
+        and, if ``answer`` was given, ``previous_answer`` (as ``previous_choice``); then the
+        covariates. Its index has the levels ``subject``, ``session``, with ``restart`` the level
+        ``restart`` (0, 1, ... counts the subject's), and ``trial`` (0, 1, ... within the subject).
     y : Series
         The choices, as given; numbers or booleans held as objects become plain.
     groups : Series
@@ -121,13 +128,14 @@ def make_design(
     stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
     others = [choice, reward, *(name for name in (session, answer) if name is not None)]
     of_animals = as_names(covariates, "covariates")
-    beside = [*of_animals, *([] if trial is None else [trial])]
+    anew = as_names(restart, "restart")
+    beside = [*of_animals, *anew, *([] if trial is None else [trial])]
     check_columns(trials, [*stimuli, *animals, *others, *beside])
     _check_stimuli(stimuli, [*others, *animals])
     subjects = subject_names(trials, animals)
     check_complete(trials, [*stimuli, *others, *beside], subjects)
 
-    index = _identify(trials, subjects, animals, session, trial)
+    index = _identify(trials, subjects, animals, session, anew, trial)
     columns = {
         **_stimulus_columns(trials, stimuli, subjects),
         **_history_columns(trials, choice, reward, answer, index),
@@ -142,9 +150,10 @@ def _identify(
     subjects: pd.Index,
     animals: list[Any],
     session: str | None,
+    restart: list[Any],
     trial: str | None,
 ) -> pd.MultiIndex:
-    """Return the subject, session and number of each trial; raise if their order is lost."""
+    """Return each trial's subject, session, number and so on; raise if their order is lost."""
     codes = pd.factorize(subjects)[0]
     check_together(codes, subjects, animals)
     sessions = pd.Index([1] * len(trials) if session is None else trials[session])
@@ -153,7 +162,22 @@ def _identify(
     starts = session_starts(sessions, codes, number, subjects)
     if trial is not None:
         check_rises(trials[trial], starts, subjects)
-    return pd.MultiIndex.from_arrays([subjects, sessions, number], names=IDENTITY)
+    levels: dict[str, Any] = {"subject": subjects, "session": sessions, "trial": number}
+    if restart:
+        levels[RESTART] = _count_restarts(trials[restart], codes)
+    names = [name for name in IDENTITY if name in levels]
+    return pd.MultiIndex.from_arrays([levels[name] for name in names], names=names)
+
+
+def _count_restarts(columns: pd.DataFrame, codes: Ints) -> Ints:
+    """Count up to each row at how many rows of its subject a column has changed."""
+    changes = np.zeros(len(codes), dtype=bool)
+    for name in columns:
+        check_names(columns[name], f"Column {name!r}")
+        changes |= np.diff(pd.factorize(columns[name])[0], prepend=0) != 0
+    opens = np.diff(codes, prepend=-1) != 0
+    so_far = np.cumsum(changes)
+    return so_far - so_far[opens][codes]
 
 
 def _stimulus_columns(
@@ -169,9 +193,11 @@ def _stimulus_columns(
 def _history_columns(
     trials: pd.DataFrame, choice: str, reward: str, answer: str | None, index: pd.MultiIndex
 ) -> dict[str, Floats]:
-    """Return what the trial before brought, 0 on the first of a subject."""
+    """Return what the trial before brought, 0 where a subject begins, and begins anew."""
     subjects = index.get_level_values("subject")
     first = index.get_level_values("trial") == 0  # the rows of a subject stand together
+    if RESTART in index.names:
+        first |= np.diff(index.get_level_values(RESTART), prepend=0) != 0
 
     def previous(values: Floats) -> Floats:
         return np.where(first, 0.0, np.roll(values, 1))

@@ -36,7 +36,7 @@ class Schema:
     Examples
     --------
     >>> DESIGN.identity
-    ('subject', 'session', 'trial')
+    ('subject', 'session', 'restart', 'trial')
     >>> DESIGN.stimuli(["contrast", "previous_choice", "previous_reward"])
     ['contrast']
     >>> DESIGN.describe()[["role", "values", "optional"]]
@@ -44,6 +44,7 @@ class Schema:
     name
     subject          identity          name     False
     session          identity          name      True
+    restart          identity  whole number      True
     trial            identity  whole number      True
     previous_choice   history          side     False
     previous_reward   history        number     False
@@ -104,6 +105,13 @@ DESIGN = Schema(
     (
         SUBJECT,
         SESSION,
+        Column(
+            "restart",
+            "identity",
+            "whole number",
+            "How often learning has begun anew in the animal: 0, 1, ...",
+            optional=True,
+        ),
         Column("trial", "identity", "whole number", "0, 1, ... within the animal.", optional=True),
         Column("previous_choice", "history", "side", "The choice before; 0 where there is none."),
         Column("previous_reward", "history", "number", "The reward before; 0 where there is none."),
@@ -128,5 +136,6 @@ DESIGN = Schema(
 Identity is in the index, or in columns of the same names.
 """
 
+RESTART = "restart"
 IDENTITY, HISTORY = DESIGN.identity, DESIGN.history
 PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY

@@ -1,6 +1,8 @@
-"""From X to one sequence a subject, checked, padded where arrays are asked for, and back to rows.
+"""From X to sequences, checked, padded where arrays are asked for, and back to rows.
 
-N subjects, T trials (of the longest subject), K weights (stimulus features and bias).
+A sequence is what is unrolled from initial weights: a subject's trials or, where it begins anew at
+restarts, those between two of them. N sequences, T trials (of the longest), K weights (stimulus
+features and bias).
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .covariates import covariates_of_subjects
-from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
+from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART
+from .tables import BIAS, as_numbers, check_kind, check_names, place, weight_names
 from .time_order import count_within, first_return, session_starts
 
 NO_IDENTITY = (
@@ -30,6 +32,10 @@ SCALE_STIMULI = (
     "(StandardScaler(), ['stimulus']), remainder='passthrough', verbose_feature_names_out=False)"
     ".set_output(transform='pandas')."
 )
+KEEP_RESTARTS = (
+    "Where learning begins anew, by make_design(..., restart=...), keep the level 'restart' of X's "
+    "index."
+)
 GIVE_WHOLE = (
     "A rule is unrolled from an animal's first trial, so give all rows of each subject, in order: "
     "split by subject (SubjectKFold, or GroupKFold with groups=); to score some trials only, give "
@@ -41,7 +47,7 @@ class Fields(NamedTuple):
     """What is known of trials, (n_rows, ...) or padded (N, T, ...); the outcome is of trial t.
 
     ``choice``, ``reward``, ``answer`` and ``session_start`` (whether trial t + 1 opens a session)
-    are known, ``observed``, for all but a subject's last trial.
+    are known, ``observed``, for all but a sequence's last trial.
     """
 
     features: Floats  # (..., K)
@@ -54,21 +60,37 @@ class Fields(NamedTuple):
 
 @dataclass(frozen=True)
 class Sequences:
-    """One sequence a subject, in the order of X's rows."""
+    """One sequence a subject, or several with restarts, and X's rows in their order."""
 
     fields: Fields  # (n_rows, ...)
-    row_subject: Ints  # (n_rows,) each row's place in padded arrays
-    row_trial: Ints  # (n_rows,)
-    subjects: pd.Index  # N names
+    row_sequence: Ints  # (n_rows,) each row's place in padded arrays
+    row_place: Ints  # (n_rows,)
+    row_trial: Ints  # (n_rows,) its number within the subject
+    sequence_subject: Ints  # (N,) whose each sequence is, of the subjects
+    subjects: pd.Index  # names, of each subject once
     feature_names: list[str]  # K names
     answer_known: bool
-    covariates: Floats  # (N, C)
+    covariates: Floats  # (n_subjects, C)
     covariate_names: list[str]  # C names, as in X
 
     @property
+    def row_subject(self) -> Ints:
+        """Whose each row is, of the subjects, (n_rows,)."""
+        return self.sequence_subject[self.row_sequence]
+
+    @property
     def lengths(self) -> Ints:
-        """Each subject's number of trials, (N,)."""
+        """Each sequence's number of trials, (N,)."""
+        return np.bincount(self.row_sequence)
+
+    @property
+    def n_trials(self) -> Ints:
+        """Each subject's number of trials, (n_subjects,)."""
         return np.bincount(self.row_subject)
+
+    def whose(self, sequences: Bools) -> pd.Index:
+        """Return the names of the subjects of whom any of these sequences (N,) is."""
+        return self.subjects[np.unique(self.sequence_subject[sequences])]
 
     @property
     def padded(self) -> Fields:
@@ -77,21 +99,24 @@ class Sequences:
 
     def pad(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Lay rows (n_rows, ...) out as (N, T, ...), 0 in the padding."""
-        shape = (len(self.subjects), self.row_trial.max() + 1, *rows.shape[1:])
+        shape = (len(self.sequence_subject), self.row_place.max() + 1, *rows.shape[1:])
         padded = np.zeros(shape, rows.dtype)
-        padded[self.row_subject, self.row_trial] = rows
+        padded[self.row_sequence, self.row_place] = rows
         return padded
 
-    def some(self, subjects: Ints) -> tuple[Sequences, Ints]:
-        """Return some subjects' sequences, numbered anew, and which rows these are."""
-        number = np.full(len(self.subjects), -1)
-        number[subjects] = np.arange(len(subjects))
-        rows = np.flatnonzero(number[self.row_subject] >= 0)
+    def some(self, sequences: Ints) -> tuple[Sequences, Ints]:
+        """Return some of the sequences, numbered anew, and which rows these are."""
+        number = np.full(len(self.sequence_subject), -1)
+        number[sequences] = np.arange(len(sequences))
+        rows = np.flatnonzero(number[self.row_sequence] >= 0)
+        sequence_subject, subjects = pd.factorize(self.sequence_subject[sequences])
         part = replace(
             self,
             fields=Fields._make(field[rows] for field in self.fields),
-            row_subject=number[self.row_subject[rows]],
+            row_sequence=number[self.row_sequence[rows]],
+            row_place=self.row_place[rows],
             row_trial=self.row_trial[rows],
+            sequence_subject=sequence_subject,
             subjects=self.subjects[subjects],
             covariates=self.covariates[subjects],
         )
@@ -99,7 +124,7 @@ class Sequences:
 
     def rows(self, padded: NDArray[Any]) -> NDArray[Any]:
         """Read (N, T, ...) back in the order of X's rows."""
-        return padded[self.row_subject, self.row_trial]
+        return padded[self.row_sequence, self.row_place]
 
     def check_choices(self, signed_choice: Floats) -> None:
         """Raise where ``previous_choice`` contradicts the choices y (given as -1, +1)."""
@@ -139,8 +164,9 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         for column, name in zip(X, weight_names(X), strict=True)
         if name not in IDENTITY
     }
-    _check_history(values, row_subject, trial)
-
+    sequence, sequence_subject = _sequences(codes, identity[RESTART], row_subject)
+    row_place = count_within(sequence)
+    _check_history(values, row_subject, trial, row_place)
     if identity["session"] is None:
         new_session = np.zeros(len(X), dtype=bool)
     else:
@@ -150,12 +176,14 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
 
-    fields = _fields(features, values, new_session, codes, trial)
+    fields = _fields(features, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
         fields=fields,
-        row_subject=codes,
+        row_sequence=sequence,
+        row_place=row_place,
         row_trial=trial,
+        sequence_subject=sequence_subject,
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
         answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.observed]),
@@ -165,15 +193,15 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
 
 
 def _fields(
-    features: Floats, values: dict[str, Floats], new_session: Bools, codes: Ints, trial: Ints
+    features: Floats, values: dict[str, Floats], new_session: Bools, sequence: Ints, row_place: Ints
 ) -> Fields:
-    """Return what is known of each trial: of its outcome, what the subject's next row tells."""
-    order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
-    observed = np.zeros(len(codes), dtype=bool)
-    observed[order[:-1]] = np.diff(codes[order]) == 0
+    """Return what is known of each trial: of its outcome, what the sequence's next row tells."""
+    order = np.lexsort((row_place, sequence))  # a sequence's rows together, in temporal order
+    observed = np.zeros(len(sequence), dtype=bool)
+    observed[order[:-1]] = np.diff(sequence[order]) == 0
 
     def outcome(rows: NDArray[Any]) -> Floats:
-        told = np.zeros(len(codes))
+        told = np.zeros(len(sequence))
         told[order[:-1]] = rows[order[1:]]
         return told * observed
 
@@ -223,6 +251,12 @@ def subjects_of(X: Any) -> pd.Index:
     return subjects
 
 
+def sequences_of(X: pd.DataFrame) -> Ints:
+    """Number each row's sequence: its subject or, with restarts, its part between two of them."""
+    numbers, _ = _sequences(pd.factorize(subjects_of(X))[0], _find(X, RESTART), subjects_of(X))
+    return numbers
+
+
 def session_numbers(X: pd.DataFrame) -> Ints:
     """Number each subject's sessions 1, 2, ... in the order of its rows; raise if X has none."""
     identity = identity_of(X)
@@ -241,8 +275,10 @@ def _plain_sequence(X: Any) -> Sequences:
     features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
     return Sequences(
         fields=Fields(features, nothing, nothing, nothing, nothing, nothing > 0),
-        row_subject=np.zeros(n_rows, dtype=np.int64),
+        row_sequence=np.zeros(n_rows, dtype=np.int64),
+        row_place=np.arange(n_rows),
         row_trial=np.arange(n_rows),
+        sequence_subject=np.zeros(1, dtype=np.int64),
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
         answer_known=True,
@@ -302,8 +338,29 @@ def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> I
     return counted
 
 
-def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints) -> None:
-    first = trial == 0
+def _sequences(codes: Ints, restart: pd.Index | None, row_subject: pd.Index) -> tuple[Ints, Ints]:
+    """Return each row's sequence, numbered subject by subject, and whose each sequence is, (N,)."""
+    if restart is None:
+        return codes, np.arange(codes.max() + 1)
+    numbers = pd.factorize(restart)[0]
+    order = np.argsort(codes, kind="stable")
+    both = (codes * (numbers.max() + 1) + numbers)[order]
+    if (back := first_return(both)) is not None:
+        row = int(order[back])
+        raise ValueError(
+            f"{RESTART!r} should count how often learning has begun anew, but {short(restart[row])}"
+            f" comes back after another ({place(row_subject, row)}). Keep make_design's index."
+        )
+    opens = np.diff(both, prepend=-1) != 0
+    sequence = np.empty_like(codes)
+    sequence[order] = np.cumsum(opens) - 1
+    return sequence, codes[order][opens]
+
+
+def _check_history(
+    values: dict[Any, Floats], row_subject: pd.Index, trial: Ints, row_place: Ints
+) -> None:
+    first = row_place == 0
     for column in DESIGN.columns:
         name = column.name
         if name not in values:
@@ -313,10 +370,13 @@ def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints
             wrong |= ~first & (np.abs(values[name]) != 1)
         if wrong.any():
             row = int(np.argmax(wrong))
-            expected = "-1 or +1" if not first[row] else "0 on a subject's first trial"
-            cure = GIVE_WHOLE if first[row] and abs(values[name][row]) == 1 else SCALE_STIMULI
+            value = values[name][row]
+            expected, cure = "-1 or +1", SCALE_STIMULI if value else KEEP_RESTARTS
+            if first[row]:
+                begins = "on a subject's first trial" if trial[row] == 0 else "after a restart"
+                expected, cure = f"0 {begins}", GIVE_WHOLE if abs(value) == 1 else SCALE_STIMULI
             raise ValueError(
-                f"{name} should be {expected}, but is {values[name][row]:.4g} "
+                f"{name} should be {expected}, but is {value:.4g} "
                 f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
             )
 

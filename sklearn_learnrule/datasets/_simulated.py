@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..data.schema import IDENTITY
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
 from ..simulation import Simulation, UpdateFunction, simulate_learning
@@ -200,7 +199,8 @@ def make_learning_cohort(
     if not return_weights:
         return trials
     trial = np.nonzero(happened)[1]
-    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
+    names = ["subject", "session", "trial"]
+    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=names)
     weights = pd.DataFrame(simulation.weights[happened], columns=["stimulus", "bias"], index=index)
     return trials, weights
 

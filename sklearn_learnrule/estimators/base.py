@@ -210,8 +210,8 @@ class BaseRuleEstimator(SequenceClassifier):
                 net.module_.bound(path[:, : len(self.weight_names_)])
         if broad:
             means, _ = self._smooth(sequences, is_second)
-            scored = np.isin(sequences.row_subject, dataset.scored_subjects)
-            self.first_weights_ = means.mean(0)[scored & (sequences.row_trial == 0)].numpy()
+            scored = np.isin(sequences.row_sequence, dataset.scored_sequences)
+            self.first_weights_ = means.mean(0)[scored & (sequences.row_place == 0)].numpy()
             self._published.append("first_weights_")
 
     def _training_fault(self) -> str | None:
@@ -314,8 +314,8 @@ class BaseRuleEstimator(SequenceClassifier):
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         means = paths[..., : len(self.weight_names_)].clone()
         covariances = unpack(paths[..., len(self.weight_names_) :])
-        for subjects in of_like_length(sequences.lengths):
-            part, rows = sequences.some(subjects)
+        for alike in of_like_length(sequences.lengths):
+            part, rows = sequences.some(alike)
             models = copy_models(self)
             filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
@@ -382,8 +382,8 @@ class BaseRuleEstimator(SequenceClassifier):
             padded, astray = zip(*net.predict_path(dataset), strict=True)
             paths.append(dataset.rows(padded).cpu().double())
             for block, of_block in zip(dataset.blocks, astray, strict=True):
-                ran_away[block.subjects] |= of_block.cpu().numpy()
-        _warn_of_runaways(type(self).__name__, sequences.subjects[ran_away])
+                ran_away[block.sequences] |= of_block.cpu().numpy()
+        _warn_of_runaways(type(self).__name__, sequences.whose(ran_away))
         of_members = torch.stack(paths)
         self._check_finite(sequences, of_members.isfinite().all(-1).all(0).numpy())
         return of_members

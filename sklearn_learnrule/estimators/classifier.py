@@ -181,7 +181,7 @@ class SequenceClassifier(
         self.nets_ = train_members(start, seeds, dataset, settings, device, **how)
         self._publish(*learned)
         features = sequences.fields.features / units.feature.numpy()
-        n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
+        n_told = self.net_.module_.n_told * len(dataset.scored_sequences)
         predicted = self._predict_logits(sequences), features, is_second, weight, n_told
         self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
 

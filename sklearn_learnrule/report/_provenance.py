@@ -19,7 +19,7 @@ LEANS_ON = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "scipy", "numb
 
 def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> pd.DataFrame:
     """Return the facts of the cohort, a row each."""
-    n_trials, trials = sequences.lengths, sequences.fields
+    n_trials, trials = sequences.n_trials, sequences.fields
     facts = {
         "animals": len(n_trials),
         "trials": _total(n_trials),
@@ -30,6 +30,8 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
     }
     if sequences.answer_known:
         facts["correct"] = _share((trials.choice == trials.answer)[trials.observed])
+    if n_restarts := len(sequences.lengths) - len(n_trials):
+        facts["restarts of learning"] = f"{n_restarts:,}"
     if sequences.covariate_names:
         facts["covariates"] = ", ".join(sequences.covariate_names)
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})

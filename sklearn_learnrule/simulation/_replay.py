@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
 from ._experiment import Pay, Replay
@@ -57,7 +57,8 @@ def _of_trials(
 ) -> Replay:
     answers = trials.assign(choice=trials["answer"], reward=1.0)
     covariates = DESIGN.covariates(trials) or None
-    X, y, _ = make_design(answers, stimulus=stimuli, covariates=covariates)
+    restart = RESTART if RESTART in trials else None
+    X, y, _ = make_design(answers, stimulus=stimuli, covariates=covariates, restart=restart)
     if set(y) != set(classes):
         raise ValueError(
             f"The column 'answer' should hold the choices that the estimator knows, "
@@ -83,16 +84,18 @@ def _replay(
     codes, names = pd.factorize(_sessions(X))
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
-    covariates = pd.DataFrame(sequences.covariates[some], columns=sequences.covariate_names)
+    sequence_subject, subjects = pd.factorize(sequences.sequence_subject[some])
+    of_animals = sequences.covariates[subjects]
     return Replay(
-        subjects=sequences.subjects[some],
+        subjects=sequences.subjects[subjects],
+        sequence_subject=sequence_subject,
         stimulus=trials.features[told][..., :-1],
         answer=answer[told],
         session=sequences.pad(codes).astype(np.int64)[told],
         session_names=names,
         opens=opens[told],
         happened=happened[told],
-        covariates=covariates,
+        covariates=pd.DataFrame(of_animals, columns=sequences.covariate_names),
         pay=pay,
     )
 

@@ -13,8 +13,9 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, TRIALS
+from ..data.schema import DESIGN, PREVIOUS_ANSWER, RESTART, TRIALS
 from ..data.sequences import read_sequences
+from ..data.time_order import count_within
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.members import read_trials
@@ -23,7 +24,7 @@ from ..utils.arrays import Floats
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, simulate_learning
-from ._perceived_task import PerceivedTask
+from ._perceived_task import PerceivedTask, with_identity
 from ._replay import read_replay
 from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
 
@@ -257,11 +258,10 @@ class Twin:
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
         answer = "answer" if PREVIOUS_ANSWER in self.columns else None
-        covariates = self.covariates or None
-        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, covariates=covariates)
-        for name in set(IDENTITY) & set(self.columns):
-            X[name] = X.index.get_level_values(name)
-        return X[self.columns], y
+        restart = RESTART if RESTART in trials else None
+        others: Any = {"covariates": self.covariates or None, "restart": restart}
+        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, **others)
+        return with_identity(X, self.columns)[self.columns], y
 
     def trials(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
         """Return what happened, a row a trial."""
@@ -271,6 +271,8 @@ class Twin:
         if experiment.twin_of is not None:
             columns["twin_of"] = experiment.twin_of.take(subject)
         columns["session"] = experiment.session_names.take(experiment.session[happened])
+        if experiment.restart is not None:
+            columns[RESTART] = experiment.restart[subject]
         stimulus = simulation.stimulus[happened]  # (n_rows, S)
         columns |= dict(zip(self.stimuli, stimulus.T, strict=True))
         columns["choice"] = self.classes[simulation.choice[happened].astype(int)]
@@ -283,9 +285,12 @@ class Twin:
     def weights(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
         """Return the weights before each choice, a row a trial."""
         happened = experiment.happened
-        subject, trial = np.nonzero(happened)
-        session = experiment.session_names.take(experiment.session[happened])
-        identity: Any = [experiment.subjects.take(subject), session, trial]
-        index = pd.MultiIndex.from_arrays(identity, names=IDENTITY)
+        subject, _ = np.nonzero(happened)
+        levels: dict[str, Any] = {"subject": experiment.subjects.take(subject)}
+        levels["session"] = experiment.session_names.take(experiment.session[happened])
+        if experiment.restart is not None:
+            levels[RESTART] = experiment.restart[subject]
+        levels["trial"] = count_within(pd.factorize(levels["subject"])[0])
+        index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
         columns = pd.Index(self.estimator.weight_names_)
         return pd.DataFrame(simulation.weights[happened], columns=columns, index=index)
