@@ -235,7 +235,8 @@ def example_trial(
             return torch.randint(2, shape, generator=generator).double()
         if field.name == "reward":
             return torch.randint(-1, 3, shape, generator=generator).double() / 2 * scale
-        return scale * torch.randn(shape, generator=generator, dtype=torch.float64)
+        drawn = torch.randn(shape, generator=generator, dtype=torch.float64)
+        return drawn if "of_subjects" in field.metadata else scale * drawn  # logarithms of factors
 
     return type(like)(**{field.name: draw(field) for field in fields(like)})
 

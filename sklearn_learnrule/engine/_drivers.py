@@ -97,7 +97,15 @@ class FilteredDriver(Driver):
     def __init__(self, compiled: CompiledRule, rule: FilteredRule) -> None:
         super().__init__(compiled, rule)
         self.places = mover(rule)[1].numpy()
+        self.noise = rule.noise
         self.record_size = record_size.py_func(rule.n_weights)
+
+    def _amounts(self, cohort: Cohort) -> Array:
+        """Return how many times each of the variances a trial adds, (N, T, 2)."""
+        _, _, _, _, session_start, context = cohort.trials
+        factors = self.noise.factors(torch.from_numpy(context)).numpy()
+        every = np.broadcast_to(factors[:, :1], session_start.shape)
+        return np.stack([every, factors[:, 1:] * session_start], -1)
 
     def pack(self, rule: FilteredRule) -> Tensor:
         odds = torch.zeros(2) if rule.odds is None else rule.odds
@@ -123,7 +131,8 @@ class FilteredDriver(Driver):
         memories = self._memories(cohort, differentiable, path)
         trials = self._seen(cohort)
         own, fields = self.compiled.ready(own, back=False), addresses(trials)
-        features, choice, _, _, session_start, *_ = cohort.trials
+        features, choice, *_ = cohort.trials
+        amounts = self._amounts(cohort)
         n_rows = 1 + len(self.places)
 
         def unroll_some(chunk: int, first: int, last: int) -> None:
@@ -131,7 +140,7 @@ class FilteredDriver(Driver):
             record, rows = zeros_aligned(path.dtype, *sizes)
             unroll_filtered(
                 self.steps, self.compiled.layout, own, fields, odds, variances, self.places,
-                features, choice, session_start, cohort.n_observed, first, last, memory, record,
+                features, choice, amounts, cohort.n_observed, first, last, memory, record,
                 rows, path, memories,
             )  # fmt: skip
 
@@ -145,7 +154,8 @@ class FilteredDriver(Driver):
         gradients = np.zeros((cohort.n_chunks, len(parameters)), path.dtype)
         trials = self._seen(cohort)
         own, fields = self.compiled.ready(own, back=True), addresses(trials)
-        features, choice, _, _, session_start, *_ = cohort.trials
+        features, choice, *_ = cohort.trials
+        amounts = self._amounts(cohort)
         of_start = np.empty((len(path), self.width + self.steps.memory_size), path.dtype)
 
         def unroll_some_back(chunk: int, first: int, last: int) -> None:
@@ -157,7 +167,7 @@ class FilteredDriver(Driver):
             )
             unroll_filtered_back(
                 self.steps, self.compiled.layout, own, fields, odds, self.places, features, choice,
-                session_start, cohort.n_observed, first, last, path, kept, cohort.truncation,
+                amounts, cohort.n_observed, first, last, path, kept, cohort.truncation,
                 cohort.n_steps, *room, upstream,
                 of_own, of_odds, of_variances, of_start,
             )  # fmt: skip

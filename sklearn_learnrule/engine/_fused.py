@@ -78,6 +78,7 @@ def unroll_fused(
     from ._cohort import make_cohort  # imports numba: only where it is used
 
     dtype = initial_weights.dtype
+    trials = _with_own_numbers(rule, trials)
     try:
         _refuse(initial_weights.device, dtype, trials)
         driver = driver_of(rule, trials, dtype)
@@ -126,6 +127,14 @@ def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
         raise Untraceable("gives no gradient with respect to trials")
 
 
+def _with_own_numbers(rule: LearningRule, trials: Trial) -> Trial:
+    """Return trials with the context that a network reads: where there is none, 0."""
+    n_effects, context = getattr(mover(rule)[0], "n_effects", 0), trials.context
+    if context.shape[1] or not n_effects:
+        return trials
+    return replace(trials, context=context.new_zeros(len(context), n_effects))
+
+
 def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
     """Return what drives a rule's compiled steps; those of a network are written by hand.
 
@@ -142,12 +151,13 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
 
     moved: Any
     moved, places = mover(rule)
+    width = trials.context.shape[-1]
     if type(rule) is not FilteredRule:
         if is_known_network(rule):
-            return Driver(NetworkSteps(moved, dtype), rule)
+            return Driver(NetworkSteps(moved, width, dtype), rule)
         return Driver(TracedSteps(rule, trials, dtype), rule)
     if is_known_network(moved):
-        return FilteredDriver(NetworkSteps(moved, dtype, in_filter=True), rule)
+        return FilteredDriver(NetworkSteps(moved, width, dtype, in_filter=True), rule)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)

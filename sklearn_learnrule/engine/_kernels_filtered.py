@@ -3,8 +3,8 @@
 As ``_kernels_unroll``. The rule sees and moves the weights at ``places``, M of K; ``fields`` has
 their features, ``features`` those of all. A trial has 1 + M rows: the rule at the weights' mean,
 and with each of its weights a step on, which gives its slope. The memory goes on from the first of
-them. ``odds`` (2,) are those of lapses, ``variances`` (2, K) what every trial and a session's start
-add.
+them. ``odds`` (2,) are those of lapses, ``variances`` (2, K) what a trial adds, as many times as ``amounts``
+(N, T, 2) say.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def side_of(choice):
 
 @kernel
 def unroll_filtered(
-    steps, layout, parameters, fields, odds, variances, places, features, choice, session_start,
+    steps, layout, parameters, fields, odds, variances, places, features, choice, amounts,
     n_observed, first, last, start, record, rows, path, memories,
 ):  # fmt: skip
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
@@ -136,7 +136,9 @@ def unroll_filtered(
                 later[places[i]] += change[i]
             spread(transition, covariance, product)
             for i in range(n_weights):
-                covariance[i, i] += variances[0, i] + session_start[n, t] * variances[1, i]
+                covariance[i, i] += (
+                    amounts[n, t, 0] * variances[0, i] + amounts[n, t, 1] * variances[1, i]
+                )
             pack(covariance, later)
             copy(shift(rows_, steps.memory), memory, m)
         hold(path, n, n_observed[n])
@@ -161,11 +163,11 @@ def fill_block(
 
 
 @njit
-def noise_back(adjoint_covariance, session_start, gradient_variances):
+def noise_back(adjoint_covariance, amounts, gradient_variances):
     """Add to the variances' gradient."""
     for k in range(len(adjoint_covariance)):
-        gradient_variances[0, k] += adjoint_covariance[k, k]
-        gradient_variances[1, k] += session_start * adjoint_covariance[k, k]
+        gradient_variances[0, k] += amounts[0] * adjoint_covariance[k, k]
+        gradient_variances[1, k] += amounts[1] * adjoint_covariance[k, k]
 
 
 @njit
@@ -182,7 +184,7 @@ def pass_to_row(cut, above, adjoint, adjoint_covariance, adjoint_memory):
 
 @kernel
 def unroll_filtered_back(
-    steps, layout, parameters, fields, odds, places, features, choice, session_start,
+    steps, layout, parameters, fields, odds, places, features, choice, amounts,
     n_observed, first, last, path, memories, truncation, n_steps, records, along, rows, deltas,
     upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
@@ -211,7 +213,7 @@ def unroll_filtered_back(
                 memory = shift(here, steps.memory - size) if i else kept
                 record = shift(pointer(records), i * record_size(k))
                 filtered_trial_back(
-                    steps, known, n, start + i, record, places, features, session_start, path, own,
+                    steps, known, n, start + i, record, places, features, amounts, path, own,
                     memory, here, delta, adjoint, of_memory, room, gradient, gradient_variances,
                 )  # fmt: skip
                 side, x = side_of(choice[n, start + i]), pointer(features[n, start + i])
@@ -236,7 +238,7 @@ def memory_before(steps, n, start, memories):
 
 @njit
 def filtered_trial_back(
-    steps, known, n, t, record, places, features, session_start, path, own, memory, rows, deltas,
+    steps, known, n, t, record, places, features, amounts, path, own, memory, rows, deltas,
     adjoint, of_memory, room, gradient, gradient_variances,
 ):  # fmt: skip
     """Take the adjoints over what moves the weights after a choice: rule and noise.
@@ -250,7 +252,7 @@ def filtered_trial_back(
     shrink(record, covariance)
     fill_transition(steps, rows, places, transition)
     cut_adjoint(shift(row, width), pointer(adjoint), adjoint_covariance)
-    noise_back(adjoint_covariance, session_start[n, t], gradient_variances)
+    noise_back(adjoint_covariance, amounts[n, t], gradient_variances)
     spread_back(transition, covariance, adjoint_covariance, of_transition, product)
     fill_trial_back(
         steps, known, n, n * features.shape[1] + t, record, places, own, memory, rows, deltas,

@@ -8,6 +8,7 @@ added up as products of rows and deltas, a block of them at a time.
 
 from __future__ import annotations
 
+from math import exp
 from typing import NamedTuple
 
 from numba import njit
@@ -48,6 +49,11 @@ class Network(NamedTuple):
     """As of the rule."""
     handed_on: int
     """Inside the filter, the place in a row of the update, and after it of the new memory."""
+    n_effects: int
+    """How many of a subject's own numbers are inputs, too."""
+    rate_column: int
+    """As of the rule."""
+    context_width: int
 
 
 N_NUMBERS = len(Network._fields)
@@ -58,7 +64,7 @@ def read(layout):
     """Return a network's shape and the table of its layers."""
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
-        layout[8], layout[9],
+        layout[8], layout[9], layout[10], layout[11], layout[12],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -77,8 +83,22 @@ def turn(network, weights):
 
 
 @njit
-def fill_inputs(network, fields, trial, weights, row):
-    """[w, x, y, r] and, unless switched off, session start and correct choice."""
+def context_of(network, fields, subject, row):
+    return shift(at_address(fields[5], row), subject * network.context_width)
+
+
+@njit
+def set_pace(network, fields, subject, row, update):
+    """Multiply an update, or its adjoint, by the subject's own factor, if it has one."""
+    if network.rate_column >= 0:
+        factor = exp(context_of(network, fields, subject, row)[network.rate_column])
+        for k in range(network.n_weights):
+            update[k] = update[k] * factor
+
+
+@njit
+def fill_inputs(network, fields, subject, trial, weights, row):
+    """[w, x, y, r] and, unless switched off, session start, correct choice, own numbers."""
     n_weights = network.n_weights
     features = shift(at_address(fields[0], row), trial * n_weights)
     for k in range(n_weights):
@@ -98,6 +118,9 @@ def fill_inputs(network, fields, trial, weights, row):
     if network.answer_input:
         answer = at_address(fields[3], row)[trial]
         outcome[2 + network.session_input] = 1 - answer if turned else answer
+    own = context_of(network, fields, subject, row)
+    further = shift(outcome, 2 + network.session_input + network.answer_input)
+    copy(own, further, network.n_effects)
 
 
 @njit
@@ -109,9 +132,9 @@ def activate_below(network, layer, row):
 
 
 @njit(forceinline=True)
-def fill_row(network, layers, parameters, fields, trial, weights, memory, row):
+def fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row):
     """Fill a row from the weights, the trial, and the old memory."""
-    fill_inputs(network, fields, trial, weights, row)
+    fill_inputs(network, fields, subject, trial, weights, row)
     linear(layers, parameters, row)
     first = 0
     if network.memory_width:
@@ -127,15 +150,16 @@ def fill_row(network, layers, parameters, fields, trial, weights, memory, row):
 
 def step(layout, parameters, fields, subject, trial, weights, memory, row):
     network, layers = read(layout)
-    fill_row(network, layers, parameters, fields, trial, weights, memory, row)
+    fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
     update = shift(row, network.handed_on)
-    hand_on(network, layers, fields, trial, row, update, shift(update, network.n_weights))
+    hand_on(network, layers, fields, subject, trial, row, update, shift(update, network.n_weights))
 
 
 @njit
-def hand_on(network, layers, fields, trial, row, update, memory):
+def hand_on(network, layers, fields, subject, trial, row, update, memory):
     """Fill in the update and the new memory, as they look from no side."""
     copy(last_output(network, layers, row), update, network.n_weights)
+    set_pace(network, fields, subject, row, update)
     copy(new_memory(layers, row), memory, network.memory_width)
     if is_turned(network, fields, trial, row):
         turn(network, update)
@@ -143,14 +167,17 @@ def hand_on(network, layers, fields, trial, row, update, memory):
 
 def advance(layout, parameters, fields, subject, trial, weights, memory, row, later, memory_later):
     network, layers = read(layout)
-    go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory_later)
+    here = (subject, trial, weights, memory, row, later, memory_later)
+    go_on(network, layers, parameters, fields, *here)
 
 
 @njit(forceinline=True)
-def go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory_later):
+def go_on(
+    network, layers, parameters, fields, subject, trial, weights, memory, row, later, memory_later
+):
     """Fill a row, the later weights and the later memory."""
-    fill_row(network, layers, parameters, fields, trial, weights, memory, row)
-    hand_on(network, layers, fields, trial, row, later, memory_later)
+    fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
+    hand_on(network, layers, fields, subject, trial, row, later, memory_later)
     for k in range(network.n_weights):
         later[k] = weights[k] + later[k]
 
@@ -162,7 +189,8 @@ def advance_block(
     network, layers = read(layout)
     for trial in range(start, start + n_trials):
         later = shift(weights, width)
-        go_on(network, layers, parameters, fields, trial, weights, memory, row, later, memory)
+        here = (subject, trial, weights, memory, row, later, memory)
+        go_on(network, layers, parameters, fields, *here)
         weights = later
 
 
@@ -194,14 +222,17 @@ def step_back(
 ):
     network, layers = read(layout)
     update = shift(delta, network.handed_on)
-    take_back(network, layers, parameters, fields, trial, row, delta, update, adjoint)
+    take_back(network, layers, parameters, fields, subject, trial, row, delta, update, adjoint)
 
 
 @njit(forceinline=True)
-def take_back(network, layers, parameters, fields, trial, row, delta, of_update, of_memory):
+def take_back(
+    network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
+):
     """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
     turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
     copy(of_update, outputs, network.n_weights)
+    set_pace(network, fields, subject, row, outputs)
     if turned:
         turn(network, outputs)
     fill_deltas(network, layers, parameters, row, delta, of_memory)
@@ -216,7 +247,7 @@ def retreat(
     network, layers = read(layout)
     k = network.n_weights
     of_memory = shift(adjoint, k)
-    take_back(network, layers, parameters, fields, trial, row, delta, adjoint, of_memory)
+    take_back(network, layers, parameters, fields, subject, trial, row, delta, adjoint, of_memory)
     for i in range(k):
         adjoint[i] = adjoint[i] + delta[i] + above[i]
 
@@ -230,7 +261,7 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
     size = network.row_size
     for i in range(n_rows):
         weights_now = shift(weights, i * width)
-        fill_inputs(network, fields, start + i, weights_now, shift(rows, i * size))
+        fill_inputs(network, fields, subject, start + i, weights_now, shift(rows, i * size))
     first = 0
     if network.memory_width:
         linear_rows(layers, parameters, rows, n_rows, size)

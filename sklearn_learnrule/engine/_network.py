@@ -88,7 +88,11 @@ class NetworkSteps:
     """The steps of one network rule; its parameters are packed flat, layer by layer."""
 
     def __init__(
-        self, rule: DNNRule | RNNRule, dtype: torch.dtype, in_filter: bool = False
+        self,
+        rule: DNNRule | RNNRule,
+        context_width: int,
+        dtype: torch.dtype,
+        in_filter: bool = False,
     ) -> None:
         m = padded(rule.memory_size)
         shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
@@ -101,7 +105,8 @@ class NetworkSteps:
             row_size += padded(rule.n_weights + m)
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
-            row_size, self.sizes.parameters, rule.n_sided, handed_on,
+            row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects, rule.rate_column,
+            context_width,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS

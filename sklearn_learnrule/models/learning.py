@@ -13,6 +13,7 @@ from ..engine import choose_engine, unroll, why_not_compiled, why_unruly
 from ..rules import (
     TWO_CHOICES,
     BoundedRule,
+    Effect,
     FilteredRule,
     Lapses,
     LearningRule,
@@ -24,6 +25,8 @@ from ..rules import (
     lapse_odds,
     mover,
 )
+from .effects import SubjectEffects
+from .nodes import Normal
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
@@ -109,6 +112,8 @@ class LearningModel(SequenceModel):
         engine: str,
         noise: ProcessNoise | None = None,
         lapses: Lapses | None = None,
+        effects: SubjectEffects | None = None,
+        own: Sequence[Effect] = (),
     ) -> None:
         super().__init__()
         moves = rule if noise is None else FilteredRule(rule, noise, lapses)
@@ -119,6 +124,8 @@ class LearningModel(SequenceModel):
         self.register_buffer("bounds", torch.stack([-unbounded[0], unbounded[1]]))
         self.truncation = truncation
         self.engine = engine
+        self.effects = effects
+        self.own = tuple(own)
 
     def make_symmetric(self) -> None:
         n_sided = self.dynamics.n_weights - 1  # all but the bias
@@ -172,7 +179,42 @@ class LearningModel(SequenceModel):
 
     def path(self, trials: Trial, observed: Tensor) -> tuple[Tensor, Tensor]:
         """Return the path, and whose weights would have run away from the bounds, (N,)."""
-        return self.unroll(self.dynamics, self.start.expand(len(observed), -1), trials, observed)
+        return self.unroll(self.dynamics, self.starts(trials), trials, observed)
+
+    def starts(self, trials: Trial) -> Tensor:
+        """Return the initial weights of subjects, who may have their own, (N, K)."""
+        start = self.start.expand(len(trials.choice), -1)
+        if not trials.context.shape[1]:
+            return start
+        for column, (parameter, place) in enumerate(self.own):
+            if parameter == "initial_weights":
+                moved = torch.zeros_like(self.start)
+                moved[place] = 1 / self.dynamics.units.feature[place]
+                start = start + trials.context[:, column, None] * moved
+        return start
+
+    def effects_before(self, covariates: Tensor) -> Normal:
+        """Return what covariates (N, C) tell of subjects' effects."""
+        assert self.effects is not None
+        mean = self.effects.expected(covariates)
+        root = self.effects.spread.to(mean).diag().expand(len(mean), -1, -1)
+        return Normal(mean.clone(), root.clone())
+
+    @torch.no_grad()
+    def settle_effects(self) -> None:
+        """Let what effects have in common be the typical subject's, see :class:`SubjectEffects`."""
+        assert self.effects is not None
+        self.effects.settle()
+        for effect, shift in zip(self.own, self.effects.take_center(), strict=True):
+            if effect.parameter == "initial_weights":
+                self.initial_weights[effect.place] += shift
+            elif effect.parameter in ProcessNoise.names:
+                getattr(self.noise, f"root_{effect.parameter}").mul_(torch.exp(shift / 2))
+            elif shift:
+                moved: Any = mover(self.dynamics.rule)[0]
+                held = dict(moved.rule.named_parameters())
+                for name, value in moved.vary(effect.parameter, moved.along(effect, shift), held).items():
+                    held[name].copy_(value)
 
     def unroll(
         self, rule: LearningRule, start: Tensor, trials: Trial, observed: Tensor
@@ -193,6 +235,11 @@ class LearningModel(SequenceModel):
             held = unroll(bounded, start[leaves], some, observed[leaves])
             path = path.index_put((leaves,), held.to(path))
         return path, ~_within(weights, lowest - far, highest + far)
+
+    @property
+    def path_width(self) -> int:
+        """K + S."""
+        return self.dynamics.n_weights + self.dynamics.shown_memory
 
     @property
     def bounded_rule(self) -> LearningRule:

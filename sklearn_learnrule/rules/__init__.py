@@ -5,8 +5,9 @@ from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
-from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, unpack
+from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, pack, unpack
 from .given import GivenTrial, GivenWeightsRule
+from .individual import Effect, IndividualRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, RNNRule
 from .partial import PartialRule
@@ -25,10 +26,12 @@ __all__ = [
     "BoundedRule",
     "ConstantRule",
     "DNNRule",
+    "Effect",
     "EligibilityRule",
     "FilteredRule",
     "GivenTrial",
     "GivenWeightsRule",
+    "IndividualRule",
     "Lapses",
     "LearningRule",
     "PartialRule",
@@ -51,5 +54,6 @@ __all__ = [
     "lapse_rates",
     "mover",
     "observe",
+    "pack",
     "unpack",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,34 @@ class LearningRule(nn.Module):
 
         ``feature``, (K,), and ``reward``, (), are the units in the user's.
         """
+
+    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+        """Return what a subject's own value of a parameter is by: see :meth:`vary`.
+
+        Of one that is at least 0, and so held as its root, ``root_...``, a factor; of another that
+        is held as it is, a shift. None: nothing is held under that name.
+        """
+        held = dict(self.named_parameters(recurse=False))
+        return "factor" if f"root_{name}" in held else "shift" if name in held else None
+
+    def vary(
+        self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return those parameters, as they are held, that a subject's own value changes.
+
+        Parameters
+        ----------
+        name : str
+            The textbook parameter.
+        effect : Tensor of shape () or (K,)
+            The logarithm of a factor or, see :meth:`varies_by`, a shift.
+        parameters : mapping of str to Tensor
+            All, under the names of ``named_parameters``; other effects may have changed them.
+        """
+        root = parameters.get(f"root_{name}")
+        if root is not None:
+            return {f"root_{name}": root * torch.exp(effect / 2)}
+        return {name: parameters[name] + effect}
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the parameters under their textbook names."""

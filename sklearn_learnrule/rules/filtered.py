@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,8 @@ class ProcessNoise(nn.Module):
     """
 
     names = tuple(STARTS)
+    columns: Mapping[str, int]
+    """Where a context has the logarithms of a subject's factors of process and session noise."""
     root_process_noise: nn.Parameter
     root_session_noise: nn.Parameter
     root_initial_std: nn.Parameter
@@ -53,6 +55,7 @@ class ProcessNoise(nn.Module):
         initial_std: Numbers | str,
     ) -> None:  # fmt: skip
         super().__init__()
+        self.columns = {}
         given = (process_noise, session_noise, initial_std)
         for name, value in zip(self.names, given, strict=True):
             learned = isinstance(value, str)
@@ -89,10 +92,20 @@ class ProcessNoise(nn.Module):
         """What every trial, and further a session's start, adds to the variance, (2, K)."""
         return torch.stack([self.process_noise, self.session_noise]).square()
 
-    def variance(self, session_start: Tensor) -> Tensor:
+    def variance(self, session_start: Tensor, context: Tensor) -> Tensor:
         """Return the variance that a trial adds, (N, K)."""
         every, further = self.variances
-        return every + session_start[:, None] * further
+        if not self.columns:
+            return every + session_start[:, None] * further
+        factors = self.factors(context)
+        return factors[:, :1] * every + factors[:, 1:] * session_start[:, None] * further
+
+    def factors(self, context: Tensor) -> Tensor:
+        """Return how many times the variances are a subject's own, (N, 2)."""
+        one = context.new_ones(len(context))
+        places = [self.columns.get(name) for name in self.names[:2]] if context.shape[1] else []
+        own = [one if k is None else torch.exp(2 * context[:, k]) for k in places]
+        return torch.stack(own or [one, one], -1)
 
 
 class FilteredRule(LearningRule):
@@ -149,7 +162,7 @@ class FilteredRule(LearningRule):
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT  # (N, K, K)
-        covariance = covariance + torch.diag_embed(self.noise.variance(trial.session_start))
+        covariance = covariance + torch.diag_embed(self.noise.variance(trial.session_start, trial.context))
         later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
         return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 

@@ -14,7 +14,7 @@ from ._contract import LearningRule
 from .trial import Trial
 
 INITIAL_SCALE = 1e-3
-NOT_SYMMETRIC = -1
+NOT_SYMMETRIC = NONE = -1
 ACTIVATIONS = {
     "relu": nn.ReLU,
     "tanh": nn.Tanh,
@@ -43,26 +43,47 @@ class _NetworkRule(LearningRule):
 
     n_sided: int = NOT_SYMMETRIC
     """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
+    rate_column: int = NONE
+    """Where the context has the logarithm of a subject's own factor of the update, if it has."""
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
 
     def __init__(
-        self, n_weights: int, memory_size: int, session_input: bool, answer_input: bool
+        self,
+        n_weights: int,
+        memory_size: int,
+        session_input: bool,
+        answer_input: bool,
+        n_effects: int,
     ) -> None:
         super().__init__(n_weights, memory_size)
+        self.n_effects = n_effects
         self.session_input = session_input
         self.answer_input = answer_input
         self.uses_answer = answer_input
-        self.n_inputs = 2 * n_weights + 2 + session_input + answer_input
+        self.n_inputs = 2 * n_weights + 2 + session_input + answer_input + n_effects
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
+    def scale_of(self, trial: Trial) -> Tensor:
+        """Return the update's scale, (K,), or that of each subject, (N, K)."""
+        if self.rate_column == NONE or not trial.context.shape[-1]:
+            return self.scale
+        return self.scale * torch.exp(trial.context[:, self.rate_column, None])
+
     def inputs(self, weights: Tensor, trial: Trial) -> Tensor:
-        """[w, x, y, r] and, unless switched off, session start and correct choice, (N, D)."""
+        """[w, x, y, r] and, unless switched off, session start, correct choice, and u, (N, D).
+
+        u are a subject's own numbers, the first of the context; 0 where there is no context.
+        """
         outcome = [trial.choice, trial.reward]
         if self.session_input:
             outcome.append(trial.session_start)
         if self.answer_input:
             outcome.append(trial.answer)
-        return torch.cat([weights, trial.features, torch.stack(outcome, -1)], -1)
+        seen = [weights, trial.features, torch.stack(outcome, -1)]
+        if self.n_effects:
+            own = trial.context[:, : self.n_effects]
+            seen.append(own if own.shape[1] else weights.new_zeros(len(weights), self.n_effects))
+        return torch.cat(seen, -1)
 
 
 class DNNRule(_NetworkRule):
@@ -91,8 +112,9 @@ class DNNRule(_NetworkRule):
         activation: str = "relu",
         session_input: bool = True,
         answer_input: bool = True,
+        n_effects: int = 0,
     ) -> None:
-        super().__init__(n_weights, 0, session_input, answer_input)
+        super().__init__(n_weights, 0, session_input, answer_input, n_effects)
         self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
 
     def make_symmetric(self, n_sided: int) -> bool:
@@ -101,7 +123,7 @@ class DNNRule(_NetworkRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.n_sided == NOT_SYMMETRIC:
-            return self.scale * self.mlp(self.inputs(weights, trial)), memory
+            return self.scale_of(trial) * self.mlp(self.inputs(weights, trial)), memory
         side = (2 * trial.choice - 1)[:, None]
         stimuli, bias = trial.features.tensor_split([self.n_sided], -1)
         seen = replace(
@@ -111,7 +133,8 @@ class DNNRule(_NetworkRule):
             answer=torch.where(trial.choice > 0.5, trial.answer, 1 - trial.answer),
         )
         signs = torch.cat([torch.ones_like(stimuli), side * torch.ones_like(bias)], -1)
-        return signs * self.scale * self.mlp(self.inputs(signs * weights, seen)), memory
+        update = self.scale_of(trial) * self.mlp(self.inputs(signs * weights, seen))
+        return signs * update, memory
 
 
 class RNNRule(_NetworkRule):
@@ -137,11 +160,12 @@ class RNNRule(_NetworkRule):
         activation: str = "relu",
         session_input: bool = True,
         answer_input: bool = True,
+        n_effects: int = 0,
     ) -> None:
-        super().__init__(n_weights, memory_size, session_input, answer_input)
+        super().__init__(n_weights, memory_size, session_input, answer_input, n_effects)
         self.gru = nn.GRUCell(self.n_inputs, memory_size)
         self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)
-        return self.scale * self.mlp(memory), memory
+        return self.scale_of(trial) * self.mlp(memory), memory

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -61,6 +62,9 @@ class PartialRule(LearningRule):
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's."""
         return self.rule.textbook_parameters()
+
+    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+        return self.rule.varies_by(name)
 
     def part(self, weights: Tensor, trial: Trial) -> tuple[Tensor, Trial]:
         """Return what the other rule sees of weights and features, (..., K) each."""

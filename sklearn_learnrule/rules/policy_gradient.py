@@ -8,7 +8,7 @@ may forget, and learn at another rate after each choice; see :class:`TextbookRul
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -98,6 +98,23 @@ class ReinforceRule(TextbookRule):
         if self.baseline_kind == "nonnegative":
             return self.root_baseline.square()
         return self.root_learning_rate.new_zeros(self.n_weights)
+
+    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+        is_free = name == "baseline" and self.baseline_kind == "free"
+        return "shift" if is_free else super().varies_by(name)
+
+    def vary(
+        self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        held = parameters.get("rate_times_baseline")
+        if held is None or name not in ("learning_rate", "baseline"):
+            return super().vary(name, effect, parameters)
+        if name == "learning_rate":  # alone: the baseline stays
+            changed = super().vary(name, effect, parameters)
+            return changed | {"rate_times_baseline": held * torch.exp(effect)}
+        rates = parameters["root_learning_rate"].square()
+        mean = rates.mean(0) if self.side_specific else rates
+        return {"rate_times_baseline": held + effect * mean}
 
     @property
     def offsets(self) -> Tensor:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
+import torch
 from torch import Tensor, nn
 
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
@@ -84,6 +86,20 @@ class QLearningRule(TextbookRule):
     def rates(self) -> Tensor:
         """alpha beta after a choice of the first and of the second class, (2, K)."""
         return super().rates / self.temperature
+
+    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+        return "factor" if name == "inverse_temperature" else super().varies_by(name)
+
+    def vary(
+        self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        if name != "inverse_temperature":
+            return super().vary(name, effect, parameters)
+        factor = torch.exp(effect / 2)  # alpha, which hangs on both roots' product, stays
+        return {
+            "root_temperature": parameters["root_temperature"] / factor,
+            "root_learning_rate": parameters["root_learning_rate"] * factor,
+        }
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         side = (2 * trial.choice - 1)[:, None]  # (N, 1)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..data.sequences import Sequences
 from ..models.members import read_trials
+from ..models.nodes import Nodes
 from ..rules import TWO_CHOICES, Trial
 from ..utils.arrays import Floats, Ints
 
@@ -22,6 +23,8 @@ class Target(NamedTuple):
 
     choice: Tensor
     weight: Tensor
+    unit: float | Tensor = 1.0
+    """How many trials one of weight 1 stands for."""
 
 
 class Rows(NamedTuple):
@@ -39,7 +42,10 @@ class Block(NamedTuple):
     trials: Trial
     observed: Tensor
     target: Target | None
+    covariates: Tensor  # (n, C)
     rows: Rows | None = None
+    nodes: Nodes | None = None
+    """Of subjects' effects, if they have any."""
 
     def take(self, sequences: Ints, places: Ints, n_trials: int) -> Block:
         """Return the sequences at some places, under new numbers."""
@@ -49,8 +55,10 @@ class Block(NamedTuple):
             return field[index, :n_trials]
 
         trials = self.trials.of_subjects(index).at(slice(n_trials))
-        target = self.target and Target(*map(taken, self.target))
-        return Block(sequences, trials, taken(self.observed), target)
+        target = self.target and Target(taken(self.target.choice), taken(self.target.weight))
+        nodes = self.nodes and self.nodes.of_subjects(index)
+        known = self.covariates[index]
+        return Block(sequences, trials, taken(self.observed), target, known, nodes=nodes)
 
     def with_mirror_images(self, first: int) -> Block:
         """Add the same with left and right swapped, whose numbers begin at ``first``."""
@@ -62,6 +70,7 @@ class Block(NamedTuple):
             self.trials.join(TWO_CHOICES.mirror(self.trials, self.observed)),
             torch.cat([self.observed, self.observed]),
             Target(torch.cat([self.target.choice, choice]), torch.cat(2 * [self.target.weight])),
+            torch.cat(2 * [self.covariates]),
         )
 
 
@@ -95,7 +104,10 @@ class SequenceDataset(torch.utils.data.Dataset):
             if choice is not None and weight is not None:
                 target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
             places = Rows(rows, part.row_sequence, part.row_place)
-            self.blocks.append(Block(some, *read_trials(part, dtype, device), target, places))
+            known = torch.as_tensor(part.covariates[part.sequence_subject], device=device)
+            self.blocks.append(
+                Block(some, *read_trials(part, dtype, device), target, known, places)
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -138,7 +150,10 @@ class SequenceDataset(torch.utils.data.Dataset):
         """
         total = torch.stack([target.weight.sum() for target in whole.targets]).sum()
         usual = (total * self.n_subjects / whole.n_subjects).clamp_min(1e-12)
-        return [target._replace(weight=target.weight / usual) for target in self.targets]
+        return [
+            Target(target.choice, target.weight / usual, usual * self.weight_unit)
+            for target in self.targets
+        ]
 
     def subset(self, subjects: Ints) -> SequenceDataset:
         """Return some subjects, numbered anew, with no more padding than they need."""

@@ -6,13 +6,15 @@ One sample is one sequence. The loss is the negative log-likelihood per scored t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from skorch import NeuralNet
 from torch import Tensor
 
-from .dataset import SequenceDataset, Target
+from ..models.following import log_prior_at
+from .dataset import Block, SequenceDataset, Target
 
 
 class SequenceNet(NeuralNet):
@@ -30,8 +32,11 @@ class SequenceNet(NeuralNet):
         return _Minibatches(dataset, self.batch_size, self.generator if training else None)
 
     def infer(self, x: SequenceDataset, **fit_params: Any) -> list[Tensor]:
-        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
-        return [self.module_(block.trials, block.observed, **fit_params) for block in x.blocks]
+        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each.
+
+        Of subjects with effects, those of each node, (Q, n, T).
+        """
+        return [at_nodes(self.module_, block, **fit_params) for block in x.blocks]
 
     def get_loss(
         self, y_pred: list[Tensor], y_true: list[Target], X: Any = None, training: bool = False
@@ -40,15 +45,23 @@ class SequenceNet(NeuralNet):
 
         What is fitted to a prior, too, has its share of that in training.
         """
-        del X
         losses = [
-            (self.criterion_(logits, target.choice) * target.weight).sum()  # of (n, T)
-            for logits, target in zip(y_pred, y_true, strict=True)
+            self._loss(block, logits, target).sum()
+            for block, logits, target in zip(X.blocks, y_pred, y_true, strict=True)
         ]
         loss = torch.stack(losses).sum()
         if training and self.module_.has_prior:
             return loss - self.module_.log_prior() / self.n_trials
         return loss
+
+    def _loss(self, block: Block, logits: Tensor, target: Target) -> Tensor:
+        """Return subjects' loss, (n,), of which nodes are integrated out."""
+        choice, weight = target.choice, target.weight
+        if block.nodes is None:
+            return (self.criterion_(logits, choice) * weight).sum(-1)
+        loss = (self.criterion_(logits, choice.expand_as(logits)) * weight).sum(-1)  # (Q, n)
+        prior = log_prior_at(self.module_, block.nodes, block.covariates)
+        return -(prior - loss * target.unit).logsumexp(0) / target.unit
 
     def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
         """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
@@ -62,6 +75,16 @@ class SequenceNet(NeuralNet):
         self._set_training(False)
         with torch.no_grad():
             return [function(block.trials, block.observed) for block in dataset.blocks]
+
+
+def at_nodes(model: torch.nn.Module, block: Block, **how: Any) -> Tensor:
+    """Return what a model makes of a block, (n, T), or at each node of its subjects', (Q, n, T)."""
+    if block.nodes is None:
+        return model(block.trials, block.observed, **how)
+    places = block.nodes.places.to(block.trials.features)
+    return torch.stack(
+        [model(replace(block.trials, context=own), block.observed, **how) for own in places]
+    )
 
 
 def idle_net(model: torch.nn.Module, lr: float, device: str) -> SequenceNet:

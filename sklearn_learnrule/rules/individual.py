@@ -1,0 +1,116 @@
+"""A rule whose parameters differ from subject to subject, by numbers that a trial brings along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.func import functional_call, vmap
+
+from ._contract import LearningRule
+from .trial import Trial
+
+
+class Effect(NamedTuple):
+    """What differs between subjects: a parameter, for all weights alike or for one of them."""
+
+    parameter: str
+    place: int | None = None
+    """Of the weight among the rule's; None: all weights."""
+
+
+class IndividualRule(LearningRule):
+    """Another rule, of whose parameters some are a subject's own.
+
+    Which they are says ``trial.context``, an effect a column: see :meth:`LearningRule.vary` for what
+    it does to a parameter. Effects of 0, and trials without context, leave the rule as it is.
+
+    Parameters
+    ----------
+    rule : LearningRule
+    effects : sequence of Effect
+    columns : sequence of int or None
+        Where the context has them; None: it has these alone, in order.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_learnrule.rules import Effect, IndividualRule, ReinforceRule, Trial
+    >>> seen = torch.tensor([[1.0, 1.0], [1.0, 1.0]])  # by two animals: a stimulus, and 1
+    >>> twice_as_fast = torch.tensor([[1.0], [2.0]]).log()  # the second one
+    >>> trial = Trial(seen, *torch.ones(3, 2), torch.zeros(2), twice_as_fast)
+    >>> rule = IndividualRule(ReinforceRule(2, None, learning_rate=0.1), [Effect("learning_rate")])
+    >>> rule(torch.zeros(2, 2), trial, torch.zeros(2, 0))[0].detach()
+    tensor([[0.0500, 0.0500],
+            [0.1000, 0.1000]])
+    """
+
+    def __init__(
+        self, rule: LearningRule, effects: Iterable[Effect], columns: Sequence[int] | None = None
+    ) -> None:
+        super().__init__(rule.n_weights, rule.memory_size)
+        self.uses_answer = rule.uses_answer
+        self.shown_memory = rule.shown_memory
+        self.parameter_units = rule.parameter_units
+        self.rule = rule
+        self.effects = [Effect(*effect) for effect in effects]
+        self.columns = list(range(len(self.effects)) if columns is None else columns)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        if not trial.context.shape[-1]:
+            return self.rule(weights, trial, memory)
+        fields = vars(trial)
+
+        def of_one(weights: Tensor, memory: Tensor, *values: Tensor) -> tuple[Tensor, Tensor]:
+            own = dict(zip(fields, values, strict=True))
+            parameters = self.parameters_of(own.pop("context"))
+            alone = type(trial)(**{name: value[None] for name, value in own.items()})
+            asked = weights[None], alone, memory[None]
+            update, memory = functional_call(self.rule, parameters, asked)
+            return update[0], memory[0]
+
+        given = weights, memory, *fields.values()
+        if len(weights) > 1:
+            return vmap(of_one)(*given)
+        update, memory = of_one(*(value[0] for value in given))  # as it can be compiled
+        return update[None], memory[None]
+
+    def parameters_of(self, context: Tensor) -> dict[str, Tensor]:
+        """Return one subject's parameters, by its context (L,)."""
+        parameters = dict(self.rule.named_parameters())
+        for column, effect in zip(self.columns, self.effects, strict=True):
+            parameters |= self.rule.vary(effect.parameter, self.along(effect, context[column]), parameters)
+        return parameters
+
+    def along(self, effect: Effect, size: Tensor) -> Tensor:
+        """Return an effect as one number for all weights or, of one weight, a number a weight."""
+        if effect.place is None:
+            return size
+        return size * torch.eye(self.n_weights, dtype=size.dtype, device=size.device)[effect.place]
+
+    def vary(
+        self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        return self.rule.vary(name, effect, parameters)
+
+    def varies_by(self, name: str) -> str | None:
+        return self.rule.varies_by(name)
+
+    def textbook_parameters(self) -> dict[str, Tensor]:
+        """Return the other rule's: of a subject without effects."""
+        return self.rule.textbook_parameters()
+
+    def log_prior(self) -> Tensor:
+        """Return the other rule's."""
+        return self.rule.log_prior()
+
+    def make_symmetric(self, n_sided: int) -> bool:
+        return self.rule.make_symmetric(n_sided)
+
+    def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
+        self.rule.standardize_settings(feature, reward)
+
+    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
+        return self.rule.initial_memory(n_subjects, like)
