@@ -65,7 +65,7 @@ def by_autograd(likelihood: LogLikelihood) -> tuple[np.ndarray, np.ndarray]:
     names = [name for name, p in likelihood.model.named_parameters() if p.requires_grad]
     shapes = [p.shape for p in likelihood.parameters]
     (block,) = likelihood.dataset.blocks
-    choice, weight = block.target
+    choice, weight = block.target[:2]
 
     def subjects(vector: Tensor) -> Tensor:
         parts = vector.split([shape.numel() for shape in shapes])

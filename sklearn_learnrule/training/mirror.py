@@ -85,7 +85,7 @@ def _likelihood(
     scores, weights = [], []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None
-        choice, weight = block.target
+        choice, weight = block.target.choice, block.target.weight
         each = torch.as_tensor(trial_log_likelihood(choice.numpy(), logits.numpy()))
         scores.append((each * weight).sum(1))
         weights.append(weight.sum(1))
