@@ -12,7 +12,8 @@ from sklearn.base import clone
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import inspection
-from sklearn_learnrule.data.sequences import KEEP_RESTARTS, read_sequences
+from sklearn_learnrule.data.check_sequences import KEEP_RESTARTS
+from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.model_selection import animal_learning_curve
 from sklearn_learnrule.training import optimization

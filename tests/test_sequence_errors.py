@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.data.sequences import GIVE_WHOLE, KEEP_RESTARTS, SCALE_STIMULI
+from sklearn_learnrule.data.check_sequences import GIVE_WHOLE, KEEP_RESTARTS, SCALE_STIMULI
 
 RULE = lr.ReinforceRuleEstimator()
 

@@ -17,37 +17,34 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
+from .check_sequences import check_history, check_identity, find, number_sequences, trial_numbers
 from .covariates import covariates_of_subjects
-from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART
-from .tables import BIAS, as_numbers, check_kind, check_names, place, weight_names
-from .time_order import count_within, first_return, session_starts
+from .schema import (
+    DESIGN,
+    IDENTITY,
+    MISSES,
+    PREVIOUS_ANSWER,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    RESTART,
+    REWARD_KNOWN,
+)
+from .tables import BIAS, as_numbers, check_kind, weight_names
+from .time_order import count_within, session_starts
 
 NO_IDENTITY = (
     "X has no subject identity: it is taken as one sequence without choices and rewards, in which "
     "no rule can learn. Build X with make_design; if a transformer before this estimator dropped "
     "the index, call set_output(transform='pandas') on it or on the pipeline."
 )
-SCALE_STIMULI = (
-    "If X was scaled as a whole, scale the stimulus columns alone: make_column_transformer("
-    "(StandardScaler(), ['stimulus']), remainder='passthrough', verbose_feature_names_out=False)"
-    ".set_output(transform='pandas')."
-)
-KEEP_RESTARTS = (
-    "Where learning begins anew, by make_design(..., restart=...), keep the level 'restart' of X's "
-    "index."
-)
-GIVE_WHOLE = (
-    "A rule is unrolled from an animal's first trial, so give all rows of each subject, in order: "
-    "split by subject (SubjectKFold, or GroupKFold with groups=); to score some trials only, give "
-    "the others sample_weight 0, as compare_rules does for FutureSplit and MaskedTrials."
-)
 
 
 class Fields(NamedTuple):
     """What is known of trials, (n_rows, ...) or padded (N, T, ...); the outcome is of trial t.
 
-    ``choice``, ``reward``, ``answer`` and ``session_start`` (whether trial t + 1 opens a session)
-    are known, ``observed``, for all but a sequence's last trial.
+    ``choice``, ``reward``, ``answer``, ``session_start`` (whether trial t + 1 opens a session) and
+    ``misses`` (before it) are known, ``observed``, for all but a sequence's last trial. But where
+    ``reward_known`` is 0 the reward is 0 and the answer, if nothing else tells it, 1/2.
     """
 
     features: Floats  # (..., K)
@@ -55,7 +52,14 @@ class Fields(NamedTuple):
     reward: Floats
     answer: Floats
     session_start: Floats
+    reward_known: Floats
+    misses: Floats
     observed: Bools
+
+    @property
+    def told(self) -> Bools:
+        """Where all of the outcome is known."""
+        return self.observed & (self.reward_known > 0)
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,16 @@ class Sequences:
     subjects: pd.Index  # names, of each subject once
     feature_names: list[str]  # K names
     answer_known: bool
+    lacks_rewards: bool  # whether X says which rewards are known
+    counts_misses: bool
     covariates: Floats  # (n_subjects, C)
     covariate_names: list[str]  # C names, as in X
+
+    @property
+    def further_history(self) -> list[str]:
+        """The history columns of X that not every design has, and models have to know of."""
+        told = {REWARD_KNOWN: self.lacks_rewards, MISSES: self.counts_misses}
+        return [name for name in told if told[name]]
 
     @property
     def row_subject(self) -> Ints:
@@ -154,19 +166,19 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         return _plain_sequence(X)
     if len(X) == 0:
         raise ValueError("X has no trials (0 rows).")
-    identity = {name: _find(X, name) for name in IDENTITY}
-    _check_identity(X, identity)
+    identity = {name: find(X, name) for name in IDENTITY}
+    check_identity(X, identity)
     row_subject: Any = identity["subject"]
     codes, subjects = pd.factorize(row_subject)
-    trial = _trial_numbers(codes, subjects, identity["trial"])
+    trial = trial_numbers(codes, subjects, identity["trial"])
     values = {
         name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
         for column, name in zip(X, weight_names(X), strict=True)
         if name not in IDENTITY
     }
-    sequence, sequence_subject = _sequences(codes, identity[RESTART], row_subject)
+    sequence, sequence_subject = number_sequences(codes, identity[RESTART], row_subject)
     row_place = count_within(sequence)
-    _check_history(values, row_subject, trial, row_place)
+    check_history(values, row_subject, trial, row_place)
     if identity["session"] is None:
         new_session = np.zeros(len(X), dtype=bool)
     else:
@@ -186,7 +198,9 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         sequence_subject=sequence_subject,
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
-        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.observed]),
+        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.told]),
+        lacks_rewards=REWARD_KNOWN in values,
+        counts_misses=MISSES in values,
         covariates=covariates,
         covariate_names=covariate_names,
     )
@@ -205,13 +219,15 @@ def _fields(
         told[order[:-1]] = rows[order[1:]]
         return told * observed
 
-    reward = outcome(values[PREVIOUS_REWARD])
+    one = np.ones(len(sequence))
+    reward, known = outcome(values[PREVIOUS_REWARD]), outcome(values.get(REWARD_KNOWN, one))
     choice = outcome(values[PREVIOUS_CHOICE] > 0)
     if PREVIOUS_ANSWER in values:
         answer = outcome(values[PREVIOUS_ANSWER] > 0)
     else:
-        answer = np.where(reward > 0, choice, 1 - choice) * observed
-    return Fields(features, choice, reward, answer, outcome(new_session), observed)
+        answer = np.where(known == 0, 0.5, np.where(reward > 0, choice, 1 - choice)) * observed
+    misses = outcome(values.get(MISSES, 0 * one))
+    return Fields(features, choice, reward, answer, outcome(new_session), known, misses, observed)
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
@@ -221,7 +237,7 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
-        _find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
+        find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
     )
 
 
@@ -243,7 +259,7 @@ def identity_of(X: pd.DataFrame) -> pd.DataFrame:
 def subjects_of(X: Any) -> pd.Index:
     """Return the subject of each row of X; raise if X does not tell."""
     check_kind(X)
-    subjects = _find(X, "subject") if isinstance(X, pd.DataFrame) else None
+    subjects = find(X, "subject") if isinstance(X, pd.DataFrame) else None
     if subjects is None:
         raise ValueError(
             "X has no index level or column 'subject' to split by: build it with make_design."
@@ -253,7 +269,7 @@ def subjects_of(X: Any) -> pd.Index:
 
 def sequences_of(X: pd.DataFrame) -> Ints:
     """Number each row's sequence: its subject or, with restarts, its part between two of them."""
-    numbers, _ = _sequences(pd.factorize(subjects_of(X))[0], _find(X, RESTART), subjects_of(X))
+    numbers, _ = number_sequences(pd.factorize(subjects_of(X))[0], find(X, RESTART), subjects_of(X))
     return numbers
 
 
@@ -274,7 +290,7 @@ def _plain_sequence(X: Any) -> Sequences:
     n_rows = len(stimuli)
     features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
     return Sequences(
-        fields=Fields(features, nothing, nothing, nothing, nothing, nothing > 0),
+        fields=Fields(features, *6 * [nothing], nothing > 0),
         row_sequence=np.zeros(n_rows, dtype=np.int64),
         row_place=np.arange(n_rows),
         row_trial=np.arange(n_rows),
@@ -282,103 +298,11 @@ def _plain_sequence(X: Any) -> Sequences:
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
         answer_known=True,
+        lacks_rewards=False,
+        counts_misses=False,
         covariates=np.zeros((1, 0)),
         covariate_names=[],
     )
-
-
-def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
-    """Look a level or column of X up by name."""
-    n_found = [*X.index.names, *X.columns].count(name)
-    if n_found > 1:
-        raise ValueError(f"X has {name!r} {n_found} times, as columns or index levels; drop one.")
-    if name in X.index.names:
-        return X.index.get_level_values(name)
-    return pd.Index(X[name]) if n_found else None
-
-
-def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
-    known = (*DESIGN.names(), *DESIGN.covariates(X))
-    present = [name for name in known if _find(X, name) is not None]
-    for name in (column.name for column in DESIGN.columns if not column.optional):
-        if name not in present:
-            prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
-            hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
-            raise ValueError(
-                f"X has {', '.join(map(repr, present))} but no {name!r}{hint}. Build X with "
-                "make_design, and keep its index and its history columns."
-            )
-    for name, values in identity.items():
-        if values is not None and values.hasnans:
-            row = int(np.argmax(values.isna()))
-            raise ValueError(f"{name!r} is missing (NaN) in X, first at row {row}.")
-        if values is not None:
-            check_names(values, f"{name!r} in X")
-
-
-def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> Ints:
-    """Return 0, 1, ... within each subject, which is what a given ``trial`` should say."""
-    counted = count_within(codes)
-    if given is None:
-        row = first_return(codes)
-        if row is not None:
-            raise ValueError(
-                f"The rows of subject {short(subjects[codes[row]])} are interleaved with another's "
-                f"(row {row}) and X has no 'trial' to tell their order. Keep make_design's index."
-            )
-        return counted
-    wrong = np.asarray(given) != counted
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            "Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
-            f"{short(subjects[codes[row]])} has trial {short(given[row])} where {counted[row]} was "
-            f"expected (row {row}). {GIVE_WHOLE}"
-        )
-    return counted
-
-
-def _sequences(codes: Ints, restart: pd.Index | None, row_subject: pd.Index) -> tuple[Ints, Ints]:
-    """Return each row's sequence, numbered subject by subject, and whose each sequence is, (N,)."""
-    if restart is None:
-        return codes, np.arange(codes.max() + 1)
-    numbers = pd.factorize(restart)[0]
-    order = np.argsort(codes, kind="stable")
-    both = (codes * (numbers.max() + 1) + numbers)[order]
-    if (back := first_return(both)) is not None:
-        row = int(order[back])
-        raise ValueError(
-            f"{RESTART!r} should count how often learning has begun anew, but {short(restart[row])}"
-            f" comes back after another ({place(row_subject, row)}). Keep make_design's index."
-        )
-    opens = np.diff(both, prepend=-1) != 0
-    sequence = np.empty_like(codes)
-    sequence[order] = np.cumsum(opens) - 1
-    return sequence, codes[order][opens]
-
-
-def _check_history(
-    values: dict[Any, Floats], row_subject: pd.Index, trial: Ints, row_place: Ints
-) -> None:
-    first = row_place == 0
-    for column in DESIGN.columns:
-        name = column.name
-        if name not in values:
-            continue
-        wrong = first & (values[name] != 0)
-        if column.values == "side":
-            wrong |= ~first & (np.abs(values[name]) != 1)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            value = values[name][row]
-            expected, cure = "-1 or +1", SCALE_STIMULI if value else KEEP_RESTARTS
-            if first[row]:
-                begins = "on a subject's first trial" if trial[row] == 0 else "after a restart"
-                expected, cure = f"0 {begins}", GIVE_WHOLE if abs(value) == 1 else SCALE_STIMULI
-            raise ValueError(
-                f"{name} should be {expected}, but is {value:.4g} "
-                f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
-            )
 
 
 def _marks_correct(reward: Floats) -> bool:

@@ -115,7 +115,7 @@ class BaseRuleEstimator(SequenceClassifier):
         self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
     ) -> LearningModel:
         start = initial_weights(self.initial_weights, sequences, is_second, weight)
-        rule = self._make_rule(sequences.feature_names)
+        rule = self._make_rule(sequences)
         if rule.uses_answer:
             sequences.check_answer_known(type(self).__name__)
         usual = units.feature
@@ -130,7 +130,7 @@ class BaseRuleEstimator(SequenceClassifier):
             train_initial_weights=self.train_initial_weights and not broad,
             truncation=self.truncation,
             engine=self.engine,
-            noise=self._make_noise(units.feature, BROAD_STD / usual if broad else None),
+            noise=self._make_noise(sequences, units.feature, BROAD_STD / usual if broad else None),
             lapses=self._make_lapses(),
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):
@@ -140,10 +140,12 @@ class BaseRuleEstimator(SequenceClassifier):
             )
         return model
 
-    def _make_rule(self, weight_names: Sequence[str]) -> LearningRule:
+    def _make_rule(self, sequences: Sequences) -> LearningRule:
         """Return the rule, of those weights that it is to learn."""
+        weight_names = sequences.feature_names
         learned = self._learned(weight_names)
         rule = self.make_rule(len(learned))
+        rule.expect(unknown_rewards=sequences.lacks_rewards, misses=sequences.counts_misses)
         if len(learned) == len(weight_names):
             return rule
         places = [k for k, name in enumerate(weight_names) if name in learned]
@@ -171,13 +173,16 @@ class BaseRuleEstimator(SequenceClassifier):
         few = n_scored < FEW_SUBJECTS
         return few and self.process_noise is not None and isinstance(self.initial_std, str)
 
-    def _make_noise(self, units: torch.Tensor, start: torch.Tensor | None) -> ProcessNoise | None:
+    def _make_noise(
+        self, sequences: Sequences, units: torch.Tensor, start: torch.Tensor | None
+    ) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
         std = self.initial_std if start is None else start
         given: Any = (self.process_noise, self.session_noise, std)
         noise = ProcessNoise(len(units), *given)
         noise.standardize_settings(units)
+        noise.counts_misses = sequences.counts_misses
         return noise
 
     def _make_lapses(self) -> Lapses | None:

@@ -232,6 +232,7 @@ class SequenceClassifier(
         del is_second
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
+        self._further_history = sequences.further_history
         self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history

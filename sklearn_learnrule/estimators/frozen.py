@@ -78,9 +78,9 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
     return net
 
 
-def _one_trial(stimulus_names: Sequence[str], n_subjects: int) -> Sequences:
-    """Return a trial each of these stimuli, all 0, for which a model is made as for any data."""
-    columns = [*stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
+def _one_trial(names: Sequence[str], n_subjects: int) -> Sequences:
+    """Return a trial each of these columns, all 0, for which a model is made as for any data."""
+    columns = [*names, PREVIOUS_CHOICE, PREVIOUS_REWARD]
     subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
 
@@ -89,7 +89,8 @@ def _models_like(estimator: Any, n_models: int) -> list[SequenceModel]:
     """Make models as for the fit, but for their parameters and buffers."""
     maker = type(estimator)(**estimator._made_with)
     n_subjects = estimator._n_scored
-    sequences, weight = _one_trial(estimator._stimulus_names, n_subjects), np.ones(n_subjects)
+    names = [*estimator._stimulus_names, *estimator._further_history]
+    sequences, weight = _one_trial(names, n_subjects), np.ones(n_subjects)
     given = sequences, np.zeros(n_subjects, bool), weight, usual_units(sequences, weight)
     return [maker._draw_model(*given, torch.Generator()) for _ in range(n_models)]
 

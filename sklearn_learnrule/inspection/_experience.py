@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from ..data.sequences import read_sequences
+from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
 
 OWN_COLUMNS = (
@@ -73,7 +74,7 @@ def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
     """Read the trials of X whose outcome is known, for tables with columns of these weights."""
     sequences = read_sequences(X)
     trials = sequences.padded
-    seen = trials.observed
+    seen = trials.told
     if not seen.any():
         raise ValueError("X holds no trial whose outcome is known: give at least two of a subject.")
     names = sequences.feature_names[:-1]
@@ -83,11 +84,11 @@ def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
         )
     columns = [f"{kind}_{name}" for name in weight_names for kind in ("weight", "update")]
     check_not_own(names, (*OWN_COLUMNS, *columns))
-    sequence, place = np.nonzero(seen)
+    sequence, _ = np.nonzero(seen)
     return Experience(
         stimuli=pd.DataFrame(trials.features[seen][:, :-1], columns=pd.Index(names)),
         subject=sequences.sequence_subject[sequence],
-        place=place,
+        place=count_within(sequence),
         choice=trials.choice[seen] > 0,
         reward=trials.reward[seen],
         answer=trials.answer[seen] > 0,

@@ -26,10 +26,14 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
         "sessions": _total(n_sessions.to_numpy()) if n_sessions.max() else "unknown",
         "stimulus columns": ", ".join(sequences.feature_names[:-1]),
         "choices": " | ".join(map(str, np.unique(y))),
-        "rewarded": _share(trials.reward[trials.observed] > 0),
+        "rewarded": _share(trials.reward[trials.told] > 0),
     }
     if sequences.answer_known:
-        facts["correct"] = _share((trials.choice == trials.answer)[trials.observed])
+        facts["correct"] = _share((trials.choice == trials.answer)[trials.told])
+    if sequences.lacks_rewards:
+        facts["reward unknown"] = _share(trials.reward_known[trials.observed] == 0)
+    if sequences.counts_misses:
+        facts["trials missed"] = f"{trials.misses.sum():,.0f}"
     if n_restarts := len(sequences.lengths) - len(n_trials):
         facts["restarts of learning"] = f"{n_restarts:,}"
     if sequences.covariate_names:

@@ -35,6 +35,9 @@ class Experiment:
     opens: Bools  # (N, T), whether a trial opens a session
     happened: Bools  # (N, T), False in the padding
     covariates: pd.DataFrame  # (N, C), as in X
+    reward_known: Bools | None = None  # (N, T), if some rewards are unknown
+    misses: Ints | None = None  # (N, T) before each trial, if some were missed
+    answer_known: Bools | None = None  # (N, T) the correct choice; None: of all trials
     twin_of: pd.Index | None = None  # N names, if the stimuli are those of other animals
     sequence: Ints | None = None  # (N,), whose numbers these sequences bear there
 
@@ -104,7 +107,10 @@ class Replay:
     session_names: pd.Index
     opens: Bools  # (N, T)
     happened: Bools  # (N, T)
-    covariates: pd.DataFrame  # (N, C), as in X
+    covariates: pd.DataFrame  # (n, C) of n animals, as in X
+    reward_known: Bools | None  # (N, T)
+    misses: Ints | None  # (N, T)
+    answer_known: Bools  # (N, T)
     pay: Pay
 
     def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
@@ -134,6 +140,9 @@ class Replay:
             opens=self.opens[drawn],
             happened=self.happened[drawn],
             covariates=self.covariates.iloc[which[twin]],
+            reward_known=None if self.reward_known is None else self.reward_known[drawn],
+            misses=None if self.misses is None else self.misses[drawn],
+            answer_known=self.answer_known[drawn],
             twin_of=self.subjects.take(which[twin]),
             sequence=sequence,
         )

@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..rules import LearningRule, Trial, lapse_rates
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Bools, Floats, Ints
 
 UpdateFunction = Callable[[Floats, Trial], Any]
 
@@ -63,6 +63,8 @@ def simulate_learning(
     process_noise: ArrayLike = 0.0,
     session_noise: ArrayLike = 0.0,
     lapses: float | Sequence[float] = 0.0,
+    reward_known: Bools | None = None,
+    misses: Ints | None = None,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -81,6 +83,11 @@ def simulate_learning(
         That of a further step where a session opens.
     lapses : float or pair of floats, default=0
         Rates at which the first and the second choice are made whatever the weights say.
+    reward_known : bool ndarray of shape (N, T) or None, default=None
+        Whether anybody knows the reward; where not, it is 0, and what a rule that does not read
+        ``reward_known`` learns is nothing. None: of every trial.
+    misses : int ndarray of shape (N, T) or None, default=None
+        How many trials are missed before each; noise goes on meanwhile. None: none.
 
     Examples
     --------
@@ -103,7 +110,11 @@ def simulate_learning(
     rule = _in_double_precision(rule)
     policy = rule.policy
     memory = rule.initial_memory(n_subjects, like=weights)
-    opens_next = np.pad(session_start[:, 1:], [(0, 0), (0, 1)]).astype(float)
+    known = np.ones((n_subjects, n_trials)) if reward_known is None else reward_known.astype(float)
+    if reward_known is not None and not _reads_reward_known(rule):
+        rule.skips_unknown_rewards = True
+    opens_next = _next(session_start)
+    missed = _next(np.zeros(known.shape) if misses is None else misses)
     seen = []
     with torch.no_grad():
         for t in range(n_trials):
@@ -112,17 +123,32 @@ def simulate_learning(
             p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
             drawn = torch.as_tensor(random_state.random_sample(n_subjects))
             choice = policy.sample(p, drawn).numpy() > 0
-            reward = task.reward(t, choice == answer)
+            reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            trial = Trial(features, *(torch.as_tensor(field) for field in outcome))
+            told = {"reward_known": known[:, t], "misses": missed[:, t]}
+            trial = Trial(
+                features,
+                *map(torch.as_tensor, outcome),
+                **{name: torch.as_tensor(field) for name, field in told.items()},
+            )
             update, memory = rule(weights, trial, memory)
             weights = weights + update
-            std = np.sqrt(every + further * opens_next[:, t, None])
+            steps = 1 + missed[:, t, None]
+            std = np.sqrt(steps * every + further * opens_next[:, t, None])
             if std.any():  # else nothing is drawn, so that seeds keep their animals
                 noise = random_state.normal(0.0, np.broadcast_to(std, weights.shape))
                 weights = weights + torch.as_tensor(noise)
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
+
+
+def _next(values: NDArray[Any]) -> Floats:
+    """Return each trial's next one's value (N, T), 0 after the last."""
+    return np.pad(values[:, 1:], [(0, 0), (0, 1)]).astype(float)
+
+
+def _reads_reward_known(rule: LearningRule) -> bool:
+    return any(getattr(part, "reads_reward_known", False) for part in rule.modules())
 
 
 def _in_double_precision(rule: LearningRule) -> LearningRule:

@@ -25,7 +25,7 @@ class PerceivedTask:
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
         self.shown: list[Floats] = []  # T of (N, S)
-        self.history = [np.zeros((self.shape[0], len(HISTORY)))]  # T + 1 of (N, 3)
+        self.history = [np.zeros((self.shape[0], len(HISTORY)))]  # T + 1 of (N, H)
         self._seen = self.shown, self.history
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
@@ -53,14 +53,20 @@ class PerceivedTask:
 
     def reward(self, trial: int, correct: Bools) -> Floats:
         """Return what the task pays, (N,)."""
-        reward = np.asarray(self.experiment.task.reward(trial, correct), dtype=float)
+        told = self.experiment
+        reward = np.asarray(told.task.reward(trial, correct), dtype=float)
         if reward.shape != correct.shape or not np.isfinite(reward).all():
             raise ValueError(
                 "Rewards should be a finite number for each choice, an array of shape "
                 f"{correct.shape}, but are of shape {reward.shape}: {reward.ravel()[:4].tolist()}."
             )
         choice = np.where(correct, self.answer, ~self.answer)
-        self.history.append(np.column_stack([2 * choice - 1, reward, 2 * self.answer - 1]))
+        known = np.ones(len(correct)) if told.reward_known is None else told.reward_known[:, trial]
+        after = np.zeros(len(correct))
+        if told.misses is not None and trial + 1 < told.misses.shape[1]:
+            after = told.misses[:, trial + 1]
+        sides = 2 * choice - 1, reward * known, 2 * self.answer - 1
+        self.history.append(np.column_stack([*sides, known, after]))
         return reward
 
     def check_transformers(self, features: Floats) -> None:
@@ -85,8 +91,8 @@ class PerceivedTask:
         rows = np.nonzero(self.experiment.happened)
         rng = np.random.RandomState(0)
         one, other = (
-            self._transform(rows, task.stimulus[rows], rng.choice([-1.0, 1.0], (len(rows[0]), 3)))
-            for _ in range(2)
+            self._transform(rows, task.stimulus[rows], history)
+            for history in rng.choice([-1.0, 1.0], (2, len(rows[0]), len(HISTORY)))
         )
         if not np.array_equal(one, other):
             return None
@@ -102,7 +108,7 @@ class PerceivedTask:
     def _X(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> pd.DataFrame:
         """Return the rows of X of some trials, given by sequence and place in it, (n_rows,).
 
-        Their stimuli are (n_rows, S), their history is (n_rows, 3).
+        Their stimuli are (n_rows, S), their history is (n_rows, H).
         """
         (sequence, place), told = rows, self.experiment
         trial = self.first_trial[sequence] + place

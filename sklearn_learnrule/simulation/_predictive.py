@@ -95,6 +95,7 @@ def predictive_check(
     twin = Twin(estimator)
     animals = _read_animals(twin, X, y, by)
     replay: Any = twin.read(X, None, None, reward)
+    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
     rng = check_random_state(random_state)
     n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
     simulated = []
@@ -104,7 +105,7 @@ def predictive_check(
             n_cohorts = min(n_at_once, n_simulations - done)
             experiment = replay.for_twins(n_cohorts, rng)
             simulation = twin.run(experiment, rng)
-            cohorts = animals.as_twins_did(simulation, experiment.sequence, replay.happened)
+            cohorts = animals.as_twins_did(simulation, experiment.sequence, told)
             simulated.append(_statistics(cohorts, criterion, window))
             bar.update(n_cohorts)
     return _summary(
@@ -118,6 +119,7 @@ class Behaviour:
 
     animal: Ints  # (M,)
     sequence: Ints  # (M,) whose first trial is the animal's, or one after a restart
+    place: Ints  # (M,) in the sequence
     block: Ints  # (M,), from 1
     choice: Bools  # (M, C), whether of the second class
     correct: Bools  # (M, C)
@@ -151,17 +153,18 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
         )
     sequences, _ = twin.estimator.read_choices(twin.transform(X[twin.columns]), y)
     trials = sequences.padded
-    happened = trials.observed
+    happened = trials.told
     if by == "session":
         told = "session" in identity_of(X)
         block = sequences.pad(session_numbers(X) if told else np.ones(len(X), dtype=np.int64))
     else:
         length = check_scalar(by, "by", numbers.Integral, min_val=1)
         block = 1 + np.broadcast_to(np.arange(happened.shape[1]) // length, happened.shape)
-    sequence, _ = np.nonzero(happened)
+    sequence, place = np.nonzero(happened)
     return Behaviour(
         animal=sequences.sequence_subject[sequence],
         sequence=sequence,
+        place=place,
         block=block[happened],
         choice=trials.choice[happened][:, None] > 0,
         correct=(trials.choice == trials.answer)[happened][:, None],
@@ -172,15 +175,15 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
 def _statistics(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
     """Return each cohort's statistics, a row a statistic and block, (n_statistics, C)."""
     always = np.ones_like(did.choice)
-    goes_on = np.diff(did.sequence)[:, None] == 0
+    goes_on = (np.diff(did.sequence) == 0) & (np.diff(did.place) == 1)
     stayed = did.choice[1:] == did.choice[:-1]
     won = did.rewarded[:-1]
     by_block, by_animal = (did.animal, did.block), (did.animal[1:], np.full(len(won), OF_ALL))
     tables = {
         "accuracy": _share(did.correct, always, *by_block),
         "second_choices": _share(did.choice, always, *by_block),
-        "win_stay": _share(stayed, won & goes_on, *by_animal),
-        "lose_shift": _share(~stayed, ~won & goes_on, *by_animal),
+        "win_stay": _share(stayed, won & goes_on[:, None], *by_animal),
+        "lose_shift": _share(~stayed, ~won & goes_on[:, None], *by_animal),
         "trials_to_criterion": _trials_to_criterion(did, criterion, window),
     }
     return pd.concat(tables, names=["statistic", "block"])

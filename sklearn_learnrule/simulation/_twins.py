@@ -13,14 +13,14 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, PREVIOUS_ANSWER, RESTART, TRIALS
+from ..data.schema import DESIGN, MISSES, PREVIOUS_ANSWER, RESTART, REWARD_KNOWN, TRIALS
 from ..data.sequences import read_sequences
 from ..data.time_order import count_within
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.members import read_trials
 from ..rules import Trial
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, simulate_learning
@@ -173,6 +173,7 @@ class Twin:
         self.columns = list(estimator.feature_names_in_)
         self.stimuli = DESIGN.stimuli(self.columns)
         self.covariates = DESIGN.covariates(self.columns)
+        self.further_history = {REWARD_KNOWN, MISSES}.intersection(self.columns)
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
@@ -199,7 +200,7 @@ class Twin:
                 "n_trials and session_length are for tasks: a table's animals do the trials and "
                 "sessions that it has."
             )
-        return read_replay(stimuli, self.stimuli, self.classes, reward)
+        return read_replay(stimuli, self.stimuli, self.classes, reward, self.further_history)
 
     def run(self, experiment: Experiment, rng: np.random.RandomState) -> Simulation:
         """Let the experiment's animals learn."""
@@ -215,6 +216,7 @@ class Twin:
             beside = {name: getattr(self.estimator, f"{name}_") for name in names}
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
+        beside |= {"reward_known": experiment.reward_known, "misses": experiment.misses}
         start = self._start(len(experiment.subjects), rng)
         simulation = simulate_learning(rule, perceived, start, experiment.opens, rng, **beside)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
@@ -260,6 +262,10 @@ class Twin:
         answer = "answer" if PREVIOUS_ANSWER in self.columns else None
         restart = RESTART if RESTART in trials else None
         others: Any = {"covariates": self.covariates or None, "restart": restart}
+        if REWARD_KNOWN in self.columns:
+            others["unknown_reward"] = "keep"
+        if MISSES in self.columns:
+            others["missed"] = "count"
         X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, **others)
         return with_identity(X, self.columns)[self.columns], y
 
@@ -280,7 +286,16 @@ class Twin:
         columns["reward"] = simulation.reward[happened]
         for name in self.covariates:
             columns[name] = experiment.covariate(name)[subject]
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        for name, known in (
+            ("answer", experiment.answer_known),
+            ("reward", experiment.reward_known),
+        ):
+            if known is not None and not known[happened].all():
+                table[name] = table[name].where(known[happened])
+        if experiment.misses is None:
+            return table
+        return _with_missed(table, experiment.misses[happened].astype(int), self.stimuli)
 
     def weights(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
         """Return the weights before each choice, a row a trial."""
@@ -294,3 +309,14 @@ class Twin:
         index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
         columns = pd.Index(self.estimator.weight_names_)
         return pd.DataFrame(simulation.weights[happened], columns=columns, index=index)
+
+
+def _with_missed(table: pd.DataFrame, misses: Ints, stimuli: list[str]) -> pd.DataFrame:
+    """Put rows without a choice before those before which so many trials were missed."""
+    rows = np.repeat(np.arange(len(table)), misses + 1)
+    is_missed = np.append(rows[1:] == rows[:-1], False)
+    table = table.iloc[rows].reset_index(drop=True)
+    for name in (*stimuli, *TRIALS.names("outcome")):
+        if name in table:
+            table[name] = table[name].where(~is_missed)
+    return table
