@@ -6,7 +6,7 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -150,28 +150,49 @@ def make_design(
     trials = as_table(trials)
     stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
     of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
-    always = [*of_animals, *anew, *(name for name in (session, trial) if name is not None)]
-    outcome = [choice, reward, *([] if answer is None else [answer])]
-    check_columns(trials, [*animals, *always, *stimuli, *outcome])
-    _check_stimuli(stimuli, [*outcome, *animals, *([] if session is None else [session])])
+    names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
+    check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
+    _check_stimuli(stimuli, [*names.outcome, *animals, *_named(session)])
     subjects = subject_names(trials, animals)
-    check_complete(trials, always, subjects)
-
+    check_complete(trials, names.always, subjects)
     happened = _happened(trials[choice], missed)
-    told = _without_missed(trials, happened)
     keep = _keeps_unknown(trials[reward], unknown_reward)
-    needed = [*stimuli, *outcome] if not keep else [*stimuli, *outcome[:1], *outcome[2:]]
-    check_complete(told, needed, subjects, {choice: COUNT_MISSED, reward: KEEP_UNKNOWN})
-    index = _identify(trials, subjects, animals, session, anew, trial, happened)
-    history = _History(index, happened, subjects)
-    columns = {
-        **{name: values[happened] for name, values in _stimuli(told, stimuli, subjects).items()},
-        **history.columns(told, choice, reward, answer, keep=keep, count=missed == "count"),
-        **{k: v[happened] for k, v in covariate_columns(trials, of_animals, subjects).items()},
-    }
+    told = _without_missed(trials, happened)
+    _check_told(told, names, subjects, keep)
+    index = _identify(trials, subjects, names, happened)
+    before = _History(index, happened, subjects).columns(told, names, keep, missed == "count")
+    seen = _stimuli(told, stimuli, happened, subjects)
+    known = covariate_columns(trials, of_animals, happened, subjects)
+    X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
-    y = _choices(trials.loc[happened, choice], index)
-    return pd.DataFrame(columns, index=index), y, groups
+    return X, _choices(trials.loc[happened, choice], index), groups
+
+
+class _Names(NamedTuple):
+    """The names of a table's columns."""
+
+    stimuli: list[Any]
+    choice: str
+    reward: str
+    animals: list[Any]
+    session: str | None
+    answer: str | None
+    trial: str | None
+    covariates: list[Any]
+    restart: list[Any]
+
+    @property
+    def always(self) -> list[Any]:
+        """What a missed trial has, too."""
+        return [*self.covariates, *self.restart, *_named(self.session), *_named(self.trial)]
+
+    @property
+    def outcome(self) -> list[Any]:
+        return [self.choice, self.reward, *_named(self.answer)]
+
+
+def _named(column: str | None) -> list[Any]:
+    return [] if column is None else [column]
 
 
 def _happened(choice: pd.Series, missed: str) -> Bools:
@@ -196,27 +217,29 @@ def _keeps_unknown(reward: pd.Series, unknown_reward: str) -> bool:
     return unknown_reward == "keep" and bool(reward.notna().any())
 
 
+def _check_told(told: pd.DataFrame, names: _Names, subjects: pd.Index, keep: bool) -> None:
+    """Raise where something of a trial that happened is missing, rewards that are kept aside."""
+    needed = [*names.stimuli, *names.outcome]
+    if keep:
+        needed.remove(names.reward)
+    cures = {names.choice: COUNT_MISSED, names.reward: KEEP_UNKNOWN}
+    check_complete(told, needed, subjects, cures)
+
+
 def _identify(
-    trials: pd.DataFrame,
-    subjects: pd.Index,
-    animals: list[Any],
-    session: str | None,
-    restart: list[Any],
-    trial: str | None,
-    happened: Bools,
+    trials: pd.DataFrame, subjects: pd.Index, names: _Names, happened: Bools
 ) -> pd.MultiIndex:
-    """Return the subject, session and so on of trials with a choice; raise if order is lost."""
+    """Return the subject, session and so on of trials that happened; raise if order is lost."""
     codes = pd.factorize(subjects)[0]
-    check_together(codes, subjects, animals)
-    sessions = pd.Index([1] * len(trials) if session is None else trials[session])
-    check_names(sessions, f"Column {session!r}")
-    number = count_within(codes)
-    starts = session_starts(sessions, codes, number, subjects)
-    if trial is not None:
-        check_rises(trials[trial], starts, subjects)
+    check_together(codes, subjects, names.animals)
+    sessions = pd.Index([1] * len(trials) if names.session is None else trials[names.session])
+    check_names(sessions, f"Column {names.session!r}")
+    starts = session_starts(sessions, codes, count_within(codes), subjects)
+    if names.trial is not None:
+        check_rises(trials[names.trial], starts, subjects)
     levels: dict[str, Any] = {"subject": subjects[happened], "session": sessions[happened]}
-    if restart:
-        levels[RESTART] = _count_restarts(trials[restart], codes)[happened]
+    if names.restart:
+        levels[RESTART] = _count_restarts(trials[names.restart], codes)[happened]
     levels["trial"] = count_within(codes[happened])
     return pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
 
@@ -232,11 +255,12 @@ def _count_restarts(columns: pd.DataFrame, codes: Ints) -> Ints:
     return so_far - so_far[opens][codes]
 
 
-def _stimuli(trials: pd.DataFrame, stimuli: list[Any], subjects: pd.Index) -> dict[str, Floats]:
-    names = zip(weight_names(stimuli), stimuli, strict=True)
+def _stimuli(
+    trials: pd.DataFrame, stimuli: list[Any], happened: Bools, subjects: pd.Index
+) -> dict[str, Floats]:
     return {
-        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)
-        for name, stimulus in names
+        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)[happened]
+        for name, stimulus in zip(weight_names(stimuli), stimuli, strict=True)
     }
 
 
@@ -254,25 +278,22 @@ class _History:
         self.first = first
 
     def columns(
-        self,
-        trials: pd.DataFrame,
-        choice: str,
-        reward: str,
-        answer: str | None,
-        *,
-        keep: bool,
-        count: bool,
+        self, trials: pd.DataFrame, names: _Names, keep: bool, count: bool
     ) -> dict[str, Floats]:
         """Return the columns of X, with ``keep`` whether rewards are known, and counted misses."""
-        labels = two_labels(trials[choice], f"column {choice!r}")
-        known = trials[reward].notna().to_numpy()
-        paid = trials[reward].astype(object).where(known, 0.0) if keep else trials[reward]
+        labels = two_labels(trials[names.choice], f"column {names.choice!r}")
+        paid = trials[names.reward]
+        known = paid.notna().to_numpy()
+        if keep:
+            paid = paid.astype(object).where(known, 0.0)
         columns = {
-            PREVIOUS_CHOICE: self._sides(trials[choice], labels),
-            PREVIOUS_REWARD: self._before(as_numbers(paid, f"Column {reward!r}", self.subjects)),
+            PREVIOUS_CHOICE: self._sides(trials[names.choice], labels),
+            PREVIOUS_REWARD: self._before(
+                as_numbers(paid, f"Column {names.reward!r}", self.subjects)
+            ),
         }
-        if answer is not None:
-            columns[PREVIOUS_ANSWER] = self._sides(trials[answer], labels)
+        if names.answer is not None:
+            columns[PREVIOUS_ANSWER] = self._sides(trials[names.answer], labels)
         if keep:
             columns[REWARD_KNOWN] = self._before(known.astype(float))
         if count:

@@ -171,23 +171,17 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     row_subject: Any = identity["subject"]
     codes, subjects = pd.factorize(row_subject)
     trial = trial_numbers(codes, subjects, identity["trial"])
-    values = {
-        name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
-        for column, name in zip(X, weight_names(X), strict=True)
-        if name not in IDENTITY
-    }
+    values = _numbers(X, row_subject)
     sequence, sequence_subject = number_sequences(codes, identity[RESTART], row_subject)
     row_place = count_within(sequence)
     check_history(values, row_subject, trial, row_place)
-    if identity["session"] is None:
-        new_session = np.zeros(len(X), dtype=bool)
-    else:
-        new_session = session_starts(identity["session"], codes, trial, row_subject)
+    new_session, session = np.zeros(len(X), dtype=bool), identity["session"]
+    if session is not None:
+        new_session = session_starts(session, codes, trial, row_subject)
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
-
     fields = _fields(features, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
@@ -204,6 +198,15 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         covariates=covariates,
         covariate_names=covariate_names,
     )
+
+
+def _numbers(X: pd.DataFrame, row_subject: pd.Index) -> dict[str, Floats]:
+    """Return X's columns but those of identity, (n_rows,) each, under their names as text."""
+    return {
+        name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
+        for column, name in zip(X, weight_names(X), strict=True)
+        if name not in IDENTITY
+    }
 
 
 def _fields(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -101,54 +101,63 @@ def simulate_learning(
     array([[ 1.8, -0.1],
            [ 1.8, -0.1]])
     """
-    n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
-    every, further = np.square(process_noise), np.square(session_noise)  # variances
     rates = lapse_rates(lapses)
-    if not isinstance(rule, LearningRule):
-        rule = FunctionRule(weights.shape[1], rule)
-    rule = _in_double_precision(rule)
-    policy = rule.policy
-    memory = rule.initial_memory(n_subjects, like=weights)
-    known = np.ones((n_subjects, n_trials)) if reward_known is None else reward_known.astype(float)
-    if reward_known is not None and not _reads_reward_known(rule):
-        rule.skips_unknown_rewards = True
+    rule = _prepared(rule, weights.shape[1], reward_known)
+    policy, memory = rule.policy, rule.initial_memory(len(weights), like=weights)
+    known = np.ones(session_start.shape) if reward_known is None else reward_known.astype(float)
     opens_next = _next(session_start)
     missed = _next(np.zeros(known.shape) if misses is None else misses)
+    deviation = np.sqrt(_variances(process_noise, session_noise, missed, opens_next))
     seen = []
     with torch.no_grad():
-        for t in range(n_trials):
+        for t in range(known.shape[1]):
             stimulus, answer = task.show(t)
-            features = torch.as_tensor(np.column_stack([stimulus, np.ones(n_subjects)]))
+            features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
             p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
-            drawn = torch.as_tensor(random_state.random_sample(n_subjects))
+            drawn = torch.as_tensor(random_state.random_sample(len(weights)))
             choice = policy.sample(p, drawn).numpy() > 0
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
             told = {"reward_known": known[:, t], "misses": missed[:, t]}
-            trial = Trial(
-                features,
-                *map(torch.as_tensor, outcome),
-                **{name: torch.as_tensor(field) for name, field in told.items()},
-            )
-            update, memory = rule(weights, trial, memory)
+            update, memory = rule(weights, _trial(features, outcome, told), memory)
             weights = weights + update
-            steps = 1 + missed[:, t, None]
-            std = np.sqrt(steps * every + further * opens_next[:, t, None])
+            std = deviation[:, t]
             if std.any():  # else nothing is drawn, so that seeds keep their animals
                 noise = random_state.normal(0.0, np.broadcast_to(std, weights.shape))
                 weights = weights + torch.as_tensor(noise)
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
 
 
+def _prepared(
+    rule: LearningRule | UpdateFunction, n_weights: int, reward_known: Bools | None
+) -> LearningRule:
+    """Return a rule of one's own, in double precision, for rewards that may be unknown."""
+    if not isinstance(rule, LearningRule):
+        rule = FunctionRule(n_weights, rule)
+    rule = _in_double_precision(rule)
+    reads = any(getattr(part, "reads_reward_known", False) for part in rule.modules())
+    rule.skips_unknown_rewards |= reward_known is not None and not reads
+    return rule
+
+
+def _variances(
+    process_noise: ArrayLike, session_noise: ArrayLike, missed: Floats, opens_next: Floats
+) -> Floats:
+    """Return what each trial, and those missed after it, add to variances, (N, T, K or 1)."""
+    every, further = np.square(process_noise), np.square(session_noise)
+    return (1 + missed[..., None]) * every + further * opens_next[..., None]
+
+
+def _trial(features: torch.Tensor, outcome: Sequence[Floats], told: Mapping[str, Floats]) -> Trial:
+    further = {name: torch.as_tensor(field) for name, field in told.items()}
+    return Trial(features, *map(torch.as_tensor, outcome), **further)
+
+
 def _next(values: NDArray[Any]) -> Floats:
     """Return each trial's next one's value (N, T), 0 after the last."""
     return np.pad(values[:, 1:], [(0, 0), (0, 1)]).astype(float)
-
-
-def _reads_reward_known(rule: LearningRule) -> bool:
-    return any(getattr(part, "reads_reward_known", False) for part in rule.modules())
 
 
 def _in_double_precision(rule: LearningRule) -> LearningRule:
