@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -235,7 +235,8 @@ def _known(shape: Any, unknown_rate: float, rng: np.random.RandomState) -> Bools
 
 def _check_rates(**rates: float) -> None:
     for name, rate in rates.items():
-        check_scalar(rate, name, Real, min_val=0, max_val=1, include_boundaries="left")
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} should be from 0 to below 1, got {rate}.")
 
 
 def _as_table(

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.schema import DESIGN, HISTORY, IDENTITY, RESTART
+from ..data.schema import DESIGN, HISTORY, IDENTITY, MISSES, RESTART, REWARD_KNOWN
 from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
+
+IS_COUNT = np.isin(HISTORY, [REWARD_KNOWN, MISSES])  # which are 0 or more, not of either sign
 
 
 class PerceivedTask:
@@ -89,11 +91,9 @@ class PerceivedTask:
         if not isinstance(task, ReplayTask):
             return None
         rows = np.nonzero(self.experiment.happened)
-        rng = np.random.RandomState(0)
-        one, other = (
-            self._transform(rows, task.stimulus[rows], history)
-            for history in rng.choice([-1.0, 1.0], (2, len(rows[0]), len(HISTORY)))
-        )
+        drawn = np.random.RandomState(0).choice([-1.0, 1.0], (2, len(rows[0]), len(HISTORY)))
+        drawn[..., IS_COUNT] = drawn[..., IS_COUNT] > 0
+        one, other = (self._transform(rows, task.stimulus[rows], history) for history in drawn)
         if not np.array_equal(one, other):
             return None
         features = np.zeros((*self.experiment.happened.shape, one.shape[-1]))
