@@ -321,3 +321,9 @@ def test_an_X_that_lost_its_restarts_or_their_order_is_refused(design):
 def test_a_stimulus_may_not_be_called_restart(trials):
     with pytest.raises(ValueError, match=r"stimulus should name .*'restart'.*; got \['restart'\]"):
         lr.make_design(trials.assign(restart=1.0), stimulus="restart")
+
+
+def test_own_numbers_of_animals_that_begin_anew_are_refused(design):
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    with pytest.raises(ValueError, match="but here learning begins anew within one: leave out"):
+        rule.fit(*design)

@@ -3,8 +3,8 @@
 As ``_kernels_unroll``. The rule sees and moves the weights at ``places``, M of K; ``fields`` has
 their features, ``features`` those of all. A trial has 1 + M rows: the rule at the weights' mean,
 and with each of its weights a step on, which gives its slope. The memory goes on from the first of
-them. ``odds`` (2,) are those of lapses, ``variances`` (2, K) what a trial adds, as many times as ``amounts``
-(N, T, 2) say.
+them. ``odds`` (2,) are those of lapses, ``variances`` (2, K) what a trial adds, as many
+times as ``amounts`` (N, T, 2) say.
 """
 
 from __future__ import annotations

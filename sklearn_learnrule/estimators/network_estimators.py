@@ -25,6 +25,7 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_sizes": [WHOLE_FROM_1, each(WHOLE_FROM_1)],
         "activation": [StrOptions({*ACTIVATIONS})],
+        "subject_effects": [None, WHOLE_FROM_1, each(str)],
         "session_input": ["boolean"],
         "answer_input": ["boolean"],
     }
@@ -35,6 +36,16 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         session_input, answer_input : bool, default={session_input}
             Whether the network sees that the next trial opens a session, and the correct choice.
         """
+
+    def _options(self) -> dict[str, Any]:
+        own = self.subject_effects if isinstance(self.subject_effects, int) else 0
+        return {
+            "hidden_sizes": self.hidden_sizes,
+            "activation": self.activation,
+            "session_input": self.session_input,
+            "answer_input": self.answer_input,
+            "n_effects": own,
+        }
 
 
 class DNNRuleEstimator(_NetworkRuleEstimator):
@@ -62,9 +73,7 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
     """
 
     def make_rule(self, n_weights: int) -> LearningRule:
-        return DNNRule(
-            n_weights, self.hidden_sizes, self.activation, self.session_input, self.answer_input
-        )
+        return DNNRule(n_weights, **self._options())
 
 
 class RNNRuleEstimator(_NetworkRuleEstimator):
@@ -98,11 +107,4 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
 
     def make_rule(self, n_weights: int) -> LearningRule:
-        return RNNRule(
-            n_weights,
-            self.memory_size,
-            self.hidden_sizes,
-            self.activation,
-            self.session_input,
-            self.answer_input,
-        )
+        return RNNRule(n_weights, self.memory_size, **self._options())

@@ -1,9 +1,10 @@
-"""What is known of subjects' own numbers before any of their choices: typical ones, and a spread."""
+"""What is known of subjects' own numbers before any of their choices: a mean, and a spread."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 from torch import Tensor, nn
@@ -26,8 +27,13 @@ class SubjectEffects(nn.Module):
     ----------
     names : sequence of str
         One an effect.
-    n_covariates : int
-        C.
+    units : sequence of float
+        Those of the effects, in the user's; the logarithm of a factor has none, 1.
+    covariates : Tensor of shape (N, C)
+        The fitted subjects'. Numbers, not indicators of 0 and 1, count from their mean, in units of
+        their standard deviation.
+    covariate_names : sequence of str
+        C of them.
     learns_spread : bool
         Whether the spread is fitted; else it is 1.
     has_center : sequence of bool
@@ -36,23 +42,37 @@ class SubjectEffects(nn.Module):
         while the typical one is sought.
     """
 
-    center: Tensor
+    units: Tensor
+    covariate_origin: Tensor
+    covariate_scale: Tensor
+    centered: Tensor
     log_spread: Tensor
     log_spread_before: Tensor
     """Around which a step of the fit may double or halve the spread, no more: nodes are for it."""
 
     def __init__(
-        self, names: Sequence[str], n_covariates: int, learns_spread: bool, has_center: Sequence[bool]
+        self,
+        names: Sequence[str],
+        units: Sequence[float],
+        covariates: Tensor,
+        covariate_names: Sequence[str],
+        *,
+        learns_spread: bool,
+        has_center: Sequence[bool],
     ) -> None:
         super().__init__()
-        self.names = list(names)
+        self.names, self.covariate_names = list(names), list(covariate_names)
         size = len(names)
+        self.register_buffer("units", torch.tensor(units))
+        origin, scale = _origin_and_scale(covariates)
+        self.register_buffer("covariate_origin", origin)
+        self.register_buffer("covariate_scale", scale)
         start = math.log(SPREAD_AT_FIRST) if learns_spread else 0.0
         self.log_spread = nn.Parameter(torch.full((size,), start), requires_grad=learns_spread)
         self.register_buffer("log_spread_before", torch.full((size,), start))
         self.center = nn.Parameter(torch.zeros(size), requires_grad=any(has_center))
         self.register_buffer("centered", torch.tensor(has_center, dtype=torch.bool))
-        self.of_covariates = nn.Parameter(torch.zeros(n_covariates, size))
+        self.of_covariates = nn.Parameter(torch.zeros(len(self.covariate_names), size))
 
     @property
     def spread(self) -> Tensor:
@@ -62,12 +82,36 @@ class SubjectEffects(nn.Module):
 
     def expected(self, covariates: Tensor) -> Tensor:
         """Return subjects' effects as expected by their covariates (N, C), (N, D)."""
-        return covariates @ self.of_covariates + self.center * self.centered
+        standard = (covariates - self.covariate_origin) / self.covariate_scale
+        of_covariates = standard @ self.of_covariates.to(standard)
+        return of_covariates + self.center * self.centered
 
     def log_density(self, effects: Tensor, covariates: Tensor) -> Tensor:
-        """Return how likely effects (..., N, D) are of subjects with covariates (N, C), (..., N)."""
+        """Return how likely effects (..., N, D) are, (..., N), by covariates (N, C)."""
         z = (effects - self.expected(covariates)) / self.spread
         return -(z.square() / 2 + self.spread.log()).sum(-1) - len(self.names) * LOG_NORM
+
+    def published(self) -> dict[str, Tensor]:
+        """Return what was fitted, in the user's units: spread (D,), covariates' effects (C, D)."""
+        found = {}
+        if self.log_spread.requires_grad:
+            found["subject_effects_std"] = self.spread * self.units
+        if self.covariate_names:
+            of_covariates = self.of_covariates / self.covariate_scale[:, None]
+            found["covariate_effects"] = of_covariates * self.units
+        return found
+
+    def labels(self) -> dict[str, list[tuple[str, str]]]:
+        """Return what each of these numbers is of: a covariate or the spread, and an effect."""
+        return {
+            "subject_effects_std": [("subject_effects_std", name) for name in self.names],
+            "covariate_effects": list(product(self.covariate_names, self.names)),
+        }
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Let training begin at the spread that its parameter says, whatever was before."""
+        self.log_spread_before.copy_(self.log_spread)
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -84,4 +128,11 @@ class SubjectEffects(nn.Module):
         return center
 
 
-
+def _origin_and_scale(covariates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each of the covariates (N, C) counts from, and in which unit, (C,) each."""
+    is_indicator = ((covariates == 0) | (covariates == 1)).all(0)
+    mean = covariates.mean(0)
+    std = (covariates - mean).square().mean(0).sqrt()
+    constant = std == 0
+    origin = torch.where(is_indicator & ~constant, 0, mean)
+    return origin, torch.where(is_indicator | constant, 1, std)

@@ -2,15 +2,15 @@
 
 Trials come in stretches, each as long as all before it. Nodes for a stretch lie where the choices
 before it say that the subject is, and what they foretell is averaged, each weighted by how well it
-has foretold so far. So a node costs twice the trials, knowledge narrows little within a stretch, and
-no prediction knows a later choice.
+has foretold so far. So a node costs twice the trials, knowledge narrows little within a stretch,
+and no prediction knows a later choice.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from torch.nn.functional import logsigmoid
 
 from ..rules import TWO_CHOICES, Trial, pack, unpack
 from .learning import LearningModel, choice_logits
-from .nodes import Nodes, Normal, moments, place_nodes
+from .nodes import Nodes, Normal, moments
 
 FIRST_STRETCH = 20  # trials
 MAX_TRIES = 8  # at nodes close enough to what a stretch tells
@@ -109,9 +109,7 @@ class _Asked(NamedTuple):
         """Return the logits (N, T) and the path (N, T, K + S) that are to be expected."""
         log_weights = self.log_weights[..., start:-1].log_softmax(0)
         logits, paths = self.logits[..., start:], self.paths[:, :, start:]
-        second, first = (
-            (log_weights + logsigmoid(sign * logits)).logsumexp(0) for sign in (1, -1)
-        )
+        second, first = ((log_weights + logsigmoid(sign * logits)).logsumexp(0) for sign in (1, -1))
         return second - first, mix_paths(paths, log_weights.exp(), model.dynamics.n_weights)
 
 
@@ -126,7 +124,7 @@ def _ask(
     end: int,
 ) -> _Asked:
     trials, observed = trials.of_subjects(some).at(slice(end)), observed[some, :end]
-    nodes = place_nodes(known.of_subjects(some))
+    nodes = model.place_nodes(known.of_subjects(some))
     of_nodes = [
         model.path(replace(trials, context=place.to(trials.features)), observed)[0]
         for place in nodes.places
@@ -144,6 +142,14 @@ def log_prior_at(model: LearningModel, nodes: Nodes, covariates: Tensor) -> Tens
     """Return the logarithm of each node's share in the prior, (Q, N)."""
     assert model.effects is not None
     return model.effects.log_density(nodes.places, covariates) + nodes.log_weights
+
+
+def integrate(
+    model: LearningModel, nodes: Nodes, covariates: Tensor, log_likelihood: Tensor, unit: Any
+) -> Tensor:
+    """Return subjects' log-likelihood (N,) from that at each node (Q, N), in so many trials."""
+    prior = log_prior_at(model, nodes, covariates)
+    return (prior + log_likelihood * unit).logsumexp(0) / unit
 
 
 def mix_paths(paths: Tensor, weights: Tensor, n_weights: int) -> Tensor:

@@ -26,7 +26,7 @@ from ..rules import (
     mover,
 )
 from .effects import SubjectEffects
-from .nodes import Normal
+from .nodes import Nodes, Normal, place_nodes
 
 MARGIN = 0.1  # by how much of their range others' weights may leave the fitted subjects'
 
@@ -58,6 +58,11 @@ class SequenceModel(nn.Module):
     @property
     def noise(self) -> ProcessNoise | None:
         """The noise that moves weights, if any."""
+        return None
+
+    @property
+    def effects(self) -> SubjectEffects | None:
+        """The distribution of what is subjects' own, if anything is."""
         return None
 
     @property
@@ -124,7 +129,7 @@ class LearningModel(SequenceModel):
         self.register_buffer("bounds", torch.stack([-unbounded[0], unbounded[1]]))
         self.truncation = truncation
         self.engine = engine
-        self.effects = effects
+        self.own_effects = effects
         self.own = tuple(own)
 
     def make_symmetric(self) -> None:
@@ -154,6 +159,10 @@ class LearningModel(SequenceModel):
         return inner.noise if isinstance(inner, FilteredRule) else None
 
     @property
+    def effects(self) -> SubjectEffects | None:
+        return self.own_effects
+
+    @property
     def lapses(self) -> Lapses | None:
         """The lapses of the policy, if any."""
         inner = self.dynamics.rule
@@ -171,6 +180,7 @@ class LearningModel(SequenceModel):
             values[name] = getattr(self.noise, name) / self.dynamics.units.feature
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
+        values |= {} if self.effects is None else self.effects.published()
         return values | {"initial_weights": self.start}
 
     def log_prior(self) -> Tensor:
@@ -200,6 +210,11 @@ class LearningModel(SequenceModel):
         root = self.effects.spread.to(mean).diag().expand(len(mean), -1, -1)
         return Normal(mean.clone(), root.clone())
 
+    def place_nodes(self, known: Normal) -> Nodes:
+        """Return nodes where subjects' effects are known to be."""
+        assert self.effects is not None
+        return place_nodes(known, few=not self.effects.log_spread.requires_grad)
+
     @torch.no_grad()
     def settle_effects(self) -> None:
         """Let what effects have in common be the typical subject's, see :class:`SubjectEffects`."""
@@ -213,7 +228,8 @@ class LearningModel(SequenceModel):
             elif shift:
                 moved: Any = mover(self.dynamics.rule)[0]
                 held = dict(moved.rule.named_parameters())
-                for name, value in moved.vary(effect.parameter, moved.along(effect, shift), held).items():
+                changed = moved.vary(effect.parameter, moved.along(effect, shift), held)
+                for name, value in changed.items():
                     held[name].copy_(value)
 
     def unroll(

@@ -1,8 +1,8 @@
 """Nodes: the places at which a likelihood is asked for, to integrate it over subjects' effects.
 
-D effects, N subjects, Q nodes. What is known of a subject's effects is about normal once it has made
-some choices, so nodes of a normal distribution with its mean and covariance, weighted by how far it
-is from that, integrate it well however little is left open (Naylor & Smith 1982).
+D effects, N subjects, Q nodes. What is known of a subject's effects is about normal once it has
+made some choices, so nodes of a normal distribution with its mean and covariance, weighted by how
+far it is from that, integrate it well however little is left open (Naylor & Smith 1982).
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 from torch import Tensor
 
-N_ALONG_ONE = 7  # nodes of Gauss and Hermite for one effect: exact to degree 13
-N_DRAWN = 64  # for more than four effects
-NARROWEST = 0.35  # by which knowledge may shrink at a time, as between nodes there is nothing to see
+from ..utils.arrays import Floats
+
+N_DRAWN = 64
+NARROWEST = 0.35  # by which knowledge may shrink at a time: between nodes there is nothing to see
 
 
 class Normal(NamedTuple):
@@ -53,23 +54,29 @@ class Nodes(NamedTuple):
 
 
 @cache
-def standard_nodes(n_effects: int) -> tuple[np.ndarray, np.ndarray]:
+def standard_nodes(n_effects: int, few: bool) -> tuple[Floats, Floats]:
     """Return nodes (Q, D) and weights (Q,) of the standard normal distribution.
 
-    Of one effect, those of Gauss and Hermite; of two, a point and a hexagon; of three and four, a
-    fully symmetric rule: these are exact to degree 5 with the fewest nodes of positive weight known
-    to us (Stroud 1971). Of more effects, quasi-random draws.
+    For one and two effects those of Gauss and Hermite, five along each; for three and four a fully
+    symmetric rule of degree 5 (Stroud 1971); for more, quasi-random draws. A ``few`` for two are a
+    point and a hexagon, of degree 5, too.
     """
-    if n_effects == 1:
-        places, weights = np.polynomial.hermite_e.hermegauss(N_ALONG_ONE)
-        return places[:, None], weights / weights.sum()
-    if n_effects == 2:
+    if n_effects == 2 and few:
         angles = np.arange(6) * math.pi / 3
         hexagon = 2 * np.stack([np.cos(angles), np.sin(angles)], 1)
         return np.concatenate([np.zeros((1, 2)), hexagon]), np.array([1 / 2] + 6 * [1 / 12])
+    if n_effects <= 2:
+        along, weights = np.polynomial.hermite_e.hermegauss(5)
+        shares = list(product(weights / weights.sum(), repeat=n_effects))
+        return np.array(list(product(along, repeat=n_effects))), np.prod(shares, 1)
     if n_effects > 4:
-        draws = qmc.Sobol(n_effects, seed=0).random(N_DRAWN)
+        draws = qmc.Sobol(n_effects, rng=0).random(N_DRAWN)
         return ndtri(draws), np.full(N_DRAWN, 1 / N_DRAWN)
+    return _symmetric_nodes(n_effects)
+
+
+def _symmetric_nodes(n_effects: int) -> tuple[Floats, Floats]:
+    """Return a center, points on the axes, and points halfway between each two."""
     radius, size = math.sqrt(n_effects + 2), n_effects + 2
     axes = [sign * radius * row for row in np.eye(n_effects) for sign in (1, -1)]
     pairs = [
@@ -83,9 +90,10 @@ def standard_nodes(n_effects: int) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([np.zeros(n_effects), *axes, *pairs])[kept], weights[kept]
 
 
-def place_nodes(known: Normal) -> Nodes:
+def place_nodes(known: Normal, few: bool) -> Nodes:
     """Return nodes where effects are known to be."""
-    standard, weights = (torch.as_tensor(x).to(known.mean) for x in standard_nodes(known.mean.shape[1]))
+    both = standard_nodes(known.mean.shape[1], few)
+    standard, weights = (torch.as_tensor(x).to(known.mean) for x in both)
     offsets = torch.einsum("nde,qe->qnd", known.root, standard)
     log_det = known.root.diagonal(0, -2, -1).log().sum(-1)
     log_density = -standard.square().sum(-1) / 2 - known.mean.shape[1] * math.log(2 * math.pi) / 2

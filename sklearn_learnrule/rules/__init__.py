@@ -9,7 +9,7 @@ from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe
 from .given import GivenTrial, GivenWeightsRule
 from .individual import Effect, IndividualRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
-from .networks import DNNRule, RNNRule
+from .networks import DNNRule, NetworkRule, RNNRule
 from .partial import PartialRule
 from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
@@ -34,6 +34,7 @@ __all__ = [
     "IndividualRule",
     "Lapses",
     "LearningRule",
+    "NetworkRule",
     "PartialRule",
     "PearceHallRule",
     "Policy",

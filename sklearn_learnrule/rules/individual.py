@@ -24,8 +24,8 @@ class Effect(NamedTuple):
 class IndividualRule(LearningRule):
     """Another rule, of whose parameters some are a subject's own.
 
-    Which they are says ``trial.context``, an effect a column: see :meth:`LearningRule.vary` for what
-    it does to a parameter. Effects of 0, and trials without context, leave the rule as it is.
+    ``trial.context`` says by how much, an effect a column: see :meth:`LearningRule.vary` for what
+    one does to a parameter. Effects of 0, and trials without context, leave the rule as it is.
 
     Parameters
     ----------
@@ -81,7 +81,8 @@ class IndividualRule(LearningRule):
         """Return one subject's parameters, by its context (L,)."""
         parameters = dict(self.rule.named_parameters())
         for column, effect in zip(self.columns, self.effects, strict=True):
-            parameters |= self.rule.vary(effect.parameter, self.along(effect, context[column]), parameters)
+            own = self.along(effect, context[column])
+            parameters |= self.rule.vary(effect.parameter, own, parameters)
         return parameters
 
     def along(self, effect: Effect, size: Tensor) -> Tensor:

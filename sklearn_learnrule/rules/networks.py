@@ -38,7 +38,7 @@ def make_mlp(
     return nn.Sequential(*layers[:-1])
 
 
-class _NetworkRule(LearningRule):
+class NetworkRule(LearningRule):
     """The inputs and the output scale that the network rules share."""
 
     n_sided: int = NOT_SYMMETRIC
@@ -108,7 +108,7 @@ class _NetworkRule(LearningRule):
         return torch.cat(seen, -1)
 
 
-class DNNRule(_NetworkRule):
+class DNNRule(NetworkRule):
     """DNNGLM: update = scale * MLP(w, x, y, r, session start, correct choice).
 
     A symmetric one learns alike on both sides, whatever its parameters, as it sees each trial from
@@ -162,7 +162,7 @@ class DNNRule(_NetworkRule):
         return signs * update, memory
 
 
-class RNNRule(_NetworkRule):
+class RNNRule(NetworkRule):
     """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
 
     Examples

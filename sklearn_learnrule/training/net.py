@@ -13,7 +13,7 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor
 
-from ..models.following import log_prior_at
+from ..models.following import integrate
 from .dataset import Block, SequenceDataset, Target
 
 
@@ -60,8 +60,7 @@ class SequenceNet(NeuralNet):
         if block.nodes is None:
             return (self.criterion_(logits, choice) * weight).sum(-1)
         loss = (self.criterion_(logits, choice.expand_as(logits)) * weight).sum(-1)  # (Q, n)
-        prior = log_prior_at(self.module_, block.nodes, block.covariates)
-        return -(prior - loss * target.unit).logsumexp(0) / target.unit
+        return -integrate(self.module_, block.nodes, block.covariates, -loss, target.unit)
 
     def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
         """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""

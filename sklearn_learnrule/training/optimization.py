@@ -23,6 +23,7 @@ from tqdm import tqdm
 from ..engine import threads
 from ..models.learning import SequenceModel
 from .dataset import SequenceDataset
+from .individuals import FollowSubjects, with_own_nodes
 from .net import SequenceNet, idle_net
 from .settings import OPTIMIZERS, TrainingSettings
 
@@ -49,6 +50,8 @@ def train(
     stop; then all are fitted, so that none is lost. ``generator`` orders the minibatches.
     """
     noisy, symmetric = model.noise is not None, model.is_symmetric
+    if model.effects is not None:
+        dataset = with_own_nodes(dataset)
     lr, most_epochs = pace(settings, dataset, noisy=noisy, symmetric=symmetric)
     stopping_history, n_epochs = None, most_epochs
     if settings.early_stopping:
@@ -121,7 +124,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(settings, how, held_out),
+        callbacks=_callbacks(settings, how, held_out, model.effects is not None),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -143,11 +146,15 @@ def net_so_far(net: SequenceNet) -> SequenceNet:
     return stopped
 
 
-def _callbacks(settings: TrainingSettings, how: str, held_out: SequenceDataset | None) -> list[Any]:
+def _callbacks(
+    settings: TrainingSettings, how: str, held_out: SequenceDataset | None, individual: bool
+) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
     if settings.teller is not None:  # before what may end the training
         callbacks.append((TELLER, settings.teller))
+    if individual:  # after what averages parameters
+        callbacks.append(("subjects", FollowSubjects()))
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))

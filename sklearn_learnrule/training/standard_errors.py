@@ -20,11 +20,14 @@ from scipy.special import ndtri
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from ..models.following import integrate
 from ..models.learning import LearningModel
 from ..rules import TWO_CHOICES
 from ..utils.arrays import Bools, Floats
 from .dataset import Block, SequenceDataset, to_numpy
+from .individuals import place_subjects, with_own_nodes
 from .initial_weights import FEW_SUBJECTS
+from .net import at_nodes
 
 # Steps of the differences, in standard errors (of a parameter, were the others known): so small
 # that the log-likelihood is a parabola, so large that rounding does not show.
@@ -84,8 +87,9 @@ def summarize(
     error, robust = np.append(error, none), np.append(robust, none)
     note += [TOO_FEW] * len(none)
     half = ndtri(0.975) * error
-    names = (list(weight_names), list(learned_names))
-    labels = _labels(likelihood.published() | given, *names, sides.tolist())
+    special = {} if model.effects is None else model.effects.labels()
+    named = likelihood.published() | given
+    labels = _labels(named, list(weight_names), list(learned_names), sides.tolist(), special)
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
         standard_error=error,
@@ -98,22 +102,32 @@ def summarize(
 
 
 def _labels(
-    values: dict[str, Tensor], weight_names: list[str], learned_names: list[str], sides: list[Any]
+    values: dict[str, Tensor],
+    weight_names: list[str],
+    learned_names: list[str],
+    sides: list[Any],
+    special: dict[str, list[tuple[str, str]]],
 ) -> list[tuple[str, Any, str]]:
-    """Name each number: its parameter, and the side and the policy weight that it belongs to."""
+    """Name each number: its parameter, and the side and the policy weight that it belongs to.
+
+    ``special`` names those of some parameters: what the table is to call it, and what it is of.
+    """
     places: dict[tuple[int, ...], list[tuple[Any, str]]] = {
         (): [("", "")],
         (len(weight_names),): [("", weight) for weight in weight_names],
         (len(learned_names),): [("", weight) for weight in learned_names],
         (2, len(learned_names)): list(product(sides, learned_names)),
     }
-    of_sides = {"lapse_rates": [(side, "") for side in sides]}
-    return [
-        (name, *place)
-        for name, value in values.items()
-        for place in of_sides.get(name)
-        or places.get(value.shape, [("", str(i)) for i in range(value.numel())])
-    ]
+    labels: list[tuple[str, Any, str]] = []
+    for name, value in values.items():
+        if name in special:
+            labels += [(what, "", of) for what, of in special[name]]
+        elif name == "lapse_rates":
+            labels += [(name, side, "") for side in sides]
+        else:
+            numbered = [("", str(i)) for i in range(value.numel())]
+            labels += [(name, *place) for place in places.get(value.shape, numbered)]
+    return labels
 
 
 class LogLikelihood:
@@ -123,6 +137,9 @@ class LogLikelihood:
         self.model = deepcopy(model)
         self.model.truncation = None  # gradients are to be exact
         self.dataset = dataset
+        if model.effects is not None:
+            self.dataset = with_own_nodes(dataset)
+            place_subjects(self.model, self.dataset)
         self.parameters = [p for p in self.model.parameters() if p.requires_grad]
         self.fitted = parameters_to_vector(self.parameters).detach()
 
@@ -142,9 +159,14 @@ class LogLikelihood:
 
     def _of_sequences(self, block: Block) -> Tensor:
         assert block.target is not None
-        logits = self.model(block.trials, block.observed)  # (n, T)
-        each = TWO_CHOICES.log_probability(logits, block.target.choice)
-        return (each * block.target.weight).sum(1)
+        choice, weight = block.target.choice, block.target.weight
+        logits = at_nodes(self.model, block)  # (n, T), or (Q, n, T)
+        each = TWO_CHOICES.log_probability(logits, choice.expand_as(logits))
+        found = (each * weight).sum(-1)
+        if block.nodes is None:
+            return found
+        unit = self.dataset.weight_unit
+        return integrate(self.model, block.nodes, block.covariates, found, unit)
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""

@@ -1,0 +1,61 @@
+"""Subjects' effects in training: nodes stay where subjects are, as the parameters change."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import Any
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from ..models.following import Choices, Followed, follow
+from ..models.learning import LearningModel
+from .dataset import Block, SequenceDataset
+
+
+def follow_block(
+    model: LearningModel, block: Block, weight_unit: float = 1.0, *, predict: bool = False
+) -> Followed:
+    """Learn who a block's subjects are, by the choices that are scored; without targets, by all."""
+    if block.target is None:
+        choices = Choices(block.trials.choice, block.observed)
+    else:
+        choices = Choices(block.target.choice, block.target.weight * weight_unit)
+    known = block.covariates.double()
+    return follow(model, block.trials, block.observed, choices, known, predict=predict)
+
+
+def place_subjects(model: LearningModel, dataset: SequenceDataset) -> None:
+    """Give subjects nodes where they are, in place."""
+    for i, block in enumerate(dataset.blocks):
+        followed = follow_block(model, block, dataset.weight_unit)
+        dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known))
+
+
+def with_own_nodes(dataset: SequenceDataset) -> SequenceDataset:
+    """Return the same subjects, whose nodes no other fit will move."""
+    own = copy(dataset)
+    own.blocks = list(dataset.blocks)
+    return own
+
+
+class FollowSubjects(Callback):
+    """Places nodes at the start of every pass, and gives the typical subject what all share."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        net.module_.effects.begin()
+
+    def on_epoch_begin(
+        self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
+    ) -> None:
+        net.module_.settle_effects()
+        for dataset in (dataset_train, dataset_valid):
+            if dataset is not None:
+                place_subjects(net.module_, dataset)
+        if isinstance(net.optimizer_, torch.optim.LBFGS):
+            net.optimizer_.state.clear()  # of slopes at other nodes
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        net.module_.settle_effects()
+        net.module_.effects.center.requires_grad_(False)  # which the typical subject now has
