@@ -293,7 +293,7 @@ def _plain_sequence(X: Any) -> Sequences:
     n_rows = len(stimuli)
     features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
     return Sequences(
-        fields=Fields(features, *6 * [nothing], nothing > 0),
+        fields=Fields._make([features, *6 * [nothing], nothing > 0]),
         row_sequence=np.zeros(n_rows, dtype=np.int64),
         row_place=np.arange(n_rows),
         row_trial=np.arange(n_rows),

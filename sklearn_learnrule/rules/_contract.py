@@ -76,9 +76,10 @@ class LearningRule(nn.Module):
         raise NotImplementedError
 
     def __call__(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        update, later = super().__call__(weights, trial, memory)
+        stepped = super().__call__(weights, trial, memory)
         if not self.skips_unknown_rewards:
-            return update, later
+            return stepped
+        update, later = stepped
         known = trial.reward_known[:, None] > 0.5
         return torch.where(known, update, 0), torch.where(known, later, memory)
 

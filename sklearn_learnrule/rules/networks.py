@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,8 @@ class DNNRule(NetworkRule):
         return True
 
     def renew_first_layer(self) -> None:
-        self.mlp[0] = nn.Linear(self.n_inputs, self.mlp[0].out_features)
+        first: Any = self.mlp[0]
+        self.mlp[0] = nn.Linear(self.n_inputs, first.out_features)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.n_sided == NOT_SYMMETRIC:

@@ -64,7 +64,7 @@ class PerceivedTask:
             )
         choice = np.where(correct, self.answer, ~self.answer)
         known = np.ones(len(correct)) if told.reward_known is None else told.reward_known[:, trial]
-        after = np.zeros(len(correct))
+        after: Any = np.zeros(len(correct))
         if told.misses is not None and trial + 1 < told.misses.shape[1]:
             after = told.misses[:, trial + 1]
         sides = 2 * choice - 1, reward * known, 2 * self.answer - 1

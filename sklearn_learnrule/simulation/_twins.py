@@ -84,7 +84,8 @@ def simulate(
         A table shows its animals' stimuli, sessions and correct choices once more. Either X of
         :func:`~sklearn_learnrule.make_design`, without each animal's last trial, whose outcome X
         does not tell. Or trials, perhaps of an experiment to come, with the columns ``subject``,
-        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns.
+        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns; with
+        ``restart``, learning begins anew where it changes.
         A function ``(session_start, random_state=...)`` makes a :class:`Task`, which may watch
         the animals, for a bool array (N, T) of trials that open a session; such as
         ``functools.partial(ContrastTask, curriculum=..., criterion=...)``.
@@ -108,7 +109,9 @@ def simulate(
         ``subject``, ``twin_of`` (with a table, whose stimuli these are), ``session``, the
         stimulus columns, ``choice``, ``answer``, ``reward``: ready for ``make_design``. Then the
         covariates of the fit, with the names that they have in X: those of the animal in the
-        table, 0 if it has none, and with a task.
+        table, 0 if it has none, and with a task. Where the animals' learning begins anew, that of
+        their twins does, which ``restart`` counts; an unknown reward is missing, and so is the
+        choice on trials that the animals missed, if the estimator knows of such.
     weights : DataFrame, only if ``return_weights``
         The weights before each choice, with the index of that design's X, of which
         ``estimator.predict_weights`` says the same.
