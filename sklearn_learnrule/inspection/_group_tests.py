@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from ..rules import mover
 from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
+from ..utils.warn import warn
 from ._covariate import Covariate
 from ._fits import RuleFit, read_rule_fits
 
@@ -83,12 +83,10 @@ def compare_likelihoods(
     base = log_likelihood(without, asked.without(tested.columns).X, asked.y)
     gain = log_likelihood(both, asked.X, asked.y) - base
     if gain < -WORSE:
-        warnings.warn(
+        warn(
             f"With the covariate, the choices are less likely by {-gain:.2g} nats than without, so "
             "that one of the fits is not at the maximum of its likelihood, and their ratio tells "
             "nothing. Give fewer parameters to so little data.",
-            UserWarning,
-            stacklevel=3,
         )
     n_animals, n_columns = tested.values.shape
     model = both.models[0]

@@ -170,13 +170,15 @@ def group_power(
         options["keys"] = [make_key("group_power", truth, design, task[3:]) for task in tasks]
     names: dict[str, Any] = {"name": "power", "unit": "cohort"}
     done = run_tasks(_study_cohort, tasks, complete=succeeded, **names, **options)
-    where = [
-        f"{c['n_subjects']} animals a group, true difference {c['true_difference']:.3g}, "
-        f"repeat {c['repeat']}"
-        for c in cohorts
-    ]
-    tell_warnings(where, [warned for _, warned in done])
+    tell_warnings([_describe(cohort) for cohort in cohorts], [warned for _, warned in done])
     return GroupPower(pd.DataFrame(cohorts).join(pd.DataFrame([found for found, _ in done])), level)
+
+
+def _describe(cohort: dict[str, Any]) -> str:
+    return (
+        f"{cohort['n_subjects']} animals a group, "
+        f"true difference {cohort['true_difference']:.3g}, repeat {cohort['repeat']}"
+    )
 
 
 def _check(sizes: Sequence[Any], n_repeats: Any, difference: Any, level: Any) -> None:
@@ -225,7 +227,7 @@ def _study_cohort(
             group = np.arange(2 * size) % 2
             simulation = twin.run(experiment, rng, {effect: difference * group})
             X, y = twin.design(twin.trials(experiment, simulation))
-            animal = experiment.subjects.get_indexer(X.index.get_level_values("subject"))
+            animal = experiment.subjects.unique().get_indexer(X.index.get_level_values("subject"))
             X = X.assign(**{GROUP: group[animal].astype(float)})
             compared = compare_groups(clone(rule), X, y, GROUP, verbose=0)
             row = compared.table.set_index("parameter").loc[effect]
