@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .data.schema import DESIGN, IDENTITY, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from .data.sequences import subjects_of
+from .data.schema import DESIGN, IDENTITY, MISSES, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .data.sequences import sequences_of
 from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
 from .utils.documentation import LinksToDocumentation
@@ -110,8 +110,9 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
 class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     """Add what else a choice may lean on: the choice, outcome and stimulus of the trial before.
 
-    Each becomes a column of X, and so a weight of the policy. Identity, history and covariates
-    stay as they are; put it after :class:`TanhContrast`.
+    Each becomes a column of X, and so a weight of the policy; where the trial before was missed
+    (``missed="count"`` of make_design), it is 0. Identity, history and covariates stay as they are;
+    put it after :class:`TanhContrast`.
 
     Parameters
     ----------
@@ -185,15 +186,16 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
                 columns.append((f"{name}_right", X[name].clip(lower=0)))
             else:
                 columns.append((name, X[name]))
+        just_before = X[MISSES] == 0 if MISSES in X else 1.0
         if self.previous_choice:
-            columns.append(("choice_back", X[PREVIOUS_CHOICE]))
+            columns.append(("choice_back", X[PREVIOUS_CHOICE] * just_before))
         if self.win_stay:
-            columns.append(("win_stay", X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD]))
+            columns.append(("win_stay", X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD] * just_before))
         if self.previous_stimulus:
-            subject = np.asarray(subjects_of(X))
+            sequence = sequences_of(X)
             for name in names:
-                back = X[name].groupby(subject).shift(fill_value=0.0)
-                columns.append((f"{name}_back", back))
+                back = X[name].groupby(sequence).shift(fill_value=0.0)
+                columns.append((f"{name}_back", back * just_before))
         weight_names(name for name, _ in columns)
         return pd.DataFrame(dict(columns)).join(X.drop(columns=names))
 

@@ -12,6 +12,7 @@ import torch
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import rules
+from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.rules import (
     LEARNED,
     DNNRule,
@@ -151,6 +152,13 @@ class CoinTask:
     def reward(self, trial, correct):
         self.calls.append(("reward", trial))
         return np.where(correct, 2.0, -0.5)
+
+
+def make_blocks_cohort():
+    """Five animals, each with three blocks of unlike lengths, which sessions do not mind."""
+    table = make_learning_cohort(5, 60, session_length=25, random_state=0)
+    number = table.groupby("subject").cumcount()
+    return table.assign(block=np.select([number < 17, number < 40], ["a", "b"], "c"))
 
 
 RULE_ESTIMATORS = [lr.ConstantRuleEstimator]  # the one that does not learn comes first

@@ -24,7 +24,7 @@ def met(*trials):
     return Experience(
         stimuli=pd.DataFrame(np.reshape(stimuli, (n, -1)), columns=columns),
         subject=nothing.astype(int),
-        trial=np.arange(n),
+        place=np.arange(n),
         choice=nothing > 0,
         reward=nothing,
         answer=np.array(answers) > 0,

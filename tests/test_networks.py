@@ -135,7 +135,8 @@ def test_passes_grow_as_the_root_of_a_subjects_trials(cohort, estimator, mirror,
 @pytest.mark.parametrize(("n_trials", "rate"), [(500, 0.001), (6000, 0.003), (30000, 0.005)])
 def test_steps_grow_with_a_subjects_trials(n_trials, rate):
     settings = TrainingSettings.of(lr.DNNRuleEstimator())
-    dataset = SimpleNamespace(lengths=np.array([n_trials // 2, n_trials * 3 // 2]))
+    lengths = np.array([n_trials // 4, n_trials // 4, n_trials * 3 // 2])  # the first in two parts
+    dataset = SimpleNamespace(lengths=lengths, n_subjects=2)
     assert pace(settings, dataset) == (pytest.approx(rate), round(200 * np.sqrt(n_trials / 2000)))
     _, with_noise = pace(settings, dataset, noisy=True)
     assert with_noise == {500: 100, 6000: 67, 30000: 40}[n_trials]

@@ -125,7 +125,9 @@ def test_cohorts_are_simulated_in_portions_that_fit_the_memory(cohort, reinforce
 def test_trials_to_criterion_are_counted_to_the_trial_that_reached_it(correct, expected):
     did = np.array([[letter == "1"] for letter in correct])
     nothing = np.zeros(len(did), dtype=int)
-    animals = _predictive.Behaviour(nothing, nothing + 1, did, did, did)
+    animals = _predictive.Behaviour(
+        nothing, nothing, np.arange(len(did)), nothing + 1, did, did, did
+    )
     assert _predictive._trials_to_criterion(animals, 0.75, 4).to_numpy() == expected
 
 

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.data.sequences import GIVE_WHOLE, SCALE_STIMULI
+from sklearn_learnrule.data.check_sequences import GIVE_WHOLE, KEEP_RESTARTS, SCALE_STIMULI
 
 RULE = lr.ReinforceRuleEstimator()
 
@@ -104,11 +104,12 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
         (
             with_cell("previous_choice", 2, 0.0),
             "previous_choice should be -1 or +1, but is 0 (subject 'Ada', trial 2, row 2). "
-            + SCALE_STIMULI,
+            + KEEP_RESTARTS,
         ),
         (
             with_cell("previous_answer", 5, 0.5),
-            "previous_answer should be -1 or +1, but is 0.5 (subject 'Bo', trial 1, row 5).",
+            "previous_answer should be -1 or +1, but is 0.5 (subject 'Bo', trial 1, row 5). "
+            + SCALE_STIMULI,
         ),
         (
             with_cell("previous_choice", 4, 1.0),

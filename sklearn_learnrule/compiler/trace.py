@@ -231,7 +231,7 @@ def example_trial(
     def draw(field: Any) -> Tensor:
         width = getattr(like, field.name).shape[1 if "of_subjects" in field.metadata else 2 :]
         shape = n_subjects, *width
-        if field.name in ("choice", "answer", "session_start"):
+        if field.name in ("choice", "answer", "session_start", "reward_known", "misses"):
             return torch.randint(2, shape, generator=generator).double()
         if field.name == "reward":
             return torch.randint(-1, 3, shape, generator=generator).double() / 2 * scale

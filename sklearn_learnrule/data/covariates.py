@@ -9,19 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Floats, Ints
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .schema import COVARIATE, DESIGN
 from .tables import as_labels, as_numbers, place
 
 
 def covariate_columns(
-    trials: pd.DataFrame, names: Iterable[Any], subjects: pd.Index
+    trials: pd.DataFrame, names: Iterable[Any], happened: Bools, subjects: pd.Index
 ) -> dict[str, Floats]:
-    """Return X's columns of these covariates; ``subjects`` names the subject of each row.
+    """Return X's columns of these covariates, of trials that happened.
 
     Numbers and booleans are a column; text and categories one of 0 and 1 for each label but the
-    first.
+    first. ``subjects`` names the subject of each row of the table.
     """
     codes = pd.factorize(subjects)[0]
     columns: dict[str, Floats] = {}
@@ -37,7 +37,7 @@ def covariate_columns(
         if clash := [column for column in made if column in columns]:
             raise ValueError(f"Two covariates would be called {clash[0]!r} in X; rename one.")
         columns |= made
-    return columns
+    return {column: values[happened] for column, values in columns.items()}
 
 
 def covariates_of_subjects(

@@ -6,16 +6,24 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Floats
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .covariates import covariate_columns
-from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .schema import (
+    DESIGN,
+    MISSES,
+    PREVIOUS_ANSWER,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    RESTART,
+    REWARD_KNOWN,
+)
 from .tables import (
     as_labels,
     as_names,
@@ -31,6 +39,9 @@ from .tables import (
 )
 from .time_order import check_rises, check_together, count_within, session_starts
 
+COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
+KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
+
 
 def make_design(
     trials: Any,
@@ -43,6 +54,9 @@ def make_design(
     answer: str | None = None,
     trial: str | None = None,
     covariates: str | Sequence[str] | None = None,
+    restart: str | Sequence[str] | None = None,
+    missed: Literal["error", "count"] = "error",
+    unknown_reward: Literal["error", "keep"] = "error",
 ) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
     """Turn a table of trials into ``X, y, groups`` for any scikit-learn classifier.
 
@@ -77,14 +91,30 @@ def make_design(
         ``covariate_genotype_ko`` beside "control". (A name that begins with ``covariate_`` stays.)
         Make the design of all animals at once, for they are compared with that first label. No
         rule takes covariates for stimuli.
+    restart : str, list of str or None
+        Learning begins anew where this column changes within an animal, or one of these, such as
+        ``"block"`` or ``["session", "block"]``: the weights before the next trial are the initial
+        ones again, what was remembered is forgotten, and so is what process noise did. The animal
+        stays one to splits, scores and standard errors.
+    missed : "error" or "count", default="error"
+        What a missing choice (NaN) means. "count": a trial that was missed, which is no row of X;
+        but the next one knows how many were, as ``previous_misses``, for which process noise goes
+        on, and which networks read. To a missed trial's stimulus and reward nobody looks.
+    unknown_reward : "error" or "keep", default="error"
+        What a missing reward (NaN) means. "keep": one that nobody knows. ``previous_reward`` is 0
+        after it, and ``previous_reward_known`` 0, else 1: textbook rules make no step, networks
+        read it, and the choice counts as any other.
 
     Returns
     -------
     X : DataFrame
         The stimulus columns, then ``previous_choice`` (-1 or +1 for the first or second
-        label, 0 on a subject's first trial), ``previous_reward`` (0 there) and, if ``answer``
-        was given, ``previous_answer`` (as ``previous_choice``); then the covariates. Its index has
-        the levels ``subject``, ``session``, ``trial`` (0, 1, ... within the subject).
+        label, 0 on a subject's first trial and after a restart), ``previous_reward`` (0 there)
+        and, if ``answer`` was given, ``previous_answer`` (as ``previous_choice``); with
+        ``unknown_reward="keep"`` ``previous_reward_known``, with ``missed="count"``
+        ``previous_misses`` (0 there, both); then the covariates. Its index has the levels
+        ``subject``, ``session``, with ``restart`` the level ``restart`` (0, 1, ... counts the
+        subject's), and ``trial`` (0, 1, ... within the subject).
     y : Series
         The choices, as given; numbers or booleans held as objects become plain.
     groups : Series
@@ -119,71 +149,165 @@ def make_design(
     """
     trials = as_table(trials)
     stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
-    others = [choice, reward, *(name for name in (session, answer) if name is not None)]
-    of_animals = as_names(covariates, "covariates")
-    beside = [*of_animals, *([] if trial is None else [trial])]
-    check_columns(trials, [*stimuli, *animals, *others, *beside])
-    _check_stimuli(stimuli, [*others, *animals])
+    of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
+    names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
+    check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
+    _check_stimuli(stimuli, [*names.outcome, *animals, *_named(session)])
     subjects = subject_names(trials, animals)
-    check_complete(trials, [*stimuli, *others, *beside], subjects)
+    check_complete(trials, names.always, subjects)
+    happened = _happened(trials[choice], missed)
+    keep = _keeps_unknown(trials[reward], unknown_reward)
+    told = _without_missed(trials, happened)
+    _check_told(told, names, subjects, keep)
+    index = _identify(trials, subjects, names, happened)
+    before = _History(index, happened, subjects).columns(told, names, keep, missed == "count")
+    seen = _stimuli(told, stimuli, happened, subjects)
+    known = covariate_columns(trials, of_animals, happened, subjects)
+    X = pd.DataFrame({**seen, **before, **known}, index=index)
+    groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
+    return X, _choices(trials.loc[happened, choice], index), groups
 
-    index = _identify(trials, subjects, animals, session, trial)
-    columns = {
-        **_stimulus_columns(trials, stimuli, subjects),
-        **_history_columns(trials, choice, reward, answer, index),
-        **covariate_columns(trials, of_animals, subjects),
-    }
-    groups = pd.Series(subjects, index=index, name="subject", copy=True)
-    return pd.DataFrame(columns, index=index), _choices(trials[choice], index), groups
+
+class _Names(NamedTuple):
+    """The names of a table's columns."""
+
+    stimuli: list[Any]
+    choice: str
+    reward: str
+    animals: list[Any]
+    session: str | None
+    answer: str | None
+    trial: str | None
+    covariates: list[Any]
+    restart: list[Any]
+
+    @property
+    def always(self) -> list[Any]:
+        """What a missed trial has, too."""
+        return [*self.covariates, *self.restart, *_named(self.session), *_named(self.trial)]
+
+    @property
+    def outcome(self) -> list[Any]:
+        return [self.choice, self.reward, *_named(self.answer)]
+
+
+def _named(column: str | None) -> list[Any]:
+    return [] if column is None else [column]
+
+
+def _happened(choice: pd.Series, missed: str) -> Bools:
+    """Whether each trial has a choice, if those without one are counted."""
+    if missed not in ("error", "count"):
+        raise ValueError(f"missed should be 'error' or 'count', got {missed!r}.")
+    made = choice.notna().to_numpy()
+    return made if missed == "count" and made.any() else np.ones(len(choice), dtype=bool)
+
+
+def _without_missed(trials: pd.DataFrame, happened: Bools) -> pd.DataFrame:
+    """Return as many rows, with those of another trial where one was missed: nobody looks there."""
+    if happened.all():
+        return trials
+    return trials.iloc[np.where(happened, np.arange(len(trials)), np.argmax(happened))]
+
+
+def _keeps_unknown(reward: pd.Series, unknown_reward: str) -> bool:
+    """Whether rewards may be missing: some, not all."""
+    if unknown_reward not in ("error", "keep"):
+        raise ValueError(f"unknown_reward should be 'error' or 'keep', got {unknown_reward!r}.")
+    return unknown_reward == "keep" and bool(reward.notna().any())
+
+
+def _check_told(told: pd.DataFrame, names: _Names, subjects: pd.Index, keep: bool) -> None:
+    """Raise where something of a trial that happened is missing, rewards that are kept aside."""
+    needed = [*names.stimuli, *names.outcome]
+    if keep:
+        needed.remove(names.reward)
+    cures = {names.choice: COUNT_MISSED, names.reward: KEEP_UNKNOWN}
+    check_complete(told, needed, subjects, cures)
 
 
 def _identify(
-    trials: pd.DataFrame,
-    subjects: pd.Index,
-    animals: list[Any],
-    session: str | None,
-    trial: str | None,
+    trials: pd.DataFrame, subjects: pd.Index, names: _Names, happened: Bools
 ) -> pd.MultiIndex:
-    """Return the subject, session and number of each trial; raise if their order is lost."""
+    """Return the subject, session and so on of trials that happened; raise if order is lost."""
     codes = pd.factorize(subjects)[0]
-    check_together(codes, subjects, animals)
-    sessions = pd.Index([1] * len(trials) if session is None else trials[session])
-    check_names(sessions, f"Column {session!r}")
-    number = count_within(codes)
-    starts = session_starts(sessions, codes, number, subjects)
-    if trial is not None:
-        check_rises(trials[trial], starts, subjects)
-    return pd.MultiIndex.from_arrays([subjects, sessions, number], names=IDENTITY)
+    check_together(codes, subjects, names.animals)
+    sessions = pd.Index([1] * len(trials) if names.session is None else trials[names.session])
+    check_names(sessions, f"Column {names.session!r}")
+    starts = session_starts(sessions, codes, count_within(codes), subjects)
+    if names.trial is not None:
+        check_rises(trials[names.trial], starts, subjects)
+    levels: dict[str, Any] = {"subject": subjects[happened], "session": sessions[happened]}
+    if names.restart:
+        levels[RESTART] = _count_restarts(trials[names.restart], codes)[happened]
+    levels["trial"] = count_within(codes[happened])
+    return pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
 
 
-def _stimulus_columns(
-    trials: pd.DataFrame, stimuli: list[Any], subjects: pd.Index
+def _count_restarts(columns: pd.DataFrame, codes: Ints) -> Ints:
+    """Count up to each row at how many rows of its subject a column has changed."""
+    changes = np.zeros(len(codes), dtype=bool)
+    for name in columns:
+        check_names(columns[name], f"Column {name!r}")
+        changes |= np.diff(pd.factorize(columns[name])[0], prepend=0) != 0
+    opens = np.diff(codes, prepend=-1) != 0
+    so_far = np.cumsum(changes)
+    return so_far - so_far[opens][codes]
+
+
+def _stimuli(
+    trials: pd.DataFrame, stimuli: list[Any], happened: Bools, subjects: pd.Index
 ) -> dict[str, Floats]:
-    names = zip(weight_names(stimuli), stimuli, strict=True)
     return {
-        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)
-        for name, stimulus in names
+        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)[happened]
+        for name, stimulus in zip(weight_names(stimuli), stimuli, strict=True)
     }
 
 
-def _history_columns(
-    trials: pd.DataFrame, choice: str, reward: str, answer: str | None, index: pd.MultiIndex
-) -> dict[str, Floats]:
-    """Return what the trial before brought, 0 on the first of a subject."""
-    subjects = index.get_level_values("subject")
-    first = index.get_level_values("trial") == 0  # the rows of a subject stand together
+class _History:
+    """What the trial before brought, 0 where a subject begins, and begins anew.
 
-    def previous(values: Floats) -> Floats:
-        return np.where(first, 0.0, np.roll(values, 1))
+    Of a table's trials, which belong to ``subjects``, those that ``happened`` have an ``index``.
+    """
 
-    def sides(name: str) -> Floats:
-        labels = as_labels(trials[name], f"column {name!r}")
-        return previous(_signed(labels, both, name, subjects))
+    def __init__(self, index: pd.MultiIndex, happened: Bools, subjects: pd.Index) -> None:
+        self.happened, self.subjects = happened, subjects
+        first = index.get_level_values("trial") == 0  # the rows of a subject stand together
+        if RESTART in index.names:
+            first |= np.diff(index.get_level_values(RESTART), prepend=0) != 0
+        self.first = first
 
-    both = two_labels(trials[choice], f"column {choice!r}")
-    paid = as_numbers(trials[reward], f"Column {reward!r}", subjects)
-    columns = {PREVIOUS_CHOICE: sides(choice), PREVIOUS_REWARD: previous(paid)}
-    return columns if answer is None else {**columns, PREVIOUS_ANSWER: sides(answer)}
+    def columns(
+        self, trials: pd.DataFrame, names: _Names, keep: bool, count: bool
+    ) -> dict[str, Floats]:
+        """Return the columns of X, with ``keep`` whether rewards are known, and counted misses."""
+        labels = two_labels(trials[names.choice], f"column {names.choice!r}")
+        paid = trials[names.reward]
+        known = paid.notna().to_numpy()
+        if keep:
+            paid = paid.astype(object).where(known, 0.0)
+        columns = {
+            PREVIOUS_CHOICE: self._sides(trials[names.choice], labels),
+            PREVIOUS_REWARD: self._before(
+                as_numbers(paid, f"Column {names.reward!r}", self.subjects)
+            ),
+        }
+        if names.answer is not None:
+            columns[PREVIOUS_ANSWER] = self._sides(trials[names.answer], labels)
+        if keep:
+            columns[REWARD_KNOWN] = self._before(known.astype(float))
+        if count:
+            between = np.diff(np.flatnonzero(self.happened), prepend=0) - 1.0
+            columns[MISSES] = np.where(self.first, 0.0, between)
+        return columns
+
+    def _before(self, values: NDArray[Any]) -> Floats:
+        """Return the values of the trial before."""
+        return np.where(self.first, 0.0, np.roll(values[self.happened], 1))
+
+    def _sides(self, column: pd.Series, labels: NDArray[Any]) -> Floats:
+        made = as_labels(column, f"column {column.name!r}")
+        return self._before(_signed(made, labels, column.name, self.subjects))
 
 
 def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
@@ -194,7 +318,7 @@ def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
 
 
-def _signed(values: NDArray[Any], labels: NDArray[Any], name: str, subjects: pd.Index) -> Floats:
+def _signed(values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index) -> Floats:
     """Code the labels as -1 and +1."""
     known = np.isin(values, labels)
     if not known.all():

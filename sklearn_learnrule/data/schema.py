@@ -11,7 +11,7 @@ import pandas as pd
 COVARIATE = "covariate_"  # so begin the names of X's covariates
 
 Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history", "covariate"]
-Values: TypeAlias = Literal["name", "whole number", "number", "label", "side"]
+Values: TypeAlias = Literal["name", "whole number", "number", "label", "side", "flag"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Column:
 
     name: str
     role: Role
-    values: Values  # a side is -1 for the first class of choice, +1 for the second
+    values: Values  # a side is -1 for the first class of choice, +1 for the second; a flag 0 or 1
     meaning: str
     optional: bool = False
 
@@ -36,19 +36,22 @@ class Schema:
     Examples
     --------
     >>> DESIGN.identity
-    ('subject', 'session', 'trial')
+    ('subject', 'session', 'restart', 'trial')
     >>> DESIGN.stimuli(["contrast", "previous_choice", "previous_reward"])
     ['contrast']
     >>> DESIGN.describe()[["role", "values", "optional"]]
-                         role        values  optional
+                                role        values  optional
     name
-    subject          identity          name     False
-    session          identity          name      True
-    trial            identity  whole number      True
-    previous_choice   history          side     False
-    previous_reward   history        number     False
-    previous_answer   history          side      True
-    covariate_*     covariate        number      True
+    subject                 identity          name     False
+    session                 identity          name      True
+    restart                 identity  whole number      True
+    trial                   identity  whole number      True
+    previous_choice          history          side     False
+    previous_reward          history        number     False
+    previous_answer          history          side      True
+    previous_reward_known    history          flag      True
+    previous_misses          history  whole number      True
+    covariate_*            covariate        number      True
     """
 
     columns: tuple[Column, ...]
@@ -104,6 +107,13 @@ DESIGN = Schema(
     (
         SUBJECT,
         SESSION,
+        Column(
+            "restart",
+            "identity",
+            "whole number",
+            "How often learning has begun anew in the animal: 0, 1, ...",
+            optional=True,
+        ),
         Column("trial", "identity", "whole number", "0, 1, ... within the animal.", optional=True),
         Column("previous_choice", "history", "side", "The choice before; 0 where there is none."),
         Column("previous_reward", "history", "number", "The reward before; 0 where there is none."),
@@ -112,6 +122,20 @@ DESIGN = Schema(
             "history",
             "side",
             "The correct choice before; 0 where there is none. Without it, what was rewarded.",
+            optional=True,
+        ),
+        Column(
+            "previous_reward_known",
+            "history",
+            "flag",
+            "Whether that reward is known; 0 where there is none.",
+            optional=True,
+        ),
+        Column(
+            "previous_misses",
+            "history",
+            "whole number",
+            "How many trials without a choice came between; 0 where there is none before.",
             optional=True,
         ),
         Column(
@@ -128,5 +152,6 @@ DESIGN = Schema(
 Identity is in the index, or in columns of the same names.
 """
 
+RESTART = "restart"
 IDENTITY, HISTORY = DESIGN.identity, DESIGN.history
-PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER = HISTORY
+PREVIOUS_CHOICE, PREVIOUS_REWARD, PREVIOUS_ANSWER, REWARD_KNOWN, MISSES = HISTORY

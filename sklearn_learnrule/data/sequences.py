@@ -1,6 +1,8 @@
-"""From X to one sequence a subject, checked, padded where arrays are asked for, and back to rows.
+"""From X to sequences, checked, padded where arrays are asked for, and back to rows.
 
-N subjects, T trials (of the longest subject), K weights (stimulus features and bias).
+A sequence is what is unrolled from initial weights: a subject's trials or, where it begins anew at
+restarts, those between two of them. N sequences, T trials (of the longest), K weights (stimulus
+features and bias).
 """
 
 from __future__ import annotations
@@ -15,33 +17,34 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
+from .check_sequences import check_history, check_identity, find, number_sequences, trial_numbers
 from .covariates import covariates_of_subjects
-from .schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, PREVIOUS_CHOICE, PREVIOUS_REWARD
-from .tables import BIAS, as_numbers, check_kind, check_names, weight_names
-from .time_order import count_within, first_return, session_starts
+from .schema import (
+    DESIGN,
+    IDENTITY,
+    MISSES,
+    PREVIOUS_ANSWER,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    RESTART,
+    REWARD_KNOWN,
+)
+from .tables import BIAS, as_numbers, check_kind, weight_names
+from .time_order import count_within, session_starts
 
 NO_IDENTITY = (
     "X has no subject identity: it is taken as one sequence without choices and rewards, in which "
     "no rule can learn. Build X with make_design; if a transformer before this estimator dropped "
     "the index, call set_output(transform='pandas') on it or on the pipeline."
 )
-SCALE_STIMULI = (
-    "If X was scaled as a whole, scale the stimulus columns alone: make_column_transformer("
-    "(StandardScaler(), ['stimulus']), remainder='passthrough', verbose_feature_names_out=False)"
-    ".set_output(transform='pandas')."
-)
-GIVE_WHOLE = (
-    "A rule is unrolled from an animal's first trial, so give all rows of each subject, in order: "
-    "split by subject (SubjectKFold, or GroupKFold with groups=); to score some trials only, give "
-    "the others sample_weight 0, as compare_rules does for FutureSplit and MaskedTrials."
-)
 
 
 class Fields(NamedTuple):
     """What is known of trials, (n_rows, ...) or padded (N, T, ...); the outcome is of trial t.
 
-    ``choice``, ``reward``, ``answer`` and ``session_start`` (whether trial t + 1 opens a session)
-    are known, ``observed``, for all but a subject's last trial.
+    ``choice``, ``reward``, ``answer``, ``session_start`` (whether trial t + 1 opens a session) and
+    ``misses`` (before it) are known, ``observed``, for all but a sequence's last trial. But where
+    ``reward_known`` is 0 the reward is 0 and the answer, if nothing else tells it, 1/2.
     """
 
     features: Floats  # (..., K)
@@ -49,26 +52,57 @@ class Fields(NamedTuple):
     reward: Floats
     answer: Floats
     session_start: Floats
+    reward_known: Floats
+    misses: Floats
     observed: Bools
+
+    @property
+    def told(self) -> Bools:
+        """Where all of the outcome is known."""
+        return self.observed & (self.reward_known > 0)
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """One sequence a subject, in the order of X's rows."""
+    """One sequence a subject, or several with restarts, and X's rows in their order."""
 
     fields: Fields  # (n_rows, ...)
-    row_subject: Ints  # (n_rows,) each row's place in padded arrays
-    row_trial: Ints  # (n_rows,)
-    subjects: pd.Index  # N names
+    row_sequence: Ints  # (n_rows,) each row's place in padded arrays
+    row_place: Ints  # (n_rows,)
+    row_trial: Ints  # (n_rows,) its number within the subject
+    sequence_subject: Ints  # (N,) whose each sequence is, of the subjects
+    subjects: pd.Index  # names, of each subject once
     feature_names: list[str]  # K names
     answer_known: bool
-    covariates: Floats  # (N, C)
+    lacks_rewards: bool  # whether X says which rewards are known
+    counts_misses: bool
+    covariates: Floats  # (n_subjects, C)
     covariate_names: list[str]  # C names, as in X
 
     @property
+    def further_history(self) -> list[str]:
+        """The history columns of X that not every design has, and models have to know of."""
+        told = {REWARD_KNOWN: self.lacks_rewards, MISSES: self.counts_misses}
+        return [name for name in told if told[name]]
+
+    @property
+    def row_subject(self) -> Ints:
+        """Whose each row is, of the subjects, (n_rows,)."""
+        return self.sequence_subject[self.row_sequence]
+
+    @property
     def lengths(self) -> Ints:
-        """Each subject's number of trials, (N,)."""
+        """Each sequence's number of trials, (N,)."""
+        return np.bincount(self.row_sequence)
+
+    @property
+    def n_trials(self) -> Ints:
+        """Each subject's number of trials, (n_subjects,)."""
         return np.bincount(self.row_subject)
+
+    def whose(self, sequences: Bools) -> pd.Index:
+        """Return the names of the subjects of whom any of these sequences (N,) is."""
+        return self.subjects[np.unique(self.sequence_subject[sequences])]
 
     @property
     def padded(self) -> Fields:
@@ -77,21 +111,24 @@ class Sequences:
 
     def pad(self, rows: NDArray[Any]) -> NDArray[Any]:
         """Lay rows (n_rows, ...) out as (N, T, ...), 0 in the padding."""
-        shape = (len(self.subjects), self.row_trial.max() + 1, *rows.shape[1:])
+        shape = (len(self.sequence_subject), self.row_place.max() + 1, *rows.shape[1:])
         padded = np.zeros(shape, rows.dtype)
-        padded[self.row_subject, self.row_trial] = rows
+        padded[self.row_sequence, self.row_place] = rows
         return padded
 
-    def some(self, subjects: Ints) -> tuple[Sequences, Ints]:
-        """Return some subjects' sequences, numbered anew, and which rows these are."""
-        number = np.full(len(self.subjects), -1)
-        number[subjects] = np.arange(len(subjects))
-        rows = np.flatnonzero(number[self.row_subject] >= 0)
+    def some(self, sequences: Ints) -> tuple[Sequences, Ints]:
+        """Return some of the sequences, numbered anew, and which rows these are."""
+        number = np.full(len(self.sequence_subject), -1)
+        number[sequences] = np.arange(len(sequences))
+        rows = np.flatnonzero(number[self.row_sequence] >= 0)
+        sequence_subject, subjects = pd.factorize(self.sequence_subject[sequences])
         part = replace(
             self,
             fields=Fields._make(field[rows] for field in self.fields),
-            row_subject=number[self.row_subject[rows]],
+            row_sequence=number[self.row_sequence[rows]],
+            row_place=self.row_place[rows],
             row_trial=self.row_trial[rows],
+            sequence_subject=sequence_subject,
             subjects=self.subjects[subjects],
             covariates=self.covariates[subjects],
         )
@@ -99,7 +136,7 @@ class Sequences:
 
     def rows(self, padded: NDArray[Any]) -> NDArray[Any]:
         """Read (N, T, ...) back in the order of X's rows."""
-        return padded[self.row_subject, self.row_trial]
+        return padded[self.row_sequence, self.row_place]
 
     def check_choices(self, signed_choice: Floats) -> None:
         """Raise where ``previous_choice`` contradicts the choices y (given as -1, +1)."""
@@ -129,61 +166,71 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         return _plain_sequence(X)
     if len(X) == 0:
         raise ValueError("X has no trials (0 rows).")
-    identity = {name: _find(X, name) for name in IDENTITY}
-    _check_identity(X, identity)
+    identity = {name: find(X, name) for name in IDENTITY}
+    check_identity(X, identity)
     row_subject: Any = identity["subject"]
     codes, subjects = pd.factorize(row_subject)
-    trial = _trial_numbers(codes, subjects, identity["trial"])
-    values = {
-        name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
-        for column, name in zip(X, weight_names(X), strict=True)
-        if name not in IDENTITY
-    }
-    _check_history(values, row_subject, trial)
-
-    if identity["session"] is None:
-        new_session = np.zeros(len(X), dtype=bool)
-    else:
-        new_session = session_starts(identity["session"], codes, trial, row_subject)
+    trial = trial_numbers(codes, subjects, identity["trial"])
+    values = _numbers(X, row_subject)
+    sequence, sequence_subject = number_sequences(codes, identity[RESTART], row_subject)
+    row_place = count_within(sequence)
+    check_history(values, row_subject, trial, row_place)
+    new_session, session = np.zeros(len(X), dtype=bool), identity["session"]
+    if session is not None:
+        new_session = session_starts(session, codes, trial, row_subject)
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     features = np.column_stack([*stimuli.values(), np.ones(len(X))])
-
-    fields = _fields(features, values, new_session, codes, trial)
+    fields = _fields(features, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
         fields=fields,
-        row_subject=codes,
+        row_sequence=sequence,
+        row_place=row_place,
         row_trial=trial,
+        sequence_subject=sequence_subject,
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
-        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.observed]),
+        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.told]),
+        lacks_rewards=REWARD_KNOWN in values,
+        counts_misses=MISSES in values,
         covariates=covariates,
         covariate_names=covariate_names,
     )
 
 
+def _numbers(X: pd.DataFrame, row_subject: pd.Index) -> dict[str, Floats]:
+    """Return X's columns but those of identity, (n_rows,) each, under their names as text."""
+    return {
+        name: as_numbers(X[column], f"Column {name!r} of X", row_subject)
+        for column, name in zip(X, weight_names(X), strict=True)
+        if name not in IDENTITY
+    }
+
+
 def _fields(
-    features: Floats, values: dict[str, Floats], new_session: Bools, codes: Ints, trial: Ints
+    features: Floats, values: dict[str, Floats], new_session: Bools, sequence: Ints, row_place: Ints
 ) -> Fields:
-    """Return what is known of each trial: of its outcome, what the subject's next row tells."""
-    order = np.lexsort((trial, codes))  # a subject's rows together, in temporal order
-    observed = np.zeros(len(codes), dtype=bool)
-    observed[order[:-1]] = np.diff(codes[order]) == 0
+    """Return what is known of each trial: of its outcome, what the sequence's next row tells."""
+    order = np.lexsort((row_place, sequence))  # a sequence's rows together, in temporal order
+    observed = np.zeros(len(sequence), dtype=bool)
+    observed[order[:-1]] = np.diff(sequence[order]) == 0
 
     def outcome(rows: NDArray[Any]) -> Floats:
-        told = np.zeros(len(codes))
+        told = np.zeros(len(sequence))
         told[order[:-1]] = rows[order[1:]]
         return told * observed
 
-    reward = outcome(values[PREVIOUS_REWARD])
+    one = np.ones(len(sequence))
+    reward, known = outcome(values[PREVIOUS_REWARD]), outcome(values.get(REWARD_KNOWN, one))
     choice = outcome(values[PREVIOUS_CHOICE] > 0)
     if PREVIOUS_ANSWER in values:
         answer = outcome(values[PREVIOUS_ANSWER] > 0)
     else:
-        answer = np.where(reward > 0, choice, 1 - choice) * observed
-    return Fields(features, choice, reward, answer, outcome(new_session), observed)
+        answer = np.where(known == 0, 0.5, np.where(reward > 0, choice, 1 - choice)) * observed
+    misses = outcome(values.get(MISSES, 0 * one))
+    return Fields(features, choice, reward, answer, outcome(new_session), known, misses, observed)
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
@@ -193,7 +240,7 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     """
     check_kind(X)
     return isinstance(X, pd.DataFrame) and any(
-        _find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
+        find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
     )
 
 
@@ -215,12 +262,18 @@ def identity_of(X: pd.DataFrame) -> pd.DataFrame:
 def subjects_of(X: Any) -> pd.Index:
     """Return the subject of each row of X; raise if X does not tell."""
     check_kind(X)
-    subjects = _find(X, "subject") if isinstance(X, pd.DataFrame) else None
+    subjects = find(X, "subject") if isinstance(X, pd.DataFrame) else None
     if subjects is None:
         raise ValueError(
             "X has no index level or column 'subject' to split by: build it with make_design."
         )
     return subjects
+
+
+def sequences_of(X: pd.DataFrame) -> Ints:
+    """Number each row's sequence: its subject or, with restarts, its part between two of them."""
+    numbers, _ = number_sequences(pd.factorize(subjects_of(X))[0], find(X, RESTART), subjects_of(X))
+    return numbers
 
 
 def session_numbers(X: pd.DataFrame) -> Ints:
@@ -240,85 +293,19 @@ def _plain_sequence(X: Any) -> Sequences:
     n_rows = len(stimuli)
     features, nothing = np.column_stack([stimuli, np.ones(n_rows)]), np.zeros(n_rows)
     return Sequences(
-        fields=Fields(features, nothing, nothing, nothing, nothing, nothing > 0),
-        row_subject=np.zeros(n_rows, dtype=np.int64),
+        fields=Fields._make([features, *6 * [nothing], nothing > 0]),
+        row_sequence=np.zeros(n_rows, dtype=np.int64),
+        row_place=np.arange(n_rows),
         row_trial=np.arange(n_rows),
+        sequence_subject=np.zeros(1, dtype=np.int64),
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
         answer_known=True,
+        lacks_rewards=False,
+        counts_misses=False,
         covariates=np.zeros((1, 0)),
         covariate_names=[],
     )
-
-
-def _find(X: pd.DataFrame, name: str) -> pd.Index | None:
-    """Look a level or column of X up by name."""
-    n_found = [*X.index.names, *X.columns].count(name)
-    if n_found > 1:
-        raise ValueError(f"X has {name!r} {n_found} times, as columns or index levels; drop one.")
-    if name in X.index.names:
-        return X.index.get_level_values(name)
-    return pd.Index(X[name]) if n_found else None
-
-
-def _check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
-    known = (*DESIGN.names(), *DESIGN.covariates(X))
-    present = [name for name in known if _find(X, name) is not None]
-    for name in (column.name for column in DESIGN.columns if not column.optional):
-        if name not in present:
-            prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
-            hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
-            raise ValueError(
-                f"X has {', '.join(map(repr, present))} but no {name!r}{hint}. Build X with "
-                "make_design, and keep its index and its history columns."
-            )
-    for name, values in identity.items():
-        if values is not None and values.hasnans:
-            row = int(np.argmax(values.isna()))
-            raise ValueError(f"{name!r} is missing (NaN) in X, first at row {row}.")
-        if values is not None:
-            check_names(values, f"{name!r} in X")
-
-
-def _trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> Ints:
-    """Return 0, 1, ... within each subject, which is what a given ``trial`` should say."""
-    counted = count_within(codes)
-    if given is None:
-        row = first_return(codes)
-        if row is not None:
-            raise ValueError(
-                f"The rows of subject {short(subjects[codes[row]])} are interleaved with another's "
-                f"(row {row}) and X has no 'trial' to tell their order. Keep make_design's index."
-            )
-        return counted
-    wrong = np.asarray(given) != counted
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(
-            "Trials of a subject should be numbered 0, 1, 2, ... in row order, but subject "
-            f"{short(subjects[codes[row]])} has trial {short(given[row])} where {counted[row]} was "
-            f"expected (row {row}). {GIVE_WHOLE}"
-        )
-    return counted
-
-
-def _check_history(values: dict[Any, Floats], row_subject: pd.Index, trial: Ints) -> None:
-    first = trial == 0
-    for column in DESIGN.columns:
-        name = column.name
-        if name not in values:
-            continue
-        wrong = first & (values[name] != 0)
-        if column.values == "side":
-            wrong |= ~first & (np.abs(values[name]) != 1)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            expected = "-1 or +1" if not first[row] else "0 on a subject's first trial"
-            cure = GIVE_WHOLE if first[row] and abs(values[name][row]) == 1 else SCALE_STIMULI
-            raise ValueError(
-                f"{name} should be {expected}, but is {values[name][row]:.4g} "
-                f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
-            )
 
 
 def _marks_correct(reward: Floats) -> bool:

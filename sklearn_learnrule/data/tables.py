@@ -133,9 +133,12 @@ def weight_names(columns: Iterable[Any]) -> list[str]:
 
 
 def check_complete(
-    trials: pd.DataFrame, columns: Iterable[Any], subjects: pd.Index | None = None
+    trials: pd.DataFrame,
+    columns: Iterable[Any],
+    subjects: pd.Index | None = None,
+    cures: Mapping[Any, str] | None = None,
 ) -> None:
-    """Raise if a value is missing in one of the columns."""
+    """Raise if a value is missing in one of the columns; ``cures`` are further ones, by column."""
     for name in columns:
         missing = trials[name].isna().to_numpy()
         if missing.all():
@@ -149,7 +152,8 @@ def check_complete(
             raise ValueError(
                 f"Column {name!r} is missing (NaN) on {missing.sum()} of {len(trials)} trials, "
                 f"first at {where}. "
-                f"Fill it, or drop those trials: trials.dropna(subset=[{name!r}])."
+                f"Fill it, or drop those trials: trials.dropna(subset=[{name!r}]). "
+                f"{(cures or {}).get(name, '')}".rstrip()
             )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from numbers import Integral
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, check_scalar
 
-from ..data.schema import IDENTITY
 from ..estimators.subject_effects import INITIAL_WEIGHTS, read_effects, with_own_numbers
 from ..preprocessing import tanh_contrast
 from ..rules import LearningRule, ReinforceRule
@@ -108,6 +108,9 @@ def make_learning_cohort(
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
     subject_effects: Mapping[str, ArrayLike] | None = None,
+    miss_rate: float = 0.0,
+    unknown_reward_rate: float = 0.0,
+    n_blocks: int = 1,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[False] = False,
 ) -> pd.DataFrame: ...
@@ -126,6 +129,9 @@ def make_learning_cohort(
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
     subject_effects: Mapping[str, ArrayLike] | None = None,
+    miss_rate: float = 0.0,
+    unknown_reward_rate: float = 0.0,
+    n_blocks: int = 1,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[True],
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
@@ -143,6 +149,9 @@ def make_learning_cohort(
     length_spread: float = 0.2,
     lapses: float | Sequence[float] = 0.0,
     subject_effects: Mapping[str, ArrayLike] | None = None,
+    miss_rate: float = 0.0,
+    unknown_reward_rate: float = 0.0,
+    n_blocks: int = 1,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
@@ -174,6 +183,14 @@ def make_learning_cohort(
         What is each animal's own, by parameter of a LearningRule, such as "learning_rate" or
         "learning_rate[bias]": the logarithm of the factor by which the animal's is above the
         rule's or, of parameters that may be negative, how far it lies above it.
+    miss_rate : float, default=0
+        Share of trials that are missed: rows without choice and reward, after which the same
+        stimulus is shown again. Numbers of trials are those of choices.
+    unknown_reward_rate : float, default=0
+        Share of choices whose reward nobody knows, and from which nothing is learned.
+    n_blocks : int, default=1
+        Blocks of an animal, in each of which it learns from the beginning, and which share its
+        trials evenly.
     random_state : int, RandomState or None, default=None
     return_weights : bool, default=False
         Whether to return the true weights too.
@@ -182,7 +199,8 @@ def make_learning_cohort(
     -------
     trials : DataFrame
         ``subject``, ``session``, ``contrast`` (signed, right is positive), ``stimulus`` (the
-        contrast through ``tanh``), ``choice`` and ``answer`` ("left" or "right"), ``reward``.
+        contrast through ``tanh``), ``choice`` and ``answer`` ("left" or "right"), ``reward``;
+        with several blocks ``block``, after the session.
     weights : DataFrame, only if ``return_weights``
         The weights before each choice, columns ``stimulus`` and ``bias``, with the index of
         :func:`~sklearn_learnrule.make_design`'s X.
@@ -197,26 +215,38 @@ def make_learning_cohort(
     2  mouse_01        1       1.0  1.000000  right  right     1.0
     """
     rng = check_random_state(random_state)
-    lengths = _around(n_trials, length_spread, n_subjects, rng)
-    session = _sessions(n_subjects, lengths.max(), session_length, length_spread, rng)
+    _check_rates(miss_rate=miss_rate, unknown_reward_rate=unknown_reward_rate)
+    check_scalar(n_blocks, "n_blocks", Integral, min_val=1)
+    n_sequences, mean = n_subjects * n_blocks, -(-n_trials // n_blocks)
+    lengths = _around(mean, length_spread, n_sequences, rng)
+    session = _sessions(n_sequences, lengths.max(), session_length, length_spread, rng)
     opens = np.diff(session, axis=1, prepend=0) > 0
     task = ContrastTask(opens, curriculum, criterion, rng)
     if rule is None:
         rule = ReinforceRule(2, "free", learning_rate=0.02, initial_baseline=-0.3)
-    rule, context = _individual(rule, subject_effects or {}, n_subjects)
-    start = np.broadcast_to(np.asarray(initial_weights, dtype=float), (n_subjects, 2))
-    simulation = simulate_learning(
-        rule, task, start, opens, rng, lapses=lapses, context=torch.as_tensor(context)
-    )
-
+    rule, own = _individual(rule, subject_effects or {}, n_subjects)
+    start = np.broadcast_to(initial_weights, (n_subjects, 2)).repeat(n_blocks, axis=0)
+    known = _known(opens.shape, unknown_reward_rate, rng)
+    context = torch.as_tensor(own.repeat(n_blocks, axis=0))
+    told: Any = {"lapses": lapses, "context": context, "reward_known": known}
+    simulation = simulate_learning(rule, task, start, opens, rng, **told)
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
-    trials = _as_table(simulation, session, task.contrast, happened)
-    if not return_weights:
-        return trials
-    trial = np.nonzero(happened)[1]
-    index = pd.MultiIndex.from_arrays([trials["subject"], trials["session"], trial], names=IDENTITY)
-    weights = pd.DataFrame(simulation.weights[happened], columns=WEIGHTS, index=index)
-    return trials, weights
+    trials = _as_table(simulation, known, session, task.contrast, happened, n_blocks)
+    weights = _weights(trials, simulation.weights[happened], n_blocks)
+    if miss_rate:
+        trials = _with_missed(trials, rng.geometric(1 - miss_rate, len(trials)))
+    return (trials, weights) if return_weights else trials
+
+
+def _known(shape: Any, unknown_rate: float, rng: np.random.RandomState) -> Bools | None:
+    """Draw whose reward is known; nothing if all are, so that seeds keep their animals."""
+    return rng.random_sample(shape) >= unknown_rate if unknown_rate else None
+
+
+def _check_rates(**rates: float) -> None:
+    for name, rate in rates.items():
+        if not 0 <= rate < 1:
+            raise ValueError(f"{name} should be from 0 to below 1, got {rate}.")
 
 
 def _individual(
@@ -242,14 +272,22 @@ def _individual(
 
 
 def _as_table(
-    simulation: Simulation, session: Ints, contrast: Floats, happened: Bools
+    simulation: Simulation,
+    known: Bools | None,
+    session: Ints,
+    contrast: Floats,
+    happened: Bools,
+    n_blocks: int,
 ) -> pd.DataFrame:
     """Lay the trials that happened, of (N, T), out as rows, animal by animal."""
     sides = np.array(["left", "right"])
-    names = np.array([f"mouse_{i + 1:02d}" for i in range(len(happened))])
-    return pd.DataFrame(
+    names = np.array([f"mouse_{i + 1:02d}" for i in range(len(happened) // n_blocks)])
+    sequence = np.nonzero(happened)[0]
+    last = np.where(happened, session, 0).max(1)
+    session = session + _counts_before(last, n_blocks)[:, None]
+    table = pd.DataFrame(
         {
-            "subject": names[np.nonzero(happened)[0]],
+            "subject": names[sequence // n_blocks],
             "session": session[happened],
             "contrast": contrast[happened],
             "stimulus": simulation.stimulus[happened][:, 0],
@@ -258,6 +296,37 @@ def _as_table(
             "reward": simulation.reward[happened],
         }
     )
+    if known is not None:
+        table["reward"] = table["reward"].where(known[happened])
+    if n_blocks > 1:
+        table.insert(2, "block", sequence % n_blocks + 1)
+    return table
+
+
+def _weights(trials: pd.DataFrame, weights: Floats, n_blocks: int) -> pd.DataFrame:
+    """Return the true weights with the index of the trials' design."""
+    levels: dict[str, Any] = {"subject": trials["subject"], "session": trials["session"]}
+    if n_blocks > 1:
+        levels["restart"] = trials["block"] - 1
+    levels["trial"] = trials.groupby("subject").cumcount()
+    index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
+    return pd.DataFrame(weights, columns=WEIGHTS, index=index)
+
+
+def _with_missed(trials: pd.DataFrame, times_shown: Ints) -> pd.DataFrame:
+    """Show each trial so many times, of which all but the last are missed."""
+    rows = np.repeat(np.arange(len(trials)), times_shown)
+    made = np.append(rows[1:] != rows[:-1], True)
+    table = trials.iloc[rows].reset_index(drop=True)
+    for name in ("choice", "reward"):
+        table[name] = table[name].where(made)
+    return table
+
+
+def _counts_before(counts: Ints, n_blocks: int) -> Ints:
+    """Return of each block the sum of the counts of the animal's blocks before."""
+    by_animal = counts.reshape(-1, n_blocks)
+    return (by_animal.cumsum(1) - by_animal).ravel()
 
 
 def _around(mean: int, spread: float, size: Any, rng: np.random.RandomState) -> Ints:

@@ -102,9 +102,11 @@ class FilteredDriver(Driver):
 
     def _amounts(self, cohort: Cohort) -> Array:
         """Return how many times each of the variances a trial adds, (N, T, 2)."""
-        _, _, _, _, session_start, context = cohort.trials
+        session_start, context, _, misses = cohort.trials[4:8]
         factors = self.noise.factors(torch.from_numpy(context)).numpy()
         every = np.broadcast_to(factors[:, :1], session_start.shape)
+        if self.noise.counts_misses:
+            every = every * (1 + misses)
         return np.stack([every, factors[:, 1:] * session_start], -1)
 
     def pack(self, rule: FilteredRule) -> Tensor:

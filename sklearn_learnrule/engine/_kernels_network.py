@@ -54,6 +54,8 @@ class Network(NamedTuple):
     rate_column: int
     """As of the rule."""
     context_width: int
+    known_input: int
+    misses_input: int
 
 
 N_NUMBERS = len(Network._fields)
@@ -64,7 +66,7 @@ def read(layout):
     """Return a network's shape and the table of its layers."""
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
-        layout[8], layout[9], layout[10], layout[11], layout[12],
+        layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -120,7 +122,12 @@ def fill_inputs(network, fields, subject, trial, weights, row):
         outcome[2 + network.session_input] = 1 - answer if turned else answer
     own = context_of(network, fields, subject, row)
     further = shift(outcome, 2 + network.session_input + network.answer_input)
-    copy(own, further, network.n_effects)
+    if network.known_input:
+        further[0] = at_address(fields[6], row)[trial]
+    if network.misses_input:
+        misses = at_address(fields[7], row)[trial]
+        further[network.known_input] = misses / (1 + misses)
+    copy(own, shift(further, network.known_input + network.misses_input), network.n_effects)
 
 
 @njit

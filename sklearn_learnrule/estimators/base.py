@@ -127,7 +127,7 @@ class BaseRuleEstimator(FittedRule):
         start = initial_weights(self.initial_weights, sequences, is_second, weight)
         broad = self._starts_broad(len(np.unique(sequences.row_subject[weight > 0])))
         noise = self._make_noise(len(start), BROAD_STD / units.feature if broad else None)
-        rule, own = self._make_rule(sequences.feature_names, noise)
+        rule, own = self._make_rule(sequences, noise)
         if rule.uses_answer:
             sequences.check_answer_known(type(self).__name__)
         if rule.parameter_units is None:  # it is another rule in other units
@@ -135,6 +135,7 @@ class BaseRuleEstimator(FittedRule):
         rule.standardize_settings(units.feature, units.reward)
         if noise is not None:
             noise.standardize_settings(units.feature)
+            noise.counts_misses = sequences.counts_misses
         learns_start = self.train_initial_weights and not broad
         model = LearningModel(
             rule,
@@ -156,11 +157,13 @@ class BaseRuleEstimator(FittedRule):
         return model
 
     def _make_rule(
-        self, weight_names: Sequence[str], noise: ProcessNoise | None
+        self, sequences: Sequences, noise: ProcessNoise | None
     ) -> tuple[LearningRule, OwnNumbers]:
         """Return the rule, of those weights that it is to learn, and what is subjects' own."""
+        weight_names = sequences.feature_names
         learned = self._learned(weight_names)
         rule = self.make_rule(len(learned))
+        rule.expect(unknown_rewards=sequences.lacks_rewards, misses=sequences.counts_misses)
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)
         if len(learned) == len(weight_names):
@@ -238,8 +241,8 @@ class BaseRuleEstimator(FittedRule):
                 net.module_.bound(path[:, : len(self.weight_names_)])
         if broad:
             means, _ = self._smooth(sequences, is_second)
-            scored = np.isin(sequences.row_subject, dataset.scored_subjects)
-            self.first_weights_ = means.mean(0)[scored & (sequences.row_trial == 0)].numpy()
+            scored = np.isin(sequences.row_sequence, dataset.scored_sequences)
+            self.first_weights_ = means.mean(0)[scored & (sequences.row_place == 0)].numpy()
             self._published.append("first_weights_")
 
     def _training_fault(self) -> str | None:

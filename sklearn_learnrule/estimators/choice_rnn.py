@@ -31,16 +31,21 @@ class ChoiceRNN(SequenceModel):
         session_input: bool = True,
         answer_input: bool = True,
         *,
+        known_input: bool = False,
+        misses_input: bool = False,
         truncation: int | None = None,
         engine: str = "auto",
     ) -> None:
         super().__init__()
         n_inputs = len(units.feature) + 1 + session_input + answer_input
+        n_inputs += known_input + misses_input
         self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
         self.readout = nn.Linear(memory_size, 1)
         self.units = deepcopy(units)
         self.session_input = session_input
         self.answer_input = answer_input
+        self.known_input = known_input
+        self.misses_input = misses_input
         self.truncation = truncation
         self.engine = engine
 
@@ -56,6 +61,10 @@ class ChoiceRNN(SequenceModel):
             outcome.append(_previous(trials.session_start, on_first=1))
         if self.answer_input:
             outcome.append(known * (2 * _previous(trials.answer) - 1))
+        if self.known_input:
+            outcome.append(_previous(trials.reward_known))
+        if self.misses_input:
+            outcome.append(_previous(trials.misses / (1 + trials.misses)))
         stimuli = trials.features[..., :-1]  # without the bias, which the GRU has
         return torch.cat([stimuli, torch.stack(outcome, -1)], -1)
 
@@ -136,6 +145,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
             self.memory_size,
             self.session_input,
             self.answer_input,
+            known_input=sequences.lacks_rewards,
+            misses_input=sequences.counts_misses,
             truncation=self.truncation,
             engine=self.engine,
         )

@@ -181,7 +181,7 @@ class SequenceClassifier(
         self.nets_ = train_members(start, seeds, dataset, settings, device, **how)
         self._publish(*learned)
         features = sequences.fields.features / units.feature.numpy()
-        n_told = self.net_.module_.n_told * len(dataset.scored_subjects)
+        n_told = self.net_.module_.n_told * len(dataset.scored_sequences)
         predicted = self._predict_logits(sequences), features, is_second, weight, n_told
         self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
 
@@ -232,6 +232,7 @@ class SequenceClassifier(
         del is_second
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
+        self._further_history = sequences.further_history
         self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history

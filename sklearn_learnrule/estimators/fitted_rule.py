@@ -22,6 +22,7 @@ from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
 from ..utils.warn import warn
 from .classifier import SequenceClassifier
+from .subject_effects import refuse_restarts
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -110,8 +111,8 @@ class FittedRule(SequenceClassifier):
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
         means = paths[..., : len(self.weight_names_)].clone()
         covariances = unpack(paths[..., len(self.weight_names_) :])
-        for subjects in of_like_length(sequences.lengths):
-            part, rows = sequences.some(subjects)
+        for alike in of_like_length(sequences.lengths):
+            part, rows = sequences.some(alike)
             models = copy_models(self)
             filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
@@ -235,6 +236,12 @@ class FittedRule(SequenceClassifier):
         std = np.sqrt(np.mean(variances, 0) + np.var(means, 0))
         return np.mean(means, 0) * units, std * units
 
+    def read_sequences(self, X: Any) -> Sequences:
+        sequences = super().read_sequences(X)
+        if self._is_individual:
+            refuse_restarts(sequences)
+        return sequences
+
     @property
     def _effect_names(self) -> list[str]:
         return self.net_.module_.effects.names
@@ -284,8 +291,8 @@ class FittedRule(SequenceClassifier):
             padded, astray = zip(*net.predict_path(dataset), strict=True)
             paths.append(dataset.rows(padded).cpu().double())
             for block, of_block in zip(dataset.blocks, astray, strict=True):
-                ran_away[block.subjects] |= of_block.cpu().numpy()
-        _warn_of_runaways(type(self).__name__, sequences.subjects[ran_away])
+                ran_away[block.sequences] |= of_block.cpu().numpy()
+        _warn_of_runaways(type(self).__name__, sequences.whose(ran_away))
         of_members = torch.stack(paths)
         self._check_finite(sequences, of_members.isfinite().all(-1).all(0).numpy())
         return of_members

@@ -81,7 +81,8 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
 def _one_trial(estimator: Any, n_subjects: int) -> Sequences:
     """Return a trial each of the columns fitted, all 0, for which a model is made as for any."""
     covariates = DESIGN.covariates(getattr(estimator, "feature_names_in_", []))
-    columns = [*estimator._stimulus_names, PREVIOUS_CHOICE, PREVIOUS_REWARD, *covariates]
+    history = [PREVIOUS_CHOICE, PREVIOUS_REWARD, *estimator._further_history]
+    columns = [*estimator._stimulus_names, *history, *covariates]
     subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
 

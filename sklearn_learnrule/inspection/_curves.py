@@ -202,4 +202,6 @@ def _answers(X: pd.DataFrame) -> pd.Series:
     """Return the correct choice of each row, 0 or 1, NaN where X does not tell."""
     sequences = read_sequences(X)
     sequences.check_answer_known("session_table")
-    return pd.Series(np.where(sequences.fields.observed, sequences.fields.answer, np.nan))
+    fields = sequences.fields
+    is_known = fields.observed & (fields.answer != 0.5)
+    return pd.Series(np.where(is_known, fields.answer, np.nan))

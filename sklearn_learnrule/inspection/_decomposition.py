@@ -13,6 +13,7 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 from torch import Tensor
 
 from ..data.sequences import Sequences, identity_of, subjects_of
+from ..data.time_order import count_within
 from ..models.learning import LearningModel
 from ..models.members import in_rows, look_back_members, pool_members, read_trials
 from ..models.smoothing import Filtered, draw_path, smooth
@@ -154,7 +155,7 @@ def variance_explained(
     for fit, _, sequences, filtered in _read(estimators, X, y):
         shares = _draw_shares(sequences, filtered, fit.models, n_draws, seed)
         lower, rule, upper = np.quantile(shares, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
-        n_trials = np.bincount(sequences.row_subject)
+        n_trials = sequences.n_trials
         subjects = pd.Index([ALL, *sequences.subjects], name="subject")
         table = _identify(pd.DataFrame(index=subjects), fit.weight_names)
         table["rule"], table["lower"], table["upper"] = rule.ravel(), lower.ravel(), upper.ravel()
@@ -204,28 +205,38 @@ def _draw_shares(
     n_draws: int,
     seed: int,
 ) -> Floats:
-    """Return each draw's shares of the rule: of all animals, then of each, (D, 1 + N, K)."""
+    """Return each draw's shares of the rule: of all animals, then of each, (D, 1 + n, K)."""
     trials, observed = read_trials(sequences)
-    lengths = np.bincount(sequences.row_subject)
-    names = pd.util.hash_array(np.asarray(sequences.subjects.map(str), dtype=object))
+    names = _names(sequences)
     at_once = max(1, ROWS // observed.numel())
     moments = []  # of each so many draws, covariance and variance, (2, D, N, K)
     for member, (model, known) in enumerate(zip(models, filtered, strict=True)):
-        generators = [np.random.default_rng([seed, member, int(name)]) for name in names]
+        generators = [np.random.default_rng([seed, member, *name]) for name in names]
         left = -(-n_draws // len(models))
         while left > 0:
-            normals = _normals(generators, lengths, min(left, at_once), known.offset)
+            normals = _normals(generators, sequences.lengths, min(left, at_once), known.offset)
             moments.append(_moments(model, trials, draw_path(known, normals), observed))
             left -= at_once
-    covariance, variance = torch.cat(moments, 1)
+    found = torch.cat(moments, 1).movedim(2, 0)  # (N, 2, D, K)
+    whose = torch.as_tensor(sequences.sequence_subject)
+    of_animals = found.new_zeros(len(sequences.subjects), *found.shape[1:])
+    covariance, variance = of_animals.index_add(0, whose, found).movedim(0, 2)
     pooled = covariance.sum(1, keepdim=True) / variance.sum(1, keepdim=True)
     return torch.cat([pooled, covariance / variance], 1).numpy()
+
+
+def _names(sequences: Sequences) -> list[list[int]]:
+    """Return numbers by which each sequence is told from others, in whatever company."""
+    subjects = pd.util.hash_array(np.asarray(sequences.subjects.map(str), dtype=object))
+    whose = sequences.sequence_subject
+    after = ([number] if number else [] for number in count_within(whose).tolist())
+    return [[int(name), *own] for name, own in zip(subjects[whose], after, strict=True)]
 
 
 def _normals(
     generators: list[np.random.Generator], lengths: Ints, n_draws: int, like: Tensor
 ) -> Tensor:
-    """Return standard normal numbers, each subject's its own, 0 in the padding, (D, N, T, K)."""
+    """Return standard normal numbers, each sequence's its own, 0 in the padding, (D, N, T, K)."""
     normals = like.new_zeros(n_draws, *like.shape)
     for n, (generator, length) in enumerate(zip(generators, lengths, strict=True)):
         drawn = generator.standard_normal((n_draws, length, like.shape[-1]))

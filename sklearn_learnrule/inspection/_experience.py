@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.spatial import KDTree
 
 from ..data.sequences import read_sequences
+from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
 
 OWN_COLUMNS = (
@@ -23,11 +24,11 @@ SLIP = 0.1
 
 @dataclass(frozen=True)
 class Experience:
-    """The trials of X whose outcome is known, subject after subject; n of them."""
+    """The trials of X whose outcome is known, sequence after sequence; n of them."""
 
     stimuli: pd.DataFrame  # (n, S) in X's units
     subject: Ints  # (n,)
-    trial: Ints  # (n,) number within the subject
+    place: Ints  # (n,) number within its sequence, which ends with the subject or at a restart
     choice: Bools  # (n,)
     reward: Floats  # (n,)
     answer: Bools  # (n,) the correct choice
@@ -73,7 +74,7 @@ def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
     """Read the trials of X whose outcome is known, for tables with columns of these weights."""
     sequences = read_sequences(X)
     trials = sequences.padded
-    seen = trials.observed
+    seen = trials.told
     if not seen.any():
         raise ValueError("X holds no trial whose outcome is known: give at least two of a subject.")
     names = sequences.feature_names[:-1]
@@ -83,11 +84,11 @@ def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
         )
     columns = [f"{kind}_{name}" for name in weight_names for kind in ("weight", "update")]
     check_not_own(names, (*OWN_COLUMNS, *columns))
-    subject, trial = np.nonzero(seen)
+    sequence, _ = np.nonzero(seen)
     return Experience(
         stimuli=pd.DataFrame(trials.features[seen][:, :-1], columns=pd.Index(names)),
-        subject=subject,
-        trial=trial,
+        subject=sequences.sequence_subject[sequence],
+        place=count_within(sequence),
         choice=trials.choice[seen] > 0,
         reward=trials.reward[seen],
         answer=trials.answer[seen] > 0,
@@ -104,8 +105,8 @@ def draw_windows(
     experience: Experience, n_windows: int, n_trials: int, rng: np.random.RandomState
 ) -> Ints:
     """Return the rows of stretches of trials as they happened, (H, L)."""
-    n_trials = min(n_trials, experience.trial.max() + 1)
-    last = rng.choice(np.flatnonzero(experience.trial >= n_trials - 1), n_windows)
+    n_trials = min(n_trials, experience.place.max() + 1)
+    last = rng.choice(np.flatnonzero(experience.place >= n_trials - 1), n_windows)
     return last[:, None] + np.arange(1 - n_trials, 1)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.sequences import Sequences
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.learning import LearningModel
@@ -58,12 +59,14 @@ class Fit:
 
 @dataclass(frozen=True)
 class Visited:
-    """The states that a fit's weights went through, on the experience of N animals."""
+    """The states that a fit's weights went through, on N sequences of animals' experience."""
 
     weights: torch.Tensor  # (N, T, K) before each choice
     update: torch.Tensor  # (N, T, K) after it
     trials: Trial  # features (N, T, K), the other fields (N, T)
-    observed: torch.Tensor  # (N, T) whether the outcome is known
+    observed: torch.Tensor  # (N, T) whether a trial is followed by another
+    told: torch.Tensor  # (N, T) whether all of its outcome is known, too
+    subject: Ints  # (N,) whose each sequence is
 
     @property
     def largest(self) -> torch.Tensor:
@@ -71,9 +74,8 @@ class Visited:
         return self.trials.features.abs().amax((0, 1))
 
     def rows(self) -> tuple[torch.Tensor, torch.Tensor, Trial]:
-        """Return weights (n, K), updates (n, K) and trials, subject after subject."""
-        trials = self.trials.rows(self.observed)
-        return self.weights[self.observed], self.update[self.observed], trials
+        """Return weights (n, K), updates (n, K) and trials that are told, one after another."""
+        return self.weights[self.told], self.update[self.told], self.trials.rows(self.told)
 
 
 @dataclass(frozen=True)
@@ -105,15 +107,19 @@ class RuleFit(Fit):
 
     def read(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:
         """Return X's trials, (N, T, ...), and which are observed; X is checked as in predicting."""
+        return read_trials(self.sequences(X))
+
+    def sequences(self, X: pd.DataFrame) -> Sequences:
+        """Return X's sequences, checked as in predicting."""
         sequences = self.final.read_sequences(self.transform(X))
         if any(rule.uses_answer for rule in self.rules):
             sequences.check_answer_known(type(self.final).__name__)
-        return read_trials(sequences)
+        return sequences
 
     def trials(self, X: pd.DataFrame) -> Trial:
-        """Return X's observed trials, subject after subject, (n, ...)."""
+        """Return X's trials whose outcome is known, subject after subject, (n, ...)."""
         trials, observed = self.read(X)
-        return trials.rows(observed)
+        return trials.rows(observed & (trials.reward_known > 0))
 
     def know_subjects(self, X: pd.DataFrame, y: ArrayLike) -> list[KnownSubjects]:
         """Return what each member is told of X's animals, whose effects are integrated out."""
@@ -125,7 +131,8 @@ class RuleFit(Fit):
     @torch.no_grad()
     def visit(self, X: pd.DataFrame) -> Visited:
         """Let the rule, an ensemble's on average, go through the experience of X's animals."""
-        trials, observed = self.read(X)
+        sequences = self.sequences(X)
+        trials, observed = read_trials(sequences)
         paths = [model.path(trials, observed)[0] for model in self.models]
         weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
         update = torch.zeros_like(weights)
@@ -136,7 +143,8 @@ class RuleFit(Fit):
                 for model, path in zip(self.models, paths, strict=True)
             ]
             update[observed] = torch.stack(of_members).mean(0)
-        return Visited(weights, update, trials, observed)
+        told = observed & (trials.reward_known > 0)
+        return Visited(weights, update, trials, observed, told, sequences.sequence_subject)
 
 
 def read_fits(estimators: Any) -> list[Fit]:

@@ -91,7 +91,7 @@ def _of_fit(fit: RuleFit, X: pd.DataFrame, y: pd.Series, n_repeats: int, seed: i
         totals = np.bincount(sequences.row_subject, trial_log_likelihood(is_second, logits))
         return totals / n_trials
 
-    n_trials, seen = sequences.lengths, sequences.fields.features
+    n_trials, seen = sequences.n_trials, sequences.fields.features
     names = fit.weight_names[:-1]
     permuted = np.zeros((len(n_trials), len(names)))
     for repeat in range(n_repeats):

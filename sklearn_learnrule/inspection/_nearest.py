@@ -116,6 +116,7 @@ def _compare(
 ) -> Iterator[dict[str, Any]]:
     """Yield what is explained of all weights' updates and of each, with its parameters."""
     rule = rule.to("cpu", torch.float64)
+    rule.expect(unknown_rewards=bool((visited.told != visited.observed).any()), misses=False)
     target = visited.rows()[1]  # (n, K)
     size = visited.largest
     unexplained = (size * (target - _project(rule, visited))).square().sum(0)  # (K,)
@@ -143,7 +144,8 @@ def _project(rule: LearningRule, visited: Visited) -> Tensor:
     target = visited.rows()[1]  # (n, K)
 
     def updates() -> Tensor:
-        return updates_along(rule, visited.trials, visited.weights, visited.observed)
+        of_all = updates_along(rule, visited.trials, visited.weights, visited.observed)
+        return of_all[visited.told[visited.observed]]
 
     def closure() -> Tensor:
         optimizer.zero_grad()

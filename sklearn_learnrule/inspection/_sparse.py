@@ -92,7 +92,7 @@ class SparseRule:
                     f"{fit.weight_names}."
                 )
             sequences, visited = fit.final.read_sequences(fit.transform(X)), fit.visit(X)
-            values, known = factor_values(visited, fit.weight_names), sequences.fields.observed
+            values, known = factor_values(visited, fit.weight_names), sequences.fields.told
             for k, (name, terms) in enumerate(equations.items()):
                 columns = term_columns(values, list(terms), ...)  # (N, T, n_terms)
                 both = visited.update[..., k].numpy(), columns @ np.array([*terms.values()])
@@ -214,15 +214,14 @@ def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
     """Return the moments of the terms and of all weights' updates, by group of animals."""
     visited = fit.visit(X)
     values = factor_values(visited, fit.weight_names)
-    update, observed = visited.update.numpy(), visited.observed.numpy()
+    update, told = visited.update.numpy(), visited.told.numpy()
     step = np.sqrt((update**2).mean((0, 1))) * visited.largest.numpy()  # of a logit, (K,)
     update = np.where(step > NEGLIGIBLE * step.max(), update, 0.0)
-    animals = np.flatnonzero(observed.any(1))
+    animals = np.unique(visited.subject[told.any(1)])
     groups = [animals[g::MOST_GROUPS] for g in range(min(len(animals), MOST_GROUPS))]
     parts = []
     for group in groups:
-        where = np.zeros_like(observed)
-        where[group] = observed[group]
+        where = told & np.isin(visited.subject, group)[:, None]
         columns, updates = term_columns(values, terms, where), update[where]  # (n, M), (n, K)
         square = (updates**2).sum(0)
         parts.append(Moments(columns.T @ columns, columns.T @ updates, square))

@@ -18,11 +18,12 @@ from ._style import (
     GREY,
     PAGE,
     RED,
-    SESSION_STARTS,
     Entry,
     key,
-    mark_sessions,
+    mark_starts,
     panels,
+    starts_key,
+    stretches,
 )
 from ._tables import choose_subjects, split_models
 
@@ -122,7 +123,7 @@ class DecompositionDisplay(Display):
                 panel.set_title(name)
             for panel in axes[-1]:
                 panel.set_xlabel("trial")
-            key(axes, *_entries(), title=note)
+            key(axes, *_entries(self.table), title=note)
         return self._drawn_on(axes)
 
     def _weights(self, weight: str | None) -> list[str]:
@@ -135,15 +136,16 @@ class DecompositionDisplay(Display):
 def _draw(panel: Any, table: pd.DataFrame) -> None:
     """Draw one weight of an animal, averaged over its fits."""
     panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-    mark_sessions(panel, table)
-    mean = table.groupby("trial")[["std", *LINES]].mean()
-    half = NINETY * mean["std"]
-    edges = mean["smoothed"] - half, mean["smoothed"] + half
-    panel.fill_between(mean.index, *edges, color=BLACK, alpha=BAND, linewidth=0)
-    for name, line in LINES.items():
-        panel.plot(mean.index, mean[name], **line)
+    mark_starts(panel, table)
+    for rows in stretches(table):
+        mean = rows.groupby("trial")[["std", *LINES]].mean()
+        half = NINETY * mean["std"]
+        edges = mean["smoothed"] - half, mean["smoothed"] + half
+        panel.fill_between(mean.index, *edges, color=BLACK, alpha=BAND, linewidth=0)
+        for name, line in LINES.items():
+            panel.plot(mean.index, mean[name], **line)
 
 
-def _entries() -> list[Entry]:
+def _entries(table: pd.DataFrame) -> list[Entry]:
     names = {"smoothed": "weight, 90% band", "by_rule": "by the rule", "by_noise": "by noise"}
-    return [*((label, LINES[name]) for name, label in names.items()), SESSION_STARTS]
+    return [*((label, LINES[name]) for name, label in names.items()), *starts_key(table)]

@@ -50,6 +50,7 @@ STYLE: dict[Any, float] = {
 
 Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
 GAP: Entry = ("", {"linestyle": ""})  # between groups of entries
+RESTARTS: Entry = ("begins anew", {"color": GREY, "linestyle": ":", "linewidth": 0.8})
 SESSION_STARTS: Entry = ("session starts", {"color": GREY, "marker": "|", "linestyle": ""})
 
 
@@ -168,11 +169,26 @@ def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
     return LINES if stimuli.nunique() >= COARSE else POINTS
 
 
-def mark_sessions(ax: Any, table: pd.DataFrame) -> None:
-    """Draw ticks at the foot where an animal's sessions open."""
+def stretches(table: pd.DataFrame) -> list[pd.DataFrame]:
+    """Split an animal's rows where its learning begins anew, if it does, so that lines break."""
+    if "restart" not in table:
+        return [table]
+    return [rows for _, rows in table.groupby("restart", sort=False)]
+
+
+def mark_starts(ax: Any, table: pd.DataFrame) -> None:
+    """Draw ticks at the foot where an animal's sessions open, and lines where it begins anew."""
     trials = table.drop_duplicates("trial")
+    line: dict[str, Any] = {"linewidth": 0.6, "transform": ax.get_xaxis_transform()}
     opens = trials.loc[trials["session"] != trials["session"].shift(), "trial"]
-    ax.vlines(opens, 0, 0.05, GREY, linewidth=0.6, transform=ax.get_xaxis_transform())
+    ax.vlines(opens, 0, 0.05, GREY, **line)
+    if anew := [part["trial"].iloc[0] for part in stretches(trials)[1:]]:
+        ax.vlines(anew, 0, 1, GREY, linestyle=":", **line)
+
+
+def starts_key(table: pd.DataFrame) -> list[Entry]:
+    """Return what the marks of :func:`mark_starts` are called."""
+    return [SESSION_STARTS, RESTARTS] if "restart" in table else [SESSION_STARTS]
 
 
 def ordered_colors(n: int) -> list[Any]:

@@ -14,13 +14,14 @@ from ._style import (
     BLACK,
     COLORS,
     GREY,
-    SESSION_STARTS,
     Entry,
     draw_line,
     grid,
     key,
     label_outer,
-    mark_sessions,
+    mark_starts,
+    starts_key,
+    stretches,
 )
 from ._tables import choose_subjects, names_after, split_models, weight_label
 
@@ -29,6 +30,8 @@ TRUTH = {"color": BLACK, "linewidth": 0.6}
 
 class WeightTrajectoryDisplay(Display):
     """The policy weights before each choice, a panel an animal; ticks at its foot open sessions.
+
+    Where learning begins anew (``restart=`` of make_design), lines break at a dotted one.
 
     Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
     dict are models of their own, of which one weight is drawn. Of the folds of a
@@ -110,7 +113,7 @@ class WeightTrajectoryDisplay(Display):
             for (model, name), color in lines.items()
         ]
         entries += [] if self.truth is None else [("truth", TRUTH)]
-        entries.append(SESSION_STARTS)
+        entries += starts_key(self.table)
         with grid(ax, len(chosen), height=1.2, sharex=True, sharey=True) as axes:
             for panel, subject in zip(axes.flat, chosen, strict=False):
                 panel.set_title(subject)
@@ -132,9 +135,11 @@ class WeightTrajectoryDisplay(Display):
         here = self.table[self.table["subject"] == subject]
         models = split_models(here)
         for (model, name), color in reversed(lines.items()):  # the first on top
-            bands = band(models[model], f"weight_{name}", by="trial")
-            draw_line(panel, bands, "trial", color=color, linewidth=0.8)
+            for rows in stretches(models[model]):
+                bands = band(rows, f"weight_{name}", by="trial")
+                draw_line(panel, bands, "trial", color=color, linewidth=0.8)
         if self.truth is not None:
-            true = self.truth.xs(subject, level="subject")[list({name for _, name in lines})]
-            panel.plot(true.index.get_level_values("trial"), true, **TRUTH)
-        mark_sessions(panel, here)
+            true = self.truth.xs(subject, level="subject").reset_index()
+            for rows in stretches(true):
+                panel.plot(rows["trial"], rows[list({name for _, name in lines})], **TRUTH)
+        mark_starts(panel, here)

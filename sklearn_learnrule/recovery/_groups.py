@@ -168,13 +168,13 @@ def group_power(
         asked = truth, [shown, n_trials, session_length, reward]
         options["keys"] = [make_key("group_power", *asked, task[3:]) for task in tasks]
     done = run_tasks(_study_cohort, tasks, complete=succeeded, **options)
-    where = [
-        f"{size} animals a group, true difference {true:.3g}, repeat {repeat}"
-        for size, true, repeat in cohorts
-    ]
-    tell_warnings(where, [warned for _, warned in done])
+    tell_warnings([_describe(*cohort) for cohort in cohorts], [warned for _, warned in done])
     table = pd.DataFrame(cohorts, columns=["n_subjects", "true_difference", "repeat"])
     return GroupPower(table.join(pd.DataFrame([found for found, _ in done])), level)
+
+
+def _describe(size: int, true: float, repeat: int) -> str:
+    return f"{size} animals a group, true difference {true:.3g}, repeat {repeat}"
 
 
 def _check(sizes: Sequence[Any], n_repeats: Any, difference: Any, level: Any) -> None:
@@ -224,7 +224,7 @@ def _study_cohort(
             group = np.arange(2 * size) % 2
             simulation = twin.run(experiment, rng, {effect: (difference * group).astype(float)})
             X, y = twin.design(twin.trials(experiment, simulation))
-            animal = experiment.subjects.get_indexer(X.index.get_level_values("subject"))
+            animal = experiment.subjects.unique().get_indexer(X.index.get_level_values("subject"))
             X = X.assign(**{GROUP: group[animal].astype(float)})
             compared = compare_groups(clone(rule), X, y, GROUP, verbose=0)
             row = compared.table.set_index("parameter").loc[effect]

@@ -19,17 +19,23 @@ LEANS_ON = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "scipy", "numb
 
 def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> pd.DataFrame:
     """Return the facts of the cohort, a row each."""
-    n_trials, trials = sequences.lengths, sequences.fields
+    n_trials, trials = sequences.n_trials, sequences.fields
     facts = {
         "animals": len(n_trials),
         "trials": _total(n_trials),
         "sessions": _total(n_sessions.to_numpy()) if n_sessions.max() else "unknown",
         "stimulus columns": ", ".join(sequences.feature_names[:-1]),
         "choices": " | ".join(map(str, np.unique(y))),
-        "rewarded": _share(trials.reward[trials.observed] > 0),
+        "rewarded": _share(trials.reward[trials.told] > 0),
     }
     if sequences.answer_known:
-        facts["correct"] = _share((trials.choice == trials.answer)[trials.observed])
+        facts["correct"] = _share((trials.choice == trials.answer)[trials.told])
+    if sequences.lacks_rewards:
+        facts["reward unknown"] = _share(trials.reward_known[trials.observed] == 0)
+    if sequences.counts_misses:
+        facts["trials missed"] = f"{trials.misses.sum():,.0f}"
+    if n_restarts := len(sequences.lengths) - len(n_trials):
+        facts["restarts of learning"] = f"{n_restarts:,}"
     if sequences.covariate_names:
         facts["covariates"] = ", ".join(sequences.covariate_names)
     return pd.DataFrame({"fact": list(facts), "value": list(facts.values())})

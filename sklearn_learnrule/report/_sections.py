@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ..data.sequences import subjects_of
+from ..data.sequences import read_sequences, subjects_of
 from ..inspection import (
     Fit,
     RuleFit,
@@ -232,7 +232,7 @@ def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
     X = fit.held_out(X)
     trials, observed = fit.read(X)
     members = [model.path(trials, observed)[1] for model in fit.models]
-    return list(subjects_of(X).unique()[torch.stack(members).any(0).numpy()])
+    return list(read_sequences(X).whose(torch.stack(members).any(0).numpy()))
 
 
 def _parameters(model: Model, question: Question) -> Iterator[Part]:

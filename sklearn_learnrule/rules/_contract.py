@@ -36,6 +36,9 @@ class LearningRule(nn.Module):
         Whether the rule reads ``trial.answer``.
     shown_memory : int
         How many of the memory's first numbers engines return beside the weights.
+    reads_reward_known : bool
+        Whether the rule reads ``trial.reward_known``. One that does not makes no step where a
+        reward is unknown: weights and memory stay as they are.
 
     Examples
     --------
@@ -51,6 +54,8 @@ class LearningRule(nn.Module):
     memory_size: int = 0
     uses_answer: bool = False
     shown_memory: int = 0
+    reads_reward_known: bool = False
+    skips_unknown_rewards: bool = False
     textbook_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold the rule's fitted parameters, under their textbook names."""
     parameter_units: Mapping[str, tuple[int, int]] | None = None
@@ -69,6 +74,19 @@ class LearningRule(nn.Module):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         """Return the weight change (N, K) and the new memory (N, M)."""
         raise NotImplementedError
+
+    def __call__(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        stepped = super().__call__(weights, trial, memory)
+        if not self.skips_unknown_rewards:
+            return stepped
+        update, later = stepped
+        known = trial.reward_known[:, None] > 0.5
+        return torch.where(known, update, 0), torch.where(known, later, memory)
+
+    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
+        """Get ready for trials of unknown reward, or for missed trials between others."""
+        del misses
+        self.skips_unknown_rewards = unknown_rewards and not self.reads_reward_known
 
     def linearize(
         self, weights: Tensor, trial: Trial, memory: Tensor

@@ -44,6 +44,8 @@ class ProcessNoise(nn.Module):
     """
 
     names = tuple(STARTS)
+    counts_misses: bool = False
+    """Whether it goes on through trials that were missed."""
     columns: Mapping[str, int]
     """Where a context has the logarithms of a subject's factors of process and session noise."""
     root_process_noise: nn.Parameter
@@ -92,13 +94,16 @@ class ProcessNoise(nn.Module):
         """What every trial, and further a session's start, adds to the variance, (2, K)."""
         return torch.stack([self.process_noise, self.session_noise]).square()
 
-    def variance(self, session_start: Tensor, context: Tensor) -> Tensor:
-        """Return the variance that a trial adds, (N, K)."""
+    def variance(self, trial: Trial) -> Tensor:
+        """Return the variance that a trial adds, and those missed after it, (N, K)."""
         every, further = self.variances
-        if not self.columns:
-            return every + session_start[:, None] * further
-        factors = self.factors(context)
-        return factors[:, :1] * every + factors[:, 1:] * session_start[:, None] * further
+        further = trial.session_start[:, None] * further
+        if self.columns:
+            own = self.factors(trial.context)
+            every, further = own[:, :1] * every, own[:, 1:] * further
+        if self.counts_misses:
+            every = (1 + trial.misses)[:, None] * every
+        return every + further
 
     def factors(self, context: Tensor) -> Tensor:
         """Return how many times the variances are a subject's own, (N, 2)."""
@@ -162,8 +167,7 @@ class FilteredRule(LearningRule):
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT  # (N, K, K)
-        variance = self.noise.variance(trial.session_start, trial.context)
-        covariance = covariance + torch.diag_embed(variance)
+        covariance = covariance + torch.diag_embed(self.noise.variance(trial))
         later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
         return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,6 +44,11 @@ class NetworkRule(LearningRule):
 
     n_sided: int = NOT_SYMMETRIC
     """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
+    reads_reward_known = True
+    known_input: bool = False
+    """Whether the network sees if the reward is known."""
+    misses_input: bool = False
+    """Whether it sees how many trials were missed until the next."""
     rate_column: int = NONE
     """Where the context has the logarithm of a subject's own factor of the update, if it has."""
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
@@ -63,6 +69,17 @@ class NetworkRule(LearningRule):
         self.n_inputs = 2 * n_weights + 2 + session_input + answer_input + n_effects
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
+    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
+        added = unknown_rewards - self.known_input + misses - self.misses_input
+        self.known_input, self.misses_input = unknown_rewards, misses
+        if added:
+            self.n_inputs += added
+            self.renew_first_layer()
+
+    def renew_first_layer(self) -> None:
+        """Draw a first layer anew, for as many inputs as there are."""
+        raise NotImplementedError
+
     def scale_of(self, trial: Trial) -> Tensor:
         """Return the update's scale, (K,), or that of each subject, (N, K)."""
         if self.rate_column == NONE or not trial.context.shape[-1]:
@@ -72,13 +89,19 @@ class NetworkRule(LearningRule):
     def inputs(self, weights: Tensor, trial: Trial) -> Tensor:
         """[w, x, y, r] and, unless switched off, session start, correct choice, and u, (N, D).
 
-        u are a subject's own numbers, the first of the context; 0 where there is no context.
+        u are a subject's own numbers, the first of the context; 0 where there is no context. Where
+        some rewards are unknown, whether r is known comes before u, and where trials were missed,
+        m / (1 + m) of m misses.
         """
         outcome = [trial.choice, trial.reward]
         if self.session_input:
             outcome.append(trial.session_start)
         if self.answer_input:
             outcome.append(trial.answer)
+        if self.known_input:
+            outcome.append(trial.reward_known)
+        if self.misses_input:
+            outcome.append(trial.misses / (1 + trial.misses))
         seen = [weights, trial.features, torch.stack(outcome, -1)]
         if self.n_effects:
             own = trial.context[:, : self.n_effects]
@@ -120,6 +143,10 @@ class DNNRule(NetworkRule):
     def make_symmetric(self, n_sided: int) -> bool:
         self.n_sided = n_sided
         return True
+
+    def renew_first_layer(self) -> None:
+        first: Any = self.mlp[0]
+        self.mlp[0] = nn.Linear(self.n_inputs, first.out_features)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.n_sided == NOT_SYMMETRIC:
@@ -165,6 +192,9 @@ class RNNRule(NetworkRule):
         super().__init__(n_weights, memory_size, session_input, answer_input, n_effects)
         self.gru = nn.GRUCell(self.n_inputs, memory_size)
         self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
+
+    def renew_first_layer(self) -> None:
+        self.gru = nn.GRUCell(self.n_inputs, self.memory_size)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)

@@ -10,7 +10,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-NO_CONTEXT = torch.zeros(0, 0)
+NO_CONTEXT, USUAL = torch.zeros(0, 0), torch.zeros(0)
 OF_SUBJECTS = {"of_subjects": True}
 
 
@@ -42,10 +42,18 @@ class Trial:
     """1 where the *next* trial opens a new session, else 0, (N,)."""
     context: Tensor = field(default=NO_CONTEXT, metadata=OF_SUBJECTS)
     """What is known of each subject, of trials or sequences alike, (N, L); L is 0 by default."""
+    reward_known: Tensor = USUAL
+    """1, or 0 where nobody knows what the animal was paid, (N,): then r is 0; 1 by default."""
+    misses: Tensor = USUAL
+    """How many trials went by without a choice before the *next* one, (N,); 0 by default."""
 
     def __post_init__(self) -> None:
         if self.context is NO_CONTEXT:
             object.__setattr__(self, "context", self.features.new_zeros(len(self.features), 0))
+        if self.reward_known is USUAL:
+            object.__setattr__(self, "reward_known", torch.ones_like(self.choice))
+        if self.misses is USUAL:
+            object.__setattr__(self, "misses", torch.zeros_like(self.choice))
 
     def map(self, function: Callable[[Tensor], Any], subjects: Any = None) -> Self:
         """Return what a function makes of each field.

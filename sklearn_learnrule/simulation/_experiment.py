@@ -1,6 +1,7 @@
 """What simulated animals are shown and paid: a task, or the stimuli of a table once more.
 
-N animals, T trials (of the longest), S stimulus columns.
+N sequences, one of each animal or, where its learning begins anew, several; T trials (of the
+longest), S stimulus columns.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
 from ._learning import Task
 
@@ -27,16 +29,25 @@ class Experiment:
     """A task, and the animals and trials that it is given to."""
 
     task: Task
-    subjects: pd.Index  # N names
+    subjects: pd.Index  # N names, whose each sequence is; an animal's stand together
     session: Ints  # (N, T), places in session_names
     session_names: pd.Index
     opens: Bools  # (N, T), whether a trial opens a session
     happened: Bools  # (N, T), False in the padding
     covariates: pd.DataFrame  # (N, C), as in X
+    reward_known: Bools | None = None  # (N, T), if some rewards are unknown
+    misses: Ints | None = None  # (N, T) before each trial, if some were missed
+    answer_known: Bools | None = None  # (N, T) the correct choice; None: of all trials
     twin_of: pd.Index | None = None  # N names, if the stimuli are those of other animals
+    sequence: Ints | None = None  # (N,), whose numbers these sequences bear there
+
+    @property
+    def restart(self) -> Ints | None:
+        """How often each sequence's animal has begun anew, (N,), if any ever does."""
+        return None if self.subjects.is_unique else count_within(pd.factorize(self.subjects)[0])
 
     def covariate(self, name: str) -> Floats:
-        """Return a covariate of each animal, (N,), 0 where there is none of that name."""
+        """Return a covariate of each sequence's animal, (N,), or 0 if it has none so called."""
         if name in self.covariates:
             return self.covariates[name].to_numpy()
         return np.zeros(len(self.subjects))
@@ -88,14 +99,18 @@ class Curriculum:
 class Replay:
     """What animals were shown, when, with what correct choices, to be given once more."""
 
-    subjects: pd.Index  # N names
+    subjects: pd.Index  # names, of each animal once
+    sequence_subject: Ints  # (N,) whose each sequence is
     stimulus: Floats  # (N, T, S)
     answer: Bools  # (N, T)
     session: Ints  # (N, T)
     session_names: pd.Index
     opens: Bools  # (N, T)
     happened: Bools  # (N, T)
-    covariates: pd.DataFrame  # (N, C), as in X
+    covariates: pd.DataFrame  # (n, C) of n animals, as in X
+    reward_known: Bools | None  # (N, T)
+    misses: Ints | None  # (N, T)
+    answer_known: Bools  # (N, T)
     pay: Pay
 
     def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
@@ -113,17 +128,23 @@ class Replay:
         return self._given_to(numbered("twin", n_subjects), which, rng)
 
     def _given_to(self, names: pd.Index, which: Ints, rng: np.random.RandomState) -> Experiment:
-        n_trials = int(self.happened[which].any(0).sum())  # of the longest drawn
-        drawn = np.ix_(which, np.arange(n_trials))
+        """Give all sequences of some animals to others of these names."""
+        twin, sequence = np.nonzero(which[:, None] == self.sequence_subject)
+        n_trials = int(self.happened[sequence].any(0).sum())  # of the longest drawn
+        drawn = np.ix_(sequence, np.arange(n_trials))
         return Experiment(
             task=ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng),
-            subjects=names,
+            subjects=names.take(twin),
             session=self.session[drawn],
             session_names=self.session_names,
             opens=self.opens[drawn],
             happened=self.happened[drawn],
-            covariates=self.covariates.iloc[which],
-            twin_of=self.subjects.take(which),
+            covariates=self.covariates.iloc[which[twin]],
+            reward_known=None if self.reward_known is None else self.reward_known[drawn],
+            misses=None if self.misses is None else self.misses[drawn],
+            answer_known=self.answer_known[drawn],
+            twin_of=self.subjects.take(which[twin]),
+            sequence=sequence,
         )
 
 

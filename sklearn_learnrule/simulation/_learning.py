@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..rules import NO_CONTEXT, LearningRule, Trial, lapse_rates
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Bools, Floats, Ints
 
 UpdateFunction = Callable[[Floats, Trial], Any]
 
@@ -64,6 +64,8 @@ def simulate_learning(
     session_noise: ArrayLike = 0.0,
     lapses: float | Sequence[float] = 0.0,
     context: torch.Tensor = NO_CONTEXT,
+    reward_known: Bools | None = None,
+    misses: Ints | None = None,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
@@ -84,6 +86,11 @@ def simulate_learning(
         Rates at which the first and the second choice are made whatever the weights say.
     context : Tensor of shape (N, L)
         What a rule is told of each animal, see :class:`~sklearn_learnrule.rules.Trial`.
+    reward_known : bool ndarray of shape (N, T) or None, default=None
+        Whether anybody knows the reward; where not, it is 0, and what a rule that does not read
+        ``reward_known`` learns is nothing. None: of every trial.
+    misses : int ndarray of shape (N, T) or None, default=None
+        How many trials are missed before each; noise goes on meanwhile. None: none.
 
     Examples
     --------
@@ -97,36 +104,68 @@ def simulate_learning(
     array([[ 1.8, -0.1],
            [ 1.8, -0.1]])
     """
-    n_subjects, n_trials = session_start.shape
     weights = torch.tensor(initial_weights, dtype=torch.float64)
-    every, further = np.square(process_noise), np.square(session_noise)  # variances
     rates = lapse_rates(lapses)
-    if not isinstance(rule, LearningRule):
-        rule = FunctionRule(weights.shape[1], rule)
-    rule = _in_double_precision(rule)
-    policy = rule.policy
-    memory = rule.initial_memory(n_subjects, like=weights)
-    opens_next = np.pad(session_start[:, 1:], [(0, 0), (0, 1)]).astype(float)
+    rule = _prepared(rule, weights.shape[1], reward_known)
+    policy, memory = rule.policy, rule.initial_memory(len(weights), like=weights)
+    known = np.ones(session_start.shape) if reward_known is None else reward_known.astype(float)
+    opens_next = _next(session_start)
+    missed = _next(np.zeros(known.shape) if misses is None else misses)
+    deviation = np.sqrt(_variances(process_noise, session_noise, missed, opens_next))
     seen = []
     with torch.no_grad():
-        for t in range(n_trials):
+        for t in range(known.shape[1]):
             stimulus, answer = task.show(t)
-            features = torch.as_tensor(np.column_stack([stimulus, np.ones(n_subjects)]))
+            features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
             p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
-            drawn = torch.as_tensor(random_state.random_sample(n_subjects))
+            drawn = torch.as_tensor(random_state.random_sample(len(weights)))
             choice = policy.sample(p, drawn).numpy() > 0
-            reward = task.reward(t, choice == answer)
+            reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            chosen, paid, right, opens = map(torch.as_tensor, outcome)
-            trial = Trial(features, chosen, paid, right, opens, context)
-            update, memory = rule(weights, trial, memory)
+            told = {"reward_known": known[:, t], "misses": missed[:, t]}
+            update, memory = rule(weights, _trial(features, outcome, context, told), memory)
             weights = weights + update
-            std = np.sqrt(every + further * opens_next[:, t, None])
-            if std.any():  # else nothing is drawn, so that seeds keep their animals
-                noise = random_state.normal(0.0, np.broadcast_to(std, weights.shape))
+            if deviation[:, t].any():  # else nothing is drawn, so that seeds keep their animals
+                noise = random_state.normal(0.0, np.broadcast_to(deviation[:, t], weights.shape))
                 weights = weights + torch.as_tensor(noise)
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
+
+
+def _prepared(
+    rule: LearningRule | UpdateFunction, n_weights: int, reward_known: Bools | None
+) -> LearningRule:
+    """Return a rule of one's own, in double precision, for rewards that may be unknown."""
+    if not isinstance(rule, LearningRule):
+        rule = FunctionRule(n_weights, rule)
+    rule = _in_double_precision(rule)
+    reads = any(getattr(part, "reads_reward_known", False) for part in rule.modules())
+    rule.skips_unknown_rewards |= reward_known is not None and not reads
+    return rule
+
+
+def _variances(
+    process_noise: ArrayLike, session_noise: ArrayLike, missed: Floats, opens_next: Floats
+) -> Floats:
+    """Return what each trial, and those missed after it, add to variances, (N, T, K or 1)."""
+    both = process_noise, session_noise
+    every, further = (np.atleast_2d(np.square(std))[:, None] for std in both)  # (1 or N, 1, K or 1)
+    return (1 + missed[..., None]) * every + further * opens_next[..., None]
+
+
+def _trial(
+    features: torch.Tensor,
+    outcome: Sequence[Floats],
+    context: torch.Tensor,
+    told: Mapping[str, Floats],
+) -> Trial:
+    further = {name: torch.as_tensor(field) for name, field in told.items()}
+    return Trial(features, *map(torch.as_tensor, outcome), context, **further)
+
+
+def _next(values: NDArray[Any]) -> Floats:
+    """Return each trial's next one's value (N, T), 0 after the last."""
+    return np.pad(values[:, 1:], [(0, 0), (0, 1)]).astype(float)
 
 
 def _in_double_precision(rule: LearningRule) -> LearningRule:

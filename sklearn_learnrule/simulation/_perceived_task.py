@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.schema import DESIGN, HISTORY, IDENTITY
-from ..utils.arrays import Bools, Floats
+from ..data.schema import DESIGN, HISTORY, IDENTITY, MISSES, RESTART, REWARD_KNOWN
+from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
+
+IS_COUNT = np.isin(HISTORY, [REWARD_KNOWN, MISSES])  # which are 0 or more, not of either sign
 
 
 class PerceivedTask:
@@ -25,7 +27,10 @@ class PerceivedTask:
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
         self.shown: list[Floats] = []  # T of (N, S)
-        self.history = [np.zeros((self.shape[0], len(HISTORY)))]  # T + 1 of (N, 3)
+        self.history = [np.zeros((self.shape[0], len(HISTORY)))]  # T + 1 of (N, H)
+        self._seen = self.shown, self.history
+        self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
+        self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
         self.features = None if transformers is None else self._features_known_beforehand()
 
     def show(self, trial: int) -> tuple[Floats, Bools]:
@@ -43,28 +48,36 @@ class PerceivedTask:
             return stimulus, self.answer
         if self.features is not None:
             return self.features[:, trial], self.answer
-        stimuli, history = np.stack(self.shown[-2:], 1), np.stack(self.history[-2:], 1)
-        return self._transform(stimuli, history, max(0, trial - 1))[:, -1], self.answer
+        latest = np.arange(trial + 1)[-2:]
+        rows = np.repeat(np.arange(len(stimulus)), len(latest)), np.tile(latest, len(stimulus))
+        both = (np.stack(seen[-2:], 1).reshape(len(rows[0]), -1) for seen in self._seen)
+        return self._transform(rows, *both)[len(latest) - 1 :: len(latest)], self.answer
 
     def reward(self, trial: int, correct: Bools) -> Floats:
         """Return what the task pays, (N,)."""
-        reward = np.asarray(self.experiment.task.reward(trial, correct), dtype=float)
+        told = self.experiment
+        reward = np.asarray(told.task.reward(trial, correct), dtype=float)
         if reward.shape != correct.shape or not np.isfinite(reward).all():
             raise ValueError(
                 "Rewards should be a finite number for each choice, an array of shape "
                 f"{correct.shape}, but are of shape {reward.shape}: {reward.ravel()[:4].tolist()}."
             )
         choice = np.where(correct, self.answer, ~self.answer)
-        self.history.append(np.column_stack([2 * choice - 1, reward, 2 * self.answer - 1]))
+        known = np.ones(len(correct)) if told.reward_known is None else told.reward_known[:, trial]
+        after: Any = np.zeros(len(correct))
+        if told.misses is not None and trial + 1 < told.misses.shape[1]:
+            after = told.misses[:, trial + 1]
+        sides = 2 * choice - 1, reward * known, 2 * self.answer - 1
+        self.history.append(np.column_stack([*sides, known, after]))
         return reward
 
     def check_transformers(self, features: Floats) -> None:
         """Raise if the features, (N, T, K - 1), are not those of the X of all that happened."""
-        n_trials = int(self.experiment.happened[0].sum())  # of the first subject
-        stimulus = np.stack(self.shown[:n_trials], 1)[:1]
-        history = np.stack(self.history[:n_trials], 1)[:1]
-        whole = self._transform(stimulus, history)[0]  # (T, K - 1)
-        same = np.asarray(np.isclose(whole, features[0, :n_trials])).all(-1)
+        of_first = self.experiment.happened[self.animal == 0]
+        rows = np.nonzero(of_first)
+        stimulus, history = (np.stack(seen[: of_first.shape[1]], 1) for seen in self._seen)
+        whole = self._transform(rows, stimulus[rows], history[rows])
+        same = np.asarray(np.isclose(whole, features[rows])).all(-1)
         if not same.all():
             raise ValueError(
                 "The pipeline's transformers make something else of a whole X than of its trials "
@@ -77,35 +90,53 @@ class PerceivedTask:
         task = self.experiment.task
         if not isinstance(task, ReplayTask):
             return None
-        stimulus = task.stimulus  # (N, T, S)
-        rng = np.random.RandomState(0)
-        one, other = (
-            self._transform(stimulus, rng.choice([-1.0, 1.0], (*stimulus.shape[:2], len(HISTORY))))
-            for _ in range(2)
-        )
-        return one if np.array_equal(one, other) else None
+        rows = np.nonzero(self.experiment.happened)
+        drawn = np.random.RandomState(0).choice([-1.0, 1.0], (2, len(rows[0]), len(HISTORY)))
+        drawn[..., IS_COUNT] = drawn[..., IS_COUNT] > 0
+        one, other = (self._transform(rows, task.stimulus[rows], history) for history in drawn)
+        if not np.array_equal(one, other):
+            return None
+        features = np.zeros((*self.experiment.happened.shape, one.shape[-1]))
+        features[rows] = one
+        return features
 
-    def _transform(self, stimulus: Floats, history: Floats, start: int = 0) -> Floats:
-        """Return the features, (N, T, K - 1), of T trials of the first N subjects."""
-        n_subjects, n_trials = stimulus.shape[:2]
-        X = self.transformers.transform(self._rows(stimulus, history, start))
-        return X[DESIGN.stimuli(X)].to_numpy(dtype=float).reshape(n_subjects, n_trials, -1)
+    def _transform(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> Floats:
+        """Return the features, (n_rows, K - 1), of such rows of X: see :meth:`_X`."""
+        X = self.transformers.transform(self._X(rows, stimulus, history))
+        return X[DESIGN.stimuli(X)].to_numpy(dtype=float)
 
-    def _rows(self, stimulus: Floats, history: Floats, start: int) -> pd.DataFrame:
-        """Return the rows of X that hold these stimuli, (N, T, S), and history, (N, T, 3)."""
-        n_subjects, n_trials = stimulus.shape[:2]
-        trial = np.arange(start, start + n_trials)
-        names: Any = (self.experiment.subjects, self.experiment.session_names, trial)
-        places: Any = (
-            np.arange(n_subjects).repeat(n_trials),
-            self.experiment.session[:n_subjects, trial].ravel(),
-            np.tile(trial - start, n_subjects),
+    def _X(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> pd.DataFrame:
+        """Return the rows of X of some trials, given by sequence and place in it, (n_rows,).
+
+        Their stimuli are (n_rows, S), their history is (n_rows, H).
+        """
+        (sequence, place), told = rows, self.experiment
+        trial = self.first_trial[sequence] + place
+        levels = {
+            "subject": (self.animals, self.animal[sequence]),
+            "session": (told.session_names, told.session[sequence, place]),
+            "trial": (pd.RangeIndex(trial.max() + 1), trial),
+        }
+        if told.restart is not None:
+            levels[RESTART] = (pd.RangeIndex(told.restart.max() + 1), told.restart[sequence])
+        names = [name for name in IDENTITY if name in levels]
+        values, codes = zip(*(levels[name] for name in names), strict=True)
+        index: Any = pd.MultiIndex(values, codes, names=names, verify_integrity=False)
+        X = pd.DataFrame(
+            np.column_stack([stimulus, history]), index, columns=[*self.stimuli, *HISTORY]
         )
-        index = pd.MultiIndex(names, places, names=IDENTITY, verify_integrity=False)
-        values = np.concatenate([stimulus, history], -1).reshape(n_subjects * n_trials, -1)
-        X = pd.DataFrame(values, columns=[*self.stimuli, *HISTORY], index=index)
-        for name in set(IDENTITY) & set(self.columns):
-            X[name] = index.get_level_values(name)
         for name in DESIGN.covariates(self.columns):
-            X[name] = self.experiment.covariate(name)[:n_subjects].repeat(n_trials)
-        return X[self.columns]
+            X[name] = told.covariate(name)[sequence]
+        return with_identity(X, self.columns)[self.columns]
+
+
+def _counts_before(group: Ints, count: Ints) -> Ints:
+    """Return of each count the sum of those before it in its group."""
+    return np.asarray(pd.Series(count).groupby(group).cumsum()) - count
+
+
+def with_identity(X: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Give X the columns of identity that are among these, 0 where its index does not know one."""
+    for name in set(IDENTITY) & set(columns):
+        X[name] = X.index.get_level_values(name) if name in X.index.names else 0
+    return X

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, check_scalar
 from tqdm import tqdm
 
+from ..data.sequences import identity_of, session_numbers
 from ..utils.arrays import Bools, Ints
 from ._learning import Simulation
 from ._twins import Twin
@@ -48,9 +49,11 @@ def predictive_check(
         An animal's last trial, whose outcome X does not tell, is left out.
     n_simulations : int, default=100
     by : "session" or int, default="session"
-        Blocks of the learning curves: an animal's first, second, ... session, or so many trials.
+        Blocks of the learning curves: an animal's first, second, ... session, or so many trials,
+        counted from where learning begins, with restarts anew from each.
     criterion, window : float and int, default=.75 and 100
-        An animal has learned when this share of its last so many choices was correct.
+        An animal has learned when this share of its last so many choices was correct; with
+        restarts, it learns, and is counted, from each anew.
     level : float, default=.95
         Share of the simulations between ``lower`` and ``upper``.
     reward : pair of floats, function or None, default=None
@@ -92,6 +95,7 @@ def predictive_check(
     twin = Twin(estimator)
     animals = _read_animals(twin, X, y, by)
     replay: Any = twin.read(X, None, None, reward)
+    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
     rng = check_random_state(random_state)
     n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
     simulated = []
@@ -99,8 +103,9 @@ def predictive_check(
     with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
         for done in range(0, n_simulations, n_at_once):
             n_cohorts = min(n_at_once, n_simulations - done)
-            simulation = twin.run(replay.for_twins(n_cohorts, rng), rng)
-            cohorts = animals.as_twins_did(simulation, replay.happened)
+            experiment = replay.for_twins(n_cohorts, rng)
+            simulation = twin.run(experiment, rng)
+            cohorts = animals.as_twins_did(simulation, experiment.sequence, told)
             simulated.append(_statistics(cohorts, criterion, window))
             bar.update(n_cohorts)
     return _summary(
@@ -110,21 +115,25 @@ def predictive_check(
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What C cohorts did on the same M trials, those of each animal in a row."""
+    """What C cohorts did on the same M trials, those of each sequence in a row."""
 
     animal: Ints  # (M,)
+    sequence: Ints  # (M,) whose first trial is the animal's, or one after a restart
+    place: Ints  # (M,) in the sequence
     block: Ints  # (M,), from 1
     choice: Bools  # (M, C), whether of the second class
     correct: Bools  # (M, C)
     rewarded: Bools  # (M, C)
 
-    def as_twins_did(self, simulation: Simulation, happened: Bools) -> Behaviour:
-        """Return what twins did in place of N animals, each of whom has C twins."""
-        n_subjects, n_trials = happened.shape
+    def as_twins_did(self, simulation: Simulation, sequence: Ints, happened: Bools) -> Behaviour:
+        """Return what twins did in place of animals, each of whom has C twins.
+
+        ``sequence`` says which of the animals' N sequences each of the simulation's was given.
+        """
+        twins = np.argsort(sequence, kind="stable").reshape(len(happened), -1)  # (N, C)
 
         def trials(values: NDArray[Any]) -> NDArray[Any]:
-            by_cohort = values.reshape(n_subjects, -1, n_trials).swapaxes(1, 2)  # (N, T, C)
-            return by_cohort[happened]  # (M, C)
+            return values[twins].swapaxes(1, 2)[happened]  # (M, C)
 
         return replace(
             self,
@@ -144,15 +153,19 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
         )
     sequences, _ = twin.estimator.read_choices(twin.transform(X[twin.columns]), y)
     trials = sequences.padded
-    happened = trials.observed
+    happened = trials.told
     if by == "session":
-        block = np.cumsum(np.pad(trials.session_start[:, :-1], [(0, 0), (1, 0)]), 1)
+        told = "session" in identity_of(X)
+        block = sequences.pad(session_numbers(X) if told else np.ones(len(X), dtype=np.int64))
     else:
         length = check_scalar(by, "by", numbers.Integral, min_val=1)
-        block = np.broadcast_to(np.arange(happened.shape[1]) // length, happened.shape)
+        block = 1 + np.broadcast_to(np.arange(happened.shape[1]) // length, happened.shape)
+    sequence, place = np.nonzero(happened)
     return Behaviour(
-        animal=np.nonzero(happened)[0],
-        block=block[happened].astype(int) + 1,
+        animal=sequences.sequence_subject[sequence],
+        sequence=sequence,
+        place=place,
+        block=block[happened],
         choice=trials.choice[happened][:, None] > 0,
         correct=(trials.choice == trials.answer)[happened][:, None],
         rewarded=trials.reward[happened][:, None] > 0,
@@ -162,15 +175,15 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
 def _statistics(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
     """Return each cohort's statistics, a row a statistic and block, (n_statistics, C)."""
     always = np.ones_like(did.choice)
-    goes_on = np.diff(did.animal)[:, None] == 0
+    goes_on = (np.diff(did.sequence) == 0) & (np.diff(did.place) == 1)
     stayed = did.choice[1:] == did.choice[:-1]
     won = did.rewarded[:-1]
     by_block, by_animal = (did.animal, did.block), (did.animal[1:], np.full(len(won), OF_ALL))
     tables = {
         "accuracy": _share(did.correct, always, *by_block),
         "second_choices": _share(did.choice, always, *by_block),
-        "win_stay": _share(stayed, won & goes_on, *by_animal),
-        "lose_shift": _share(~stayed, ~won & goes_on, *by_animal),
+        "win_stay": _share(stayed, won & goes_on[:, None], *by_animal),
+        "lose_shift": _share(~stayed, ~won & goes_on[:, None], *by_animal),
         "trials_to_criterion": _trials_to_criterion(did, criterion, window),
     }
     return pd.concat(tables, names=["statistic", "block"])
@@ -187,14 +200,16 @@ def _share(event: Bools, given: Bools, animal: Ints, block: Ints) -> pd.DataFram
 
 def _trials_to_criterion(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
     counts = []
-    for animal in np.unique(did.animal):
-        correct = did.correct[did.animal == animal]  # (T, C)
+    sequences, start = np.unique(did.sequence, return_index=True)
+    for sequence in sequences:
+        correct = did.correct[did.sequence == sequence]  # (T, C)
         total = np.pad(correct, [(1, 0), (0, 0)]).cumsum(0)
         reached = total[window:] - total[:-window] >= criterion * window
         in_the_end = np.ones_like(correct[:1])
         first = np.concatenate([reached, in_the_end]).argmax(0) + window
         counts.append(np.minimum(first, len(correct)))
-    return pd.DataFrame(np.mean(counts, 0)[None], index=[OF_ALL])
+    of_animals = pd.DataFrame(np.array(counts)).groupby(did.animal[start]).mean()
+    return of_animals.mean().to_frame(OF_ALL).T
 
 
 def _summary(

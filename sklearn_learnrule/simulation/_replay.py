@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import DESIGN, MISSES, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART, REWARD_KNOWN
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
 from ._experiment import Pay, Replay
@@ -19,9 +20,16 @@ Rewards = tuple[float, float]  # of an error, of a correct choice
 
 
 def read_replay(
-    table: pd.DataFrame, stimuli: list[str], classes: NDArray[Any], reward: Any
+    table: pd.DataFrame,
+    stimuli: list[str],
+    classes: NDArray[Any],
+    reward: Any,
+    further_history: Collection[str] = (),
 ) -> Replay:
-    """Read a design X or a table of trials; ``stimuli`` are its columns that the animals saw."""
+    """Read a design X or a table of trials; ``stimuli`` are its columns that the animals saw.
+
+    Whether rewards are known, and trials missed, is read from trials if such is the history.
+    """
     missing = [name for name in stimuli if name not in table]
     if missing:
         raise ValueError(
@@ -36,7 +44,7 @@ def read_replay(
             "A table of stimuli needs a column 'answer', the correct choice on each trial (or "
             f"give make_design's X); it has {list(table.columns)}."
         )
-    return _of_trials(table, stimuli, classes, reward)
+    return _of_trials(table, stimuli, classes, reward, further_history)
 
 
 def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
@@ -47,52 +55,77 @@ def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
     happened = trials.observed
     if not happened.any():
         raise ValueError("X tells the outcome of no trial: each subject has one row only.")
-    correct = (trials.choice == trials.answer)[happened]
-    pay = _pay(reward, trials.reward[happened], correct)
-    return _replay(X, sequences, trials.answer > 0, happened, pay)
+    correct = (trials.choice == trials.answer)[trials.told]
+    pay = _pay(reward, trials.reward[trials.told], correct)
+    known = trials.reward_known > 0 if sequences.lacks_rewards else None
+    return _replay(X, sequences, trials.answer, happened, known, pay)
 
 
 def _of_trials(
-    trials: pd.DataFrame, stimuli: list[str], classes: NDArray[Any], reward: Any
+    trials: pd.DataFrame,
+    stimuli: list[str],
+    classes: NDArray[Any],
+    reward: Any,
+    further_history: Collection[str],
 ) -> Replay:
     answers = trials.assign(choice=trials["answer"], reward=1.0)
-    covariates = DESIGN.covariates(trials) or None
-    X, y, _ = make_design(answers, stimulus=stimuli, covariates=covariates)
+    options: Any = {"covariates": DESIGN.covariates(trials) or None}
+    options["restart"] = RESTART if RESTART in trials else None
+    if MISSES in further_history and "choice" in trials:
+        trials = trials[trials["choice"].notna()]
+        answers["choice"] = trials["answer"]  # by row: none where one was missed
+        options["missed"] = "count"
+    X, y, _ = make_design(answers, stimulus=stimuli, **options)
     if set(y) != set(classes):
         raise ValueError(
             f"The column 'answer' should hold the choices that the estimator knows, "
             f"{classes.tolist()}, but has {sorted(set(y))}."
         )
     sequences = read_sequences(X)
-    answer = sequences.pad((y == classes[1]).to_numpy()) > 0
-    happened = sequences.pad(np.ones(len(X))) > 0
+    answer = sequences.pad((y == classes[1]).to_numpy(dtype=float))
+    happened, known = sequences.pad(np.ones(len(X))) > 0, None
     if {"choice", "reward"} <= set(trials):
         correct = (trials["choice"] == trials["answer"]).to_numpy()
-        pay = _pay(reward, trials["reward"].to_numpy(dtype=float), correct)
+        paid = trials["reward"].to_numpy(dtype=float)
+        if REWARD_KNOWN in further_history:
+            told = ~np.isnan(paid)
+            known, paid, correct = sequences.pad(told), paid[told], correct[told]
+        pay = _pay(reward, paid, correct)
     else:
         pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
-    return _replay(X, sequences, answer, happened, pay)
+    return _replay(X, sequences, answer, happened, known, pay)
 
 
 def _replay(
-    X: pd.DataFrame, sequences: Sequences, answer: Bools, happened: Bools, pay: Pay
+    X: pd.DataFrame,
+    sequences: Sequences,
+    answer: Floats,
+    happened: Bools,
+    reward_known: Bools | None,
+    pay: Pay,
 ) -> Replay:
+    """Make a replay of the trials that happened; an answer of 1/2 is unknown."""
     n_trials = int(happened.any(0).sum())
     trials = sequences.padded
     opens = np.pad(trials.session_start[:, :-1] > 0, [(0, 0), (1, 0)], constant_values=True)
     codes, names = pd.factorize(_sessions(X))
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
-    covariates = pd.DataFrame(sequences.covariates[some], columns=sequences.covariate_names)
+    sequence_subject, subjects = pd.factorize(sequences.sequence_subject[some])
+    of_animals = sequences.covariates[subjects]
     return Replay(
-        subjects=sequences.subjects[some],
+        subjects=sequences.subjects[subjects],
+        sequence_subject=sequence_subject,
         stimulus=trials.features[told][..., :-1],
-        answer=answer[told],
+        answer=answer[told] > 0,
+        answer_known=answer[told] != 0.5,
+        reward_known=None if reward_known is None else reward_known[told],
+        misses=sequences.pad(X[MISSES].to_numpy())[told] if sequences.counts_misses else None,
         session=sequences.pad(codes).astype(np.int64)[told],
         session_names=names,
         opens=opens[told],
         happened=happened[told],
-        covariates=covariates,
+        covariates=pd.DataFrame(of_animals, columns=sequences.covariate_names),
         pay=pay,
     )
 

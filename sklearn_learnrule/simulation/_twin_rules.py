@@ -24,6 +24,8 @@ class EnsembleRule(LearningRule):
     which noise moves together.
     """
 
+    reads_reward_known = True  # as far as its members do
+
     def __init__(self, rules: list[LearningRule], initial_weights: Tensor) -> None:
         sizes = [initial_weights.numel(), *(rule.memory_size for rule in rules)]
         super().__init__(rules[0].n_weights, sum(sizes))
@@ -52,6 +54,8 @@ class EnsembleRule(LearningRule):
 class RewardTellsAnswer(LearningRule):
     """A rule whose estimator was told no answers: a rewarded choice counts as correct."""
 
+    reads_reward_known = True  # as far as the other rule does
+
     def __init__(self, rule: LearningRule) -> None:
         super().__init__(rule.n_weights, rule.memory_size)
         self.rule = rule
@@ -61,4 +65,5 @@ class RewardTellsAnswer(LearningRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         answer = torch.where(trial.reward > 0, trial.choice, 1 - trial.choice)
+        answer = torch.where(trial.reward_known > 0, answer, 0.5)
         return self.rule(weights, replace(trial, answer=answer), memory)

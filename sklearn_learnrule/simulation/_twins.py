@@ -14,17 +14,18 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, IDENTITY, PREVIOUS_ANSWER, TRIALS
+from ..data.schema import DESIGN, MISSES, PREVIOUS_ANSWER, RESTART, REWARD_KNOWN, TRIALS
 from ..data.sequences import read_sequences
+from ..data.time_order import count_within
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.members import copy_models, read_trials
 from ..rules import Trial
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, simulate_learning
-from ._perceived_task import PerceivedTask
+from ._perceived_task import PerceivedTask, with_identity
 from ._replay import read_replay
 from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
 
@@ -86,7 +87,8 @@ def simulate(
         A table shows its animals' stimuli, sessions and correct choices once more. Either X of
         :func:`~sklearn_learnrule.make_design`, without each animal's last trial, whose outcome X
         does not tell. Or trials, perhaps of an experiment to come, with the columns ``subject``,
-        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns.
+        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns; with
+        ``restart``, learning begins anew where it changes.
         A function ``(session_start, random_state=...)`` makes a :class:`Task`, which may watch
         the animals, for a bool array (N, T) of trials that open a session; such as
         ``functools.partial(ContrastTask, curriculum=..., criterion=...)``.
@@ -110,7 +112,9 @@ def simulate(
         ``subject``, ``twin_of`` (with a table, whose stimuli these are), ``session``, the
         stimulus columns, ``choice``, ``answer``, ``reward``: ready for ``make_design``. Then the
         covariates of the fit, with the names that they have in X: those of the animal in the
-        table, 0 if it has none, and with a task.
+        table, 0 if it has none, and with a task. Where the animals' learning begins anew, that of
+        their twins does, which ``restart`` counts; an unknown reward is missing, and so is the
+        choice on trials that the animals missed, if the estimator knows of such.
     weights : DataFrame, only if ``return_weights``
         The weights before each choice, with the index of that design's X, of which
         ``estimator.predict_weights`` says the same, if all twins are alike.
@@ -175,6 +179,7 @@ class Twin:
         self.columns = list(estimator.feature_names_in_)
         self.stimuli = DESIGN.stimuli(self.columns)
         self.covariates = DESIGN.covariates(self.columns)
+        self.further_history = {REWARD_KNOWN, MISSES}.intersection(self.columns)
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
@@ -203,7 +208,7 @@ class Twin:
                 "n_trials and session_length are for tasks: a table's animals do the trials and "
                 "sessions that it has."
             )
-        return read_replay(stimuli, self.stimuli, self.classes, reward)
+        return read_replay(stimuli, self.stimuli, self.classes, reward, self.further_history)
 
     def run(
         self,
@@ -228,8 +233,8 @@ class Twin:
             beside = {name: values * factor for name, values, factor in each}
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
-        start = self._start(own, rng)
-        given = rule, perceived, start, experiment.opens, rng
+        beside |= {"reward_known": experiment.reward_known, "misses": experiment.misses}
+        given = rule, perceived, self._start(own, rng), experiment.opens, rng
         simulation = simulate_learning(*given, **beside, context=own)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
         if astray.any():
@@ -250,18 +255,21 @@ class Twin:
     ) -> torch.Tensor:
         """Draw each animal's effects around what its covariates let expect, (N, D); D may be 0.
 
-        What is ``further`` added to some of them, (N,) each, is in the user's units.
+        They are the same wherever it begins anew. What is ``further`` added to some of them, a
+        number an animal, is in the user's units.
         """
-        effects, n_animals = self.model.effects, len(experiment.subjects)
+        effects, n = self.model.effects, len(experiment.subjects)
         if effects is None:
-            return torch.zeros(n_animals, 0, dtype=torch.float64)
+            return torch.zeros(n, 0, dtype=torch.float64)
         known = [experiment.covariate(name) for name in effects.covariate_names]
-        covariates = torch.tensor(np.reshape(known, (len(known), n_animals)).T, dtype=torch.float64)
+        covariates = torch.tensor(np.reshape(known, (len(known), n)).T, dtype=torch.float64)
         expected, spread = effects.expected(covariates), effects.spread.numpy()
-        own = expected + torch.tensor(rng.normal(0.0, spread, expected.shape))
+        animal, animals = pd.factorize(experiment.subjects)
+        apart = rng.normal(0.0, spread, (len(animals), len(spread)))
+        own = expected + torch.tensor(apart[animal])
         for name, values in further.items():
             column = effects.names.index(name)
-            own[:, column] += torch.tensor(values) / effects.units[column]
+            own[:, column] += torch.tensor(values[animal]) / effects.units[column]
         return own
 
     def _start(self, own: torch.Tensor, rng: np.random.RandomState) -> Floats:
@@ -294,11 +302,14 @@ class Twin:
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
         answer = "answer" if PREVIOUS_ANSWER in self.columns else None
-        covariates = self.covariates or None
-        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, covariates=covariates)
-        for name in set(IDENTITY) & set(self.columns):
-            X[name] = X.index.get_level_values(name)
-        return X[self.columns], y
+        restart = RESTART if RESTART in trials else None
+        others: Any = {"covariates": self.covariates or None, "restart": restart}
+        if REWARD_KNOWN in self.columns:
+            others["unknown_reward"] = "keep"
+        if MISSES in self.columns:
+            others["missed"] = "count"
+        X, y, _ = make_design(trials, stimulus=self.stimuli, answer=answer, **others)
+        return with_identity(X, self.columns)[self.columns], y
 
     def trials(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
         """Return what happened, a row a trial."""
@@ -308,6 +319,8 @@ class Twin:
         if experiment.twin_of is not None:
             columns["twin_of"] = experiment.twin_of.take(subject)
         columns["session"] = experiment.session_names.take(experiment.session[happened])
+        if experiment.restart is not None:
+            columns[RESTART] = experiment.restart[subject]
         stimulus = simulation.stimulus[happened]  # (n_rows, S)
         columns |= dict(zip(self.stimuli, stimulus.T, strict=True))
         columns["choice"] = self.classes[simulation.choice[happened].astype(int)]
@@ -315,14 +328,37 @@ class Twin:
         columns["reward"] = simulation.reward[happened]
         for name in self.covariates:
             columns[name] = experiment.covariate(name)[subject]
-        return pd.DataFrame(columns)
+        table = pd.DataFrame(columns)
+        for name, known in (
+            ("answer", experiment.answer_known),
+            ("reward", experiment.reward_known),
+        ):
+            if known is not None and not known[happened].all():
+                table[name] = table[name].where(known[happened])
+        if experiment.misses is None:
+            return table
+        return _with_missed(table, experiment.misses[happened].astype(int), self.stimuli)
 
     def weights(self, experiment: Experiment, simulation: Simulation) -> pd.DataFrame:
         """Return the weights before each choice, a row a trial."""
         happened = experiment.happened
-        subject, trial = np.nonzero(happened)
-        session = experiment.session_names.take(experiment.session[happened])
-        identity: Any = [experiment.subjects.take(subject), session, trial]
-        index = pd.MultiIndex.from_arrays(identity, names=IDENTITY)
+        subject, _ = np.nonzero(happened)
+        levels: dict[str, Any] = {"subject": experiment.subjects.take(subject)}
+        levels["session"] = experiment.session_names.take(experiment.session[happened])
+        if experiment.restart is not None:
+            levels[RESTART] = experiment.restart[subject]
+        levels["trial"] = count_within(pd.factorize(levels["subject"])[0])
+        index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
         columns = pd.Index(self.estimator.weight_names_)
         return pd.DataFrame(simulation.weights[happened], columns=columns, index=index)
+
+
+def _with_missed(table: pd.DataFrame, misses: Ints, stimuli: list[str]) -> pd.DataFrame:
+    """Put rows without a choice before those before which so many trials were missed."""
+    rows = np.repeat(np.arange(len(table)), misses + 1)
+    is_missed = np.append(rows[1:] == rows[:-1], False)
+    table = table.iloc[rows].reset_index(drop=True)
+    for name in (*stimuli, *TRIALS.names("outcome")):
+        if name in table:
+            table[name] = table[name].where(~is_missed)
+    return table

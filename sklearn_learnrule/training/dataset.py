@@ -1,8 +1,8 @@
-"""The sequences as tensors, one sample a subject, padded among subjects of like length."""
+"""The sequences as tensors, one sample each, padded among sequences of like length."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -31,14 +31,14 @@ class Rows(NamedTuple):
     """Where a block's trials stand among X's rows, each (n_trials,)."""
 
     row: Ints
-    subject: Ints  # its place in the block
-    trial: Ints
+    sequence: Ints  # its place in the block
+    place: Ints  # in the sequence
 
 
 class Block(NamedTuple):
-    """Some of a dataset's subjects, n of them, as padded tensors (n, T, ...)."""
+    """Some of a dataset's sequences, n of them, as padded tensors (n, T, ...)."""
 
-    subjects: Ints  # (n,) their numbers in the dataset
+    sequences: Ints  # (n,) their numbers in the dataset
     trials: Trial
     observed: Tensor
     target: Target | None
@@ -47,8 +47,8 @@ class Block(NamedTuple):
     nodes: Nodes | None = None
     """Of subjects' effects, if they have any."""
 
-    def take(self, subjects: Ints, places: Ints, n_trials: int) -> Block:
-        """Return the subjects at some places, under new numbers."""
+    def take(self, sequences: Ints, places: Ints, n_trials: int) -> Block:
+        """Return the sequences at some places, under new numbers."""
         index = torch.as_tensor(places, device=self.observed.device)
 
         def taken(field: Tensor) -> Tensor:
@@ -58,7 +58,7 @@ class Block(NamedTuple):
         target = self.target and Target(taken(self.target.choice), taken(self.target.weight))
         nodes = self.nodes and self.nodes.of_subjects(index)
         known = self.covariates[index]
-        return Block(subjects, trials, taken(self.observed), target, known, nodes=nodes)
+        return Block(sequences, trials, taken(self.observed), target, known, nodes=nodes)
 
     def with_mirror_images(self, first: int) -> Block:
         """Add the same with left and right swapped, whose numbers begin at ``first``."""
@@ -66,7 +66,7 @@ class Block(NamedTuple):
         exists = self.trials.features[..., -1]  # 1, and 0 in the padding
         choice = TWO_CHOICES.mirror_choice(self.target.choice, exists)
         return Block(
-            np.concatenate([self.subjects, self.subjects + first]),
+            np.concatenate([self.sequences, self.sequences + first]),
             self.trials.join(TWO_CHOICES.mirror(self.trials, self.observed)),
             torch.cat([self.observed, self.observed]),
             Target(torch.cat([self.target.choice, choice]), torch.cat(2 * [self.target.weight])),
@@ -75,9 +75,11 @@ class Block(NamedTuple):
 
 
 class SequenceDataset(torch.utils.data.Dataset):
-    """The sequences in blocks of subjects of like length: padding takes no more room than trials.
+    """The sequences in blocks of like length: padding takes no more room than trials.
 
-    With choices and weights, (n_rows,) each, the blocks have targets.
+    With choices and weights, (n_rows,) each, the blocks have targets. ``subject`` (N,) says whose
+    each sequence is: a subject has one or, with restarts, several, which are fitted, held out and
+    judged together.
     """
 
     def __init__(
@@ -94,19 +96,26 @@ class SequenceDataset(torch.utils.data.Dataset):
 
         self.weight_unit = 1.0  # how many trials one of weight 1 stands for
         self.lengths = sequences.lengths  # (N,)
+        self.subject = sequences.sequence_subject  # (N,)
         self.blocks = []
-        for subjects in of_like_length(self.lengths):
-            part, rows = sequences.some(subjects)
+        for some in of_like_length(self.lengths):
+            part, rows = sequences.some(some)
             target = None
             if choice is not None and weight is not None:
                 target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
-            places = Rows(rows, part.row_subject, part.row_trial)
-            known = torch.as_tensor(sequences.covariates[subjects], device=device)
-            read = read_trials(part, dtype, device)
-            self.blocks.append(Block(subjects, *read, target, known, places))
+            places = Rows(rows, part.row_sequence, part.row_place)
+            known = torch.as_tensor(part.covariates[part.sequence_subject], device=device)
+            self.blocks.append(
+                Block(some, *read_trials(part, dtype, device), target, known, places)
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)
+
+    @property
+    def n_subjects(self) -> int:
+        """How many subjects' sequences these are."""
+        return int(self.subject.max()) + 1
 
     @property
     def targets(self) -> list[Target]:
@@ -114,14 +123,19 @@ class SequenceDataset(torch.utils.data.Dataset):
         return [block.target for block in self.blocks if block.target]
 
     @property
-    def scored_subjects(self) -> Ints:
-        """The numbers of those of whom a trial counts, ascending."""
+    def scored_sequences(self) -> Ints:
+        """The numbers of those of which a trial counts, ascending."""
         scored = [
-            block.subjects[(block.target.weight > 0).any(1).cpu().numpy()]
+            block.sequences[(block.target.weight > 0).any(1).cpu().numpy()]
             for block in self.blocks
             if block.target
         ]
         return np.sort(np.concatenate(scored))
+
+    @property
+    def scored_subjects(self) -> Ints:
+        """The numbers of those of whom a trial counts, ascending."""
+        return np.unique(self.subject[self.scored_sequences])
 
     @property
     def n_scored_trials(self) -> float:
@@ -135,19 +149,20 @@ class SequenceDataset(torch.utils.data.Dataset):
         unlike its subjects' weights and lengths.
         """
         total = torch.stack([target.weight.sum() for target in whole.targets]).sum()
-        usual = (total * len(self) / len(whole)).clamp_min(1e-12)
+        usual = (total * self.n_subjects / whole.n_subjects).clamp_min(1e-12)
         return [
             Target(target.choice, target.weight / usual, usual * self.weight_unit)
             for target in self.targets
         ]
 
     def subset(self, subjects: Ints) -> SequenceDataset:
-        """Return some subjects, with no more padding than they need."""
+        """Return some subjects, numbered anew, with no more padding than they need."""
         chosen = copy(self)
-        chosen.lengths = self.lengths[subjects]
+        chosen.subject, sequences = np.nonzero(subjects[:, None] == self.subject)
+        chosen.lengths = self.lengths[sequences]
         chosen.blocks = []
         for block in self.blocks:
-            numbers, places = np.nonzero(subjects[:, None] == block.subjects)
+            numbers, places = np.nonzero(sequences[:, None] == block.sequences)
             if len(numbers):
                 n_trials = chosen.lengths[numbers].max()
                 chosen.blocks.append(block.take(numbers, places, n_trials))
@@ -157,8 +172,16 @@ class SequenceDataset(torch.utils.data.Dataset):
         """Return these subjects and, after them, the same with left and right swapped."""
         both = copy(self)
         both.lengths = np.tile(self.lengths, 2)
+        both.subject = np.concatenate([self.subject, self.subject + self.n_subjects])
         both.blocks = [block.with_mirror_images(len(self)) for block in self.blocks]
         return both
+
+    def by_subject(self, of_blocks: Iterable[Tensor]) -> Tensor:
+        """Sum what the blocks' sequences have, (n,) each, over each subject's, (n_subjects,)."""
+        values = torch.cat([*of_blocks])
+        numbers = np.concatenate([self.subject[block.sequences] for block in self.blocks])
+        index = torch.as_tensor(numbers, device=values.device)
+        return values.new_zeros(self.n_subjects).index_add(0, index, values)
 
     def rows(self, padded: Sequence[Tensor]) -> Tensor:
         """Read what blocks have, (n, T, ...) each, in the order of X's rows, (n_rows, ...).
@@ -168,13 +191,13 @@ class SequenceDataset(torch.utils.data.Dataset):
         values = padded[0].new_empty(int(self.lengths.sum()), *padded[0].shape[2:])
         for block, of_block in zip(self.blocks, padded, strict=True):
             assert block.rows is not None
-            row, subject, trial = block.rows
-            values[row] = of_block[subject, trial]
+            row, sequence, place = block.rows
+            values[row] = of_block[sequence, place]
         return values
 
 
 def of_like_length(lengths: Ints) -> list[Ints]:
-    """Return the subjects in sets, in each of which the longest has at most twice the shortest."""
+    """Return the sequences in sets, in each of which the longest is at most twice the shortest."""
     sets, left = [], np.ones(len(lengths), dtype=bool)
     while left.any():
         alike = left & (2 * lengths >= lengths[left].max())

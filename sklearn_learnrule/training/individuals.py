@@ -45,7 +45,7 @@ def follow_subjects(model: LearningModel, dataset: SequenceDataset) -> KnownSubj
         followed = follow_block(model, block, dataset.weight_unit)
         of_block = followed.known.mean, followed.known.std, followed.log_likelihood
         for values, told in zip(found, of_block, strict=True):
-            values[block.subjects] = to_numpy(told)
+            values[block.sequences] = to_numpy(told)
     return found
 
 

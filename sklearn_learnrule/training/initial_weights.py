@@ -35,12 +35,12 @@ def initial_weights(
 
 
 def psychometric_weights(sequences: Sequences, is_second: Bools, weight: Floats) -> Floats:
-    """Fit a psychometric line to all subjects' first 100 trials (Liu, Geadah & Pillow 2025).
+    """Fit a psychometric line to the first 100 trials of each sequence (Liu et al. 2025).
 
     The logit of the share of second choices at each stimulus value, clipped to [.01, .99],
     is regressed on the features by least squares. Choices of weight 0 are not looked at.
     """
-    early = (sequences.row_trial < N_EARLY_TRIALS) & (weight > 0)
+    early = (sequences.row_place < N_EARLY_TRIALS) & (weight > 0)
     features = sequences.fields.features[early]  # (n_early, K)
     values, value_of_row = np.unique(features, axis=0, return_inverse=True)
     n_rows = np.bincount(value_of_row.ravel())

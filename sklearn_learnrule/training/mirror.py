@@ -82,10 +82,11 @@ def _likelihood(
     model = LearningModel(rule, start, units, **how)
     settings = TrainingSettings(mirrored=mirrored, tol=TOLERANCE)
     net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
-    likelihoods = []
+    scores, weights = [], []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None
-        choice, weight = block.target.choice.numpy(), block.target.weight.numpy()
-        scores = trial_log_likelihood(choice, logits.numpy())
-        likelihoods.append(np.average(scores, axis=1, weights=weight))
-    return np.concatenate(likelihoods)
+        choice, weight = block.target.choice, block.target.weight
+        each = torch.as_tensor(trial_log_likelihood(choice.numpy(), logits.numpy()))
+        scores.append((each * weight).sum(1))
+        weights.append(weight.sum(1))
+    return (held_out.by_subject(scores) / held_out.by_subject(weights)).numpy()

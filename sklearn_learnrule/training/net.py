@@ -1,6 +1,6 @@
 """The net: a model of choices and padded sequences meet in skorch.
 
-One sample is one subject's sequence. The loss is the negative log-likelihood per scored trial.
+One sample is one sequence. The loss is the negative log-likelihood per scored trial.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SequenceNet(NeuralNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the minibatches, each a dataset and its targets; all subjects may be one."""
-        if self.batch_size == -1 or self.batch_size >= len(dataset):
+        if self.batch_size == -1 or self.batch_size >= dataset.n_subjects:
             return [(dataset, dataset.targets_of(dataset))]
         return _Minibatches(dataset, self.batch_size, self.generator if training else None)
 
@@ -106,7 +106,7 @@ class _Minibatches:
         self.generator = generator  # None: in order
 
     def __iter__(self) -> Iterator[tuple[SequenceDataset, list[Target]]]:
-        n_subjects = len(self.dataset)
+        n_subjects = self.dataset.n_subjects
         order = torch.arange(n_subjects)
         if self.generator is not None:
             order = torch.randperm(n_subjects, generator=self.generator)

@@ -83,7 +83,7 @@ def pace(
     no farther, nor can one that learns mirror images, which are passed, too. A symmetric network
     knows half of what others have to learn.
     """
-    size = dataset.lengths.mean() / 2000
+    size = dataset.lengths.sum() / dataset.n_subjects / 2000
     larger = float(np.clip(size, 1, 5))
     lr, passes = 1e-3 * larger, 200 * np.sqrt(size)
     if noisy:

@@ -178,13 +178,13 @@ class LogLikelihood:
     def at(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
-        subjects = torch.cat([self._of_subjects(block) for block in self.dataset.blocks])
+        subjects = self.dataset.by_subject(map(self._of_sequences, self.dataset.blocks))
         if self.model.has_prior:  # of which each subject bears its share
             unit = len(subjects) * self.dataset.weight_unit
             subjects = subjects + self.model.log_prior() / unit
         return subjects.detach(), self._gradient(subjects.sum())
 
-    def _of_subjects(self, block: Block) -> Tensor:
+    def _of_sequences(self, block: Block) -> Tensor:
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
         logits = at_nodes(self.model, block)  # (n, T), or (Q, n, T)
