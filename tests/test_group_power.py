@@ -93,7 +93,7 @@ def test_animals_expected_to_be_slow_by_their_covariates_are(pilot):
 # ------------------------------------------------------------------------------ the study
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_each_size_and_difference_has_its_cohorts(rule, tmp_path):
     study = group_power(rule, TASK, **SMALL | {"n_subjects": [3, 4]}, cache=tmp_path)
     assert study.tests["n_subjects"].tolist() == [3, 3, 4, 4]

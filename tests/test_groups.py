@@ -307,6 +307,13 @@ def test_other_classifiers_have_no_rule_to_compare(design):
     check_refused(message, LogisticRegression(), *design, "genotype", TypeError)
 
 
+def test_a_stimulus_is_not_called_as_the_tables_own_column(trials):
+    X, y, _ = lr.make_design(
+        trials.rename(columns={"stimulus": "group"}), stimulus="group", covariates="genotype"
+    )
+    check_refused("The table has a column 'group' of its own: rename", RULE, X, y, "genotype")
+
+
 def test_updates_are_of_one_fit(design):
     fitted = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     fitted.fit(*design)

@@ -216,12 +216,12 @@ class BaseRuleEstimator(FittedRule):
             self.__dict__.pop(attribute, None)
         if model.effects is not None:
             both = zip(("mean", "std"), self._know_subjects(dataset), strict=True)
-            table = {
+            effects = {
                 (k, name): x
                 for k, of in both
                 for name, x in zip(model.effects.names, of.T, strict=True)
             }
-            self._subject_effects, self._subjects = table, list(sequences.subjects)
+            self._subject_effects, self._subjects = effects, list(sequences.subjects)
         self._published = [f"{name}_" for name in of_members[0]]
         for name in of_members[0]:
             value = np.mean([to_numpy(published[name]) for published in of_members], 0)

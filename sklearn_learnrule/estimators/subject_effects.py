@@ -54,11 +54,8 @@ def read_effects(
     for name in given:
         found = _read(name, can_vary)
         effects += found
-        by_weight = can_vary[found[0].parameter]
-        names += [
-            name if len(found) == 1 else f"{effect.parameter}[{by_weight[effect.place]}]"
-            for effect in found
-        ]
+        of_weights = [f"{INITIAL_WEIGHTS}[{weight}]" for weight in weight_names]
+        names += [name] if len(found) == 1 else of_weights
     twice = [name for name in names if names.count(name) > 1]
     if twice or not names:
         wrong = f"{twice[0]!r} twice" if twice else "none"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..data.schema import COVARIATE, DESIGN
 from ..data.sequences import Sequences
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.texts import number, short
 
 
@@ -74,10 +74,14 @@ def _groups(values: Floats, stem: str, columns: list[str]) -> pd.Categorical:
         labels = [column.removeprefix(f"{stem}_") for column in columns]
         first = f"not {labels[0]}" if len(labels) == 1 else "other"
         which = np.where(values.any(1), values.argmax(1) + 1, 0)
-        return pd.Categorical.from_codes(which, [first, *labels])
+        return _categories(which, [first, *labels])
     distinct, which = np.unique(values, return_inverse=True)
     if len(distinct) == 2:
-        return pd.Categorical.from_codes(which.ravel(), [number(value) for value in distinct])
+        return _categories(which.ravel(), [number(value) for value in distinct])
     middle = min(np.median(values), distinct[-2])  # so that some are above
-    above = (values[:, 0] > middle).astype(int)
-    return pd.Categorical.from_codes(above, [f"up to {number(middle)}", f"above {number(middle)}"])
+    which = (values[:, 0] > middle).astype(int)
+    return _categories(which, [f"up to {number(middle)}", f"above {number(middle)}"])
+
+
+def _categories(which: Ints, names: list[str]) -> pd.Categorical:
+    return pd.Categorical([names[i] for i in which], categories=names)

@@ -12,14 +12,13 @@ from scipy.stats import chi2
 from sklearn.base import clone
 
 from ..data.sequences import read_sequences
-from ..models.learning import LearningModel
-from ..rules import mover
 from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.warn import warn
 from ._covariate import Covariate
 from ._fits import RuleFit, read_rule_fits
+from ._individuals import effect_kinds
 
 WORSE = 0.1  # nats: by more than rounding
 TABLE = {
@@ -86,11 +85,11 @@ def compare_likelihoods(
         warn(
             f"With the covariate, the choices are less likely by {-gain:.2g} nats than without, so "
             "that one of the fits is not at the maximum of its likelihood, and their ratio tells "
-            "nothing. Give fewer parameters to so little data.",
+            "nothing. Give fewer parameters to so little data."
         )
     n_animals, n_columns = tested.values.shape
-    model = both.models[0]
-    freedom = n_columns * len(model.own)
+    is_factor = [kind == "factor" for kind in effect_kinds(both)]
+    freedom = n_columns * len(is_factor)
     n_others = len(read_sequences(asked.X).covariate_names) - n_columns
     ratio = 2 * max(gain, 0.0)
     p_value = chi2.sf(ratio * bartlett_factor(n_animals, n_columns, n_others), freedom)
@@ -101,7 +100,7 @@ def compare_likelihoods(
     summary = both.final.summary_
     of_covariate = summary[summary["parameter"].isin(tested.columns)][[*TABLE]]
     table = of_covariate.rename(columns=TABLE).reset_index(drop=True)
-    factors = np.exp(table["difference"]).where(np.tile(_are_factors(model), n_columns))
+    factors = np.exp(table["difference"]).where(np.tile(is_factor, n_columns))
     table.insert(3, "factor", factors)
     return LikelihoodTest(table, ratio, freedom, float(p_value), shuffled_p)
 
@@ -148,15 +147,6 @@ def share_as_large(observed: float, shuffled: Floats) -> float:
     """Return the share of values that are as large as one of them, in a shuffle or as observed."""
     as_large = shuffled >= observed - 1e-9 * abs(observed)
     return (1 + as_large.sum()) / (1 + len(shuffled))
-
-
-def _are_factors(model: LearningModel) -> list[bool]:
-    """Tell which effects are logarithms of factors."""
-    moved, _ = mover(model.dynamics.rule)
-    return [
-        effect.parameter != "initial_weights" and moved.varies_by(effect.parameter) != "shift"
-        for effect in model.own
-    ]
 
 
 def _fit(estimator: Any, X: pd.DataFrame, y: pd.Series) -> Any:

@@ -91,7 +91,7 @@ def _of_fit(fit: RuleFit, X: pd.DataFrame, y: ArrayLike | None) -> pd.DataFrame:
     X = fit.transform(fit.held_out(X))
     both = fit.final.predict_subject_effects(X, choices, return_std=True)
     mean, std = (each.melt(ignore_index=False, var_name="effect") for each in both)
-    kinds = dict(zip(both[0], _kinds(fit), strict=True))
+    kinds = dict(zip(both[0], effect_kinds(fit), strict=True))
     table = mean.reset_index().rename(columns={"value": "mean"})
     table.insert(2, "kind", table["effect"].map(kinds))
     table["std"] = std["value"].to_numpy()
@@ -100,7 +100,7 @@ def _of_fit(fit: RuleFit, X: pd.DataFrame, y: ArrayLike | None) -> pd.DataFrame:
     return fit.named(table)
 
 
-def _kinds(fit: RuleFit) -> list[str]:
+def effect_kinds(fit: RuleFit) -> list[str]:
     """Return what each effect's numbers mean."""
     model = fit.models[0]
     rule, _ = mover(model.dynamics.rule)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 SPREAD_AT_FIRST = 0.3  # of logarithms of factors, and of shifts in standard units
-LEAST_SPREAD = 1e-4
-LOG_2 = math.log(2)
+LEAST_SPREAD = 0.01  # alike, for all that matters
+LOG_STEP = math.log(4 / 3)  # as far as nodes for one spread serve for another
 LOG_NORM = math.log(2 * math.pi) / 2
 
 
@@ -48,7 +48,7 @@ class SubjectEffects(nn.Module):
     centered: Tensor
     log_spread: Tensor
     log_spread_before: Tensor
-    """Around which a step of the fit may double or halve the spread, no more: nodes are for it."""
+    """Around which a step of the fit may change the spread by a factor of 4/3: nodes are for it."""
 
     def __init__(
         self,
@@ -77,8 +77,8 @@ class SubjectEffects(nn.Module):
     @property
     def spread(self) -> Tensor:
         """The standard deviation of each effect over subjects, (D,)."""
-        farthest = torch.tanh((self.log_spread - self.log_spread_before) / LOG_2)
-        return torch.exp(self.log_spread_before + LOG_2 * farthest)
+        farthest = torch.tanh((self.log_spread - self.log_spread_before) / LOG_STEP)
+        return torch.exp(self.log_spread_before + LOG_STEP * farthest)
 
     def expected(self, covariates: Tensor) -> Tensor:
         """Return subjects' effects as expected by their covariates (N, C), (N, D)."""

@@ -162,10 +162,8 @@ def _of_effect(table: pd.DataFrame, effect: str) -> pd.DataFrame:
             "Each fit makes something else of the numbers that a network reads, and no mean of "
             "several means anything: draw one fit, or several by name, in a dict."
         )
-    values = by_animal[VALUES].mean()
-    return values.join(by_animal[[c for c in ("kind", "group") if c in table]].first()).reindex(
-        animals
-    )
+    kept = [name for name in ("kind", "group") if name in table]
+    return by_animal[VALUES].mean().join(by_animal[kept].first()).reindex(animals)
 
 
 def _name_rows(ax: Any, model: str, animals: pd.Index, is_named: bool) -> None:

@@ -219,19 +219,20 @@ def _study_cohort(
     twin: Twin, rule: Any, source: Stimuli, size: int, effect: str, difference: float, seed: int
 ) -> tuple[dict[str, float], Warned]:
     """Simulate two groups and compare them; and what was warned of."""
-    found, told = dict.fromkeys(FOUND, np.nan), []
+    found: dict[str, Any] = dict.fromkeys(FOUND, np.nan)
+    told: Warned = []
     with noting_warnings(told):
         try:
             rng = np.random.RandomState(seed)
             experiment = source.for_cohort(2 * size, rng)
             group = np.arange(2 * size) % 2
-            simulation = twin.run(experiment, rng, {effect: difference * group})
+            simulation = twin.run(experiment, rng, {effect: (difference * group).astype(float)})
             X, y = twin.design(twin.trials(experiment, simulation))
             animal = experiment.subjects.unique().get_indexer(X.index.get_level_values("subject"))
             X = X.assign(**{GROUP: group[animal].astype(float)})
             compared = compare_groups(clone(rule), X, y, GROUP, verbose=0)
             row = compared.table.set_index("parameter").loc[effect]
-            found = {**row[[*FOUND]].to_dict(), "p": compared.p_value}
+            found = {name: row[name] for name in FOUND} | {"p": compared.p_value}
         except Exception as failure:  # one bad cohort must not lose the others' hours
             tell_failure(told, "no comparison", failure)
     return found, told

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -79,7 +79,7 @@ class IndividualRule(LearningRule):
 
     def parameters_of(self, context: Tensor) -> dict[str, Tensor]:
         """Return one subject's parameters, by its context (L,)."""
-        parameters = dict(self.rule.named_parameters())
+        parameters: dict[str, Tensor] = dict(self.rule.named_parameters())
         for column, effect in zip(self.columns, self.effects, strict=True):
             own = self.along(effect, context[column])
             parameters |= self.rule.vary(effect.parameter, own, parameters)
@@ -96,7 +96,7 @@ class IndividualRule(LearningRule):
     ) -> dict[str, Tensor]:
         return self.rule.vary(name, effect, parameters)
 
-    def varies_by(self, name: str) -> str | None:
+    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         return self.rule.varies_by(name)
 
     def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
@@ -108,7 +108,8 @@ class IndividualRule(LearningRule):
 
     def log_prior(self) -> Tensor:
         """Return the other rule's."""
-        return self.rule.log_prior()
+        inner: Any = self.rule
+        return inner.log_prior()
 
     def make_symmetric(self, n_sided: int) -> bool:
         return self.rule.make_symmetric(n_sided)

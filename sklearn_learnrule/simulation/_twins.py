@@ -225,9 +225,9 @@ class Twin:
         if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
             rule = RewardTellsAnswer(rule)
         beside: dict[str, Any] = {}
-        if hasattr(self.estimator, "process_noise_"):
+        if (noise := self.model.noise) is not None:
             names = ("process_noise", "session_noise")
-            factors = self.model.noise.factors(own).sqrt().numpy()  # (N, 2)
+            factors = noise.factors(own).sqrt().numpy()  # (N, 2)
             std = (getattr(self.estimator, f"{name}_") for name in names)
             each = zip(names, std, factors.T[..., None], strict=True)
             beside = {name: values * factor for name, values, factor in each}

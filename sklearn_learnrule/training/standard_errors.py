@@ -39,6 +39,7 @@ SHARE_UNKNOWN = 1e-4  # of a value's gradient along directions that are not iden
 MAX_BEND = 5.0  # how often a value's change within one standard error may be what its slope says
 LEAST_OF_SPREAD = 0.1  # information on a spread's logarithm, below which it may as well be 0
 MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
+MAX_SLOPE_AT_NODES = 0.5  # the same where effects are integrated out, by nodes that move
 
 NOT_MAXIMAL = "not at the maximum of the likelihood"
 NOT_IDENTIFIED = "not identified by these trials"
@@ -251,7 +252,9 @@ def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str
     jacobian = likelihood.jacobian()  # (Q, P)
     scores, information = derivatives(likelihood)
     vanishing = likelihood.are_spreads & (information.diagonal() == 0)
-    directions, curvature = _diagonalize(information, scores.sum(0), to_numpy(likelihood.fitted))
+    slope = MAX_SLOPE if likelihood.model.effects is None else MAX_SLOPE_AT_NODES
+    at_fit = scores.sum(0), to_numpy(likelihood.fitted)
+    directions, curvature = _diagonalize(information, *at_fit, slope)
     known = curvature > 0
     root = directions[:, known] / np.sqrt(curvature[known])  # of the covariance, (P, R)
     changes = jacobian @ root  # (Q, R): one standard error along each direction
@@ -274,7 +277,9 @@ def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str
     return error, robust, note.tolist()
 
 
-def _diagonalize(information: Floats, score: Floats, fitted: Floats) -> tuple[Floats, Floats]:
+def _diagonalize(
+    information: Floats, score: Floats, fitted: Floats, max_slope: float
+) -> tuple[Floats, Floats]:
     """Return directions (P, P), as columns, along each of which alone the information bends.
 
     And the curvature along each, (P,): 0 where it cannot be told from 0, negative where there
@@ -282,7 +287,7 @@ def _diagonalize(information: Floats, score: Floats, fitted: Floats) -> tuple[Fl
     """
     least = 1 / (MAX_ERROR * np.sqrt(SINGULAR) * np.abs(fitted).clip(1))
     precision = np.sqrt(np.abs(information.diagonal())).clip(least)
-    if not (np.isfinite(information).all() and np.linalg.norm(score / precision) < MAX_SLOPE):
+    if not (np.isfinite(information).all() and np.linalg.norm(score / precision) < max_slope):
         return np.eye(len(fitted)), np.full(len(fitted), -1.0)
     scaled = information / (precision * precision[:, None])
     # Differences have their error, which asymmetry tells; and a ridge that is level but curved
