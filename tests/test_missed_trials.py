@@ -22,11 +22,11 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.engine import ENGINES, unroll
 from sklearn_learnrule.report import write_report
-from sklearn_learnrule.rules import FilteredRule
-from sklearn_learnrule.simulation import simulate
+from sklearn_learnrule.rules import ConstantRule, FilteredRule
+from sklearn_learnrule.simulation import simulate, simulate_learning
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -184,6 +184,19 @@ def test_noise_goes_on_for_as_many_steps_as_were_missed(design):
     np.testing.assert_allclose(widened, once.iloc[first] * 0.3**2, rtol=1e-5)
     assert (after_one.iloc[:first] == less.iloc[:first]).all(axis=None)
     assert (std.iloc[1:] >= less.iloc[1:] - 1e-12).all(axis=None)
+
+
+def test_each_animals_own_noise_goes_on_while_it_misses_trials():
+    opens = np.arange(400) % 100 == np.zeros((3, 1))
+    std = np.array([[0.0, 0.0], [0.1, 0.2], [0.1, 0.2]])
+    misses = np.zeros(opens.shape, dtype=int)
+    misses[2] = 8
+    happened = simulate_learning(
+        ConstantRule(2), ContrastTask(opens, random_state=0), np.zeros((3, 2)), opens,
+        np.random.RandomState(0), process_noise=std, misses=misses,
+    )  # fmt: skip
+    steps = np.diff(happened.weights, axis=1).std(1)
+    np.testing.assert_allclose(steps, std * [[1], [1], [3]], rtol=0.1)
 
 
 def test_noise_and_learning_rate_are_found_again_and_dropping_biases_the_noise():

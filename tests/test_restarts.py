@@ -16,6 +16,7 @@ from sklearn_learnrule.data.check_sequences import KEEP_RESTARTS
 from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.model_selection import animal_learning_curve
+from sklearn_learnrule.simulation import simulate
 from sklearn_learnrule.training import optimization
 from sklearn_learnrule.training.dataset import SequenceDataset
 
@@ -327,3 +328,38 @@ def test_own_numbers_of_animals_that_begin_anew_are_refused(design):
     rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     with pytest.raises(ValueError, match="but here learning begins anew within one: leave out"):
         rule.fit(*design)
+
+
+def test_an_individual_rule_refuses_to_follow_animals_that_begin_anew(trials, design):
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    rule.fit(*lr.make_design(trials)[:2])
+    for asked in (rule.predict, rule.predict_weights, rule.predict_subject_effects):
+        with pytest.raises(ValueError, match="but here learning begins anew within one: leave out"):
+            asked(design[0])
+
+
+def test_what_is_an_animals_own_holds_in_all_its_blocks():
+    effects = {"learning_rate": [-100.0, 0.0, 1.0]}
+    cohort = {"n_blocks": 3, "random_state": 0, "return_weights": True}
+    trials, weights = make_learning_cohort(3, 90, subject_effects=effects, **cohort)
+    farthest = weights["stimulus"].abs().groupby(["subject", "restart"]).max().unstack()
+    assert (farthest.loc["mouse_01"] < 1e-12).all()
+    assert (farthest.loc["mouse_02":] > 0.01).all(axis=None)
+    assert (trials.groupby("subject")["block"].nunique() == 3).all()
+
+
+def test_a_twins_own_numbers_hold_wherever_it_begins_anew(trials):
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    rule.fit(*lr.make_design(trials)[:2])
+    rule.net_.module_.effects.log_spread_before.fill_(1.0)  # so that none is like another
+    X = lr.make_design(trials, restart="block")[0]
+    twins, weights = simulate(rule, X, random_state=0, return_weights=True)
+    logit = weights["bias"] + weights["stimulus"] * twins["stimulus"].to_numpy()
+    surprise = (twins["choice"] == rule.classes_[1]).to_numpy() - 1 / (1 + np.exp(-logit))
+    by = ["subject", "restart"]
+    rate = -weights.groupby(by)["bias"].diff(-1)[twins["reward"].to_numpy() > 0] / surprise
+    of_stretches = rate.dropna().groupby(by).agg(["min", "max"])
+    of_animals = of_stretches.groupby("subject").agg({"min": "min", "max": "max"})
+    assert (of_stretches.groupby("subject").size() == 3).all()
+    np.testing.assert_allclose(of_animals["min"], of_animals["max"], rtol=1e-6)
+    assert of_animals["min"].round(6).is_unique

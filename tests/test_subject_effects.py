@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -396,6 +397,29 @@ def test_engines_agree_on_individuals(name):
         found.append((path.detach(), torch.cat(gradients)))
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "partial", "noise"])
+def test_engines_agree_where_individuals_miss_trials_and_rewards_are_unknown(name):
+    rule, n_effects = INDIVIDUAL[name]
+    rule = deepcopy(rule).double()
+    moved = rule.rule if isinstance(rule, FilteredRule) else rule
+    moved.expect(unknown_rewards=True, misses=True)
+    if isinstance(rule, FilteredRule):
+        rule.noise.counts_misses = True
+    usual, observed = random_trials(n_effects)
+    drawn = torch.randint(3, (2, 4, 40), generator=torch.Generator().manual_seed(1)).double()
+    known = drawn[0].clamp(max=1)
+    trials = replace(usual, reward=usual.reward * known, reward_known=known, misses=drawn[1])
+    start = torch.zeros(4, 2).double()
+    with torch.no_grad():
+        paths = [unroll(rule, start, trials, observed, engine=engine) for engine in ENGINES]
+    for other in paths[1:]:
+        torch.testing.assert_close(other, paths[0], rtol=1e-8, atol=1e-8)
+    if name != "noise":
+        steps = paths[0].diff(dim=1)
+        assert (steps[known[:, :-1] == 0] == 0).all()
+        assert (steps[known[:, :-1] == 1] != 0).any()
 
 
 @pytest.mark.parametrize("name", INDIVIDUAL)

@@ -159,8 +159,9 @@ def _trial(
     context: torch.Tensor,
     told: Mapping[str, Floats],
 ) -> Trial:
+    choice, reward, answer, opens_next = map(torch.as_tensor, outcome)
     further = {name: torch.as_tensor(field) for name, field in told.items()}
-    return Trial(features, *map(torch.as_tensor, outcome), context, **further)
+    return Trial(features, choice, reward, answer, opens_next, context, **further)
 
 
 def _next(values: NDArray[Any]) -> Floats:
