@@ -37,6 +37,12 @@ FITS: dict[str, tuple[str, dict[str, Any]]] = {
     "DNN, noise": ("DNNRuleEstimator", NOISY | SEEDED),
     "RNN, noise": ("RNNRuleEstimator", NOISY | SEEDED),
 }
+OWN_RATE: dict[str, Any] = {"subject_effects": ["learning_rate"]}
+OF_INDIVIDUALS: dict[str, tuple[str, dict[str, Any]]] = {  # by --jobs: older checkouts have none
+    "REINFORCE, own rates": ("ReinforceRuleEstimator", OWN_RATE),
+    "REINFORCE, noise, own rates": ("ReinforceRuleEstimator", NOISY | OWN_RATE),
+    "DNN, two numbers": ("DNNRuleEstimator", SEEDED | {"subject_effects": 2}),
+}
 GRID = "grid of DNNs"
 ARCHITECTURES = {"hidden_sizes": [(16,), (32,), (32, 32)]}
 BUSY = "while True: pass"
@@ -50,7 +56,7 @@ def fit_once(job: str) -> dict[str, float]:
     from sklearn_learnrule.datasets import make_learning_cohort
 
     warnings.simplefilter("ignore")
-    name, parameters = FITS["DNN" if job == GRID else job]
+    name, parameters = (FITS | OF_INDIVIDUALS)["DNN" if job == GRID else job]
     estimator = getattr(lr, name)(**parameters)
     few, whole = (
         lr.make_design(make_learning_cohort(12, n_trials, length_spread=0, random_state=0))
@@ -96,7 +102,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--against", type=Path, help="another checkout, measured in turn")
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--jobs", nargs="+", choices=[*FITS, GRID], default=[*FITS, GRID])
+    jobs = [*FITS, *OF_INDIVIDUALS, GRID]
+    parser.add_argument("--jobs", nargs="+", choices=jobs, default=[*FITS, GRID])
     parser.add_argument("--beside", action="store_true", help="a busy process, too")
     parser.add_argument("--once", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -331,3 +331,18 @@ def test_a_fit_that_is_worse_with_the_covariate_is_told(design, monkeypatch):
     assert isinstance(worse, GroupComparison)
     assert worse.likelihood_ratio == 0
     assert worse.p_value == 1
+
+
+def test_what_other_covariates_say_as_well_is_refused(trials):
+    X, y, _ = lr.make_design(trials, covariates=["genotype"])
+    with pytest.raises(ValueError, match="the other covariates of X say as well"):
+        compare_groups(RULE, X.assign(covariate_twice=2 * X[COLUMN]), y, "genotype", **QUIET)
+
+
+def test_a_pipeline_that_drops_the_covariate_is_refused(trials):
+    X, y, _ = lr.make_design(trials, covariates=["genotype"])
+    pipeline = make_pipeline(
+        FunctionTransformer(lambda X: X.drop(columns=COLUMN, errors="ignore")), RULE
+    )
+    with pytest.raises(ValueError, match="gives its rule no"):
+        compare_groups(pipeline, X, y, "genotype", **QUIET)

@@ -321,3 +321,11 @@ def test_blocks_are_learned_from_the_beginning():
 def test_what_makes_no_cohort_is_refused(options, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         make_learning_cohort(2, 20, **options)
+
+
+def test_an_animal_that_missed_all_its_trials_is_told_of(trials):
+    lost = trials["subject"].iloc[0]
+    table = trials.assign(choice=trials["choice"].where(trials["subject"] != lost))
+    with pytest.warns(UserWarning, match=f"1 subject.s. missed all trials .*{lost}.* are not in X"):
+        _, _, groups = lr.make_design(table, missed="count", answer="answer")
+    assert lost not in set(groups)

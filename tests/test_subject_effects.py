@@ -230,6 +230,39 @@ def test_covariates_in_other_units_say_the_same():
     )
 
 
+def test_a_covariate_that_is_alike_in_all_fitted_animals_says_nothing():
+    """Also where its mean is not it, by rounding; and of others it is a guess, which is told."""
+    X, y, _ = design(6, 60)
+    plain = reinforce().fit(X, y)
+    alike = X.assign(covariate_dose=0.1)
+    estimator = reinforce().fit(alike, y)
+    assert estimator.covariate_effects_ == pytest.approx(0)
+    assert estimator.score(alike, y) == pytest.approx(plain.score(X, y), abs=1e-9)
+
+
+def test_covariates_of_any_size_are_read():
+    X, y, _ = design(8, 60)
+    number = X.index.get_level_values("subject").str[1:].astype(float)
+    scores = []
+    for unit in (1e-100, 1.0, 1e100):
+        given = X.assign(covariate_age=number * unit)
+        scores.append(reinforce().fit(given, y).score(given, y))
+    assert scores == pytest.approx(3 * [scores[1]], abs=1e-4)
+
+
+def test_covariates_of_animals_that_are_not_scored_count_nothing():
+    X, y, _ = design(9, 200)
+    number = X.index.get_level_values("subject").str[1:].astype(float)
+    scored = number < 8
+    X["covariate_age"] = np.where(scored, number, 1e7)
+    with pytest.warns(UserWarning, match="covariate_age is far outside of those fitted"):
+        whole = reinforce().fit(X, y, sample_weight=scored.astype(float))
+    part = reinforce().fit(X[scored], y[scored])
+    assert whole.covariate_effects_ == pytest.approx(part.covariate_effects_, rel=1e-2, abs=1e-4)
+    with pytest.warns(UserWarning, match="covariate_age is far outside of those fitted"):
+        part.predict_proba(X)
+
+
 # ------------------------------------------------------------------ what must never change
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
+from ..utils.warn import warn
 from .covariates import covariate_columns
 from .schema import (
     DESIGN,
@@ -157,6 +158,7 @@ def make_design(
     check_complete(trials, names.always, subjects)
     happened = _happened(trials[choice], missed)
     keep = _keeps_unknown(trials[reward], unknown_reward)
+    _tell_lost(subjects, happened)
     told = _without_missed(trials, happened)
     _check_told(told, names, subjects, keep)
     index = _identify(trials, subjects, names, happened)
@@ -201,6 +203,16 @@ def _happened(choice: pd.Series, missed: str) -> Bools:
         raise ValueError(f"missed should be 'error' or 'count', got {missed!r}.")
     made = choice.notna().to_numpy()
     return made if missed == "count" and made.any() else np.ones(len(choice), dtype=bool)
+
+
+def _tell_lost(subjects: pd.Index, happened: Bools) -> None:
+    """Warn of animals that are not in X, as they missed all their trials."""
+    lost = subjects.unique().difference(subjects[happened].unique())
+    if len(lost):
+        warn(
+            f"{len(lost)} subject(s) missed all trials ({short(lost[0])}) and are not in X.",
+            UserWarning,
+        )
 
 
 def _without_missed(trials: pd.DataFrame, happened: Bools) -> pd.DataFrame:

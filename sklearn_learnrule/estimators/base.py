@@ -125,7 +125,8 @@ class BaseRuleEstimator(FittedRule):
         self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
     ) -> LearningModel:
         start = initial_weights(self.initial_weights, sequences, is_second, weight)
-        broad = self._starts_broad(len(np.unique(sequences.row_subject[weight > 0])))
+        scored = np.unique(sequences.row_subject[weight > 0])
+        broad = self._starts_broad(len(scored))
         noise = self._make_noise(len(start), BROAD_STD / units.feature if broad else None)
         rule, own = self._make_rule(sequences, noise)
         if rule.uses_answer:
@@ -146,7 +147,9 @@ class BaseRuleEstimator(FittedRule):
             engine=self.engine,
             noise=noise,
             lapses=self._make_lapses(),
-            effects=distribution(own, rule, noise, units, sequences, trains_start=learns_start),
+            effects=distribution(
+                own, rule, noise, units, sequences, scored, trains_start=learns_start
+            ),
             own=own.effects,
         )
         if not any(parameter.requires_grad for parameter in model.parameters()):

@@ -255,6 +255,14 @@ class FittedRule(SequenceClassifier):
 
         They are those to be expected by all that a subject's past choices tell of its effects.
         """
+        for block in dataset.blocks:
+            name = self.net_.module_.effects.far_covariate(block.covariates)
+            if name is not None:
+                warn(
+                    f"{type(self).__name__}: some subjects' {name} is far outside of those fitted, "
+                    "where its effect is a guess.",
+                    UserWarning,
+                )
         for net in self.nets_:
             followed = [follow_block(net.module_, block, predict=True) for block in dataset.blocks]
             yield [each.logits.cpu() for each in followed], [each.path.cpu() for each in followed]

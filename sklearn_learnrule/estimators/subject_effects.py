@@ -11,6 +11,7 @@ import torch
 from ..data.sequences import Sequences
 from ..models.effects import SubjectEffects
 from ..rules import Effect, IndividualRule, LearningRule, NetworkRule, ProcessNoise, Units, mover
+from ..utils.arrays import Ints
 from ..utils.texts import short
 
 INITIAL_WEIGHTS = "initial_weights"
@@ -136,10 +137,11 @@ def distribution(
     noise: ProcessNoise | None,
     units: Units,
     sequences: Sequences,
+    scored: Ints,
     *,
     trains_start: bool,
 ) -> SubjectEffects | None:
-    """Return the distribution of own numbers over subjects, None without any."""
+    """Return the distribution of own numbers over scored subjects, None without any."""
     if not own.effects:
         return None
     refuse_restarts(sequences)
@@ -151,7 +153,7 @@ def distribution(
     return SubjectEffects(
         own.names,
         effect_units(own, rule, units),
-        torch.as_tensor(sequences.covariates),
+        torch.as_tensor(sequences.covariates[scored]),
         sequences.covariate_names,
         learns_spread=not (is_network and rule.n_effects),
         has_center=has_center,

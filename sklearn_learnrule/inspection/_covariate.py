@@ -50,7 +50,20 @@ def find_covariate(sequences: Sequences, name: str) -> Covariate:
             f"To compare animals by {short(name)} takes at least {least} of them, where X has "
             f"{len(known)} covariate(s); got {len(values)}."
         )
+    others = np.delete(sequences.covariates, [known.index(column) for column in columns], axis=1)
+    if _rank(np.hstack([others, values])) < _rank(others) + len(columns):
+        raise ValueError(
+            f"What {short(name)} says of animals, the other covariates of X say as well, so that "
+            "choices cannot tell which of them matters: leave some out."
+        )
     return Covariate(columns, values, _groups(values, stem, columns))
+
+
+def _rank(covariates: Floats) -> int:
+    """Return how many of these (N, C) say what the others, and a constant, do not."""
+    apart = covariates - covariates.mean(0)
+    size = np.abs(apart).max(0, initial=0)
+    return int(np.linalg.matrix_rank(apart / np.where(size > 0, size, 1)))
 
 
 def _labels_of(stem: str, sequences: Sequences) -> list[str]:

@@ -79,6 +79,12 @@ def compare_likelihoods(
 ) -> LikelihoodTest:
     """Compare a fit ``without`` a covariate to one with, and to those with it shuffled."""
     both = asked.fit()
+    read = both.models[0].effects
+    if read is None or not set(tested.columns) <= set(read.covariate_names):
+        raise ValueError(
+            f"The pipeline gives its rule no {tested.columns}: let it pass covariates on, by "
+            "remainder='passthrough'."
+        )
     base = log_likelihood(without, asked.without(tested.columns).X, asked.y)
     gain = log_likelihood(both, asked.X, asked.y) - base
     if gain < -WORSE:

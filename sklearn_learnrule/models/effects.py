@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 SPREAD_AT_FIRST = 0.3  # of logarithms of factors, and of shifts in standard units
+FAR = 20.0  # standard deviations of the fitted subjects
 LEAST_SPREAD = 0.01  # alike, for all that matters
 LOG_STEP = math.log(4 / 3)  # as far as nodes for one spread serve for another
 LOG_NORM = math.log(2 * math.pi) / 2
@@ -108,6 +109,12 @@ class SubjectEffects(nn.Module):
             "covariate_effects": list(product(self.covariate_names, self.names)),
         }
 
+    def far_covariate(self, covariates: Tensor) -> str | None:
+        """Return the name of one of which some of (N, C) are far from all that were fitted."""
+        far = ((covariates - self.covariate_origin) / self.covariate_scale).abs() > FAR
+        found = far.any(0).nonzero()
+        return self.covariate_names[int(found[0])] if len(found) else None
+
     @torch.no_grad()
     def begin(self) -> None:
         """Let training begin at the spread that its parameter says, whatever was before."""
@@ -131,8 +138,10 @@ class SubjectEffects(nn.Module):
 def _origin_and_scale(covariates: Tensor) -> tuple[Tensor, Tensor]:
     """Return where each of the covariates (N, C) counts from, and in which unit, (C,) each."""
     is_indicator = ((covariates == 0) | (covariates == 1)).all(0)
-    mean = covariates.mean(0)
-    std = (covariates - mean).square().mean(0).sqrt()
-    constant = std == 0
-    origin = torch.where(is_indicator & ~constant, 0, mean)
-    return origin, torch.where(is_indicator | constant, 1, std)
+    lowest, highest = covariates.amin(0), covariates.amax(0)
+    constant = lowest == highest
+    origin = torch.where(is_indicator, 0, covariates.mean(0))
+    farthest = (covariates - origin).abs().amax(0).clamp_min(torch.finfo(origin.dtype).tiny)
+    std = farthest * ((covariates - origin) / farthest).square().mean(0).sqrt()
+    scale = torch.where(is_indicator | constant, 1, std)
+    return torch.where(constant, lowest, origin), scale

@@ -22,6 +22,7 @@ from ..models.along import updates_along
 from ..models.members import copy_models, read_trials
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
+from ..utils.warn import warn
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, simulate_learning
@@ -261,6 +262,13 @@ class Twin:
         effects, n = self.model.effects, len(experiment.subjects)
         if effects is None:
             return torch.zeros(n, 0, dtype=torch.float64)
+        unknown = [name for name in effects.covariate_names if name not in experiment.covariates]
+        if unknown:
+            warn(
+                f"The twins have no {unknown}, which is taken for 0: give X of make_design, which "
+                "has its animals' covariates.",
+                UserWarning,
+            )
         known = [experiment.covariate(name) for name in effects.covariate_names]
         covariates = torch.tensor(np.reshape(known, (len(known), n)).T, dtype=torch.float64)
         expected, spread = effects.expected(covariates), effects.spread.numpy()
