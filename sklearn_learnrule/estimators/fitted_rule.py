@@ -131,12 +131,16 @@ class FittedRule(SequenceClassifier):
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         if self._is_individual:
-            if self.net_.module_.rule.uses_answer:
-                sequences.check_answer_known(type(self).__name__)
-            dataset = self._dataset(sequences)
+            dataset = self._told(sequences)
             members = [dataset.rows(logits) for logits, _ in self._follow(dataset)]
             return torch.stack(members).mean(0).numpy()
         return self.policy_logits(self.predict_paths(sequences), sequences.fields.features)
+
+    def _told(self, sequences: Sequences) -> SequenceDataset:
+        """Return the dataset of sequences that tell all that the rule reads."""
+        if self.net_.module_.rule.uses_answer:
+            sequences.check_answer_known(type(self).__name__)
+        return self._dataset(sequences)
 
     def policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
         """Return the logits of P(second class) where given weights meet given features.
@@ -287,9 +291,7 @@ class FittedRule(SequenceClassifier):
         FloatingPointError
             If weights run away.
         """
-        if self.net_.module_.rule.uses_answer:
-            sequences.check_answer_known(type(self).__name__)
-        dataset = self._dataset(sequences)
+        dataset = self._told(sequences)
         if self._is_individual:
             of_subjects = torch.stack([dataset.rows(path) for _, path in self._follow(dataset)])
             self._check_finite(sequences, of_subjects.isfinite().all(-1).all(0).numpy())
