@@ -17,7 +17,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.rules import TWO_CHOICES, Lapses, observe
-from sklearn_learnrule.rules.filtered import filtered_logit, pack
+from sklearn_learnrule.rules.observing import filtered_logit, pack
 from sklearn_learnrule.simulation import simulate_learning
 
 pytestmark = BRIEFLY_TRAINED

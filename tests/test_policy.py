@@ -21,7 +21,7 @@ def normal(*shape, seed=0):
 
 def draw(n_choices, n=40, k=4):
     """Return random weights, features and choices."""
-    weights = normal(n, k) if n_choices == 2 else normal(n, n_choices - 1, k)
+    weights = normal(n, (n_choices - 1) * k)
     choice = torch.arange(n).remainder(n_choices).double()
     return weights, normal(n, k, seed=1), choice
 
@@ -31,6 +31,13 @@ def all_probabilities(policy, logits):
     others = policy.probabilities(logits)
     others = others[..., None] if policy.n_choices == 2 else others
     return torch.cat([1 - others.sum(-1, keepdim=True), others], -1)
+
+
+def permuted(weights, order):
+    """Return the weights of three classes in another order."""
+    of_all = torch.cat([torch.zeros_like(weights[:, :4]), weights], 1).unflatten(-1, (3, 4))
+    of_all = of_all[:, order]
+    return (of_all[:, 1:] - of_all[:, :1]).flatten(1)
 
 
 def test_two_choices_are_todays_sigmoid_to_the_last_digit():
@@ -45,7 +52,7 @@ def test_two_choices_are_todays_sigmoid_to_the_last_digit():
 
 def test_three_choices_are_a_plain_softmax_whose_first_logit_is_0():
     weights, features, choice = draw(3)
-    plain = np.einsum("nck,nk->nc", weights.numpy(), features.numpy())
+    plain = np.einsum("nck,nk->nc", weights.unflatten(-1, (2, -1)).numpy(), features.numpy())
     expected = softmax(np.column_stack([np.zeros(len(plain)), plain]), axis=1)
     logits = THREE.logits(weights, features)
     np.testing.assert_allclose(all_probabilities(THREE, logits), expected, atol=1e-14)
@@ -55,33 +62,46 @@ def test_three_choices_are_a_plain_softmax_whose_first_logit_is_0():
 
 @pytest.mark.parametrize("order", [[1, 0, 2], [2, 1, 0], [1, 2, 0]])
 def test_no_class_is_special_the_first_one_neither(order):
-    weights, features, _ = draw(3)
-    of_all = torch.cat([torch.zeros_like(weights[:, :1]), weights], 1)[:, order]  # (N, C, K)
-    permuted = of_all[:, 1:] - of_all[:, :1]
+    weights, features, choice = draw(3)
     before, after = (
-        all_probabilities(THREE, THREE.logits(w, features)) for w in (weights, permuted)
+        all_probabilities(THREE, THREE.logits(w, features))
+        for w in (weights, permuted(weights, order))
     )
     torch.testing.assert_close(after, before[:, order])
+    moved = permuted(weights + THREE.score(weights, features, choice), order)
+    renamed = torch.argsort(torch.tensor(order))[choice.long()].double()
+    score = THREE.score(permuted(weights, order), features, renamed)
+    torch.testing.assert_close(permuted(weights, order) + score, moved)
 
 
 def test_two_of_many_choices_are_two_choices():
     weights, features, choice = draw(2)
-    rest = torch.stack([weights, torch.zeros_like(weights)], 1)
-    rest[:, 1, -1], features[:, -1] = -1e3, 1.0  # the third is never made
+    rest = torch.cat([weights, torch.zeros_like(weights)], 1)
+    rest[:, -1], features[:, -1] = -1e3, 1.0  # the third is never made
     logits, two = THREE.logits(rest, features), TWO_CHOICES.logits(weights, features)
     torch.testing.assert_close(THREE.probabilities(logits)[:, 0], TWO_CHOICES.probabilities(two))
-    score = THREE.score(rest, features, choice)
-    torch.testing.assert_close(score[:, 0], TWO_CHOICES.score(weights, features, choice))
-    assert (score[:, 1] == 0).all()
+    score = THREE.score(rest, features, choice)[:, : weights.shape[1]]
+    torch.testing.assert_close(score, TWO_CHOICES.score(weights, features, choice))
 
 
-@pytest.mark.parametrize("n_choices", [2, 3, 5])
-def test_the_score_is_the_gradient_of_the_log_probability(n_choices):
+@pytest.mark.parametrize("n_choices", [3, 5])
+def test_the_score_is_half_the_gradient_by_weights_of_all_classes(n_choices):
     policy, (weights, features, choice) = Policy(n_choices), draw(n_choices)
+    of_all = torch.cat([torch.zeros_like(features), weights], 1)  # the first class's, too
+    of_all = of_all.unflatten(-1, (n_choices, -1)).requires_grad_()
+    against_first = (of_all[:, 1:] - of_all[:, :1]).flatten(1)
+    log_p = policy.log_probability(policy.logits(against_first, features), choice)
+    (gradient,) = torch.autograd.grad(log_p.sum(), of_all)
+    expected = (gradient[:, 1:] - gradient[:, :1]).flatten(1) / 2
+    torch.testing.assert_close(policy.score(weights, features, choice), expected)
+
+
+def test_the_score_of_two_choices_is_the_gradient_of_the_log_probability():
+    weights, features, choice = draw(2)
     weights.requires_grad_()
-    log_p = policy.log_probability(policy.logits(weights, features), choice)
+    log_p = TWO_CHOICES.log_probability(TWO_CHOICES.logits(weights, features), choice)
     (gradient,) = torch.autograd.grad(log_p.sum(), weights)
-    torch.testing.assert_close(policy.score(weights, features, choice), gradient)
+    torch.testing.assert_close(TWO_CHOICES.score(weights, features, choice), gradient)
 
 
 @pytest.mark.parametrize("n_choices", [2, 4])
@@ -115,14 +135,8 @@ def test_a_mirror_image_is_as_probable_under_the_mirror_images_weights(n_choices
     every = torch.arange(12).remainder(n_choices) * observed
     trials = replace(trials, choice=every.double(), answer=trials.answer * observed)
     image = policy.mirror(trials, observed)
-    sign = torch.tensor([-1.0, 1.0]).double()
-    if n_choices == 2:
-        weights = normal(2)
-        mirrored = -weights * sign
-    else:
-        weights = normal(n_choices - 1, 2)
-        of_all = torch.cat([torch.zeros(1, 2).double(), weights]).flip(0) * sign
-        mirrored = of_all[1:] - of_all[0]
+    weights = normal(2 * (n_choices - 1))
+    mirrored = policy.mirror_weights(weights)
     found, expected = (
         policy.log_probability(policy.logits(w, each.features), each.choice)[observed]
         for w, each in ((mirrored, image), (weights, trials))

@@ -7,16 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from helpers import make_trials
-from numba import njit
 from numpy.testing import assert_allclose
 from scipy.special import expit, log_expit
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import simulation
 from sklearn_learnrule.engine import unroll
-from sklearn_learnrule.engine._kernels_filter import ALONG, shrink
-from sklearn_learnrule.engine._kernels_filter import observe as observe_compiled
-from sklearn_learnrule.engine._kernels_vector import pointer
 from sklearn_learnrule.models.members import copy_models
 from sklearn_learnrule.rules import (
     TWO_CHOICES,
@@ -316,20 +312,6 @@ def test_a_logit_that_rounding_gives_a_negative_variance_tells_nothing():
     covariance = torch.tensor([[[1e4, -1.0001e4], [-1.0001e4, 1e4]]])  # x'Px = -2
     mean, after = observe(torch.zeros(1, 2), covariance, x, torch.ones(1))
     assert (mean == 0).all() and (after == covariance).all()
-
-
-@njit
-def observe_by_kernel(covariance, x, record):
-    weights = np.zeros(2)
-    observe_compiled(pointer(weights), covariance, pointer(x), 1.0, 0.0, pointer(record))
-    shrink(pointer(record), covariance)
-
-
-def test_nor_does_it_to_the_kernels():
-    covariance = np.array([[1e4, -1.0001e4], [-1.0001e4, 1e4]])
-    after, record = covariance.copy(), np.empty(ALONG + 4)
-    observe_by_kernel(after, np.ones(2), record)
-    assert (record[-2:] == 0).all() and (after == covariance).all()
 
 
 def test_a_covariance_is_packed_by_its_lower_triangle():

@@ -106,7 +106,7 @@ def check(listing: Listing, like: Trial) -> None:
     weights = torch.randn(N_TESTED, rule.n_weights, generator=generator, dtype=torch.float64)
     memory = rule.initial_memory(N_TESTED, like=weights).detach()
     for scale in SCALES:  # rare and large numbers, too
-        trial = example_trial(like, N_TESTED, generator, scale)
+        trial = example_trial(like, N_TESTED, generator, scale, rule.policy.n_choices)
         state = [weights.requires_grad_(), memory.clone().requires_grad_()]
         results = rule(state[0], trial, state[1])
         adjoints = [torch.randn(x.shape, generator=generator, dtype=x.dtype) for x in results]

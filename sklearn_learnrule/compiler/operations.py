@@ -161,6 +161,17 @@ def mean(x: Array, axes: Any = None, keepdim: bool = False) -> Array:
     return summed / (x.size / np.asarray(summed).size)
 
 
+def logsumexp(x: Array, axes: Any, keepdim: bool = False) -> Array:
+    most = largest(x, axes, True)
+    summed = elementwise("log", total(elementwise("exp", x - most), axes, True)) + most
+    return summed if keepdim else np.squeeze(summed, tuple(axes))
+
+
+def softmax(x: Array, axis: int, _: bool = False) -> Array:
+    raised = elementwise("exp", x - largest(x, [axis], True))
+    return raised / total(raised, [axis], True)
+
+
 def logaddexp(a: Array, b: Array) -> Array:
     larger = elementwise("maximum", a, b)
     difference = -elementwise("abs", a - b)
@@ -241,6 +252,9 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "clamp_max": lambda x, highest: clamp(x, None, highest),
     "softplus": softplus,
     "logaddexp": logaddexp,
+    "logsumexp": logsumexp,
+    "_softmax": softmax,
+    "_log_softmax": lambda x, axis, _: x - logsumexp(x, [axis], True),
     "silu": lambda x: x * sigmoid(x),
     "index_add": index_add,
     "index_put": index_put,
@@ -258,6 +272,10 @@ PERFORM: dict[str, Callable[..., Any]] = {
     "mv": np.matmul,
     "addmm": lambda bias, a, b: bias + a @ b,
     "sigmoid_backward": lambda g, y: g * ((1.0 - y) * y),
+    "_softmax_backward_data": lambda g, y, axis, _: y * (g - total(g * y, [axis], True)),
+    "_log_softmax_backward_data": lambda g, y, axis, _: (
+        g - elementwise("exp", y) * total(g, [axis], True)
+    ),
     "tanh_backward": lambda g, y: g * (1.0 - y * y),
     "threshold_backward": lambda g, x, least: elementwise(
         "where", elementwise("le", x, least), 0.0, g

@@ -22,7 +22,7 @@ from ..rules import LearningRule, Trial
 # Those that only move numbers: what goes where, torch itself tells by moving integers. What is
 # not filled is 0.
 MOVING = {
-    "alias",
+    "alias", "diagonal_backward",
     "_unsafe_view", "cat", "clone", "constant_pad_nd", "detach", "diag_embed", "diagonal",
     "expand", "flip", "gather", "index", "index_copy", "index_select", "permute", "repeat",
     "roll", "select", "select_backward", "slice", "slice_backward", "split", "split_with_sizes",
@@ -224,14 +224,16 @@ def copy_in_double(rule: LearningRule) -> LearningRule:
 
 
 def example_trial(
-    like: Trial, n_subjects: int, generator: torch.Generator, scale: float = 1
+    like: Trial, n_subjects: int, generator: torch.Generator, scale: float = 1, n_choices: int = 2
 ) -> Trial:
     """Return a trial of subjects, drawn at random, with fields as sequences have them."""
 
     def draw(field: Any) -> Tensor:
         width = getattr(like, field.name).shape[1 if "of_subjects" in field.metadata else 2 :]
         shape = n_subjects, *width
-        if field.name in ("choice", "answer", "session_start", "reward_known", "misses"):
+        if field.name in ("choice", "answer"):
+            return torch.randint(n_choices, shape, generator=generator).double()
+        if field.name in ("session_start", "reward_known", "misses"):
             return torch.randint(2, shape, generator=generator).double()
         if field.name == "reward":
             return torch.randint(-1, 3, shape, generator=generator).double() / 2 * scale
@@ -258,7 +260,7 @@ class Trace:
         self.rule = rule
         self.generator = generator = torch.Generator().manual_seed(0)
         weights = torch.randn(1, rule.n_weights, generator=generator, dtype=torch.float64)
-        self.trial = example_trial(like, 1, generator)
+        self.trial = example_trial(like, 1, generator, n_choices=rule.policy.n_choices)
         of_trial = list(vars(self.trial).values())
         memory = rule.initial_memory(1, like=weights).detach().clone()
         own = rule_tensors(rule)

@@ -165,7 +165,7 @@ def unroll(
     if engine not in ("auto", *ENGINES):
         raise ValueError(f"engine must be 'auto' or one of {sorted(ENGINES)}, got {engine!r}.")
     if isinstance(rule, StandardizedRule):  # engines know the rule itself
-        trials, start = rule.units.standardize(trials), rule.units.feature * initial_weights
+        trials, start = rule.units.standardize(trials), rule.weight_units * initial_weights
         how: Any = {"truncation": truncation, "engine": engine}
         return unroll(rule.rule, start, trials, observed, **how) / rule.path_units()
     if engine == "auto":  # without choose_engine, which would record the rule once more

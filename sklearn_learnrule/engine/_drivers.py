@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..rules import FilteredRule, LearningRule, mover
+from ..rules import FilteredRule, LearningRule, PartialRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
-from ._kernels_filter import record_size
 from ._kernels_filtered import Room, Seen, unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule
+from ._traced import TracedSteps
 
 
 class Driver:
@@ -94,11 +94,15 @@ class FilteredDriver(Driver):
 
     in_filter = True
 
-    def __init__(self, compiled: CompiledRule, rule: FilteredRule) -> None:
+    def __init__(self, compiled: CompiledRule, rule: FilteredRule, observing: TracedSteps) -> None:
         super().__init__(compiled, rule)
-        self.places = mover(rule)[1].numpy()
+        self.observing = observing
+        self.features, self.n_features = mover(rule)[1].numpy(), rule.n_features
+        inner = rule.rule
+        is_partial = isinstance(inner, PartialRule)
+        self.places = inner.places.numpy() if is_partial else np.arange(rule.n_weights)
         self.noise = rule.noise
-        self.record_size = record_size.py_func(rule.n_weights)
+        self.n_odds = len(observing.pack(rule.observation))
 
     def _amounts(self, cohort: Cohort) -> Array:
         """Return how many times each of the variances a trial adds, (N, T, 2)."""
@@ -110,35 +114,38 @@ class FilteredDriver(Driver):
         return np.stack([every, factors[:, 1:] * session_start], -1)
 
     def pack(self, rule: FilteredRule) -> Tensor:
-        odds = torch.zeros(2) if rule.odds is None else rule.odds
-        own = self.compiled.pack(mover(rule)[0])
-        return torch.cat([own, odds, rule.noise.variances.flatten()])
+        own, odds = self.compiled.pack(mover(rule)[0]), self.observing.pack(rule.observation)
+        variances = rule.policy.in_all_sets(rule.noise.variances)
+        return torch.cat([own, odds, variances.flatten()])
 
     def _split(self, parameters: Array) -> tuple[Array, Array, Array]:
-        """Return the rule's parameters, the odds of lapses (2,) and the variances (2, K)."""
-        own, odds, variances = np.split(parameters, np.cumsum([-2 - 2 * self.n_weights, 2]))
+        """Return the rule's parameters, the odds of lapses and the variances (2, K)."""
+        n_last = self.n_odds + 2 * self.n_weights
+        own, odds, variances = np.split(parameters, np.cumsum([-n_last, self.n_odds]))
         return own, odds, variances.reshape(2, -1)
 
     def _seen(self, cohort: Cohort, odds: Array, variances: Array) -> Seen:
-        features, choice, *_ = cohort.trials
-        return Seen(self.places, features, choice, self._amounts(cohort), odds, variances)
+        fields, code = addresses(cohort.trials), self.observing.steps
+        steps, amounts = (code.forward, code.backward), self._amounts(cohort)
+        return Seen(self.places, fields, *steps, odds, amounts, variances, self.n_features)
 
     def _of_rule(self, cohort: Cohort) -> tuple[Array, ...]:
         """Return the trials with those features that the rule sees."""
         features, *others = cohort.trials
-        seen = features if len(self.places) == self.n_weights else features[..., self.places]
+        all_seen = len(self.features) == self.n_features
+        seen = features if all_seen else features[..., self.features]
         return np.ascontiguousarray(seen), *others
 
     def _room(self, dtype: np.dtype, n_trials: int, back: bool) -> Room:
         """Return where so many trials are computed, forward or back."""
         k, n_own = self.n_weights, len(self.places)
         size = n_trials * (1 + n_own) * self.steps.row_size
-        sizes = n_trials * self.record_size, size, size * back
+        sizes = n_trials * self.width, size, size * back
         squares = np.zeros((5, k, k), dtype)
         squares[2] = np.eye(k)  # F
-        own, along = np.zeros(n_own, dtype), np.zeros(k, dtype)
-        of_memory = np.zeros((2, self.steps.memory_size), dtype)
-        return Room._make([*zeros_aligned(dtype, *sizes), own, along, of_memory, *squares])
+        own, of_record, nothing = (np.zeros(size, dtype) for size in (n_own, self.width, k))
+        others = own, of_record, nothing, np.zeros((2, self.steps.memory_size), dtype)
+        return Room._make([*zeros_aligned(dtype, *sizes), *others, *squares])
 
     def unroll(
         self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool

@@ -74,7 +74,7 @@ def unroll_fused(
     if type(rule) is PartialRule:
         path = unroll_fused(rule.rule, *rule.part(initial_weights, trials), observed, truncation)
         rest = _unroll_constant(initial_weights, observed, truncation)
-        return rest.index_copy(-1, rule.learned, path[..., : len(rule.learned)])
+        return rest.index_copy(-1, rule.places, path[..., : len(rule.places)])
     from ._cohort import make_cohort  # imports numba: only where it is used
 
     dtype = initial_weights.dtype
@@ -114,7 +114,7 @@ def why_not_fused(
 
 def usual_trials(rule: LearningRule) -> Trial:
     """Return a trial of a subject as sequences, with the fields that rules are usually told."""
-    return Trial(torch.zeros(1, 1, rule.n_weights), *4 * [torch.zeros(1, 1)])
+    return Trial(torch.zeros(1, 1, rule.n_features), *4 * [torch.zeros(1, 1)])
 
 
 def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
@@ -156,8 +156,9 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         if is_known_network(rule):
             return Driver(NetworkSteps(moved, width, dtype), rule)
         return Driver(TracedSteps(rule, trials, dtype), rule)
+    observing = TracedSteps(rule.observation, trials, dtype)
     if is_known_network(moved):
-        return FilteredDriver(NetworkSteps(moved, width, dtype, in_filter=True), rule)
+        return FilteredDriver(NetworkSteps(moved, width, dtype, in_filter=True), rule, observing)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)
@@ -166,7 +167,7 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
             f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
         )
     trials = _told(trials, len(places))
-    return FilteredDriver(TracedSteps(moved, trials, dtype, in_filter=True), rule)
+    return FilteredDriver(TracedSteps(moved, trials, dtype, in_filter=True), rule, observing)
 
 
 def _told(trials: Trial, n_weights: int) -> Trial:
@@ -193,7 +194,7 @@ def _check_shapes(
     for field in fields(trials):
         shape = tuple(getattr(trials, field.name).shape)
         whole = tuple(observed.shape)[: 1 if "of_subjects" in field.metadata else 2]
-        told = (rule.n_weights,) if field.name == "features" and rule.n_weights else None
+        told = (rule.n_features,) if field.name == "features" and rule.n_weights else None
         expected.append((*whole, *(told or shape[len(whole) :])))
         shapes.append(shape)
     if shapes != expected:

@@ -1,35 +1,17 @@
-"""What a choice tells of drifting weights, compiled: see ``FilteredRule`` for the equations.
+"""The covariance of drifting weights, compiled: see ``FilteredRule`` for the equations.
 
 A path's row is the mean of K weights, then the lower triangle of their covariance P. The
 kernels hold P whole, (K, K). An adjoint of P is symmetric: that of a number of the triangle
-is the sum of its two places. A *record* is what a choice told: the numbers named below, P x, and
-the mean after it.
+is the sum of its two places.
 """
 
 from __future__ import annotations
 
-import math
-
 from numba import njit
 
-from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT, PROBIT
-from ._kernels_vector import shift
+from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
 
-HALF_C = PROBIT / 2
 MAX_ADJOINT = 1e12  # whose products with MAX_COVARIANCE are finite in single precision
-# k, of the choice's sign; the logit of weights alone; x'Px; and as FilteredRule has them, the
-# odds of a lapse to this choice, q, l, u and h = q - l (1 - q). The mean's step is k u P x.
-MODERATION, LOGIT, VARIANCE, ODDS, CHANCE, LAPSE, SURPRISE, SHRINKING, ALONG = range(9)
-
-
-@njit
-def record_size(n_weights):
-    return ALONG + 2 * n_weights
-
-
-@njit
-def mean_of(record, n_weights):
-    return shift(record, ALONG + n_weights)
 
 
 @njit
@@ -116,90 +98,6 @@ def bound(adjoint, adjoint_covariance):
         adjoint[i] = limit(adjoint[i], MAX_ADJOINT)
         for j in range(n):
             adjoint_covariance[i, j] = limit(adjoint_covariance[i, j], MAX_ADJOINT)
-
-
-@njit
-def times(matrix, x, out):
-    """out = matrix x, of a symmetric matrix; return x . out."""
-    total = 0.0
-    for i in range(len(matrix)):
-        product = 0.0
-        for j in range(len(matrix)):
-            product += matrix[i, j] * x[j]
-        out[i] = product
-        total += x[i] * product
-    return total
-
-
-@njit
-def observe(weights, covariance, x, choice, odds, record):
-    """Fill the record of a choice, by the covariance before it."""
-    n = len(covariance)
-    along, mean = shift(record, ALONG), mean_of(record, n)
-    variance = times(covariance, x, along)
-    logit = 0.0
-    for i in range(n):
-        logit += weights[i] * x[i]
-        if variance < 0:  # then 0 but for rounding
-            along[i] = 0.0
-    k = (2 * choice - 1) / math.sqrt(1 + 2 * HALF_C * max(variance, 0.0))
-    q = 1 / (1 + math.exp(-k * logit))
-    lapse, u, h = 0.0, 1 - q, q
-    if odds > 0:
-        lapse = odds / (q + odds)
-        u, h = (1 - lapse) * (1 - q), q - lapse * (1 - q)
-    for i in range(n):
-        mean[i] = weights[i] + k * u * along[i]
-    record[MODERATION], record[LOGIT], record[VARIANCE], record[ODDS] = k, logit, variance, odds
-    record[CHANCE], record[LAPSE], record[SURPRISE], record[SHRINKING] = q, lapse, u, h
-
-
-@njit
-def shrink(record, covariance):
-    """P <- P - k^2 u h (P x) (P x)'."""
-    n = len(covariance)
-    along = shift(record, ALONG)
-    k = record[MODERATION]
-    factor = k * k * record[SURPRISE] * record[SHRINKING]
-    for i in range(n):
-        scaled = factor * along[i]
-        for j in range(i + 1):
-            covariance[i, j] -= scaled * along[j]
-            covariance[j, i] = covariance[i, j]
-
-
-@njit
-def observe_back(record, x, adjoint, adjoint_covariance, adjoint_along):
-    """Take the adjoints of mean and P back over a choice; return the gradient of the odds."""
-    n = len(adjoint_covariance)
-    along = shift(record, ALONG)
-    k, logit, variance = record[MODERATION], record[LOGIT], record[VARIANCE]
-    q, lapse, u, h, odds = (
-        record[CHANCE], record[LAPSE], record[SURPRISE], record[SHRINKING], record[ODDS],
-    )  # fmt: skip
-    step, shrinking = k * u, k * k * u * h
-    adjoint_step = 0.0
-    adjoint_shrinking = -times(adjoint_covariance, along, adjoint_along)
-    for i in range(n):
-        adjoint_step += along[i] * adjoint[i]
-        adjoint_along[i] = step * adjoint[i] - 2 * shrinking * adjoint_along[i]
-    adjoint_u = k * adjoint_step + k * k * h * adjoint_shrinking
-    adjoint_h = k * k * u * adjoint_shrinking
-    by_logit = (1 - q) * (q + lapse * (q + u))  # of h; of u: -u h
-    adjoint_moderated = by_logit * adjoint_h - u * h * adjoint_u  # of k times the logit
-    adjoint_k = u * adjoint_step + 2 * k * u * h * adjoint_shrinking + logit * adjoint_moderated
-    adjoint_variance = -HALF_C * k * k * k * adjoint_k
-    for i in range(n):
-        adjoint[i] += k * adjoint_moderated * x[i]
-        adjoint_along[i] += adjoint_variance * x[i]
-    if variance >= 0:
-        for i in range(n):
-            for j in range(i + 1):
-                both = (adjoint_along[i] * x[j] + x[i] * adjoint_along[j]) / 2
-                adjoint_covariance[i, j] += both
-                if i != j:
-                    adjoint_covariance[j, i] += both
-    return -u / (q + odds) * (adjoint_u + adjoint_h) if odds > 0 else 0.0
 
 
 @njit

@@ -1,7 +1,9 @@
 """Compiled unrolling of drifting weights that any rule moves, inside the filter.
 
-As ``_kernels_unroll``. A trial has 1 + M rows: the rule at the weights' mean, and with each of its
-weights a step on, which gives its slope. The memory goes on from the first of them.
+As ``_kernels_unroll``. What a choice tells comes as steps of their own, ``Observation``'s; of each
+trial, it is a *record*: mean and covariance after the choice, as in a path's row. Then a trial has
+1 + M rows: the rule at the mean, and with each of its weights a step on, which gives its slope. The
+memory goes on from the first of them.
 """
 
 from __future__ import annotations
@@ -15,13 +17,8 @@ from ..rules import SLOPE_STEP
 from ._kernels_filter import (
     bound,
     cut_adjoint,
-    mean_of,
-    observe,
-    observe_back,
     pack,
     pack_adjoint,
-    record_size,
-    shrink,
     spread,
     spread_back,
     unpack,
@@ -36,15 +33,20 @@ class Seen(NamedTuple):
 
     places: np.ndarray
     """Of the weights that the rule sees and moves, (M,): M of K."""
-    features: np.ndarray
-    """Of all weights, (N, T, K)."""
-    choice: np.ndarray
+    fields: np.ndarray
+    """With all features."""
+    forward: int
+    """The address of the observation's ``advance``."""
+    backward: int
+    """That of its ``retreat``."""
+    odds: np.ndarray
+    """Of lapses: the observation's parameters."""
     amounts: np.ndarray
     """How many times each of the variances a trial adds, (N, T, 2)."""
-    odds: np.ndarray
-    """Of lapses, (2,)."""
     variances: np.ndarray
     """What every trial adds, and a session's start, (2, K)."""
+    n_features: int
+    """Weights of one set, each of which shares half of its noise with its like in other sets."""
 
 
 class Room(NamedTuple):
@@ -55,8 +57,10 @@ class Room(NamedTuple):
     deltas: np.ndarray
     own: np.ndarray
     """The rule's own weights, (M,)."""
-    along: np.ndarray
-    """The adjoint of P x, (K,)."""
+    of_record: np.ndarray
+    """The adjoint of a record, (K + S,)."""
+    nothing: np.ndarray
+    """Zeros, (K,)."""
     of_memory: np.ndarray
     """The adjoint of the memory, and of that which one row hands on, (2, size of the memory)."""
     covariance: np.ndarray
@@ -70,8 +74,7 @@ class Room(NamedTuple):
 @njit
 def fill_trial(steps, known, seen, room, n, t, record, memory, rows):
     """Compute a trial's rows."""
-    places, own, at = seen.places, room.own, n * seen.features.shape[1] + t
-    mean = mean_of(record, seen.features.shape[2])
+    places, own, mean, at = seen.places, room.own, record, n * seen.amounts.shape[1] + t
     for i in range(len(places)):
         own[i] = mean[places[i]]
     weights = pointer(own)
@@ -87,9 +90,8 @@ def fill_trial_back(
     steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient
 ):
     """Take the adjoints of mean and F back over a trial's rows."""
-    places, own, at = seen.places, room.own, n * seen.features.shape[1] + t
+    places, own, mean, at = seen.places, room.own, record, n * seen.amounts.shape[1] + t
     size, n_own, further = steps.row_size, len(places), room.of_memory[1]
-    mean = mean_of(record, seen.features.shape[2])
     change = shift(deltas, steps.update)
     for i in range(n_own):
         own[i] = mean[places[i]]
@@ -128,22 +130,37 @@ def fill_transition(steps, rows, places, transition):
 
 
 @njit
-def observe_trial(seen, n, t, row, covariance, record):
-    """Fill the record of a trial's choice, and the covariance before it, from its path's row."""
-    choice = seen.choice[n, t]
-    unpack(row, covariance)
-    observe(row, covariance, features_of(seen, n, t), choice, seen.odds[side_of(choice)], record)
+def observe(seen, n, t, row, record):
+    """Fill the record of a trial's choice from its path's row."""
+    n_weights, at = seen.variances.shape[1], n * seen.amounts.shape[1] + t
+    known = pointer(seen.fields), pointer(seen.odds), pointer(seen.fields)  # the layout is not read
+    here = n, at, row, shift(row, n_weights), record  # nor is the row that would be computed in
+    call(seen.forward, (*known, *here, record, shift(record, n_weights)))
 
 
 @njit
-def features_of(seen, n, t):
-    n_trials, n_weights = seen.features.shape[1:]
-    return shift(pointer(seen.features), (n * n_trials + t) * n_weights)
+def observe_back(seen, room, n, t, row, adjoint, gradient_odds):
+    """Take the adjoints of mean and P back over a choice."""
+    n_weights, at = seen.variances.shape[1], n * seen.amounts.shape[1] + t
+    known = pointer(seen.fields), pointer(seen.odds), pointer(seen.fields)
+    of_record, of_covariance = pointer(room.of_record), room.of_covariance
+    copy(adjoint, of_record, n_weights)
+    pack_adjoint(of_covariance, of_record)
+    here = n, at, row, shift(row, n_weights), of_record, of_record, of_record
+    call(seen.backward, (*known, *here, pointer(room.nothing), pointer(gradient_odds)))
+    copy(of_record, adjoint, n_weights)
+    of_covariance[:] = 0
+    unpack_adjoint(of_record, of_covariance)
 
 
 @njit
-def side_of(choice):
-    return 1 if choice > 0.5 else 0
+def add_noise(seen, n, t, covariance):
+    """Widen what is known: by the noise of every trial, and of a session's start."""
+    for i in range(len(covariance)):
+        of_session = seen.amounts[n, t, 1] * seen.variances[1, i]
+        variance = seen.amounts[n, t, 0] * seen.variances[0, i] + of_session
+        for j in range(i % seen.n_features, len(covariance), seen.n_features):
+            covariance[i, j] += variance if i == j else variance / 2
 
 
 @kernel
@@ -151,7 +168,7 @@ def unroll_filtered(
     steps, layout, parameters, fields, seen, n_observed, first, last, start, room, path, memories
 ):
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
-    (n_trials, width), n_weights = path.shape[1:], seen.features.shape[2]
+    (n_trials, width), n_weights = path.shape[1:], seen.variances.shape[1]
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
     record, rows, path_ = pointer(room.records), pointer(room.rows), pointer(path)
@@ -164,17 +181,15 @@ def unroll_filtered(
             later = shift(row, width)
             if n_blocks and m and t % steps.block == 0:
                 copy(memory, shift(memories_, (n * n_blocks + t // steps.block) * m), m)
-            observe_trial(seen, n, t, row, covariance, record)
-            shrink(record, covariance)
+            observe(seen, n, t, row, record)
+            unpack(record, covariance)
             fill_trial(steps, known, seen, room, n, t, record, memory, rows)
             fill_transition(steps, rows, seen.places, room.transition)
-            copy(mean_of(record, n_weights), later, n_weights)
+            copy(record, later, n_weights)
             for i in range(len(seen.places)):
                 later[seen.places[i]] += change[i]
             spread(room.transition, covariance, room.product)
-            for i in range(n_weights):
-                of_session = seen.amounts[n, t, 1] * seen.variances[1, i]
-                covariance[i, i] += seen.amounts[n, t, 0] * seen.variances[0, i] + of_session
+            add_noise(seen, n, t, covariance)
             pack(covariance, later)
             copy(shift(rows, steps.memory), memory, m)
         hold(path, n, n_observed[n])
@@ -185,7 +200,7 @@ def fill_block(steps, known, seen, room, n, start, n_rows, row, width, memory):
     """Compute a block's records and rows again, from its first trial's row of the path."""
     for i in range(n_rows):
         record, rows = place_of(steps, seen, room.records, room.rows, i)
-        observe_trial(seen, n, start + i, shift(row, i * width), room.covariance, record)
+        observe(seen, n, start + i, shift(row, i * width), record)
         fill_trial(steps, known, seen, room, n, start + i, record, memory, rows)
         memory = shift(rows, steps.memory)
 
@@ -193,16 +208,20 @@ def fill_block(steps, known, seen, room, n, start, n_rows, row, width, memory):
 @njit
 def place_of(steps, seen, records, rows, i):
     """Return where a block's i-th trial has its record, and its rows or their deltas."""
-    record = shift(pointer(records), i * record_size(seen.features.shape[2]))
+    n_weights = seen.variances.shape[1]
+    record = shift(pointer(records), i * (n_weights + n_weights * (n_weights + 1) // 2))
     return record, shift(pointer(rows), i * (1 + len(seen.places)) * steps.row_size)
 
 
 @njit
-def noise_back(adjoint_covariance, amounts, gradient_variances):
+def noise_back(seen, n, t, adjoint_covariance, gradient_variances):
     """Add to the variances' gradient."""
-    for k in range(len(adjoint_covariance)):
-        gradient_variances[0, k] += amounts[0] * adjoint_covariance[k, k]
-        gradient_variances[1, k] += amounts[1] * adjoint_covariance[k, k]
+    for i in range(len(adjoint_covariance)):
+        total = 0.0
+        for j in range(i % seen.n_features, len(adjoint_covariance), seen.n_features):
+            total += adjoint_covariance[i, j] if i == j else adjoint_covariance[i, j] / 2
+        gradient_variances[0, i] += seen.amounts[n, t, 0] * total
+        gradient_variances[1, i] += seen.amounts[n, t, 1] * total
 
 
 @njit
@@ -265,14 +284,12 @@ def filtered_trial_back(
     t = start + i
     record, rows = place_of(steps, seen, room.records, room.rows, i)
     _, deltas = place_of(steps, seen, room.records, room.deltas, i)
-    unpack(row, room.covariance)
-    shrink(record, room.covariance)
+    unpack(record, room.covariance)
     fill_transition(steps, rows, seen.places, room.transition)
     cut_adjoint(shift(row, width), adjoint, room.of_covariance)
-    noise_back(room.of_covariance, seen.amounts[n, t], gradient_variances)
+    noise_back(seen, n, t, room.of_covariance, gradient_variances)
     spread_back(
         room.transition, room.covariance, room.of_covariance, room.of_transition, room.product
     )
     fill_trial_back(steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient)
-    side, x = side_of(seen.choice[n, t]), features_of(seen, n, t)
-    gradient_odds[side] += observe_back(record, x, adjoint, room.of_covariance, pointer(room.along))
+    observe_back(seen, room, n, t, row, adjoint, gradient_odds)

@@ -56,6 +56,8 @@ class Network(NamedTuple):
     context_width: int
     known_input: int
     misses_input: int
+    n_sets: int
+    """Of weights: the number of choices less one."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -67,6 +69,7 @@ def read(layout):
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
+        layout[15],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -99,29 +102,41 @@ def set_pace(network, fields, subject, row, update):
 
 
 @njit
+def fill_choice(n_sets, choice, inputs):
+    """Of two choices, the choice, or how sure it is; of more, 1 for it, but for the first."""
+    for c in range(n_sets):
+        if n_sets == 1:
+            inputs[c] = choice
+        else:
+            inputs[c] = 1 if choice == c + 1 else 0
+
+
+@njit
 def fill_inputs(network, fields, subject, trial, weights, row):
     """[w, x, y, r] and, unless switched off, session start, correct choice, own numbers."""
-    n_weights = network.n_weights
-    features = shift(at_address(fields[0], row), trial * n_weights)
-    for k in range(n_weights):
-        row[k] = weights[k]
-        row[n_weights + k] = features[k]
-    outcome = shift(row, 2 * n_weights)
-    outcome[0] = at_address(fields[1], row)[trial]
+    n_weights, n_sets = network.n_weights, network.n_sets
+    n_features = n_weights // n_sets
+    features = shift(at_address(fields[0], row), trial * n_features)
+    copy(weights, row, n_weights)
+    copy(features, shift(row, n_weights), n_features)
+    outcome = shift(row, n_weights + n_features)
+    fill_choice(n_sets, at_address(fields[1], row)[trial], outcome)
     turned = is_turned(network, fields, trial, row)
     if turned:
         turn(network, row)
         for k in range(network.n_sided):
             row[n_weights + k] = -features[k]
         outcome[0] = 1
-    outcome[1] = at_address(fields[2], row)[trial]
+    outcome = shift(outcome, n_sets)
+    outcome[0] = at_address(fields[2], row)[trial]
     if network.session_input:
-        outcome[2] = at_address(fields[4], row)[trial]
+        outcome[1] = at_address(fields[4], row)[trial]
+    outcome = shift(outcome, 1 + network.session_input)
     if network.answer_input:
         answer = at_address(fields[3], row)[trial]
-        outcome[2 + network.session_input] = 1 - answer if turned else answer
+        fill_choice(n_sets, 1 - answer if turned else answer, outcome)
     own = context_of(network, fields, subject, row)
-    further = shift(outcome, 2 + network.session_input + network.answer_input)
+    further = shift(outcome, n_sets * network.answer_input)
     if network.known_input:
         further[0] = at_address(fields[6], row)[trial]
     if network.misses_input:

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
 
-from ..rules import TWO_CHOICES, Trial, pack, unpack
+from ..rules import Trial, pack, unpack
 from .learning import LearningModel, choice_logits
 from .nodes import Nodes, Normal, moments
 
@@ -38,7 +37,7 @@ class Followed(NamedTuple):
 
     known: Normal  # in the end
     log_likelihood: Tensor  # of all choices, effects integrated out, (N,)
-    logits: Tensor  # of P(y = 1) before each choice, (N, T); empty if not asked for
+    logits: Tensor  # before each choice, (N, T) or (N, T, C - 1); empty if not asked for
     path: Tensor  # what was then known of weights, (N, T, K + S); the same
 
 
@@ -67,8 +66,9 @@ def follow(
     n_subjects, n_trials = observed.shape
     known = model.effects_before(covariates)
     total = covariates.new_zeros(n_subjects)
-    logits = covariates.new_zeros(n_subjects, n_trials if predict else 0)
-    path = covariates.new_zeros(n_subjects, n_trials if predict else 0, model.path_width)
+    wanted = n_subjects, n_trials if predict else 0
+    logits = covariates.new_zeros(*wanted, *model.policy.shape)
+    path = covariates.new_zeros(*wanted, model.path_width)
     for start, end in pairwise(_ends(n_trials)):
         some = torch.nonzero(_goes_on(trials, start))[:, 0]
         for attempt in range(MAX_TRIES):
@@ -103,16 +103,16 @@ class _Asked(NamedTuple):
 
     trials: Trial
     places: Tensor  # (Q, N, D)
-    logits: Tensor  # (Q, N, T)
+    logits: Tensor  # (Q, N, T) or (Q, N, T, C - 1)
     paths: Tensor  # (Q, N, T, K + S)
     log_weights: Tensor  # (Q, N, T + 1), before each choice and after the last one
 
     def predict(self, model: LearningModel, start: int) -> tuple[Tensor, Tensor]:
-        """Return the logits (N, T) and the path (N, T, K + S) that are to be expected."""
+        """Return the logits and the path (N, T, K + S) that are to be expected."""
         log_weights = self.log_weights[..., start:-1].log_softmax(0)
-        logits, paths = self.logits[..., start:], self.paths[:, :, start:]
-        second, first = ((log_weights + logsigmoid(sign * logits)).logsumexp(0) for sign in (1, -1))
-        return second - first, mix_paths(paths, log_weights.exp(), model.dynamics.n_weights)
+        logits, paths = self.logits[:, :, start:], self.paths[:, :, start:]
+        mean = model.policy.mix(logits, log_weights)
+        return mean, mix_paths(paths, log_weights.exp(), model.dynamics.n_weights)
 
 
 def _ask(
@@ -131,7 +131,7 @@ def _ask(
     logits = torch.stack([choice_logits([model], path[None], trials.features) for path in paths])
     choice, weight = (field[some, :end].to(covariates) for field in choices)
     logits, paths = logits.to(weight), paths.to(weight)
-    each = TWO_CHOICES.log_probability(logits, choice.expand_as(logits)) * weight
+    each = model.policy.log_probability(logits, choice) * weight
     before = log_prior_at(model, nodes, covariates[some])[..., None]
     so_far = torch.cat([torch.zeros_like(before), each.cumsum(-1)], -1)
     return _Asked(trials, nodes.places, logits, paths, before + so_far)

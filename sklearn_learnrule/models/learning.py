@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from ..engine import choose_engine, unroll, why_not_compiled, why_unruly
 from ..rules import (
-    TWO_CHOICES,
     BoundedRule,
     Effect,
     FilteredRule,
     Lapses,
     LearningRule,
+    Policy,
     ProcessNoise,
     StandardizedRule,
     Trial,
@@ -40,7 +40,10 @@ def has_gpu() -> bool:
 
 
 class SequenceModel(nn.Module):
-    """Maps sequences, padded, and which are observed, to the logit of P(y = 1), (N, T) each."""
+    """Maps sequences, padded, and which are observed, to the policy's logits, (N, T) each.
+
+    Of C > 2 choices they are (N, T, C - 1), see :class:`~sklearn_learnrule.rules.Policy`.
+    """
 
     engine: str
     is_symmetric: bool = False
@@ -54,6 +57,11 @@ class SequenceModel(nn.Module):
     def caution(self) -> str | None:
         """Return what speaks against trusting the model, whatever it is fitted to."""
         return None
+
+    @property
+    def policy(self) -> Policy:
+        """What chooses."""
+        raise NotImplementedError
 
     @property
     def noise(self) -> ProcessNoise | None:
@@ -92,10 +100,11 @@ class SequenceModel(nn.Module):
 
 
 class LearningModel(SequenceModel):
-    """A Bernoulli GLM policy whose weights a learning rule moves; noise and lapses, if any.
+    """A GLM policy whose weights a learning rule moves; noise and lapses, if any.
 
     A *path* is what is known of the weights before each choice, (N, T, K + S): themselves or,
-    with noise, their mean, and the lower triangle of their covariance.
+    with noise, their mean, and the lower triangle of their covariance. Here K counts all weights,
+    of more than two choices those of all sets.
 
     What is fitted is in standard units: the parameters of ``rule``, ``noise`` and
     ``initial_weights`` as they are given. All that goes in and out is in the user's.
@@ -133,7 +142,7 @@ class LearningModel(SequenceModel):
         self.own = tuple(own)
 
     def make_symmetric(self) -> None:
-        n_sided = self.dynamics.n_weights - 1  # all but the bias
+        n_sided = self.dynamics.n_features - 1  # all but the bias
         self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
 
     def caution(self) -> str | None:
@@ -151,6 +160,10 @@ class LearningModel(SequenceModel):
         if isinstance(inner, FilteredRule):
             return StandardizedRule(inner.rule, self.dynamics.units)
         return self.dynamics
+
+    @property
+    def policy(self) -> Policy:
+        return self.dynamics.policy
 
     @property
     def noise(self) -> ProcessNoise | None:
@@ -171,7 +184,7 @@ class LearningModel(SequenceModel):
     @property
     def start(self) -> Tensor:
         """The initial weights in the user's units, (K,)."""
-        return self.initial_weights / self.dynamics.units.feature
+        return self.initial_weights / self.dynamics.weight_units
 
     def published(self) -> dict[str, Tensor]:
         """Return what was fitted or given, under its textbook names, in the user's units."""
@@ -181,7 +194,8 @@ class LearningModel(SequenceModel):
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
         values |= {} if self.effects is None else self.effects.published()
-        return values | {"initial_weights": self.start}
+        start = self.start if self.policy.n_choices == 2 else self.policy.sets(self.start)
+        return values | {"initial_weights": start}
 
     def log_prior(self) -> Tensor:
         moves: Any = mover(self.dynamics.rule)[0]
@@ -199,7 +213,7 @@ class LearningModel(SequenceModel):
         for column, (parameter, place) in enumerate(self.own):
             if parameter == "initial_weights":
                 moved = torch.zeros_like(self.start)
-                moved[place] = 1 / self.dynamics.units.feature[place]
+                moved[place] = 1 / self.dynamics.weight_units[place]
                 start = start + context[:, column, None] * moved
         return start
 
@@ -269,13 +283,14 @@ class LearningModel(SequenceModel):
 
     def bound(self, weights: Tensor) -> None:
         """Keep predictions within the range of weights (n, K), and a margin on either side."""
-        weights = weights * self.dynamics.units.feature
+        units = self.dynamics.weight_units
+        weights = weights * units
         lowest, highest = weights.amin(0), weights.amax(0)
         margin = (MARGIN * (highest - lowest)).clamp_min(MARGIN)
-        self.bounds = torch.stack([lowest - margin, highest + margin]) / self.dynamics.units.feature
+        self.bounds = torch.stack([lowest - margin, highest + margin]) / units
 
     def forward(self, trials: Trial, observed: Tensor) -> Tensor:
-        """Return the logit of P(y = 1) on each trial, (N, T)."""
+        """Return the policy's logits on each trial, (N, T) or (N, T, C - 1)."""
         path, _ = self.path(trials, observed)
         return choice_logits([self], path[None], trials.features)
 
@@ -291,7 +306,7 @@ class LearningModel(SequenceModel):
 
 
 def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tensor) -> Tensor:
-    """Return the logit of P(y = 1) where weights meet features, on average over M models.
+    """Return the policy's logits where weights meet features, on average over M models.
 
     Parameters
     ----------
@@ -302,20 +317,21 @@ def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tens
 
     Returns
     -------
-    Tensor of shape (...,)
+    Tensor of shape (...,) or, of C > 2 choices, (..., C - 1)
     """
-    weights, packed = paths.tensor_split([features.shape[-1]], -1)
+    policy, n_weights = models[0].policy, models[0].dynamics.n_weights
+    weights, packed = paths.tensor_split([n_weights], -1)
     if models[0].noise is None:
-        logits = TWO_CHOICES.logits(weights, features)  # (M, ...)
+        logits = policy.logits(weights, features)  # (M, ...)
     else:
-        logits = filtered_logit(weights, packed, features)
+        logits = filtered_logit(weights, packed, features, policy)
     lapses = [model.lapses for model in models if model.lapses is not None]
     if not lapses:
         return logits.mean(0)
     odds = lapses[0].odds.to(logits)
     if len(lapses) > 1:
         odds = lapse_odds(torch.stack([each.rates.to(logits) for each in lapses]).mean(0))
-    return TWO_CHOICES.lapsing_logits(logits.mean(0), odds)
+    return policy.lapsing_logits(logits.mean(0), odds)
 
 
 def _within(weights: Tensor, lowest: Tensor, highest: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class Filtered(NamedTuple):
     gain: Tensor  # (N, T, K, K)
     offset: Tensor  # (N, T, K)
     covariance: Tensor  # (N, T, K, K)
-    units: Tensor  # (K,) of the features, by which weights are divided for the user's
+    units: Tensor  # (K,) by which weights are divided for the user's
 
 
 @torch.no_grad()
@@ -52,6 +52,7 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
             trials.features.flatten(0, 1),
             trials.choice.flatten(),
             None if model.lapses is None else model.lapses.odds,
+            rule.policy,
         )
     )
     each = trials.rows(observed)
@@ -64,7 +65,8 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
     gain = covariance[:, :-1] @ transition[:, :-1].mT @ inverse * observed[:, :-1, None, None]
     mean[:, :-1] -= (gain @ before[:, 1:, :, None])[..., 0]
     covariance[:, :-1] -= gain @ spread_before[:, 1:] @ gain.mT
-    return Filtered(pad(gain, (0, 0, 0, 0, 0, 1)), mean, covariance, units.feature)
+    of_weights = model.rule.weight_units
+    return Filtered(pad(gain, (0, 0, 0, 0, 0, 1)), mean, covariance, of_weights)
 
 
 def smooth(filtered: Filtered) -> tuple[Tensor, Tensor]:

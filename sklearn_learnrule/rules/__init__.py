@@ -5,11 +5,12 @@ from ._textbook import TextbookRule
 from .actor_critic import ActorCriticRule
 from .bounded import BoundedRule
 from .eligibility import EligibilityRule
-from .filtered import FilteredRule, ProcessNoise, filtered_logit, mover, observe, pack, unpack
+from .filtered import FilteredRule, ProcessNoise, mover
 from .given import GivenTrial, GivenWeightsRule
 from .individual import Effect, IndividualRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, NetworkRule, RNNRule
+from .observing import Observation, filtered_logit, observe, pack, unpack
 from .partial import PartialRule
 from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
@@ -35,6 +36,7 @@ __all__ = [
     "Lapses",
     "LearningRule",
     "NetworkRule",
+    "Observation",
     "PartialRule",
     "PearceHallRule",
     "Policy",

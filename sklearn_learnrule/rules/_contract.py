@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from .policy import TWO_CHOICES, Policy
+from .policy import Policy
 from .trial import Trial
 
 SLOPE_STEP = 0.01  # of weights of standard stimuli: far below what an update changes with
@@ -23,15 +23,21 @@ class LearningRule(nn.Module):
     Parameters
     ----------
     n_weights : int
-        K, the number of policy weights: one a stimulus feature, then the bias.
+        The number of policy weights, K of two choices: one a stimulus feature, then the bias. Of C
+        choices (C - 1) K, as many for each but the first, one set after the other: see
+        :class:`Policy`.
     memory_size : int or None
         M, the numbers that the rule carries from trial to trial, 0 before the first. None: the
         class's own ``memory_size``, 0 if it says nothing.
+    n_choices : int
+        C.
 
     Attributes
     ----------
     policy : Policy
         What chooses by the weights.
+    n_features : int
+        K.
     uses_answer : bool
         Whether the rule reads ``trial.answer``.
     shown_memory : int
@@ -50,7 +56,6 @@ class LearningRule(nn.Module):
     0
     """
 
-    policy: Policy = TWO_CHOICES
     memory_size: int = 0
     uses_answer: bool = False
     shown_memory: int = 0
@@ -66,13 +71,22 @@ class LearningRule(nn.Module):
     other units this would be another rule; it is fitted in the user's.
     """
 
-    def __init__(self, n_weights: int, memory_size: int | None = None) -> None:
+    def __init__(
+        self, n_weights: int, memory_size: int | None = None, *, n_choices: int = 2
+    ) -> None:
         super().__init__()
+        self.policy = Policy(n_choices)
+        if n_weights % self.policy.n_sets:
+            raise ValueError(
+                f"n_weights should be a multiple of {self.policy.n_sets}, as many for each of "
+                f"{n_choices} choices but the first, got {n_weights}."
+            )
         self.n_weights = n_weights
+        self.n_features = n_weights // self.policy.n_sets
         self.memory_size = type(self).memory_size if memory_size is None else memory_size
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the weight change (N, K) and the new memory (N, M)."""
+        """Return the weight change, of the weights' shape, and the new memory (N, M)."""
         raise NotImplementedError
 
     def __call__(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:

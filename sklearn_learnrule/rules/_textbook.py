@@ -50,12 +50,13 @@ def share(root: Tensor) -> Tensor:
 
 
 class TextbookRule(LearningRule):
-    """A rule that has a learning rate for each weight, and may forget.
+    """A rule that has a learning rate for each feature's weights, and may forget.
 
     Parameters
     ----------
-    n_weights, memory_size : int
-    learning_rate : float or array of shape (K,) or, if they are side-specific, (2, K)
+    n_weights, memory_size, n_choices : int
+        As of :class:`LearningRule`.
+    learning_rate : float or array of shape (K,) or, if they are side-specific, (C, K)
         alpha, at least 0.
     side_specific : bool
         Whether one rate holds after choices of the first class, another after the second.
@@ -73,30 +74,31 @@ class TextbookRule(LearningRule):
         n_weights: int,
         memory_size: int = 0,
         *,
+        n_choices: int = 2,
         learning_rate: Numbers = 0.01,
         side_specific: bool = False,
         forgetting: bool = False,
         initial_forgetting: Numbers = 0.001,
     ) -> None:
-        super().__init__(n_weights, memory_size)
+        super().__init__(n_weights, memory_size, n_choices=n_choices)
         self.side_specific = side_specific
         self.forgets = forgetting
-        shape = (2, n_weights) if side_specific else (n_weights,)
+        shape = (n_choices, self.n_features) if side_specific else (self.n_features,)
         rate = nonnegative(learning_rate, "learning_rate", *shape)
         self.root_learning_rate = nn.Parameter(rate.sqrt())
         if forgetting:
-            root = share_root(initial_forgetting, "initial_forgetting", n_weights)
+            root = share_root(initial_forgetting, "initial_forgetting", self.n_features)
             self.root_forgetting = nn.Parameter(root)
 
     @property
     def learning_rate(self) -> Tensor:
-        """alpha, one a weight, (K,), or one a side and weight, (2, K)."""
+        """alpha, one a feature, (K,), or one a choice and feature, (C, K)."""
         return self.root_learning_rate.square()
 
     @property
     def rates(self) -> Tensor:
-        """alpha after a choice of the first and of the second class, (2, K)."""
-        return self.learning_rate.expand(2, -1)
+        """alpha after each choice, (C, K)."""
+        return self.learning_rate.expand(self.policy.n_choices, -1)
 
     def log_prior(self) -> Tensor:
         """Return the log of a weak prior of alpha, a normal one, but for a constant."""
@@ -104,17 +106,28 @@ class TextbookRule(LearningRule):
 
     @property
     def forgetting(self) -> Tensor:
-        """lambda, one a weight, (K,)."""
+        """lambda, one a feature, (K,)."""
         if not self.forgets:
-            return self.root_learning_rate.new_zeros(self.n_weights)
+            return self.root_learning_rate.new_zeros(self.n_features)
         return share(self.root_forgetting)
 
     def of_side(self, values: Tensor, choice: Tensor) -> Tensor:
-        """Return the row of ``values`` (2, K) that holds after each choice, (N, K) or (K,)."""
+        """Return for the weights what of ``values`` (C, K) holds after each choice.
+
+        (N, (C - 1) K), or without N where it is the same after all.
+        """
+        return self.policy.in_all_sets(self.of_features(values, choice))
+
+    def of_features(self, values: Tensor, choice: Tensor) -> Tensor:
+        """Return the row of ``values`` (C, K) that holds after each choice, (N, K) or (K,)."""
         if not self.side_specific:
             return values[0]
-        return torch.where(choice[:, None] > 0.5, values[1], values[0])
+        if len(values) == 2:
+            return torch.where(choice[:, None] > 0.5, values[1], values[0])
+        return self.policy.one_of_all(choice) @ values
 
     def forget(self, weights: Tensor, update: Tensor) -> Tensor:
-        """Return the update less lambda w, (N, K)."""
-        return update - self.forgetting * weights if self.forgets else update
+        """Return the update less lambda w, of its shape."""
+        if not self.forgets:
+            return update
+        return update - self.policy.in_all_sets(self.forgetting) * weights

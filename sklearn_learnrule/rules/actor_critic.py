@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
+from .policy import Policy
 from .trial import Trial
 
 
@@ -53,12 +54,14 @@ class ActorCriticRule(TextbookRule):
         *,
         critic_learning_rate: Numbers = 0.01,
         initial_value: Numbers = 0.0,
+        n_choices: int = 2,
         **options: Any,
     ) -> None:
-        super().__init__(n_weights, n_weights, **options)
-        root = share_root(critic_learning_rate, "critic_learning_rate", n_weights)
+        options["n_choices"] = n_choices
+        super().__init__(n_weights, n_weights // Policy(n_choices).n_sets, **options)
+        root = share_root(critic_learning_rate, "critic_learning_rate", self.n_features)
         self.root_critic_learning_rate = nn.Parameter(root)
-        start = spread(initial_value, "initial_value", n_weights)
+        start = spread(initial_value, "initial_value", self.n_features)
         self.register_buffer("initial_value", start, persistent=False)  # a setting, not a state
 
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
@@ -66,7 +69,7 @@ class ActorCriticRule(TextbookRule):
 
     @property
     def critic_learning_rate(self) -> Tensor:
-        """alpha_critic, one a weight of the critic, (K,)."""
+        """alpha_critic, one a feature, (K,)."""
         return share(self.root_critic_learning_rate)
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
@@ -75,6 +78,6 @@ class ActorCriticRule(TextbookRule):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         size = trial.features.abs()  # (N, K)
         surprise = (trial.reward - (memory * size).sum(-1))[:, None]  # (N, 1)
-        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
+        score = self.policy.score(weights, trial.features, trial.choice)
         step = self.of_side(self.rates, trial.choice) * surprise * score
         return self.forget(weights, step), memory + self.critic_learning_rate * surprise * size

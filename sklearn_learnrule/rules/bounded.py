@@ -15,7 +15,7 @@ class BoundedRule(LearningRule):
     Parameters
     ----------
     rule : LearningRule
-    lowest, highest : Tensor of shape (K,)
+    lowest, highest : Tensor of the weights' shape, without subjects
 
     Examples
     --------
@@ -32,7 +32,7 @@ class BoundedRule(LearningRule):
     highest: Tensor
 
     def __init__(self, rule: LearningRule, lowest: Tensor, highest: Tensor) -> None:
-        super().__init__(rule.n_weights, rule.memory_size)
+        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
         self.uses_answer = rule.uses_answer
         self.shown_memory = rule.shown_memory
         self.rule = rule

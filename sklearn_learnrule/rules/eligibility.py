@@ -48,12 +48,12 @@ class EligibilityRule(TextbookRule):
         self.window = int(window)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
+        score = self.policy.score(weights, trial.features, trial.choice)  # (N, n_weights)
         step = self.of_side(self.rates, trial.choice) * score
         outcome = torch.where(trial.reward > 0, 1.0, -1.0).to(step)
-        newest = torch.cat([step, outcome[:, None]], -1)  # (N, K + 1)
+        newest = torch.cat([step, outcome[:, None]], -1)  # (N, n_weights + 1)
         earlier = memory.reshape(len(memory), self.window, self.n_weights + 1)
-        trials = torch.cat([newest[:, None], earlier], 1)  # (N, S + 1, K + 1)
+        trials = torch.cat([newest[:, None], earlier], 1)  # (N, S + 1, n_weights + 1)
         balance = trials[:, : self.window, -1].sum(1)  # rewarded trials less unrewarded ones
         enough = balance > -0.5  # a whole number, but for an engine's rounding
         update = enough[:, None] * trials[..., :-1].sum(1)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
 from ._contract import LearningRule
 from ._textbook import Numbers, nonnegative
 from .lapses import LEARNED, Lapses
+from .observing import Observation, observe, pack, unpack
 from .partial import PartialRule
-from .policy import TWO_CHOICES, log_odds
+from .policy import Policy
 from .trial import Trial
 
-PROBIT = math.pi / 8  # sigmoid(w) is about Phi(w PROBIT^(1/2))
 # Far beyond sense for stimuli of a standard deviation of 1, in whose units estimators filter. With
 # these limits numbers stay finite where a search strays, and it finds its way back.
 MAX_WEIGHT = 1e3
@@ -25,7 +23,10 @@ STARTS = {"process_noise": 0.05, "session_noise": 0.2, "initial_std": 0.5}
 
 
 class ProcessNoise(nn.Module):
-    """The noise of K weights: standard deviations, fitted where they are "learned".
+    """The noise of weights of K features: standard deviations, fitted where they are "learned".
+
+    Of more than two choices it moves the weights of each, independently; those against the first's
+    (see :class:`Policy`), whose standard deviations these are, move together by half.
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ class FilteredRule(LearningRule):
 
         u = (1 - l) (1 - q),   w <- w + k e u P x,   P <- P - k^2 u (q - l (1 - q)) (P x) (P x)'
 
-    Then the rule moves it, by its slope at the mean, and noise widens it:
+    Of more than two choices :func:`observe_one_of_many` does the like. Then the rule moves it, by
+    its slope at the mean, and noise widens it:
 
         w <- w + f(w, trial),          P <- F P F' + diag(variance),   F = 1 + df/dw
 
@@ -149,7 +151,7 @@ class FilteredRule(LearningRule):
         self, rule: LearningRule, noise: ProcessNoise, lapses: Lapses | None = None
     ) -> None:
         size = rule.n_weights * (rule.n_weights + 1) // 2
-        super().__init__(rule.n_weights, size + rule.memory_size)
+        super().__init__(rule.n_weights, size + rule.memory_size, n_choices=rule.policy.n_choices)
         self.shown_memory = size
         self.uses_answer = rule.uses_answer
         self.rule = rule
@@ -157,54 +159,51 @@ class FilteredRule(LearningRule):
         self.lapses = lapses
 
     @property
+    def observation(self) -> Observation:
+        """What a choice tells."""
+        return Observation(self.n_weights, self.policy.n_choices, self.lapses)
+
+    @property
     def odds(self) -> Tensor | None:
-        """Those of lapses, (2,), if there are any."""
+        """Those of lapses, (C,), if there are any."""
         return None if self.lapses is None else self.lapses.odds
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         packed, own = memory[:, : self.shown_memory], memory[:, self.shown_memory :]
-        mean, covariance = observe(weights, unpack(packed), trial.features, trial.choice, self.odds)
+        seen = trial.features, trial.choice, self.odds, self.policy
+        mean, covariance = observe(weights, unpack(packed), *seen)
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
-        covariance = transition @ covariance @ transition.mT  # (N, K, K)
-        covariance = covariance + torch.diag_embed(self.noise.variance(trial))
+        covariance = transition @ covariance @ transition.mT
+        covariance = covariance + spread(self.policy, self.noise.variance(trial))
         later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
         return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        variance = self.noise.initial_std.to(like).square().diag()
+        variance = spread(self.policy, self.noise.initial_std.to(like).square())
         packed = pack(variance).expand(n_subjects, -1)
         return torch.cat([packed, self.rule.initial_memory(n_subjects, like)], -1)
 
 
 def mover(rule: LearningRule) -> tuple[LearningRule, Tensor]:
-    """Return what moves weights in a filter, in a partial rule, or both; and their places, (K,)."""
+    """Return what moves weights in a filter, in a partial rule, or both; and its features' places.
+
+    The places are (K,).
+    """
     inner = rule.rule if isinstance(rule, FilteredRule) else rule
     if isinstance(inner, PartialRule):
         return inner.rule, inner.learned
-    return inner, torch.arange(rule.n_weights)
+    return inner, torch.arange(rule.n_features)
 
 
-def observe(
-    mean: Tensor, covariance: Tensor, features: Tensor, choice: Tensor, odds: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """Return mean (N, K) and covariance (N, K, K) of the weights after a choice is seen.
-
-    ``odds`` are those of lapses to the first and the second choice, (2,), if there are any.
-    """
-    along = (covariance @ features[..., None])[..., 0]  # P x, (N, K)
-    variance = (along * features).sum(-1)
-    along = torch.where(variance[:, None] < 0, 0, along)  # then 0 but for rounding
-    k = (2 * choice - 1) * moderation(variance)
-    logit = k * TWO_CHOICES.logits(mean, features)  # of the choice made, but for lapses
-    expected, surprise = torch.sigmoid(logit), torch.sigmoid(-logit)
-    if odds is not None:
-        first, second = log_odds(odds)
-        of_lapse = torch.where(choice > 0.5, second, first) - logsigmoid(logit)
-        expected = expected - surprise * torch.sigmoid(of_lapse)
-        surprise = surprise * torch.sigmoid(-of_lapse)
-    shrunk = (k * k * surprise * expected)[:, None, None] * along[:, :, None] * along[:, None, :]
-    return mean + (k * surprise)[:, None] * along, covariance - shrunk
+def spread(policy: Policy, variance: Tensor) -> Tensor:
+    """Return the covariance of weights that have these variances by feature, (..., K)."""
+    of_weights = policy.in_all_sets(variance)
+    if policy.n_choices == 2:
+        return torch.diag_embed(of_weights)
+    sets, features = torch.eye(policy.n_sets), torch.eye(variance.shape[-1])
+    shared = torch.kron((1 + sets) / 2, features).to(variance)  # by independent weights of each
+    return shared * of_weights[..., None, :]
 
 
 def contain(covariance: Tensor) -> Tensor:
@@ -212,33 +211,3 @@ def contain(covariance: Tensor) -> Tensor:
     known = covariance.detach()
     largest = known.abs().amax((-2, -1), keepdim=True)
     return torch.where(largest > MAX_COVARIANCE, known / largest * MAX_COVARIANCE, covariance)
-
-
-def moderation(variance: Tensor) -> Tensor:
-    """Return k, by which a logit of this variance is nearer to 0 when averaged over."""
-    return (1 + PROBIT * variance.clamp_min(0)).rsqrt()
-
-
-def filtered_logit(mean: Tensor, packed: Tensor, features: Tensor) -> Tensor:
-    """Return the logit of P(y = 1) for weights of this mean and covariance, (...,)."""
-    along = (unpack(packed) @ features[..., None])[..., 0]
-    return moderation((along * features).sum(-1)) * TWO_CHOICES.logits(mean, features)
-
-
-def pack(covariance: Tensor) -> Tensor:
-    """Return the lower triangle, row by row, (..., K, K) -> (..., K (K + 1) / 2)."""
-    rows, columns = _triangle(covariance.shape[-1])
-    return covariance[..., rows, columns]
-
-
-def unpack(packed: Tensor) -> Tensor:
-    """Return the symmetric matrix again."""
-    size = (math.isqrt(8 * packed.shape[-1] + 1) - 1) // 2
-    place = {pair: i for i, pair in enumerate(zip(*_triangle(size), strict=True))}
-    index = [place[max(i, j), min(i, j)] for i in range(size) for j in range(size)]
-    return packed[..., index].unflatten(-1, (size, size))
-
-
-def _triangle(size: int) -> tuple[Sequence[int], Sequence[int]]:
-    pairs = [(i, j) for i in range(size) for j in range(i + 1)]
-    return [i for i, _ in pairs], [j for _, j in pairs]

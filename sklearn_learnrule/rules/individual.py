@@ -14,11 +14,11 @@ from .trial import Trial
 
 
 class Effect(NamedTuple):
-    """What differs between subjects: a parameter, for all weights alike or for one of them."""
+    """What differs between subjects: a parameter, for all features alike or for one of them."""
 
     parameter: str
     place: int | None = None
-    """Of the weight among the rule's; None: all weights."""
+    """Of the feature among the rule's; None: all."""
 
 
 class IndividualRule(LearningRule):
@@ -50,7 +50,7 @@ class IndividualRule(LearningRule):
     def __init__(
         self, rule: LearningRule, effects: Iterable[Effect], columns: Sequence[int] | None = None
     ) -> None:
-        super().__init__(rule.n_weights, rule.memory_size)
+        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
         self.uses_answer = rule.uses_answer
         self.shown_memory = rule.shown_memory
         self.parameter_units = rule.parameter_units
@@ -86,10 +86,10 @@ class IndividualRule(LearningRule):
         return parameters
 
     def along(self, effect: Effect, size: Tensor) -> Tensor:
-        """Return an effect as one number for all weights or, of one weight, a number a weight."""
+        """Return an effect as one number for all features or, of one, a number a feature."""
         if effect.place is None:
             return size
-        return size * torch.eye(self.n_weights, dtype=size.dtype, device=size.device)[effect.place]
+        return size * torch.eye(self.n_features, dtype=size.dtype, device=size.device)[effect.place]
 
     def vary(
         self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]

@@ -11,9 +11,9 @@ START = 0.02  # of each rate
 
 
 class Lapses(nn.Module):
-    """Rates at which the first and the second choice are made whatever the weights say.
+    """Rates at which each choice is made whatever the weights say.
 
-    With g0 and g1 these rates, a choice is of the mixture
+    With g0 and g1 the rates of two choices, one is of the mixture
 
         P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x)
 
@@ -23,8 +23,10 @@ class Lapses(nn.Module):
 
     Parameters
     ----------
-    rates : "learned", or number or array of shape (2,)
-        Of the first and the second choice.
+    rates : "learned", or number or array of shape (C,)
+        Of each choice.
+    n_choices : int
+        C.
 
     Examples
     --------
@@ -32,41 +34,41 @@ class Lapses(nn.Module):
     tensor([0.1000, 0.0500])
     """
 
-    def __init__(self, rates: Numbers | str) -> None:
+    def __init__(self, rates: Numbers | str, n_choices: int = 2) -> None:
         super().__init__()
         learned = isinstance(rates, str)
         if learned and rates != LEARNED:
             raise ValueError(f"lapses should be {LEARNED!r} or numbers, got {rates!r}.")
-        given = lapse_rates(START if isinstance(rates, str) else rates)
+        given = lapse_rates(START if isinstance(rates, str) else rates, n_choices)
         self.root_odds = nn.Parameter(lapse_odds(given).sqrt(), requires_grad=learned)
 
     @property
     def odds(self) -> Tensor:
-        """Each rate over that of no lapse, (2,)."""
+        """Each rate over that of no lapse, (C,)."""
         return self.root_odds.square()
 
     @property
     def rates(self) -> Tensor:
-        """g0 and g1, (2,)."""
+        """g0, g1 and so on, (C,)."""
         return self.odds / (1 + self.odds.sum())
 
 
-def lapse_rates(rates: Numbers) -> Tensor:
-    """Return the rates of the first and the second choice, (2,), from one for both or two.
+def lapse_rates(rates: Numbers, n_choices: int = 2) -> Tensor:
+    """Return the rates of each choice, (C,), from one for all or as many as there are.
 
     Examples
     --------
     >>> lapse_rates(0.05)
     tensor([0.0500, 0.0500])
     """
-    pair = nonnegative(rates, "lapses", 2)
-    if not pair.sum() < 1:
-        raise ValueError(f"lapses should add up to less than 1, got {pair.tolist()}.")
-    return pair
+    each = nonnegative(rates, "lapses", n_choices)
+    if not each.sum() < 1:
+        raise ValueError(f"lapses should add up to less than 1, got {each.tolist()}.")
+    return each
 
 
 def lapse_odds(rates: Tensor) -> Tensor:
-    """Return each rate over that of no lapse, (2,).
+    """Return each rate over that of no lapse, (C,).
 
     Examples
     --------

@@ -60,13 +60,15 @@ class NetworkRule(LearningRule):
         session_input: bool,
         answer_input: bool,
         n_effects: int,
+        n_choices: int,
     ) -> None:
-        super().__init__(n_weights, memory_size)
+        super().__init__(n_weights, memory_size, n_choices=n_choices)
         self.n_effects = n_effects
         self.session_input = session_input
         self.answer_input = answer_input
         self.uses_answer = answer_input
-        self.n_inputs = 2 * n_weights + 2 + session_input + answer_input + n_effects
+        per_choice = self.policy.n_sets * (1 + answer_input)
+        self.n_inputs = n_weights + self.n_features + per_choice + 1 + session_input + n_effects
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
     def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
@@ -89,20 +91,22 @@ class NetworkRule(LearningRule):
     def inputs(self, weights: Tensor, trial: Trial) -> Tensor:
         """[w, x, y, r] and, unless switched off, session start, correct choice, and u, (N, D).
 
+        Of more than two choices, y and the correct one are 0 or 1 for each but the first.
         u are a subject's own numbers, the first of the context; 0 where there is no context. Where
         some rewards are unknown, whether r is known comes before u, and where trials were missed,
         m / (1 + m) of m misses.
         """
-        outcome = [trial.choice, trial.reward]
+        outcome = [self.policy.one_hot(trial.choice), trial.reward]
         if self.session_input:
             outcome.append(trial.session_start)
         if self.answer_input:
-            outcome.append(trial.answer)
+            outcome.append(self.policy.one_hot(trial.answer))
         if self.known_input:
             outcome.append(trial.reward_known)
         if self.misses_input:
             outcome.append(trial.misses / (1 + trial.misses))
-        seen = [weights, trial.features, torch.stack(outcome, -1)]
+        columns = [each if each.ndim == weights.ndim else each[..., None] for each in outcome]
+        seen = [weights, trial.features, *columns]
         if self.n_effects:
             own = trial.context[:, : self.n_effects]
             seen.append(own if own.shape[1] else weights.new_zeros(len(weights), self.n_effects))
@@ -136,11 +140,14 @@ class DNNRule(NetworkRule):
         session_input: bool = True,
         answer_input: bool = True,
         n_effects: int = 0,
+        n_choices: int = 2,
     ) -> None:
-        super().__init__(n_weights, 0, session_input, answer_input, n_effects)
+        super().__init__(n_weights, 0, session_input, answer_input, n_effects, n_choices)
         self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
 
     def make_symmetric(self, n_sided: int) -> bool:
+        if self.policy.n_choices > 2:
+            return False
         self.n_sided = n_sided
         return True
 
@@ -188,8 +195,9 @@ class RNNRule(NetworkRule):
         session_input: bool = True,
         answer_input: bool = True,
         n_effects: int = 0,
+        n_choices: int = 2,
     ) -> None:
-        super().__init__(n_weights, memory_size, session_input, answer_input, n_effects)
+        super().__init__(n_weights, memory_size, session_input, answer_input, n_effects, n_choices)
         self.gru = nn.GRUCell(self.n_inputs, memory_size)
         self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
 

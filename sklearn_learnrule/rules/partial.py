@@ -23,9 +23,9 @@ class PartialRule(LearningRule):
     ----------
     rule : LearningRule
     learned : sequence of int
-        The places of the rule's weights among the policy's, ascending.
+        The places of the rule's features among the policy's, ascending.
     n_weights : int
-        K, the number of the policy's weights.
+        The number of the policy's weights.
 
     Examples
     --------
@@ -39,19 +39,22 @@ class PartialRule(LearningRule):
     """
 
     learned: Tensor
+    places: Tensor
+    """Those of the rule's weights among the policy's."""
 
     def __init__(self, rule: LearningRule, learned: Sequence[int], n_weights: int) -> None:
-        super().__init__(n_weights, rule.memory_size)
-        if len(learned) != rule.n_weights:
-            raise ValueError(f"The rule moves {rule.n_weights} weights, got places {learned}.")
-        if sorted({*learned}) != [*learned] or not 0 <= learned[0] <= learned[-1] < n_weights:
-            raise ValueError(
-                f"Places should be ascending, from 0 to {n_weights - 1}, got {learned}."
-            )
+        super().__init__(n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
+        if len(learned) != rule.n_features:
+            raise ValueError(f"The rule moves {rule.n_features} weights, got places {learned}.")
+        most = self.n_features - 1
+        if sorted({*learned}) != [*learned] or not 0 <= learned[0] <= learned[-1] <= most:
+            raise ValueError(f"Places should be ascending, from 0 to {most}, got {learned}.")
         self.uses_answer = rule.uses_answer
         self.parameter_units = rule.parameter_units
         self.rule = rule
         self.register_buffer("learned", torch.tensor(learned), persistent=False)
+        in_each = torch.arange(n_weights).view(self.policy.n_sets, -1)[:, learned].flatten()
+        self.register_buffer("places", in_each, persistent=False)
 
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         self.rule.standardize_settings(feature[self.learned], reward)
@@ -70,13 +73,13 @@ class PartialRule(LearningRule):
         return self.rule.varies_by(name)
 
     def part(self, weights: Tensor, trial: Trial) -> tuple[Tensor, Trial]:
-        """Return what the other rule sees of weights and features, (..., K) each."""
+        """Return what the other rule sees of weights and features."""
         seen = trial.features.index_select(-1, self.learned)
-        return weights.index_select(-1, self.learned), replace(trial, features=seen)
+        return weights.index_select(-1, self.places), replace(trial, features=seen)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         update, memory = self.rule(*self.part(weights, trial), memory)
-        return torch.zeros_like(weights).index_copy(-1, self.learned, update), memory
+        return torch.zeros_like(weights).index_copy(-1, self.places, update), memory
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
         return self.rule.initial_memory(n_subjects, like)

@@ -15,10 +15,10 @@ from .trial import Trial
 class Policy:
     """A choice among C by a softmax of linear logits; of two, by the logistic function.
 
-    Classes but the first have weights, those against the first, (..., C - 1, K), so that no class
-    is special: any other first one needs other weights, and the probabilities are the same. What
-    is of classes is of all but the first, too: a logit, (..., C - 1). Of two choices the axis of
-    classes is left out: weights are (..., K) and logits (...,).
+    Classes but the first have weights, those against the first, one set of K after the other,
+    (..., (C - 1) K). No class is special: any other first one needs other weights, and the
+    probabilities are the same. What is of classes is of all but the first, too: a logit,
+    (..., C - 1). Of two choices that axis is left out: weights are (..., K) and logits (...,).
 
     Parameters
     ----------
@@ -28,42 +28,117 @@ class Policy:
     Examples
     --------
     >>> policy = Policy(3)
-    >>> weights, stimulus_and_bias = torch.zeros(1, 2, 2), torch.tensor([[0.5, 1.0]])
+    >>> weights, stimulus_and_bias = torch.zeros(1, 4), torch.tensor([[0.5, 1.0]])
     >>> policy.probabilities(policy.logits(weights, stimulus_and_bias))
     tensor([[0.3333, 0.3333]])
     >>> policy.score(weights, stimulus_and_bias, torch.tensor([2.0]))
-    tensor([[[-0.1667, -0.3333],
-             [ 0.3333,  0.6667]]])
+    tensor([[0.0000, 0.0000, 0.2500, 0.5000]])
     """
 
     n_choices: int = 2
 
     def logits(self, weights: Tensor, features: Tensor) -> Tensor:
         """Return each class's log odds against the first: w . x."""
-        return (weights * self._of_classes(features)).sum(-1)
+        if self.n_choices == 2:
+            return (weights * features).sum(-1)
+        return (self.sets(weights) * features[..., None, :]).sum(-1)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return P(y = c) of the classes but the first."""
         if self.n_choices == 2:
             return torch.sigmoid(logits)
-        return self._of_all(logits).softmax(-1)[..., 1:]
+        return self.of_all(logits).softmax(-1)[..., 1:]
 
     def one_hot(self, choice: Tensor) -> Tensor:
-        """Return 1 for the choice made, 0, 1, ... or C - 1, and 0 for others."""
-        if self.n_choices == 2:
-            return choice
-        return torch.stack([choice == c for c in range(1, self.n_choices)], -1).to(choice)
+        """Return 1 for the choice made, 0, 1, ... or C - 1, and 0 for others but the first."""
+        return choice if self.n_choices == 2 else self.one_of_all(choice)[..., 1:]
+
+    def one_of_all(self, choice: Tensor) -> Tensor:
+        """Return the same of all classes, (..., C)."""
+        return torch.stack([choice == c for c in range(self.n_choices)], -1).to(choice)
 
     def log_probability(self, logits: Tensor, choice: Tensor) -> Tensor:
         """Return log P(y) of the choice made, (...,)."""
         if self.n_choices == 2:
-            return -binary_cross_entropy_with_logits(logits, choice, reduction="none")
-        return (self.one_hot(choice) * logits).sum(-1) - self._of_all(logits).logsumexp(-1)
+            target = choice.expand_as(logits)
+            return -binary_cross_entropy_with_logits(logits, target, reduction="none")
+        return (self.one_hot(choice) * logits).sum(-1) - self.of_all(logits).logsumexp(-1)
+
+    def chance(self, logits: Tensor, choice: Tensor) -> Tensor:
+        """Return P(y) of a choice, (...,)."""
+        if self.n_choices == 2:
+            p = torch.sigmoid(logits)
+            return choice * p + (1 - choice) * (1 - p)
+        return (self.one_of_all(choice) * self.of_all(logits).softmax(-1)).sum(-1)
+
+    def mix(self, logits: Tensor, log_shares: Tensor) -> Tensor:
+        """Return the logits of several policies' mean, (Q, ...), each with a share, (Q, ...)."""
+        if self.n_choices == 2:
+            second, first = (
+                (log_shares + logsigmoid(sign * logits)).logsumexp(0) for sign in (1, -1)
+            )
+            return second - first
+        log_p = self.of_all(logits).log_softmax(-1) + log_shares[..., None]
+        return self.against_first(log_p.logsumexp(0))
 
     def score(self, weights: Tensor, features: Tensor, choice: Tensor) -> Tensor:
-        """Return the gradient of log P(y) by the weights, (one_hot(y) - p) x, of their shape."""
-        p = self.probabilities(self.logits(weights, features))
-        return (self.one_hot(choice) - p)[..., None] * self._of_classes(features)
+        """Return the gradient of log P(y) as a change of the weights, of their shape.
+
+        Of two choices, (y - p) x. Of more, it is of weights that every class has, (one(y) - p) x,
+        the first one, too; a policy's weights are differences of these, and half of it is theirs.
+        So what is learned of a choice does not hang on which is the first.
+        """
+        logits = self.logits(weights, features)
+        if self.n_choices == 2:
+            return (choice - torch.sigmoid(logits))[..., None] * features
+        error = self.one_of_all(choice) - self.of_all(logits).softmax(-1)  # (..., C)
+        return self.per_set(self.against_first(error) / 2, features)
+
+    def side(self, choice: Tensor) -> Tensor:
+        """Return by how much a value of the choice made is in each class's, against the first.
+
+        Of two choices, -1 or 1, (...,); of more, 1 for the choice, or -1 for all if it is the
+        first, (..., C - 1).
+        """
+        if self.n_choices == 2:
+            return 2 * choice - 1
+        return self.against_first(self.one_of_all(choice))
+
+    def against_first(self, of_classes: Tensor) -> Tensor:
+        """Return values of C > 2 classes less the first's, (..., C) -> (..., C - 1)."""
+        return of_classes[..., 1:] - of_classes[..., :1]
+
+    def per_set(self, amounts: Tensor, features: Tensor) -> Tensor:
+        """Return features times an amount for each set, as a change of the weights."""
+        if self.n_choices == 2:
+            return amounts[..., None] * features
+        return (amounts[..., None] * features[..., None, :]).flatten(-2)
+
+    def mix_sets(self, amounts: Tensor, weights: Tensor) -> Tensor:
+        """Return the sum of the weights' sets, each times an amount, (..., K)."""
+        if self.n_choices == 2:
+            return amounts[..., None] * weights
+        return (amounts[..., None] * self.sets(weights)).sum(-2)
+
+    def sets(self, weights: Tensor) -> Tensor:
+        """Return weights set by set, (..., (C - 1) K) -> (..., C - 1, K)."""
+        return weights.unflatten(-1, (self.n_sets, weights.shape[-1] // self.n_sets))
+
+    def in_all_sets(self, of_features: Tensor) -> Tensor:
+        """Return what is of features for the weights, (..., K) -> (..., (C - 1) K)."""
+        if self.n_choices == 2:
+            return of_features
+        return torch.cat(self.n_sets * [of_features], -1)
+
+    @property
+    def n_sets(self) -> int:
+        """C - 1."""
+        return self.n_choices - 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of a trial's logits: (), or (C - 1,)."""
+        return () if self.n_choices == 2 else (self.n_sets,)
 
     def sample(self, probabilities: Tensor, uniform: Tensor) -> Tensor:
         """Return choices by numbers drawn evenly from [0, 1), (...,)."""
@@ -85,6 +160,14 @@ class Policy:
             answer=self.mirror_choice(trials.answer, known),
         )
 
+    def mirror_weights(self, weights: Tensor) -> Tensor:
+        """Return the weights that choose among mirror images as these do among trials."""
+        if self.n_choices == 2:
+            return torch.cat([weights[..., :-1], -weights[..., -1:]], -1)
+        of_all = pad(self.sets(weights), (0, 0, 1, 0)).flip(-2)  # (..., C, K)
+        turned = torch.cat([-of_all[..., :-1], of_all[..., -1:]], -1)  # stimuli change their signs
+        return (turned[..., 1:, :] - turned[..., :1, :]).flatten(-2)
+
     def mirror_choice(self, choice: Tensor, known: Tensor) -> Tensor:
         """Return the class at the other end; 0 where ``known`` is 0, not 1."""
         return (self.n_choices - 1) * known - choice
@@ -103,14 +186,10 @@ class Policy:
             first, second = log_odds(odds)
             of_first = torch.logaddexp(first, logsigmoid(-logits))
             return torch.logaddexp(second, logsigmoid(logits)) - of_first
-        log_p = torch.logaddexp(log_odds(odds), self._of_all(logits).log_softmax(-1))
+        log_p = torch.logaddexp(log_odds(odds), self.of_all(logits).log_softmax(-1))
         return log_p[..., 1:] - log_p[..., :1]
 
-    def _of_classes(self, values: Tensor) -> Tensor:
-        """Return values of trials, (...,) or features, with an axis that classes are on, if any."""
-        return values if self.n_choices == 2 else values[..., None, :]
-
-    def _of_all(self, logits: Tensor) -> Tensor:
+    def of_all(self, logits: Tensor) -> Tensor:
         """Return the logits with the first class's, which is 0, (..., C)."""
         return pad(logits, (1, 0))
 

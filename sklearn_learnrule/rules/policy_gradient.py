@@ -1,8 +1,9 @@
 """Textbook rules: each moves the weights along a gradient of the policy.
 
 Throughout, x = [s, 1] are the policy's inputs, y the choice, z the correct choice, r the
-reward, p = P(y = 1), and a learning rate alpha scales the step of each weight. All of them
-may forget, and learn at another rate after each choice; see :class:`TextbookRule`.
+reward, p = P(y = 1), and a learning rate alpha scales the step of each feature's weights. Of more
+than two choices (y - p) x stands for :meth:`Policy.score`. All of them may forget, and learn at
+another rate after each choice; see :class:`TextbookRule`.
 """
 
 from __future__ import annotations
@@ -79,25 +80,25 @@ class ReinforceRule(TextbookRule):
             raise ValueError(f"baseline must be one of {BASELINES}, got {baseline!r}.")
         self.baseline_kind = baseline
         if baseline == "free":
-            start = spread(initial_baseline, "initial_baseline", n_weights)
+            start = spread(initial_baseline, "initial_baseline", self.n_features)
             self.rate_times_baseline = nn.Parameter(self.mean_rate.detach() * start)
         elif baseline == "nonnegative":
-            start = nonnegative(initial_baseline, "initial_baseline", n_weights)
+            start = nonnegative(initial_baseline, "initial_baseline", self.n_features)
             self.root_baseline = nn.Parameter(start.sqrt())
 
     @property
     def mean_rate(self) -> Tensor:
-        """alpha, averaged over both sides, (K,)."""
+        """alpha, averaged over all sides, (K,)."""
         return self.rates.mean(0) if self.side_specific else self.learning_rate
 
     @property
     def baseline(self) -> Tensor:
-        """b, one a weight, (K,)."""
+        """b, one a feature, (K,)."""
         if self.baseline_kind == "free":
             return self.rate_times_baseline / self.mean_rate
         if self.baseline_kind == "nonnegative":
             return self.root_baseline.square()
-        return self.root_learning_rate.new_zeros(self.n_weights)
+        return self.root_learning_rate.new_zeros(self.n_features)
 
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         is_free = name == "baseline" and self.baseline_kind == "free"
@@ -122,11 +123,11 @@ class ReinforceRule(TextbookRule):
 
     @property
     def offsets(self) -> Tensor:
-        """alpha b after a choice of the first and of the second class, (2, K)."""
+        """alpha b after each choice, (C, K)."""
         if self.baseline_kind != "free":
             return self.rates * self.baseline
         if not self.side_specific:
-            return self.rate_times_baseline.expand(2, -1)
+            return self.rate_times_baseline.expand(self.policy.n_choices, -1)
         tiny = torch.finfo(self.rates.dtype).tiny  # 0 / 0 is to be 0
         return self.rates / self.mean_rate.clamp_min(tiny) * self.rate_times_baseline
 
@@ -135,8 +136,8 @@ class ReinforceRule(TextbookRule):
         return super().log_prior() - (self.offsets.mean(0) / WEAK_OFFSET).square().sum() / 2
 
     def step(self, weights: Tensor, trial: Trial) -> Tensor:
-        """Return alpha (r - b) (y - p) x, (N, K)."""
-        score = self.policy.score(weights, trial.features, trial.choice)  # (N, K)
+        """Return alpha (r - b) (y - p) x, of the weights' shape."""
+        score = self.policy.score(weights, trial.features, trial.choice)
         rate, offset = (self.of_side(a, trial.choice) for a in (self.rates, self.offsets))
         return (rate * trial.reward[:, None] - offset) * score
 
@@ -147,7 +148,8 @@ class ReinforceRule(TextbookRule):
 class RewardMaxRule(TextbookRule):
     """RewardMax: update = alpha (2z - 1) p (1 - p) x / 0.5 (Ashwood et al., NeurIPS 2020).
 
-    The gradient of the expected reward, over its largest value at p = 1/2 per unit input.
+    The gradient of the expected reward, P(z), over its largest value at p = 1/2 per unit input:
+    P(z) (z - p) x / 0.5, which of two choices is the above.
 
     Examples
     --------
@@ -164,9 +166,9 @@ class RewardMaxRule(TextbookRule):
     uses_answer = True
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        p = self.policy.probabilities(self.policy.logits(weights, trial.features))  # (N,)
-        slope = (2 * trial.answer - 1) * p * (1 - p) / 0.5  # (N,)
-        step = self.of_side(self.rates, trial.choice) * slope[:, None] * trial.features
+        expected = self.policy.chance(self.policy.logits(weights, trial.features), trial.answer)
+        slope = expected[:, None] * self.policy.score(weights, trial.features, trial.answer) / 0.5
+        step = self.of_side(self.rates, trial.choice) * slope
         return self.forget(weights, step), memory
 
 
@@ -190,6 +192,6 @@ class PredictMaxRule(TextbookRule):
     uses_answer = True
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        score = self.policy.score(weights, trial.features, trial.answer)  # (N, K)
+        score = self.policy.score(weights, trial.features, trial.answer)
         step = self.of_side(self.rates, trial.choice) * score
         return self.forget(weights, step), memory

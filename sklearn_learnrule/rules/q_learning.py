@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
+from .policy import Policy
 from .trial import Trial
 
 
@@ -22,6 +23,10 @@ class QLearningRule(TextbookRule):
     0 at first. So Q_y = tau (u + e w) . x / 2 with tau = 1 / beta and e = 2y - 1, and
 
         dw = e alpha beta (r - Q_y) x,  du = alpha beta (r - Q_y) x.
+
+    Of C choices there are weights w_c = beta (q_c - q_0) for each but the first, w_0 = 0, u is the
+    sum of all beta q_c, and Q_y = tau (u + C w_y - sum_c w_c) . x / C; the sets' changes are those
+    of q_c - q_0.
 
     What is held is tau, and eta in alpha = 1 - exp(-eta tau): so alpha stays below 1, beyond
     which values overshoot, and where beta is large and alpha small, the likelihood stays well
@@ -56,15 +61,17 @@ class QLearningRule(TextbookRule):
         learning_rate: Numbers = 0.01,
         inverse_temperature: float = 3.0,
         side_specific: bool = False,
+        n_choices: int = 2,
         **options: Any,
     ) -> None:
         root_beta = spread(inverse_temperature, "inverse_temperature").sqrt()
         if not root_beta > 0:
             raise ValueError(f"inverse_temperature should be above 0, got {inverse_temperature}.")
-        shape = (2, n_weights) if side_specific else (n_weights,)
+        n_features = n_weights // Policy(n_choices).n_sets
+        shape = (n_choices, n_features) if side_specific else (n_features,)
         eta = (share_root(learning_rate, "learning_rate", *shape) * root_beta).square()
-        options |= {"learning_rate": eta, "side_specific": side_specific}
-        super().__init__(n_weights, n_weights, **options)
+        options |= {"learning_rate": eta, "side_specific": side_specific, "n_choices": n_choices}
+        super().__init__(n_weights, n_features, **options)
         self.root_temperature = nn.Parameter(1 / root_beta)
 
     @property
@@ -79,12 +86,12 @@ class QLearningRule(TextbookRule):
 
     @property
     def learning_rate(self) -> Tensor:
-        """alpha, one a weight, (K,), or one a side and weight, (2, K)."""
+        """alpha, one a feature, (K,), or one a choice and feature, (C, K)."""
         return share(self.root_learning_rate * self.root_temperature)
 
     @property
     def rates(self) -> Tensor:
-        """alpha beta after a choice of the first and of the second class, (2, K)."""
+        """alpha beta after each choice, (C, K)."""
         return super().rates / self.temperature
 
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
@@ -102,9 +109,11 @@ class QLearningRule(TextbookRule):
         }
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        side = (2 * trial.choice - 1)[:, None]  # (N, 1)
-        worth = ((memory + side * weights) * trial.features).sum(-1) / 2  # beta Q_y, (N,)
+        policy, x = self.policy, trial.features
+        side = policy.side(trial.choice)
+        above_mean = policy.mix_sets(policy.n_choices * policy.one_hot(trial.choice) - 1, weights)
+        worth = ((memory + above_mean) * x).sum(-1) / policy.n_choices  # beta Q_y, (N,)
         surprise = (trial.reward - self.temperature * worth)[:, None]
-        step = self.of_side(self.rates, trial.choice) * surprise * trial.features  # (N, K)
-        update, memory_update = self.forget(weights, side * step), self.forget(memory, step)
-        return update, memory + memory_update
+        step = self.of_features(self.rates, trial.choice) * surprise * x  # (N, K)
+        later = step - self.forgetting * memory if self.forgets else step
+        return self.forget(weights, policy.per_set(side, step)), memory + later

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule
-from .filtered import mover, pack
+from .filtered import mover
+from .observing import pack
 from .trial import Trial
 
 
@@ -56,7 +57,7 @@ class StandardizedRule(LearningRule):
     """
 
     def __init__(self, rule: LearningRule, units: Units) -> None:
-        super().__init__(rule.n_weights, rule.memory_size)
+        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
         self.uses_answer = rule.uses_answer
         self.shown_memory = rule.shown_memory
         self.rule = rule
@@ -87,15 +88,20 @@ class StandardizedRule(LearningRule):
 
     def path_units(self) -> Tensor:
         """Return what divides standard weights and shown covariances, for the user's, (K + S,)."""
-        c = self.units.feature
+        c = self.weight_units
         return torch.cat([c, pack(c[:, None] * c)]) if self.shown_memory else c
+
+    @property
+    def weight_units(self) -> Tensor:
+        """Those of the features, of each weight."""
+        return self.policy.in_all_sets(self.units.feature)
 
     def _memory_units(self) -> Tensor:
         hidden = self.units.feature.new_ones(self.memory_size - self.shown_memory)
         return torch.cat([self.path_units()[self.n_weights :], hidden])
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        c, of_memory = self.units.feature, self._memory_units()
+        c, of_memory = self.weight_units, self._memory_units()
         trial = self.units.standardize(trial)
         update, memory = self.rule(c * weights, trial, of_memory * memory)
         return update / c, memory / of_memory
@@ -103,7 +109,7 @@ class StandardizedRule(LearningRule):
     def linearize(
         self, weights: Tensor, trial: Trial, memory: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        c, of_memory = self.units.feature, self._memory_units()
+        c, of_memory = self.weight_units, self._memory_units()
         trial = self.units.standardize(trial)
         update, slope, memory = self.rule.linearize(c * weights, trial, of_memory * memory)
         return update / c, slope * c / c[:, None], memory / of_memory

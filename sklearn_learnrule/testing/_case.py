@@ -19,14 +19,15 @@ class Case:
     def __init__(self, rule: LearningRule, lengths: tuple[int, ...] = LENGTHS) -> None:
         self.rule = rule
         self.generator = torch.Generator().manual_seed(0)
-        n, t, k = len(lengths), max(lengths), rule.n_weights
+        n, t, n_choices = len(lengths), max(lengths), rule.policy.n_choices
         self.observed = torch.arange(t) < torch.tensor(lengths)[:, None] - 1  # (N, T)
-        features = 2 * self.random(n, t, k) - 1
+        features = 2 * self.random(n, t, rule.n_features) - 1
         features[..., -1] = 1
-        choice, answer, opens = ((self.random(n, t) < p).double() for p in (0.5, 0.5, 0.2))
+        choice, answer = (n_choices - 1 - (n_choices * self.random(n, t)).floor() for _ in "ya")
+        opens = (self.random(n, t) < 0.2).double()
         reward = (4 * self.random(n, t)).floor() / 2 - 0.5  # -1/2, 0, 1/2 or 1
         self.trials = Trial(features, choice, reward, answer, opens)
-        self.start = self.random(n, k) - 0.5
+        self.start = self.random(n, rule.n_weights) - 0.5
 
     def random(self, *shape: int) -> Tensor:
         """Return numbers from 0 to 1."""

@@ -138,7 +138,7 @@ def check_company(rule: LearningRule) -> None:
 def check_answer(rule: LearningRule) -> None:
     case = Case(rule)
     before = case.path()
-    case.trials.answer.mul_(-1).add_(1)
+    case.trials.answer.mul_(-1).add_(rule.policy.n_sets)
     expect(
         rule.uses_answer or not differ(case.path(), before),
         "expected uses_answer = True of a rule that reads trial.answer, got False: set it in the "
@@ -153,8 +153,9 @@ def check_causality(rule: LearningRule) -> None:
     before = Case(rule).path()
     for t in range(before.shape[1]):
         case = Case(rule)
-        for values in (case.trials.features[..., :-1], case.trials.reward, case.trials.choice):
+        for values in (case.trials.features[..., :-1], case.trials.reward):
             values[:, t] = 1 - values[:, t]
+        case.trials.choice[:, t] = (case.trials.choice[:, t] + 1) % rule.policy.n_choices
         expect(
             torch.equal(case.path()[:, : t + 1], before[:, : t + 1]),
             f"expected weights before choice {t} that know of earlier trials alone, got ones that "
@@ -232,15 +233,16 @@ def _any_differ(found: list[Tensor], expected: list[Tensor], tolerance: float) -
 
 
 def with_noise(rule: LearningRule, lapses: Lapses | None = None) -> LearningRule:
-    return FilteredRule(rule, ProcessNoise(rule.n_weights, LEARNED, LEARNED, LEARNED), lapses)
+    return FilteredRule(rule, ProcessNoise(rule.n_features, LEARNED, LEARNED, LEARNED), lapses)
 
 
 def with_lapses(rule: LearningRule) -> LearningRule:
-    return with_noise(rule, Lapses(LEARNED))
+    return with_noise(rule, Lapses(LEARNED, rule.policy.n_choices))
 
 
 def with_bias_unlearned(rule: LearningRule) -> LearningRule:
-    return PartialRule(rule, range(rule.n_weights), rule.n_weights + 1)
+    n_weights = rule.n_weights + rule.policy.n_sets
+    return PartialRule(rule, range(rule.n_features), n_weights)
 
 
 def with_bounds(rule: LearningRule) -> LearningRule:
@@ -266,7 +268,7 @@ def check_precision(rule: LearningRule) -> None:
 def check_units(rule: LearningRule) -> Remarks:
     if rule.parameter_units is None:
         return ["parameter_units is None, so that fits depend on the units of stimulus and reward"]
-    feature = torch.full((rule.n_weights,), STIMULUS_UNIT, dtype=torch.float64)
+    feature = torch.full((rule.n_features,), STIMULUS_UNIT, dtype=torch.float64)
     feature[-1] = 1  # the bias
     units = Units(feature, torch.tensor(REWARD_UNIT, dtype=torch.float64))
     standard = deepcopy(rule)
@@ -311,11 +313,9 @@ def _give_parameters(rule: LearningRule, other: LearningRule) -> bool:
 def check_mirror(rule: LearningRule) -> Remarks:
     case = Case(rule)
     before = case.path()
-    sign = torch.ones_like(case.start)
-    sign[:, -1] = -1  # the bias changes sides, the stimuli themselves do
-    case.start = sign * case.start
+    case.start = rule.policy.mirror_weights(case.start)
     case.trials = rule.policy.mirror(case.trials, case.observed)
-    alike = not differ(case.path() * sign[:, None], before)
+    alike = not differ(rule.policy.mirror_weights(case.path()), before)
     return [] if alike else ["it treats the two sides differently, as their mirror images show"]
 
 

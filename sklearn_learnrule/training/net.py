@@ -14,7 +14,20 @@ from skorch import NeuralNet
 from torch import Tensor
 
 from ..models.following import at_places, integrate
+from ..models.learning import SequenceModel
+from ..rules import Policy
 from .dataset import Block, SequenceDataset, Target
+
+
+class ChoiceLoss(torch.nn.Module):
+    """The negative log-likelihood of each choice, by logits, in nats."""
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, logits: Tensor, choice: Tensor) -> Tensor:
+        return -self.policy.log_probability(logits, choice)
 
 
 class SequenceNet(NeuralNet):
@@ -32,9 +45,9 @@ class SequenceNet(NeuralNet):
         return _Minibatches(dataset, self.batch_size, self.generator if training else None)
 
     def infer(self, x: SequenceDataset, **fit_params: Any) -> list[Tensor]:
-        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each.
+        """Return the blocks' logits before each choice, (n, T) or (n, T, C - 1) each.
 
-        Of subjects with effects, those of each node, (Q, n, T).
+        Of subjects with effects, those of each node, (Q, n, ...).
         """
         return [at_nodes(self.module_, block, **fit_params) for block in x.blocks]
 
@@ -56,14 +69,13 @@ class SequenceNet(NeuralNet):
 
     def _loss(self, block: Block, logits: Tensor, target: Target) -> Tensor:
         """Return subjects' loss, (n,), of which nodes are integrated out."""
-        choice, weight = target.choice, target.weight
+        loss = (self.criterion_(logits, target.choice) * target.weight).sum(-1)  # (n,) or (Q, n)
         if block.nodes is None:
-            return (self.criterion_(logits, choice) * weight).sum(-1)
-        loss = (self.criterion_(logits, choice.expand_as(logits)) * weight).sum(-1)  # (Q, n)
+            return loss
         return -integrate(self.module_, block.nodes, block.covariates, -loss, target.unit)
 
     def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
-        """Return the blocks' logits of P(y = 1) before each choice, (n, T) each."""
+        """Return the blocks' logits before each choice, (n, T) or (n, T, C - 1) each."""
         return self._compute(self.module_, dataset)
 
     def predict_path(self, dataset: SequenceDataset) -> list[tuple[Tensor, Tensor]]:
@@ -83,12 +95,12 @@ def at_nodes(model: torch.nn.Module, block: Block, **how: Any) -> Tensor:
     return at_places(partial(model, **how), block.trials, block.observed, block.nodes.places)
 
 
-def idle_net(model: torch.nn.Module, lr: float, device: str) -> SequenceNet:
+def idle_net(model: SequenceModel, lr: float, device: str) -> SequenceNet:
     """Return a net that holds a model, to predict by and not to train."""
     return SequenceNet(
         model,
-        criterion=torch.nn.BCEWithLogitsLoss,
-        criterion__reduction="none",
+        criterion=ChoiceLoss,
+        criterion__policy=model.policy,
         lr=lr,
         callbacks="disable",
         device=device,

@@ -24,7 +24,7 @@ from ..engine import threads
 from ..models.learning import SequenceModel
 from .dataset import SequenceDataset
 from .individuals import FollowSubjects, with_own_nodes
-from .net import SequenceNet, idle_net
+from .net import ChoiceLoss, SequenceNet, idle_net
 from .settings import OPTIMIZERS, TrainingSettings
 
 # Of a network's parameters, by name: weight decay is for its layers.
@@ -118,8 +118,8 @@ def _fit(
         options = options | decay
     net = SequenceNet(
         model,
-        criterion=torch.nn.BCEWithLogitsLoss,
-        criterion__reduction="none",
+        criterion=ChoiceLoss,
+        criterion__policy=model.policy,
         optimizer=optimizer,
         lr=lr,
         max_epochs=n_epochs,

@@ -22,7 +22,6 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from ..models.following import integrate
 from ..models.learning import LearningModel
-from ..rules import TWO_CHOICES
 from ..utils.arrays import Bools, Floats
 from .dataset import Block, SequenceDataset, to_numpy
 from .individuals import place_subjects, with_own_nodes
@@ -64,7 +63,8 @@ def summarize(
     """Return a fit's parameters and their standard errors, one row a number.
 
     Columns ``parameter``, ``side`` (the choice after which it holds, if it depends on that, or
-    of a lapse rate the choice lapsed to) and ``weight`` say what it is, ``estimate`` how much.
+    of a lapse rate the choice lapsed to, of more than two choices also that whose initial weight,
+    against the first choice's, it is) and ``weight`` say what it is, ``estimate`` how much.
 
     ``standard_error`` is the observed information's: of the curvature of the log-likelihood, and of
     a prior, at its maximum. It holds if the rule is true and all subjects share its parameters.
@@ -140,7 +140,7 @@ def _labels(
         (): [("", "")],
         (len(weight_names),): [("", weight) for weight in weight_names],
         (len(learned_names),): [("", weight) for weight in learned_names],
-        (2, len(learned_names)): list(product(sides, learned_names)),
+        (len(sides), len(learned_names)): list(product(sides, learned_names)),
     }
     labels: list[tuple[str, Any, str]] = []
     for name, value in values.items():
@@ -148,6 +148,8 @@ def _labels(
             labels += [(what, "", of) for what, of in special[name]]
         elif name == "lapse_rates":
             labels += [(name, side, "") for side in sides]
+        elif name == "initial_weights" and value.ndim > 1:  # a set for each choice but the first
+            labels += [(name, *place) for place in product(sides[1:], weight_names)]
         else:
             numbered = [("", str(i)) for i in range(value.numel())]
             labels += [(name, *place) for place in places.get(value.shape, numbered)]
@@ -187,8 +189,8 @@ class LogLikelihood:
     def _of_sequences(self, block: Block) -> Tensor:
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
-        logits = at_nodes(self.model, block)  # (n, T), or (Q, n, T)
-        each = TWO_CHOICES.log_probability(logits, choice.expand_as(logits))
+        logits = at_nodes(self.model, block)  # (n, T, ...), or (Q, n, T, ...)
+        each = self.model.policy.log_probability(logits, choice)
         found = (each * weight).sum(-1)
         if block.nodes is None:
             return found
