@@ -224,17 +224,40 @@ def as_labels(values: Any, where: str) -> NDArray[Any]:
     )
 
 
+def sorted_labels(values: Any, where: str) -> NDArray[Any]:
+    """Return the labels of the choices, sorted; raise if they are fewer than two.
+
+    Raises
+    ------
+    ValueError
+        Also if two of them are the same as text, by which columns are named.
+    """
+    labels = np.unique(as_labels(values, where))
+    if len(labels) < 2:
+        raise ValueError(
+            f"Choices need at least two classes, but {where} has {len(labels)} class"
+            f"{'es' * (len(labels) != 1)}: {_listed(labels)}."
+        )
+    texts = pd.Index(map(str, labels))
+    if not texts.is_unique:
+        twin = texts[texts.duplicated()][0]
+        raise ValueError(f"The labels in {where} should differ as text, but two are {twin!r}.")
+    return labels
+
+
 def two_labels(values: Any, where: str) -> NDArray[Any]:
     """Return the two labels of the choices, sorted; raise if they are not two."""
-    labels = np.unique(as_labels(values, where))
-    if len(labels) != 2:
-        shown = ", ".join(repr(label) for label in labels[:4].tolist())
+    labels = sorted_labels(values, where)
+    if len(labels) > 2:
         raise ValueError(
-            f"Choices need exactly two classes, but {where} has {len(labels)} "
-            f"class{'es' * (len(labels) != 1)}: {shown}{', ...' * (len(labels) > 4)}. "
-            "Drop the rows of missed trials, or recode."
+            f"Choices need exactly two classes, but {where} has {len(labels)} classes: "
+            f"{_listed(labels)}. Drop the rows of missed trials, or recode."
         )
     return labels
+
+
+def _listed(labels: NDArray[Any]) -> str:
+    return ", ".join(map(repr, labels[:4].tolist())) + ", ..." * (len(labels) > 4)
 
 
 # --------------------------------------------------------------------------- names of subjects
