@@ -43,7 +43,7 @@ from .time_order import check_rises, check_together, count_within, session_start
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
-OFTEN_NONE, FEW = {-1, 0}, 0.1  # and those that may be, on less than this share of the trials
+OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if so much rarer than labels by chance
 
 
 def make_design(
@@ -357,7 +357,7 @@ def _tell_of_no_choice(y: pd.Series, name: Any) -> None:
     if len(labels) == 2:
         return
     for label, count in zip(labels.tolist(), counts, strict=True):
-        rare = label in OFTEN_NONE and count < FEW * len(y)
+        rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
         if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
             warn(
                 f"Column {name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
