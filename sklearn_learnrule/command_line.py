@@ -45,7 +45,6 @@ DEFAULT_RULES = ("constant", "REINFORCE", *NETWORKS)
 BRIEF: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3}
 
 IN_SHELL = {
-    "choices=(first, second)": "--choices FIRST SECOND",
     "choices=": "--choices ",
     "n_jobs": "--jobs",
     "cache=...": "--cache FOLDER",
@@ -152,9 +151,9 @@ def add_options(parser: Parser) -> None:
                        help="its columns of what was seen (default: stimulus)")  # fmt: skip
     table.add_argument("--answer", metavar="COLUMN",
                        help="its column of correct choices, if it has one")  # fmt: skip
-    table.add_argument("--choices", nargs=2, metavar=("FIRST", "SECOND"),
-                       help="its two labels of choice, that of the right second; a trial with "
-                            "another counts as missed (default: there are two)")  # fmt: skip
+    table.add_argument("--choices", nargs="+", metavar="LABEL",
+                       help="its labels of choice, of two that of the right second; a trial with "
+                            "another counts as missed (default: all are choices)")  # fmt: skip
     table.add_argument("--no-session", dest="session", action="store_const", const=None,
                        help="it has none: each animal had one session")  # fmt: skip
     table.add_argument("--max-trials", type=number, metavar="N",

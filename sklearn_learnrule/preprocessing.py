@@ -11,7 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .data.schema import DESIGN, IDENTITY, MISSES, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from .data.schema import (
+    CHOICE_WAS,
+    DESIGN,
+    IDENTITY,
+    MISSES,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    labelled,
+)
 from .data.sequences import sequences_of
 from .data.tables import check_kind, weight_names
 from .utils.arrays import Floats
@@ -117,9 +125,11 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     previous_choice : bool, default=True
-        ``choice_back``, -1 or 1: to repeat oneself.
+        ``choice_back``, -1 or 1: to repeat oneself. Of more than two choices, 0 or 1 for each,
+        ``choice_back_<label>``.
     win_stay : bool, default=True
-        ``win_stay``, the reward before times that choice: to repeat what was paid.
+        ``win_stay``, the reward before times that choice: to repeat what was paid. Of more than
+        two, ``win_stay_<label>``.
     previous_stimulus : bool, default=True
         ``<stimulus>_back`` of every stimulus column.
     split_sides : bool, default=False
@@ -187,10 +197,12 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
             else:
                 columns.append((name, X[name]))
         just_before = X[MISSES] == 0 if MISSES in X else 1.0
+        choices = _previous_choices(X)
         if self.previous_choice:
-            columns.append(("choice_back", X[PREVIOUS_CHOICE] * just_before))
+            columns += [(f"choice_back{of}", X[name] * just_before) for name, of in choices.items()]
         if self.win_stay:
-            columns.append(("win_stay", X[PREVIOUS_CHOICE] * X[PREVIOUS_REWARD] * just_before))
+            paid = X[PREVIOUS_REWARD] * just_before
+            columns += [(f"win_stay{of}", X[name] * paid) for name, of in choices.items()]
         if self.previous_stimulus:
             sequence = sequences_of(X)
             for name in names:
@@ -201,12 +213,17 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any) -> None:
         check_kind(X)
-        if not isinstance(X, pd.DataFrame) or not {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= {
-            *X.columns
-        }:
+        is_design = isinstance(X, pd.DataFrame) and PREVIOUS_REWARD in X
+        if not (is_design and _previous_choices(X)):
             raise ValueError(
                 "PolicyRegressors needs the X of make_design, with its history columns."
             )
+
+
+def _previous_choices(X: pd.DataFrame) -> dict[str, str]:
+    """Return X's columns of the choice before and, of more than two, how each's name goes on."""
+    names = [name for name in X if name == PREVIOUS_CHOICE] or labelled(CHOICE_WAS, X)
+    return {name: name.removeprefix(PREVIOUS_CHOICE) for name in names}
 
 
 def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:

@@ -278,7 +278,7 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
         ),
         (
             ["compare", "mice.csv", "--choice", "contrast"],
-            "y = 1 second, by --choices FIRST SECOND",
+            "column 'choice' has 4 classes: -1.0, -0.5, 0.5, 1.0; is it the column",
         ),
         (["compare", "mice.csv", "--choices", "L", "R"], "not among --choices ['L', 'R']: 'left'"),
         (

@@ -171,14 +171,37 @@ def test_of_choices_the_second_is_right_and_others_are_none(tmp_path, port, choi
     assert trials["choice"].dtype == np.int64
 
 
-def test_a_third_label_is_never_guessed_to_be_none(tmp_path):
-    write(tmp_path, "A_1.csv", port=[1, -1, 0, -1])
+def test_a_third_label_is_a_choice_and_one_that_looks_like_none_is_told(tmp_path):
+    path, options = f"{tmp_path}/{{subject}}_{{session}}.csv", COLUMNS | {"reward": "onset"}
+    write(tmp_path, "A_1.csv", port=["L", "M", "R", "M"])
+    assert from_files(path, **options)["choice"].tolist() == ["L", "M", "R", "M"]
+    write(tmp_path, "A_1.csv", port=["L", "none", "R", "L"])
     message = (
-        "Column 'port' has 3 labels, -1, 0, 1: name the two that are choices, that of the right or "
-        "of y = 1 second, by choices=(first, second); trials with another are dropped, and counted."
+        "Column 'choice' has the label 'none' on 1 of 4 trials. If these were missed, make it NaN "
+        "and count them, make_design(..., missed='count') (in from_files and from_nwb, name the "
+        "choices, choices=...); if it is a choice as any other, another label says so."
     )
-    with pytest.raises(ValueError, match=re.escape(message)):
-        from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **COLUMNS | {"reward": "onset"})
+    with pytest.warns(UserWarning, match=re.escape(message)) as caught:
+        from_files(path, **options)
+    assert caught[0].filename == __file__
+
+
+def test_of_more_than_two_choices_that_are_named_labels_stay_and_others_are_none(tmp_path, capsys):
+    path = f"{tmp_path}/{{subject}}_{{session}}.csv"
+    write(tmp_path, "A_1.csv", port=["3", "1", "none", "2"], best=["3", "2", "1", "1"])
+    options = COLUMNS | {"reward": "onset", "choices": (1, 2, 3)}
+    trials = from_files(path, **options | {"answer": "best", "verbose": True})
+    assert "read 4, misses 1, kept 3" in capsys.readouterr().out
+    assert trials["choice"].tolist() == [3, 1, 2]
+    assert list(lr.make_design(trials)[0].filter(like="choice")) == [
+        f"previous_choice_{label}" for label in (1, 2, 3)
+    ]
+    write(tmp_path, "A_1.csv", port=["3", "1", "none", "1"])
+    with pytest.warns(UserWarning, match="No trial has the choice 2 of choices=.1, 2, 3.; taken"):
+        from_files(path, **options)
+    write(tmp_path, "A_1.csv", port=["3", "1", "none", "2"], best=["3", "2", "1", "up"])
+    with pytest.raises(ValueError, match=r"hold the labels of choices=\(1, 2, 3\), but has 'up'"):
+        from_files(path, **options, answer="best")
 
 
 def test_a_label_that_never_comes_is_told(tmp_path):

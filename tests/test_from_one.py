@@ -212,7 +212,7 @@ def test_what_is_no_session_is_refused():
 def test_from_one_to_a_ranked_comparison():
     trials, subjects, sessions = sessions_of_the_cohort()
     assert_is_ranked(from_one(trials, subject=subjects, session=sessions), answer="answer")
-    with pytest.raises(ValueError, match="exactly two classes"):
+    with pytest.raises(ValueError, match="at least two classes"):
         lr.make_design(from_one(TRIALS, **SESSION).query("choice == 0"))
 
 

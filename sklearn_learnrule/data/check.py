@@ -48,9 +48,10 @@ def check_trials(
     Warns
     -----
     UserWarning
-        If a subject's single stimulus mostly bears the sign of the side that is wrong: right is
-        positive, and of two labels of choice the second is right. Or if no stimulus is negative (or
-        none positive), though both sides are correct in turn and its size does not tell which.
+        If there are two labels of choice, of which the second is right, and a subject's single
+        stimulus mostly bears the sign of the side that is wrong: right is positive. Or if no
+        stimulus is negative (or none positive), though both sides are correct in turn and its size
+        does not tell which. If there are more, and one looks like that of missed trials.
 
     Examples
     --------
@@ -96,11 +97,13 @@ def checked(
 def _fault_of_sign(
     trials: pd.DataFrame, stimulus: pd.Series, subjects: pd.Series, labels: Sequence[Any] | None
 ) -> str | None:
-    """Say whose stimulus is mostly of the sign of the wrong side, or that it has one sign."""
+    """Say whose stimulus is mostly of the sign of the wrong of two sides, or has one sign."""
     shown = stimulus.to_numpy()
     correct, told = as_labels(trials["choice"], "choice"), shown != 0
     codes = np.unique(correct).tolist()
-    first, second = codes if labels is None else labels
+    if len(codes) > 2:
+        return None
+    first, second = labels if labels is not None and len(labels) == 2 else codes
     if "answer" in trials.columns:
         correct = as_labels(trials["answer"], "answer")
     else:  # what was paid

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
 
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
-from .schema import DESIGN, RESTART
+from .schema import (
+    ANSWER_WAS,
+    CHOICE_WAS,
+    DESIGN,
+    PREVIOUS_ANSWER,
+    PREVIOUS_CHOICE,
+    RESTART,
+    labelled,
+)
 from .tables import check_names, place
 from .time_order import count_within, first_return
 
@@ -47,11 +54,12 @@ def find(X: pd.DataFrame, name: str) -> pd.Index | None:
 
 def check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> None:
     """Raise if X lacks what every design has, or does not name a subject, session or trial."""
-    known = (*DESIGN.names(), *DESIGN.covariates(X))
+    known = dict.fromkeys([*DESIGN.names(), *DESIGN.known(X)])
     present = [name for name in known if find(X, name) is not None]
+    told = [*present, PREVIOUS_CHOICE] if labelled(CHOICE_WAS, present) else present
     for name in (column.name for column in DESIGN.columns if not column.optional):
-        if name not in present:
-            prefixed = [c for c in X.columns if str(c).endswith(f"__{name}")]
+        if name not in told:
+            prefixed = [c for c in X.columns if f"__{name}" in str(c)]
             hint = f" ({prefixed[0]!r}? Set verbose_feature_names_out=False)" if prefixed else ""
             raise ValueError(
                 f"X has {', '.join(map(repr, present))} but no {name!r}{hint}. Build X with "
@@ -63,6 +71,28 @@ def check_identity(X: pd.DataFrame, identity: dict[str, pd.Index | None]) -> Non
             raise ValueError(f"{name!r} is missing (NaN) in X, first at row {row}.")
         if values is not None:
             check_names(values, f"{name!r} in X")
+
+
+def choice_labels(names: Iterable[str]) -> list[str]:
+    """Return the labels of more than two choices that X's columns tell, in order; of two none.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not those of one kind, and of one set of labels.
+    """
+    names = list(names)
+    labels = [name.removeprefix(CHOICE_WAS) for name in labelled(CHOICE_WAS, names)]
+    of_answer = [name.removeprefix(ANSWER_WAS) for name in labelled(ANSWER_WAS, names)]
+    mixed = labels and {PREVIOUS_CHOICE, PREVIOUS_ANSWER}.intersection(names)
+    if mixed or len(labels) in (1, 2) or of_answer not in ([], labels):
+        told = [name for name in names if name.startswith((PREVIOUS_CHOICE, PREVIOUS_ANSWER))]
+        raise ValueError(
+            "X should have previous_choice (and perhaps previous_answer) or, of more than two "
+            f"choices, a column of each label in their place, but has {', '.join(told)}. "
+            "Keep all history columns of make_design, and their order."
+        )
+    return labels
 
 
 def trial_numbers(codes: Ints, subjects: pd.Index, given: pd.Index | None) -> Ints:
@@ -109,14 +139,16 @@ def number_sequences(
 
 
 def check_history(
-    values: dict[Any, Floats], row_subject: pd.Index, trial: Ints, row_place: Ints
+    values: dict[str, Floats], row_subject: pd.Index, trial: Ints, row_place: Ints
 ) -> None:
     """Raise where a history column has values that it cannot have."""
     first = row_place == 0
-    for column in DESIGN.columns:
-        if column.name not in values:
-            continue
-        found = values[column.name]
+
+    def where(row: int) -> str:
+        return f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row})"
+
+    for name, column in DESIGN.known(values, "history").items():
+        found = values[name]
         may_be, is_right = MAY_BE.get(column.values, ("a number", np.isfinite))
         wrong = np.where(first, found != 0, ~is_right(found))
         if wrong.any():
@@ -128,6 +160,15 @@ def check_history(
             elif value == 0:
                 cure = KEEP_RESTARTS
             raise ValueError(
-                f"{column.name} should be {expected}, but is {value:.4g} "
-                f"(subject {short(row_subject[row])}, trial {trial[row]}, row {row}). {cure}"
+                f"{name} should be {expected}, but is {value:.4g} {where(row)}. {cure}"
+            )
+    for names in filter(None, (labelled(CHOICE_WAS, values), labelled(ANSWER_WAS, values))):
+        n_true = np.sum([values[name] for name in names], axis=0)
+        wrong = ~first & (n_true != 1)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"One of {', '.join(names[:4])}{', ...' * (len(names) > 4)} should be 1, but "
+                f"{n_true[row]:.0f} are {where(row)}. Keep all history columns of make_design. "
+                f"{KEEP_RESTARTS}"
             )

@@ -34,14 +34,16 @@ from .tables import (
     check_complete,
     check_names,
     place,
+    sorted_labels,
     subject_names,
-    two_labels,
     weight_names,
 )
 from .time_order import check_rises, check_together, count_within, session_starts
 
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
+NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
+OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if so much rarer than labels by chance
 
 
 def make_design(
@@ -68,8 +70,8 @@ def make_design(
     stimulus : str or list of str
         The numeric column or columns that the animal saw before its choice.
     choice : str
-        The column of choices: two labels, as text, numbers or booleans. The second in sorted
-        order is y = 1.
+        The column of choices: two labels or more, as text, numbers or booleans. Of two, the second
+        in sorted order is y = 1.
     reward : str
         The numeric column of rewards.
     subject : str, list of str or None
@@ -113,7 +115,9 @@ def make_design(
         label, 0 on a subject's first trial and after a restart), ``previous_reward`` (0 there)
         and, if ``answer`` was given, ``previous_answer`` (as ``previous_choice``); with
         ``unknown_reward="keep"`` ``previous_reward_known``, with ``missed="count"``
-        ``previous_misses`` (0 there, both); then the covariates. Its index has the levels
+        ``previous_misses`` (0 there, both); then the covariates. Of more than two labels, a column
+        of 0 and 1 each, in sorted order, stands in place of ``previous_choice``, such as
+        ``previous_choice_left``, and of ``previous_answer``. Its index has the levels
         ``subject``, ``session``, with ``restart`` the level ``restart`` (0, 1, ... counts the
         subject's), and ``trial`` (0, 1, ... within the subject).
     y : Series
@@ -126,14 +130,14 @@ def make_design(
     TypeError
         If the trials are no table in memory.
     ValueError
-        If a column is unknown, a value is missing or not finite, the choices have not
-        exactly two labels, the order of the trials is lost, or a covariate varies within an
-        animal.
+        If a column is unknown, a value is missing or not finite, the choices have one label
+        alone, the order of the trials is lost, or a covariate varies within an animal.
 
     Warns
     -----
     UserWarning
-        If the numbers that end sessions' names ("s10", "s9") run backwards.
+        If the numbers that end sessions' names ("s10", "s9") run backwards, or one of more than
+        two labels of choice looks like that of missed trials ("none", or a rare -1 or 0).
 
     Examples
     --------
@@ -167,7 +171,9 @@ def make_design(
     known = covariate_columns(trials, of_animals, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
-    return X, _choices(trials.loc[happened, choice], index), groups
+    y = _choices(trials.loc[happened, choice], index)
+    _tell_of_no_choice(y, choice)
+    return X, y, groups
 
 
 class _Names(NamedTuple):
@@ -293,19 +299,17 @@ class _History:
         self, trials: pd.DataFrame, names: _Names, keep: bool, count: bool
     ) -> dict[str, Floats]:
         """Return the columns of X, with ``keep`` whether rewards are known, and counted misses."""
-        labels = two_labels(trials[names.choice], f"column {names.choice!r}")
+        labels = sorted_labels(trials[names.choice], f"column {names.choice!r}")
         paid = trials[names.reward]
         known = paid.notna().to_numpy()
         if keep:
             paid = paid.astype(object).where(known, 0.0)
-        columns = {
-            PREVIOUS_CHOICE: self._sides(trials[names.choice], labels),
-            PREVIOUS_REWARD: self._before(
-                as_numbers(paid, f"Column {names.reward!r}", self.subjects)
-            ),
-        }
+        columns = self._labels(PREVIOUS_CHOICE, trials[names.choice], labels)
+        columns[PREVIOUS_REWARD] = self._before(
+            as_numbers(paid, f"Column {names.reward!r}", self.subjects)
+        )
         if names.answer is not None:
-            columns[PREVIOUS_ANSWER] = self._sides(trials[names.answer], labels)
+            columns |= self._labels(PREVIOUS_ANSWER, trials[names.answer], labels)
         if keep:
             columns[REWARD_KNOWN] = self._before(known.astype(float))
         if count:
@@ -317,9 +321,13 @@ class _History:
         """Return the values of the trial before."""
         return np.where(self.first, 0.0, np.roll(values[self.happened], 1))
 
-    def _sides(self, column: pd.Series, labels: NDArray[Any]) -> Floats:
+    def _labels(self, name: str, column: pd.Series, labels: NDArray[Any]) -> dict[str, Floats]:
+        """Return the label of the trial before as -1 and +1; of more than two, a column each."""
         made = as_labels(column, f"column {column.name!r}")
-        return self._before(_signed(made, labels, column.name, self.subjects))
+        _check_labels(made, labels, column.name, self.subjects)
+        if len(labels) == 2:
+            return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
+        return {f"{name}_{label}": self._before(1.0 * (made == label)) for label in labels}
 
 
 def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
@@ -330,8 +338,10 @@ def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
 
 
-def _signed(values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index) -> Floats:
-    """Code the labels as -1 and +1."""
+def _check_labels(
+    values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index
+) -> None:
+    """Raise for a label that no choice has."""
     known = np.isin(values, labels)
     if not known.all():
         row = int(np.argmin(known))
@@ -339,7 +349,22 @@ def _signed(values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
             f"{short(values[row])} ({place(subjects, row)})."
         )
-    return np.where(values == labels[1], 1.0, -1.0)
+
+
+def _tell_of_no_choice(y: pd.Series, name: Any) -> None:
+    """Warn if one of more than two labels looks like that of missed trials."""
+    labels, counts = np.unique(as_labels(y, f"column {name!r}"), return_counts=True)
+    if len(labels) == 2:
+        return
+    for label, count in zip(labels.tolist(), counts, strict=True):
+        rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
+        if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
+            warn(
+                f"Column {name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
+                "these were missed, make it NaN and count them, make_design(..., missed='count') "
+                "(in from_files and from_nwb, name the choices, choices=...); if it is a choice "
+                "as any other, another label says so.",
+            )
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:

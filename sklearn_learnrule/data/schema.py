@@ -9,6 +9,8 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 COVARIATE = "covariate_"  # so begin the names of X's covariates
+CHOICE_WAS, ANSWER_WAS = "previous_choice_", "previous_answer_"  # of more than two, a label each
+ANY = "*"  # ends a name that stands for all that begin so
 
 Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history", "covariate"]
 Values: TypeAlias = Literal["name", "whole number", "number", "label", "side", "flag"]
@@ -23,6 +25,12 @@ class Column:
     values: Values  # a side is -1 for the first class of choice, +1 for the second; a flag 0 or 1
     meaning: str
     optional: bool = False
+
+    def is_called(self, name: Any) -> bool:
+        """Whether this is such a column's name; a last ``*`` stands for anything."""
+        if self.name.endswith(ANY):
+            return str(name).startswith(self.name.removesuffix(ANY))
+        return bool(name == self.name)
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class Schema:
     previous_answer          history          side      True
     previous_reward_known    history          flag      True
     previous_misses          history  whole number      True
+    previous_choice_*        history          flag      True
+    previous_answer_*        history          flag      True
     covariate_*            covariate        number      True
     """
 
@@ -67,22 +77,34 @@ class Schema:
 
     @property
     def history(self) -> tuple[str, ...]:
-        """What tells how the trial before went."""
-        return self.names("history")
+        """What tells how the trial before went, but for columns of one label each."""
+        return tuple(name for name in self.names("history") if not name.endswith(ANY))
+
+    def find(self, name: Any) -> Column | None:
+        """Return the column that is so called, if any."""
+        return next((column for column in self.columns if column.is_called(name)), None)
+
+    def known(self, names: Iterable[Any], *roles: Role) -> dict[Any, Column]:
+        """Return what those of the names mean that have one of these roles; without, any."""
+        found = {name: self.find(name) for name in names}
+        return {name: c for name, c in found.items() if c and (not roles or c.role in roles)}
 
     def covariates(self, columns: Iterable[Any]) -> list[Any]:
         """Return those of the columns that say what an animal is."""
-        return [name for name in columns if str(name).startswith(COVARIATE)]
+        return list(self.known(columns, "covariate"))
 
     def stimuli(self, columns: Iterable[Any]) -> list[Any]:
         """Return the policy's columns: those that are no identity, history or covariates."""
-        columns = list(columns)
-        others = {*self.identity, *self.history, *self.covariates(columns)}
-        return [name for name in columns if name not in others]
+        return [name for name in columns if self.find(name) is None]
 
     def describe(self) -> pd.DataFrame:
         """Return ``role``, ``values``, ``meaning`` and ``optional`` of each column, a row each."""
         return pd.DataFrame(self.columns).set_index("name")
+
+
+def labelled(stem: str, columns: Iterable[Any]) -> list[Any]:
+    """Return those of the columns whose names begin so."""
+    return [name for name in columns if str(name).startswith(stem)]
 
 
 SUBJECT = Column("subject", "identity", "name", "The animal; its rows stand together.")
@@ -93,7 +115,7 @@ TRIALS = Schema(
         SUBJECT,
         SESSION,
         Column("stimulus", "stimulus", "number", "What was seen; there may be several."),
-        Column("choice", "outcome", "label", "What was chosen: the second of two labels is y = 1."),
+        Column("choice", "outcome", "label", "What was chosen; the second of two is y = 1."),
         Column("answer", "outcome", "label", "What was correct, labelled alike.", optional=True),
         Column("reward", "outcome", "number", "What was paid, in any unit."),
     )
@@ -139,7 +161,21 @@ DESIGN = Schema(
             optional=True,
         ),
         Column(
-            f"{COVARIATE}*",
+            f"{CHOICE_WAS}{ANY}",
+            "history",
+            "flag",
+            "In place of previous_choice, of more than two labels: whether it was this one.",
+            optional=True,
+        ),
+        Column(
+            f"{ANSWER_WAS}{ANY}",
+            "history",
+            "flag",
+            "In place of previous_answer, of more than two labels: whether it was this one.",
+            optional=True,
+        ),
+        Column(
+            f"{COVARIATE}{ANY}",
             "covariate",
             "number",
             "What the animal is, alike on all its trials; all columns whose names begin so.",

@@ -17,9 +17,18 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
-from .check_sequences import check_history, check_identity, find, number_sequences, trial_numbers
+from .check_sequences import (
+    check_history,
+    check_identity,
+    choice_labels,
+    find,
+    number_sequences,
+    trial_numbers,
+)
 from .covariates import covariates_of_subjects
 from .schema import (
+    ANSWER_WAS,
+    CHOICE_WAS,
     DESIGN,
     IDENTITY,
     MISSES,
@@ -28,6 +37,7 @@ from .schema import (
     PREVIOUS_REWARD,
     RESTART,
     REWARD_KNOWN,
+    labelled,
 )
 from .tables import BIAS, as_numbers, check_kind, weight_names
 from .time_order import count_within, session_starts
@@ -44,7 +54,8 @@ class Fields(NamedTuple):
 
     ``choice``, ``reward``, ``answer``, ``session_start`` (whether trial t + 1 opens a session) and
     ``misses`` (before it) are known, ``observed``, for all but a sequence's last trial. But where
-    ``reward_known`` is 0 the reward is 0 and the answer, if nothing else tells it, 1/2.
+    ``reward_known`` is 0 the reward is 0 and the answer, if nothing else tells it, 1/2. Choices and
+    answers are classes, 0, 1, ... or C - 1; of more than two, an answer that nobody knows is -1.
     """
 
     features: Floats  # (..., K)
@@ -73,6 +84,8 @@ class Sequences:
     sequence_subject: Ints  # (N,) whose each sequence is, of the subjects
     subjects: pd.Index  # names, of each subject once
     feature_names: list[str]  # K names
+    n_choices: int | None  # C; None if X tells nothing of choices
+    choice_labels: list[str]  # of more than two, as in X's columns
     answer_known: bool
     lacks_rewards: bool  # whether X says which rewards are known
     counts_misses: bool
@@ -138,9 +151,9 @@ class Sequences:
         """Read (N, T, ...) back in the order of X's rows."""
         return padded[self.row_sequence, self.row_place]
 
-    def check_choices(self, signed_choice: Floats) -> None:
-        """Raise where ``previous_choice`` contradicts the choices y (given as -1, +1)."""
-        contradicts = self.fields.observed & (signed_choice != 2 * self.fields.choice - 1)
+    def check_choices(self, chosen: Ints) -> None:
+        """Raise where ``previous_choice`` contradicts the choices y (given as 0, 1, ... C - 1)."""
+        contradicts = self.fields.observed & (chosen != self.fields.choice)
         if contradicts.any():
             row = np.argmax(contradicts)
             subject, trial = self.row_subject[row], self.row_trial[row]
@@ -153,10 +166,12 @@ class Sequences:
     def check_answer_known(self, reader: str) -> None:
         """Raise if nothing tells the correct choices, which some ``reader`` needs."""
         if not self.answer_known:
+            why = "more than one value stands for an error, or none"
+            if self.choice_labels:
+                why = f"of {self.n_choices} choices, an error does not tell which was right"
             raise ValueError(
-                f"{reader} reads the correct choice, which these rewards do not tell (more than "
-                "one value stands for an error, or none): name the column of correct choices, "
-                "make_design(..., answer=...)."
+                f"{reader} reads the correct choice, which these rewards do not tell ({why}): name "
+                "the column of correct choices, make_design(..., answer=...)."
             )
 
 
@@ -172,6 +187,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     codes, subjects = pd.factorize(row_subject)
     trial = trial_numbers(codes, subjects, identity["trial"])
     values = _numbers(X, row_subject)
+    labels = choice_labels(values)
     sequence, sequence_subject = number_sequences(codes, identity[RESTART], row_subject)
     row_place = count_within(sequence)
     check_history(values, row_subject, trial, row_place)
@@ -192,7 +208,9 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         sequence_subject=sequence_subject,
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
-        answer_known=PREVIOUS_ANSWER in values or _marks_correct(fields.reward[fields.told]),
+        n_choices=len(labels) or 2,
+        choice_labels=labels,
+        answer_known=_knows_answers(values, fields),
         lacks_rewards=REWARD_KNOWN in values,
         counts_misses=MISSES in values,
         covariates=covariates,
@@ -224,13 +242,32 @@ def _fields(
 
     one = np.ones(len(sequence))
     reward, known = outcome(values[PREVIOUS_REWARD]), outcome(values.get(REWARD_KNOWN, one))
-    choice = outcome(values[PREVIOUS_CHOICE] > 0)
-    if PREVIOUS_ANSWER in values:
-        answer = outcome(values[PREVIOUS_ANSWER] > 0)
-    else:
+    choice = outcome(_classes(values, PREVIOUS_CHOICE, CHOICE_WAS))
+    if _tells_answers(values):
+        answer = outcome(_classes(values, PREVIOUS_ANSWER, ANSWER_WAS))
+    elif PREVIOUS_CHOICE in values:
         answer = np.where(known == 0, 0.5, np.where(reward > 0, choice, 1 - choice)) * observed
+    else:
+        answer = np.where(observed & (reward <= 0), -1.0, choice)
     misses = outcome(values.get(MISSES, 0 * one))
     return Fields(features, choice, reward, answer, outcome(new_session), known, misses, observed)
+
+
+def _classes(values: dict[str, Floats], side: str, stem: str) -> NDArray[Any]:
+    """Return the class that a side or, of more than two, each label's column tells, (n_rows,)."""
+    if side in values:
+        return values[side] > 0
+    return np.argmax([values[name] for name in labelled(stem, values)], axis=0)
+
+
+def _tells_answers(values: dict[str, Floats]) -> bool:
+    return PREVIOUS_ANSWER in values or bool(labelled(ANSWER_WAS, values))
+
+
+def _knows_answers(values: dict[str, Floats], fields: Fields) -> bool:
+    """Whether each trial's answer is known: it is told, or one of two that rewards tell."""
+    told_by_reward = PREVIOUS_CHOICE in values and _marks_correct(fields.reward[fields.told])
+    return _tells_answers(values) or told_by_reward
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
@@ -239,9 +276,7 @@ def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:
     Raises if X is a table, but not one of pandas with a name of its own for each column.
     """
     check_kind(X)
-    return isinstance(X, pd.DataFrame) and any(
-        find(X, name) is not None for name in (*DESIGN.names(), *DESIGN.covariates(X))
-    )
+    return isinstance(X, pd.DataFrame) and bool(DESIGN.known([*X.index.names, *X.columns]))
 
 
 def check_identity_kept(X: Any, y: Any) -> None:
@@ -300,6 +335,8 @@ def _plain_sequence(X: Any) -> Sequences:
         sequence_subject=np.zeros(1, dtype=np.int64),
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
+        n_choices=None,
+        choice_labels=[],
         answer_known=True,
         lacks_rewards=False,
         counts_misses=False,

@@ -20,6 +20,7 @@ from ..utils.arrays import Floats
 from ..utils.texts import short
 
 BIAS = "bias"
+MOST_CHOICES = 100  # more labels are those of another column
 PLAIN = "biufU"  # numpy's kinds of labels that need no second look: booleans, numbers, text
 TO_PANDAS = ("to_dataframe", "collect", "compute", "to_pandas")  # of NWB, lazy and other tables
 
@@ -224,17 +225,47 @@ def as_labels(values: Any, where: str) -> NDArray[Any]:
     )
 
 
+def sorted_labels(values: Any, where: str) -> NDArray[Any]:
+    """Return the labels of the choices, sorted.
+
+    Raises
+    ------
+    ValueError
+        If they are fewer than two, or what a measure has rather than choices, or two of them are
+        the same as text, by which columns are named.
+    """
+    labels = np.unique(as_labels(values, where))
+    if len(labels) < 2:
+        raise ValueError(
+            f"Choices need at least two classes, but {where} has {len(labels)} class"
+            f"{'es' * (len(labels) != 1)}: {_listed(labels)}."
+        )
+    fractions = labels.dtype.kind == "f" and bool((labels % 1).any())
+    if len(labels) > MOST_CHOICES or (len(labels) > 2 and fractions):
+        raise ValueError(
+            f"Choices should have labels, {MOST_CHOICES} at most and no fractions, but {where} has "
+            f"{len(labels)} classes: {_listed(labels)}; is it the column of choices?"
+        )
+    texts = pd.Index(map(str, labels))
+    if not texts.is_unique:
+        twin = texts[texts.duplicated()][0]
+        raise ValueError(f"The labels in {where} should differ as text, but two are {twin!r}.")
+    return labels
+
+
 def two_labels(values: Any, where: str) -> NDArray[Any]:
     """Return the two labels of the choices, sorted; raise if they are not two."""
-    labels = np.unique(as_labels(values, where))
-    if len(labels) != 2:
-        shown = ", ".join(repr(label) for label in labels[:4].tolist())
+    labels = sorted_labels(values, where)
+    if len(labels) > 2:
         raise ValueError(
-            f"Choices need exactly two classes, but {where} has {len(labels)} "
-            f"class{'es' * (len(labels) != 1)}: {shown}{', ...' * (len(labels) > 4)}. "
-            "Drop the rows of missed trials, or recode."
+            f"Choices need exactly two classes, but {where} has {len(labels)} classes: "
+            f"{_listed(labels)}. Drop the rows of missed trials, or recode."
         )
     return labels
+
+
+def _listed(labels: NDArray[Any]) -> str:
+    return ", ".join(map(repr, labels[:4].tolist())) + ", ..." * (len(labels) > 4)
 
 
 # --------------------------------------------------------------------------- names of subjects

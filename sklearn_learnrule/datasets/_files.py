@@ -67,10 +67,10 @@ def from_files(
         several are joined, "labA/mouse1". None: one animal, one session.
     trial : str or None, default=None
         A column of trial numbers or times that must rise within a session. It is kept.
-    choices : pair of labels or None, default=None
-        The two labels of choice, the second that of y = 1: right, where positive stimuli are on
-        the right. They become 0 and 1, and any other label counts as no choice. None: there are
-        two labels, and the second in sorted order is y = 1.
+    choices : labels or None, default=None
+        The labels of choice; any other counts as no choice. Two become 0 and 1, and the second is
+        right, where positive stimuli are on the right; more of them stay as they are. None: all
+        labels are choices, and of two the second in sorted order is y = 1.
     keep : str or list of str or None, default=None
         Further columns to keep.
     prepare : callable or None, default=None

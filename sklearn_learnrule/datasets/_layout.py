@@ -43,9 +43,9 @@ class Layout:
 
     def __post_init__(self) -> None:
         if self.choices is not None and (
-            isinstance(self.choices, str) or len(set(self.choices)) != 2
+            isinstance(self.choices, str) or len(set(self.choices)) < 2
         ):
-            raise ValueError(f"choices should be two labels, got {short(self.choices)}.")
+            raise ValueError(f"choices should be two labels or more, got {short(self.choices)}.")
         taken = {*TRIALS.identity, *TRIALS.names("outcome")}
         stimuli = self.stimuli.values()
         for argument, clash in (
@@ -146,16 +146,9 @@ class Layout:
         return trials
 
     def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
-        """Code choices and answers as 0 and 1, if it was told which is which."""
-        labels = as_labels(trials["choice"], f"column {self.choice!r}")
-        found = sorted(set(labels.tolist()))
+        """Code choices and answers as 0 and 1, if it was told which of two is which."""
+        found = set(as_labels(trials["choice"], f"column {self.choice!r}").tolist())
         if self.choices is None:
-            if len(found) > 2:
-                raise ValueError(
-                    f"Column {self.choice!r} has {len(found)} labels, {_listed(found)}: name the "
-                    "two that are choices, that of the right or of y = 1 second, by "
-                    "choices=(first, second); trials with another are dropped, and counted."
-                )
             return trials
         lost = [label for label in self.choices if label not in found]
         if lost and no_choices:
@@ -163,11 +156,8 @@ class Layout:
                 f"No trial has the choice {short(lost[0])} of choices={tuple(self.choices)}; taken "
                 f"for none were {_listed(no_choices)}.",
             )
-        code = {label: number for number, label in enumerate(self.choices)}
-        coded = trials.assign(choice=trials["choice"].map(code).astype("int64"))
-        if self.answer is None:
-            return coded
-        unknown = ~trials["answer"].isin(self.choices)
+        named = ["choice"] if self.answer is None else ["choice", "answer"]
+        unknown = ~trials[named[-1]].isin(self.choices)
         if unknown.any():
             wrong = trials[unknown].iloc[0]
             raise ValueError(
@@ -175,7 +165,10 @@ class Layout:
                 f"but has {short(wrong['answer'])} (subject {short(wrong['subject'])}, session "
                 f"{short(wrong['session'])})."
             )
-        return coded.assign(answer=trials["answer"].map(code).astype("int64"))
+        if len(self.choices) > 2:
+            return trials
+        code = {label: number for number, label in enumerate(self.choices)}
+        return trials.assign(**{name: trials[name].map(code).astype("int64") for name in named})
 
 
 def _numbers(column: pd.Series, kept: pd.Series, subjects: pd.Index) -> Floats:

@@ -38,7 +38,7 @@ from ..training.net import SequenceNet
 from ..training.optimization import drawing_from, net_so_far
 from ..training.settings import Training, TrainingSettings, check_training, is_device
 from ..training.units import usual_units, warn_of_outliers
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.documentation import LinksToDocumentation
 from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_parameters
 from ..utils.texts import short
@@ -149,7 +149,7 @@ class SequenceClassifier(
         labels = self._labels(y)
         check_consistent_length(X, labels)
         self.classes_ = _two_classes(labels)
-        sequences.check_choices(self._signed(labels))
+        sequences.check_choices(self._numbered(labels))
         weight, weight_unit = relative_weights(sample_weight, len(labels))
 
         is_second = labels == self.classes_[1]
@@ -287,9 +287,9 @@ class SequenceClassifier(
         sequences = self.read_sequences(X)
         labels = self._labels(y)
         check_consistent_length(X, labels)
-        signed = self._signed(labels)
-        sequences.check_choices(signed)
-        return sequences, signed > 0
+        chosen = self._numbered(labels)
+        sequences.check_choices(chosen)
+        return sequences, chosen == 1
 
     def _logits(self, sequences: Sequences) -> Floats:
         logits = self._predict_logits(sequences)
@@ -350,14 +350,15 @@ class SequenceClassifier(
         assert_all_finite(labels, input_name="y")
         return labels
 
-    def _signed(self, labels: NDArray[Any]) -> Floats:
+    def _numbered(self, labels: NDArray[Any]) -> Ints:
+        """Return the class of each choice, 0, 1, ... C - 1, (n_rows,)."""
         unknown = ~np.isin(labels, self.classes_)
         if unknown.any():
             raise ValueError(
                 f"y should hold the classes {self.classes_.tolist()}, but has "
                 f"{short(labels[unknown][0])}."
             )
-        return np.where(labels == self.classes_[1], 1.0, -1.0)
+        return np.searchsorted(self.classes_, labels)
 
     def _device(self, model: SequenceModel) -> str:
         return model.usual_device if self.device == "auto" else str(self.device)

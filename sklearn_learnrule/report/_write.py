@@ -139,7 +139,7 @@ def _read(X: Any, y: Any) -> tuple[Sequences, pd.Series]:
     sequences = read_sequences(X)
     check_consistent_length(X, y)
     labels = np.asarray(y)
-    sequences.check_choices(np.where(labels == two_labels(labels, "y")[1], 1.0, -1.0))
+    sequences.check_choices(np.searchsorted(two_labels(labels, "y"), labels))
     return sequences, pd.Series(labels, X.index)
 
 

@@ -1,0 +1,344 @@
+"""Any number of choices in a table: what X tells of them, and what is read back."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.data import DESIGN, check_trials
+from sklearn_learnrule.data.sequences import read_sequences
+
+LABELS = ["left", "middle", "right"]
+CHOICE_WAS = [f"previous_choice_{label}" for label in LABELS]
+ANSWER_WAS = [f"previous_answer_{label}" for label in LABELS]
+
+
+def make_table(labels=LABELS, n_trials=60, **columns):
+    """Return trials of two animals that choose at random; a correct choice earns 2."""
+    rng = np.random.RandomState(0)
+    choice, answer = rng.randint(len(labels), size=(2, 2 * n_trials))
+    table = pd.DataFrame(
+        {
+            "subject": np.repeat(["Ada", "Bo"], n_trials),
+            "session": 1,
+            "stimulus": rng.randn(2 * n_trials),
+            "choice": np.take(labels, choice),
+            "answer": np.take(labels, answer),
+            "reward": 2.0 * (choice == answer),
+        }
+    )
+    return table.assign(**columns)
+
+
+def numbers(labels):
+    """Return the class of each, 0, 1, ... C - 1."""
+    return np.unique(labels, return_inverse=True)[1]
+
+
+TABLE = make_table()
+
+
+# ------------------------------------------------------------------------------------ what X tells
+
+
+def test_each_label_has_a_column_of_0_and_1_in_sorted_order():
+    X, y, _ = lr.make_design(TABLE, answer="answer")
+    assert list(X) == ["stimulus", *CHOICE_WAS, "previous_reward", *ANSWER_WAS]
+    assert y.tolist() == TABLE["choice"].tolist()
+    for columns, told in ((CHOICE_WAS, "choice"), (ANSWER_WAS, "answer")):
+        before = TABLE.groupby("subject")[told].shift()
+        for name, label in zip(columns, LABELS, strict=True):
+            assert X[name].tolist() == (before == label).astype(float).tolist()
+
+
+def test_history_is_no_stimulus_and_the_schema_says_what_it_is():
+    X, _, _ = lr.make_design(TABLE, answer="answer")
+    assert DESIGN.stimuli(X) == ["stimulus"]
+    assert list(DESIGN.known(X, "history")) == list(X)[1:]
+    assert {DESIGN.find(name).values for name in CHOICE_WAS + ANSWER_WAS} == {"flag"}
+
+
+@pytest.mark.parametrize("n_choices", [3, 4, 7])
+def test_choices_and_answers_are_read_back_from_the_row_after(n_choices):
+    labels = [f"arm {i}" for i in range(n_choices)]
+    table = make_table(labels)
+    X, _, _ = lr.make_design(table, answer="answer")
+    sequences = read_sequences(X)
+    told = sequences.fields.observed
+    assert told.sum() == len(table) - 2
+    assert sequences.fields.choice[told].tolist() == numbers(table["choice"])[told].tolist()
+    assert sequences.fields.answer[told].tolist() == numbers(table["answer"])[told].tolist()
+    assert (sequences.fields.choice[~told] == 0).all() and (
+        sequences.fields.answer[~told] == 0
+    ).all()
+    assert (sequences.n_choices, sequences.choice_labels) == (n_choices, labels)
+    assert sequences.answer_known
+    assert sequences.feature_names == ["stimulus", "bias"]
+    sequences.check_choices(numbers(table["choice"]))
+
+
+def test_two_choices_are_told_as_ever_and_a_plain_array_tells_nothing_of_them():
+    sequences = read_sequences(lr.make_design(make_table(["left", "right"]), answer="answer")[0])
+    assert (sequences.n_choices, sequences.choice_labels) == (2, [])
+    with pytest.warns(UserWarning, match="X has no subject identity"):
+        sequences = read_sequences(np.ones((3, 2)))
+    assert (sequences.n_choices, sequences.choice_labels) == (None, [])
+
+
+def test_other_names_in_the_same_order_change_nothing_but_the_names():
+    X, _, _ = lr.make_design(TABLE, answer="answer")
+    for renamed in ([2, 10, 11], [-1.0, 0.0, 3.0], ["a", "b", "c"]):
+        new = dict(zip(LABELS, renamed, strict=True))
+        other, y, _ = lr.make_design(TABLE.replace(new).infer_objects(), answer="answer")
+        assert list(other)[1:4] == [f"previous_choice_{label}" for label in renamed]
+        assert (other.to_numpy() == X.to_numpy()).all()
+        assert y.tolist() == TABLE["choice"].map(new).tolist()
+
+
+def test_permuted_names_permute_columns_and_classes():
+    new = {"left": "middle", "middle": "right", "right": "left"}
+    X, _, _ = lr.make_design(TABLE, answer="answer")
+    other, _, _ = lr.make_design(TABLE.replace(new), answer="answer")
+    back = {
+        f"previous_{of}_{now}": f"previous_{of}_{was}"
+        for was, now in new.items()
+        for of in ("choice", "answer")
+    }
+    assert_frame_equal(other.rename(columns=back)[list(X)], X)
+    read, changed = read_sequences(X), read_sequences(other)
+    for one, of_other in (
+        (read.fields.choice, changed.fields.choice),
+        (read.fields.answer, changed.fields.answer),
+    ):
+        told = read.fields.observed
+        assert of_other[told].tolist() == np.take([1, 2, 0], one[told].astype(int)).tolist()
+
+
+def test_some_of_the_sequences_have_as_many_choices():
+    sequences = read_sequences(lr.make_design(TABLE)[0])
+    part, _ = sequences.some(np.array([1]))
+    assert (part.n_choices, part.choice_labels) == (3, LABELS)
+
+
+# ----------------------------------------------------------------------- what rewards do not tell
+
+
+def test_an_error_does_not_tell_which_of_three_was_right():
+    X, _, _ = lr.make_design(TABLE)
+    fields = read_sequences(X).fields
+    correct, told = (TABLE["choice"] == TABLE["answer"]).to_numpy(), fields.observed
+    assert (fields.answer[told & correct] == fields.choice[told & correct]).all()
+    assert (fields.answer[told & ~correct] == -1).all()
+    assert (fields.answer[~told] == 0).all()
+    message = (
+        "A rule reads the correct choice, which these rewards do not tell (of 3 choices, an error "
+        "does not tell which was right): name the column of correct choices, make_design(..., "
+        "answer=...)."
+    )
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        read_sequences(X).check_answer_known("A rule")
+    read_sequences(lr.make_design(TABLE, answer="answer")[0]).check_answer_known("A rule")
+
+
+def test_an_unknown_reward_tells_no_answer():
+    table = make_table(reward=TABLE["reward"].mask(TABLE.index % 3 == 0))
+    fields = read_sequences(lr.make_design(table, unknown_reward="keep")[0]).fields
+    unknown = fields.observed & (fields.reward_known == 0)
+    assert unknown.sum() > 20 and (fields.answer[unknown] == -1).all()
+
+
+# --------------------------------------------------------------------------- restarts and misses
+
+
+def test_history_is_0_where_learning_begins_anew_and_read_back_in_between():
+    table = make_table(block=np.arange(120) // 20)
+    X, y, _ = lr.make_design(table, answer="answer", restart="block")
+    opens = table["block"].diff() != 0
+    assert (X.loc[opens.to_numpy(), CHOICE_WAS + ANSWER_WAS] == 0).all(axis=None)
+    assert (X.loc[~opens.to_numpy(), CHOICE_WAS].sum(axis=1) == 1).all()
+    sequences = read_sequences(X)
+    assert sequences.fields.observed.sum() == len(table) - opens.sum()
+    sequences.check_choices(numbers(y))
+
+
+def test_missed_trials_are_no_rows_and_their_labels_are_not_asked_for():
+    missed = TABLE.index % 4 == 1
+    holes = {name: TABLE[name].mask(missed) for name in ("choice", "answer", "reward")}
+    X, y, _ = lr.make_design(make_table(**holes), answer="answer", missed="count")
+    plain, _, _ = lr.make_design(TABLE[~missed], answer="answer")
+    assert_frame_equal(X.drop(columns="previous_misses"), plain)
+    assert X["previous_misses"].sum() == missed.sum()
+    read_sequences(X).check_choices(numbers(y))
+
+
+@pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])
+def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
+    labels = LABELS if isinstance(label, str) else [1, 2, 3]
+    rare = make_table(labels).drop(columns="answer")
+    rare.loc[[7, 90], "choice"] = label
+    message = re.escape(
+        f"Column 'choice' has the label {label!r} on 2 of 120 trials. If these were missed, make "
+        "it NaN and count them, make_design(..., missed='count')"
+    )
+    for use in (lr.make_design, check_trials):
+        with pytest.warns(UserWarning, match=message) as caught:
+            use(rare)
+        assert caught[0].filename == __file__
+    as_told = rare.assign(choice=rare["choice"].replace({label: np.nan}))
+    X, _, _ = lr.make_design(as_told, missed="count")
+    assert len(X) == 118
+
+
+def test_a_number_that_is_chosen_as_often_as_others_is_a_choice():
+    lr.make_design(make_table([-1, 0, 1]))
+    check_trials(make_table([0, 1, 2]))
+
+
+# -------------------------------------------------------------------------------------- errors
+
+
+def test_two_labels_that_are_one_text_are_refused():
+    class Shout(str):
+        def __str__(self):
+            return self.upper()
+
+    choice = pd.Series([Shout("a"), Shout("A"), Shout("b")] * 40, dtype=object)
+    with pytest.raises(ValueError, match="column 'choice' should differ as text, but two are 'A'"):
+        lr.make_design(make_table(choice=choice))
+
+
+@pytest.mark.parametrize(
+    ("choice", "message"),
+    [
+        (np.tile([0.0, 0.5, 1.0], 40), "3 classes: 0.0, 0.5, 1.0; is it the column of choices?"),
+        (np.arange(120), "120 classes: 0, 1, 2, 3, ...; is it the column of choices?"),
+    ],
+)
+def test_a_measure_is_not_taken_for_choices(choice, message):
+    labels = "Choices should have labels, 100 at most and no fractions, but column 'choice' has "
+    with pytest.raises(ValueError, match=re.escape(labels + message)):
+        lr.make_design(make_table(choice=choice))
+
+
+def test_an_answer_that_nobody_chose_is_named():
+    message = (
+        "Column 'answer' should hold the labels of the choices, ['left', 'middle', 'right'], but "
+        "has 'up' (subject 'Ada', row 0)."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.make_design(make_table(answer="up"), answer="answer")
+
+
+@pytest.mark.parametrize("name", ["previous_choice_time", "previous_answer_x"])
+@pytest.mark.parametrize("labels", [LABELS, LABELS[:2]])
+def test_a_stimulus_that_is_called_as_history_is_refused(name, labels):
+    table = make_table(labels).assign(**{name: 1.0})
+    with pytest.raises(
+        ValueError, match="stimulus should name columns seen before the choice"
+    ) as e:
+        lr.make_design(table, stimulus=["stimulus", name])
+    assert "'previous_choice_*', 'previous_answer_*'" in str(e.value)
+
+
+MIXED = (
+    "X should have previous_choice (and perhaps previous_answer) or, of more than two choices, a "
+    "column of each label in their place, but has "
+)
+NOT_ONE = "One of previous_choice_left, previous_choice_middle, previous_choice_right should be 1, "
+
+
+def with_cells(columns, row, value):
+    def change(X):
+        values = X.loc[:, columns].copy()
+        values.iloc[row] = value
+        return X.assign(**values)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        (lambda X: X.assign(previous_choice=0.0), MIXED + "previous_choice_left, previous_choice_"),
+        (lambda X: X.assign(previous_answer=0.0), MIXED + "previous_choice_left, previous_choice_"),
+        (lambda X: X.drop(columns=CHOICE_WAS[0]), MIXED + "previous_choice_middle, previous_"),
+        (lambda X: X.drop(columns=ANSWER_WAS[0]), MIXED + "previous_choice_left, previous_choice_"),
+        (
+            lambda X: X.drop(columns=CHOICE_WAS).assign(previous_choice=0.0),
+            MIXED + "previous_answer_left, previous_answer_middle, previous_answer_right, "
+            "previous_choice.",
+        ),
+        (
+            lambda X: X[[*X.columns[:4], "previous_reward", *ANSWER_WAS[::-1]]],
+            "Keep all history columns of make_design, and their order.",
+        ),
+        (
+            lambda X: X.drop(columns=CHOICE_WAS),
+            "but no 'previous_choice'. Build X with make_design",
+        ),
+        (
+            lambda X: X.drop(columns=CHOICE_WAS + ANSWER_WAS).assign(scaled__previous_choice_a=0.0),
+            "('scaled__previous_choice_a'? Set verbose_feature_names_out=False)",
+        ),
+        (
+            with_cells([CHOICE_WAS[1]], 5, 0.5),
+            "previous_choice_middle should be 0 or 1, but is 0.5 (subject 'Ada', trial 5, row 5).",
+        ),
+        (
+            with_cells([CHOICE_WAS[1]], 60, 1.0),
+            "previous_choice_middle should be 0 on a subject's first trial, but is 1 (subject 'Bo'",
+        ),
+        (with_cells(CHOICE_WAS, 5, 1.0), NOT_ONE + "but 3 are (subject 'Ada', trial 5, row 5)."),
+        (
+            with_cells(CHOICE_WAS, 5, 0.0),
+            NOT_ONE + "but 0 are (subject 'Ada', trial 5, row 5). Keep all history columns of "
+            "make_design. Where learning begins anew, by make_design(..., restart=...), keep the "
+            "level 'restart' of X's index.",
+        ),
+        (
+            with_cells(ANSWER_WAS, 5, 1.0),
+            "One of previous_answer_left, previous_answer_middle, previous_answer_right should be "
+            "1, but 3 are",
+        ),
+    ],
+)
+def test_damage_to_history_gets_a_sentence(change, text):
+    X, _, _ = lr.make_design(TABLE, answer="answer")
+    with pytest.raises(ValueError, match=re.escape(text)):
+        read_sequences(change(X))
+
+
+def test_a_restart_that_was_dropped_is_told():
+    X, _, _ = lr.make_design(make_table(block=np.arange(120) // 20), restart="block")
+    with pytest.raises(ValueError, match="but 0 are .subject 'Ada', trial 20, row 20.*'restart'"):
+        read_sequences(X.droplevel("restart"))
+
+
+@pytest.mark.parametrize("order", [[1, 2, 0], [0, 2, 1]])
+def test_choices_that_contradict_history_are_named(order):
+    sequences = read_sequences(lr.make_design(TABLE)[0])
+    with pytest.raises(ValueError, match="contradicts y: subject 'Ada', y at trial"):
+        sequences.check_choices(np.take(order, numbers(TABLE["choice"])))
+
+
+# --------------------------------------------------------------------------- policy regressors
+
+
+def test_policy_regressors_have_a_column_of_each_choice():
+    table = make_table().assign(choice=TABLE["choice"].mask(TABLE.index % 7 == 3))
+    X, _, _ = lr.make_design(table, missed="count")
+    more = lr.PolicyRegressors().fit_transform(X)
+    back, stay = ([f"{name}_{label}" for label in LABELS] for name in ("choice_back", "win_stay"))
+    assert DESIGN.stimuli(more) == ["stimulus", *back, *stay, "stimulus_back"]
+    just_before = X["previous_misses"] == 0
+    for name, repeat, paid in zip(CHOICE_WAS, back, stay, strict=True):
+        assert more[repeat].tolist() == (X[name] * just_before).tolist()
+        assert more[paid].tolist() == (X[name] * X["previous_reward"] * just_before).tolist()
+    assert set(more[back].sum(axis=1)) == {0.0, 1.0}
+    sequences = read_sequences(more)
+    assert (sequences.n_choices, sequences.choice_labels) == (3, LABELS)
+    alone = lr.PolicyRegressors(previous_choice=False, win_stay=False, split_sides=True)
+    assert DESIGN.stimuli(alone.fit_transform(X))[:2] == ["stimulus_left", "stimulus_right"]
