@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 from sklearn.utils import check_consistent_length
 
 from .utils.arrays import Floats
@@ -19,19 +19,26 @@ CHANCE = -NATS_PER_BIT
 """The log-likelihood per trial of a coin, in nats."""
 
 
-def trial_log_likelihood(is_second: ArrayLike, logits: ArrayLike) -> Floats:
+def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
     """Return log P(choice) of each trial in nats, from the logit of the second class.
+
+    Of C > 2 classes, from the logits of each but the first, (n_rows, C - 1); ``chosen`` is the
+    number of the class, 0, 1, ... C - 1.
 
     Examples
     --------
     >>> trial_log_likelihood([True, False], [2.0, 2.0]).round(3)
     array([-0.127, -2.127])
     """
-    sign = np.where(is_second, 1.0, -1.0)
-    return -np.logaddexp(0.0, -sign * np.asarray(logits))
+    logits = np.asarray(logits)
+    if logits.ndim > 1:
+        log_p = log_softmax(np.insert(logits, 0, 0.0, axis=1), axis=1)
+        return np.take_along_axis(log_p, np.asarray(chosen, int)[:, None], 1)[:, 0]
+    sign = np.where(chosen, 1.0, -1.0)
+    return -np.logaddexp(0.0, -sign * logits)
 
 
-def log_likelihood(is_second: ArrayLike, logits: ArrayLike, *, sample_weight: Any = None) -> float:
+def log_likelihood(chosen: ArrayLike, logits: ArrayLike, *, sample_weight: Any = None) -> float:
     """Return the mean log-likelihood in nats per trial, weighted by ``sample_weight``.
 
     Examples
@@ -41,7 +48,7 @@ def log_likelihood(is_second: ArrayLike, logits: ArrayLike, *, sample_weight: An
     >>> log_likelihood([True, False], [0.0, 0.0]) == CHANCE  # a coin
     True
     """
-    return float(np.average(trial_log_likelihood(is_second, logits), weights=sample_weight))
+    return float(np.average(trial_log_likelihood(chosen, logits), weights=sample_weight))
 
 
 def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
@@ -20,13 +21,14 @@ from ..rules import (
     Lapses,
     LearningRule,
     PartialRule,
+    Policy,
     ProcessNoise,
     Units,
 )
 from ..training.dataset import SequenceDataset, to_numpy
 from ..training.initial_weights import BROAD_STD, FEW_SUBJECTS, initial_weights
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
 from ..utils.sklearn_private import StrOptions
 from ..utils.texts import short
@@ -74,8 +76,9 @@ class BaseRuleEstimator(FittedRule):
         Weights
             Where they start, and which of them the rule moves.
         initial_weights : "zeros", "psychometric" or array of shape (K,), default={initial_weights}
-            Policy weights before the first trial. "psychometric" fits them to the choices on the
-            first 100 trials of all subjects, where these are scored.
+            Policy weights before the first trial; of C > 2 choices (C - 1, K), a set for each but
+            the first. "psychometric" fits them to the choices on the first 100 trials of all
+            subjects, where these are scored.
         train_initial_weights : bool, default={train_initial_weights}
             Whether the initial weights, shared by all subjects, are fitted too. Where the start
             is broad (see ``initial_std``) they are not.
@@ -96,7 +99,7 @@ class BaseRuleEstimator(FittedRule):
             of the usual size 1, so that an easy one alone may give odds of e^8, and nothing about
             the start is fitted (PsyTrack's 16 costs the filter some nats on the first trials).
             ``first_weights_`` has where these subjects' smoothed weights, and their twins, begin.
-        lapses : None, "learned", or number or pair of numbers, default={lapses}
+        lapses : None, "learned", or number or a number a class, default={lapses}
             Rates g0 and g1 at which the first and the second class are chosen whatever the weights
             say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
             animals should know the task well; ``lapse_rates_`` holds them. The rule's p stays
@@ -115,19 +118,25 @@ class BaseRuleEstimator(FittedRule):
             nobody knows which, and its own past choices tell. See ``subject_effects_``.
         """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights."""
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        """Return the rule to be fitted, a torch module for so many policy weights.
+
+        They are K, one a feature; of C > 2 choices (C - 1) K, see
+        :class:`~sklearn_learnrule.rules.LearningRule`.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} needs make_rule(self, n_weights), which returns its rule."
         )
 
     def _make_model(
-        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
-        start = initial_weights(self.initial_weights, sequences, is_second, weight)
+        policy = self._policy
+        start = initial_weights(self.initial_weights, sequences, chosen, weight, policy.n_choices)
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
-        noise = self._make_noise(len(start), BROAD_STD / units.feature if broad else None)
+        n_features = len(sequences.feature_names)
+        noise = self._make_noise(n_features, BROAD_STD / units.feature if broad else None)
         rule, own = self._make_rule(sequences, noise)
         if rule.uses_answer:
             sequences.check_answer_known(type(self).__name__)
@@ -140,7 +149,7 @@ class BaseRuleEstimator(FittedRule):
         learns_start = self.train_initial_weights and not broad
         model = LearningModel(
             rule,
-            torch.as_tensor(start) * units.feature,
+            torch.as_tensor(start) * policy.in_all_sets(units.feature),
             units,
             train_initial_weights=learns_start,
             truncation=self.truncation,
@@ -165,14 +174,38 @@ class BaseRuleEstimator(FittedRule):
         """Return the rule, of those weights that it is to learn, and what is subjects' own."""
         weight_names = sequences.feature_names
         learned = self._learned(weight_names)
-        rule = self.make_rule(len(learned))
-        rule.expect(unknown_rewards=sequences.lacks_rewards, misses=sequences.counts_misses)
+        rule = self._ask_for_rule(len(learned))
+        rule.expect(
+            unknown_rewards=sequences.lacks_rewards,
+            misses=sequences.counts_misses,
+            answers=sequences.answer_known or self._policy.n_choices == 2,
+        )
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)
         if len(learned) == len(weight_names):
             return rule, own
         places = [k for k, name in enumerate(weight_names) if name in learned]
-        return PartialRule(rule, places, len(weight_names)), own
+        n_weights = len(weight_names) * self._policy.n_sets
+        return PartialRule(rule, places, n_weights), own
+
+    @property
+    def _policy(self) -> Policy:
+        return Policy(len(self.classes_))
+
+    def _ask_for_rule(self, n_features: int) -> LearningRule:
+        """Return the rule for weights of so many features, which is told of more than two choices.
+
+        A class of one's own need not have heard of them.
+        """
+        n_choices = self._policy.n_choices
+        if n_choices == 2:
+            return self.make_rule(n_features)
+        if "n_choices" not in signature(self.make_rule).parameters:
+            raise TypeError(
+                f"{type(self).__name__} knows two choices, and these are {n_choices}: its "
+                "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
+            )
+        return self.make_rule(n_features * self._policy.n_sets, n_choices=n_choices)
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
@@ -205,11 +238,11 @@ class BaseRuleEstimator(FittedRule):
 
     def _make_lapses(self) -> Lapses | None:
         given: Any = self.lapses
-        return None if given is None else Lapses(given)
+        return None if given is None else Lapses(given, self._policy.n_choices)
 
-    def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
+    def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""
-        super()._publish(dataset, sequences, is_second)
+        super()._publish(dataset, sequences, chosen)
         model: Any = self.net_.module_
         self.weight_names_ = [*self._stimulus_names, BIAS]
         of_members: Any = [net.module_.published() for net in self.nets_]
@@ -241,9 +274,9 @@ class BaseRuleEstimator(FittedRule):
             for i, net in enumerate(self.nets_):
                 padded = [path for path, _ in net.predict_path(dataset)]
                 path = dataset.rows(padded) if paths is None else paths[i].to(padded[0])
-                net.module_.bound(path[:, : len(self.weight_names_)])
+                net.module_.bound(path[:, : net.module_.dynamics.n_weights])
         if broad:
-            means, _ = self._smooth(sequences, is_second)
+            means, _ = self._smooth(sequences, chosen)
             scored = np.isin(sequences.row_sequence, dataset.scored_sequences)
             self.first_weights_ = means.mean(0)[scored & (sequences.row_place == 0)].numpy()
             self._published.append("first_weights_")

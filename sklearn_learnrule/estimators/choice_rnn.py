@@ -14,7 +14,7 @@ from ..engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ..models.learning import SequenceModel
 from ..rules import Trial, Units
 from ..training.dataset import to_numpy
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.parameters import WHOLE_FROM_1
 from ..utils.sklearn_private import StrOptions
 from .classifier import SequenceClassifier
@@ -135,9 +135,9 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     }
 
     def _make_model(
-        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> ChoiceRNN:
-        del is_second, weight
+        del chosen, weight
         if self.answer_input:
             sequences.check_answer_known(type(self).__name__)
         return ChoiceRNN(

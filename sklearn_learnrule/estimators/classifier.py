@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, assert_all_finite, check_random_state
@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
-from ..data.tables import as_labels, two_labels
+from ..data.tables import as_labels, sorted_labels
 from ..engine import threads
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
@@ -106,13 +106,13 @@ class SequenceClassifier(
         present_parameters(cls, [*special, *shared])
 
     def _make_model(
-        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> SequenceModel:
         """Return the model to be fitted, for these sequences and choices of the second class."""
         raise NotImplementedError
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
-        """Return the logit of P(second class) before each choice, (n_rows,)."""
+        """Return the policy's logits before each choice, (n_rows,), or (n_rows, C - 1) of C > 2."""
         raise NotImplementedError
 
     # ------------------------------------------------------------------ fitting
@@ -126,7 +126,7 @@ class SequenceClassifier(
         ----------
         X : DataFrame from :func:`~sklearn_learnrule.make_design`, shape (n_rows, n_columns)
         y : array-like of shape (n_rows,)
-            Choices, two labels of any type.
+            Choices, two labels of any type or more.
         sample_weight : array-like of shape (n_rows,) or None
             How much each trial counts, relative to the others; one of weight 0 is unrolled
             through, not scored. To standard errors, a trial of weight 2 is two trials.
@@ -148,18 +148,18 @@ class SequenceClassifier(
         sequences = self._read(X, reset=True)
         labels = self._labels(y)
         check_consistent_length(X, labels)
-        self.classes_ = _two_classes(labels)
-        sequences.check_choices(self._numbered(labels))
+        self.classes_ = _classes(labels, sequences)
+        chosen = self._numbered(labels)
+        sequences.check_choices(chosen)
         weight, weight_unit = relative_weights(sample_weight, len(labels))
 
-        is_second = labels == self.classes_[1]
         units = usual_units(sequences, weight)
         warn_of_outliers(sequences, units)
-        make_model = partial(self._draw_model, sequences, is_second, weight, units)
+        make_model = partial(self._draw_model, sequences, chosen, weight, units)
         model = make_model(torch.Generator())  # raises for what does not suit X, before any work
         self._warn(model.caution(), UserWarning)
         settings = TrainingSettings.of(self)
-        self.mirrored_ = fits_mirror_images(settings.mirror, sequences, is_second, weight, units)
+        self.mirrored_ = fits_mirror_images(settings.mirror, sequences, chosen, weight, units)
         settings = replace(settings, mirrored=self.mirrored_)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
@@ -170,19 +170,19 @@ class SequenceClassifier(
 
         device = self._device(model)
         dataset = SequenceDataset(
-            sequences, choice=is_second, weight=weight, dtype=self._dtype, device=device
+            sequences, choice=chosen, weight=weight, dtype=self._dtype, device=device
         )
         dataset.weight_unit = weight_unit
         draw = check_random_state(self.random_state).randint
         seeds = [int(draw(2**31 - 1)) for _ in range(settings.n_ensemble)]
-        learned = dataset, sequences, is_second
+        learned = dataset, sequences, chosen
         tasks.as_if_stopped = lambda net: self._fitted_so_far(net, *learned)
         how: Any = {"again": not self.warm_start, "teller": tasks.teller}
         self.nets_ = train_members(start, seeds, dataset, settings, device, **how)
         self._publish(*learned)
         features = sequences.fields.features / units.feature.numpy()
         n_told = self.net_.module_.n_told * len(dataset.scored_sequences)
-        predicted = self._predict_logits(sequences), features, is_second, weight, n_told
+        predicted = self._predict_logits(sequences), features, chosen, weight, n_told
         self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
 
     def _fitted_so_far(self, net: SequenceNet, *learned: Any) -> dict[str, Any]:
@@ -199,13 +199,13 @@ class SequenceClassifier(
     def _draw_model(
         self,
         sequences: Sequences,
-        is_second: Bools,
+        chosen: Ints,
         weight: Floats,
         units: Units,
         generator: torch.Generator,
     ) -> SequenceModel:
         with drawing_from(generator):
-            return self._make_model(sequences, is_second, weight, units).to(self._dtype)
+            return self._make_model(sequences, chosen, weight, units).to(self._dtype)
 
     def _go_on(self, model: SequenceModel, member: int) -> SequenceModel:
         """Let a warm start begin with the last fit's parameters; what is given stays so."""
@@ -227,12 +227,14 @@ class SequenceClassifier(
                 "another answer to mirror='auto': set warm_start=False."
             ) from None
 
-    def _publish(self, dataset: SequenceDataset, sequences: Sequences, is_second: Bools) -> None:
+    def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
         """Set the fitted attributes, after a fit to this dataset of these sequences and choices."""
-        del is_second
+        del chosen
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._further_history = sequences.further_history
+        self._choice_labels = sequences.choice_labels
+        self._answer_told = sequences.answer_known
         self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
         self.history_ = self.net_.history
@@ -253,31 +255,40 @@ class SequenceClassifier(
     # --------------------------------------------------------------- prediction
 
     def decision_function(self, X: Any) -> Floats:
-        """Return the logit of P(second class) before each choice, (n_rows,)."""
-        return self._logits(self.read_sequences(X))
+        """Return the logit of P(second class) before each choice, (n_rows,).
+
+        Of C > 2 classes, the logarithm of each one's probability, less their mean, (n_rows, C).
+        """
+        logits = self._logits(self.read_sequences(X))
+        if logits.ndim == 1:
+            return logits
+        of_all = np.insert(logits, 0, 0.0, axis=1)
+        return of_all - of_all.mean(1, keepdims=True)
 
     def predict_proba(self, X: Any) -> Floats:
-        """Return the probability of each class before each choice, (n_rows, 2)."""
+        """Return the probability of each class before each choice, (n_rows, C)."""
         logits = self.decision_function(X)
+        if logits.ndim > 1:
+            return softmax(logits, axis=1)
         return np.column_stack([expit(-logits), expit(logits)])  # 1 - p would round to 0
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """Return the likelier choice on each trial, (n_rows,)."""
-        is_second = self.decision_function(X) > 0
-        return self.classes_[is_second.astype(int)]
+        """Return the likeliest choice on each trial, (n_rows,)."""
+        logits = self.decision_function(X)
+        return self.classes_[(logits > 0).astype(int) if logits.ndim == 1 else logits.argmax(1)]
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the mean log-likelihood of the choices, in nats per trial (chance: -0.6931).
+        """Return the mean log-likelihood of the choices, in nats per trial.
 
-        Higher is better. It is a proper score, so that model comparison and search are right
-        by default; for accuracy use ``scoring="accuracy"``.
+        Chance is -log C: of two choices -0.6931. Higher is better. It is a proper score, so that
+        model comparison and search are right by default; for accuracy use ``scoring="accuracy"``.
         """
-        sequences, is_second = self.read_choices(X, y)
-        weight, _ = relative_weights(sample_weight, len(is_second))
-        return log_likelihood(is_second, self._logits(sequences), sample_weight=weight)
+        sequences, chosen = self.read_choices(X, y)
+        weight, _ = relative_weights(sample_weight, len(chosen))
+        return log_likelihood(chosen, self._logits(sequences), sample_weight=weight)
 
-    def read_choices(self, X: Any, y: Any) -> tuple[Sequences, Bools]:
-        """Return the sequences in X, and whether each choice is of the second class, (n_rows,).
+    def read_choices(self, X: Any, y: Any) -> tuple[Sequences, Ints]:
+        """Return the sequences in X, and the class of each choice, 0, 1, ... C - 1, (n_rows,).
 
         Raises
         ------
@@ -289,11 +300,11 @@ class SequenceClassifier(
         check_consistent_length(X, labels)
         chosen = self._numbered(labels)
         sequences.check_choices(chosen)
-        return sequences, chosen == 1
+        return sequences, chosen
 
     def _logits(self, sequences: Sequences) -> Floats:
         logits = self._predict_logits(sequences)
-        self._check_finite(sequences, np.isfinite(logits))
+        self._check_finite(sequences, np.isfinite(logits).reshape(len(logits), -1).all(1))
         return logits
 
     def _check_finite(self, sequences: Sequences, finite: Bools) -> None:
@@ -330,6 +341,7 @@ class SequenceClassifier(
                 f"{type(self).__name__} was fitted with the stimulus columns "
                 f"{self._stimulus_names}, but X has {stimuli}."
             )
+        _check_told(sequences, self.classes_)
         return sequences
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
@@ -365,7 +377,7 @@ class SequenceClassifier(
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
+        tags.classifier_tags.multi_class = True
         return tags
 
 
@@ -387,11 +399,24 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         raise
 
 
-def _two_classes(labels: NDArray[Any]) -> NDArray[Any]:
+def _classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
+    """Return the labels of the choices, sorted; raise if they are not those that X tells of."""
     check_classification_targets(labels)
     kind = type_of_target(labels, input_name="y")
-    if kind != "binary":
-        raise ValueError(
-            f"Only binary classification is supported. The type of the target is {kind}."
-        )
-    return two_labels(labels, "y")
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(f"y should hold one label a trial, but is {kind}.")
+    classes = sorted_labels(labels, "y")
+    _check_told(sequences, classes)
+    return classes
+
+
+def _check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
+    """Raise if X's columns tell of other choices than these classes, or of another number."""
+    told, labels = sequences.n_choices, sequences.choice_labels
+    if told is None or (len(classes) == 2 and not labels) or [*map(str, classes)] == labels:
+        return
+    raise ValueError(
+        f"The choices are of the classes {classes.tolist()}, but X's columns tell of "
+        f"{labels or 'two'}: make X and y by one make_design, and fit to animals that between them "
+        "have made every choice."
+    )

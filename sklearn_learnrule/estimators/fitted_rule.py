@@ -18,7 +18,7 @@ from ..models.smoothing import smooth
 from ..rules import unpack
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
 from ..training.individuals import follow_block, follow_subjects
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .classifier import SequenceClassifier
@@ -49,7 +49,9 @@ class FittedRule(SequenceClassifier):
         Returns
         -------
         DataFrame of shape (n_rows, K), with X's index; of an ensemble, its members' mean
-            With ``return_std``, a pair: the weights, and their standard deviations.
+            Of C > 2 choices (n_rows, (C - 1) K): a column ``(choice, feature)`` for each but the
+            first, against which they are. With ``return_std``, a pair: the weights, and their
+            standard deviations.
         """
         check_is_fitted(self)
         noisy = hasattr(self, "process_noise_")
@@ -60,7 +62,7 @@ class FittedRule(SequenceClassifier):
             )
         sequences = self.read_sequences(X)
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
-        n_weights = len(self.weight_names_)
+        n_weights = self._n_weights
         covariances = unpack(paths[..., n_weights:]) if noisy else None
         weights, std = self._tables(X, paths[..., :n_weights], covariances)
         return (weights, std) if return_std else weights
@@ -106,15 +108,15 @@ class FittedRule(SequenceClassifier):
         weights, std = self._tables(X, *self._smooth(*self.read_choices(X, y)))
         return (weights, std) if return_std else weights
 
-    def _smooth(self, sequences: Sequences, is_second: Bools) -> tuple[torch.Tensor, torch.Tensor]:
+    def _smooth(self, sequences: Sequences, chosen: Ints) -> tuple[torch.Tensor, torch.Tensor]:
         """Return smoothed weights (M, n_rows, K) by each member, and their covariances."""
         paths = self.predict_paths(sequences)  # (M, n_rows, K + S)
-        means = paths[..., : len(self.weight_names_)].clone()
-        covariances = unpack(paths[..., len(self.weight_names_) :])
+        means = paths[..., : self._n_weights].clone()
+        covariances = unpack(paths[..., self._n_weights :])
         for alike in of_like_length(sequences.lengths):
             part, rows = sequences.some(alike)
             models = copy_models(self)
-            filtered = look_back_members(models, part, is_second[rows], paths[:, rows])
+            filtered = look_back_members(models, part, chosen[rows], paths[:, rows])
             smoothed = zip(*map(smooth, filtered), strict=True)
             means[:, rows], covariances[:, rows] = (in_rows(part, each) for each in smoothed)
         return means, covariances
@@ -124,10 +126,22 @@ class FittedRule(SequenceClassifier):
 
         def table(rows: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
-            return pd.DataFrame(rows.numpy(), columns=pd.Index(self.weight_names_), index=index)
+            return pd.DataFrame(rows.numpy(), columns=self._weight_columns, index=index)
 
         mean, std = pool_members(means, covariances)
         return table(mean), table(std)
+
+    @property
+    def _n_weights(self) -> int:
+        return self.net_.module_.dynamics.n_weights
+
+    @property
+    def _weight_columns(self) -> pd.Index:
+        """The names of all weights: of features or, of more than two choices, of both."""
+        if len(self.classes_) == 2:
+            return pd.Index(self.weight_names_)
+        both = [self.classes_[1:], self.weight_names_]
+        return pd.MultiIndex.from_product(both, names=["choice", "weight"])
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         if self._is_individual:
@@ -143,7 +157,7 @@ class FittedRule(SequenceClassifier):
         return self._dataset(sequences)
 
     def policy_logits(self, paths: torch.Tensor, features: Floats) -> Floats:
-        """Return the logits of P(second class) where given weights meet given features.
+        """Return the policy's logits where given weights meet given features.
 
         Parameters
         ----------
@@ -154,7 +168,7 @@ class FittedRule(SequenceClassifier):
 
         Returns
         -------
-        ndarray of shape (n,)
+        ndarray of shape (n,) or, of C > 2 choices, (n, C - 1)
             With the fitted lapses, if any; of an ensemble, from its members' mean.
         """
         models: Any = [net.module_ for net in self.nets_]
@@ -218,8 +232,8 @@ class FittedRule(SequenceClassifier):
         if y is None:
             sequences, choices = self.read_sequences(X), {}
         else:
-            sequences, is_second = self.read_choices(X, y)
-            choices = {"choice": is_second, "weight": np.ones(len(is_second))}
+            sequences, chosen = self.read_choices(X, y)
+            choices = {"choice": chosen, "weight": np.ones(len(chosen))}
         dataset = SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device, **choices)
         mean, std = (
             pd.DataFrame(values, sequences.subjects.rename("subject"), self._effect_names)

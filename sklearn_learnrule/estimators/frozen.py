@@ -12,7 +12,7 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ..data.schema import DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import ANSWER_WAS, CHOICE_WAS, DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
 from ..training.net import SequenceNet, idle_net
@@ -81,7 +81,11 @@ def thaw(frozen: dict[str, Any], model: SequenceModel, device: str) -> SequenceN
 def _one_trial(estimator: Any, n_subjects: int) -> Sequences:
     """Return a trial each of the columns fitted, all 0, for which a model is made as for any."""
     covariates = DESIGN.covariates(getattr(estimator, "feature_names_in_", []))
-    history = [PREVIOUS_CHOICE, PREVIOUS_REWARD, *estimator._further_history]
+    labels = estimator._choice_labels
+    history = [f"{CHOICE_WAS}{label}" for label in labels] or [PREVIOUS_CHOICE]
+    if estimator._answer_told:
+        history += [f"{ANSWER_WAS}{label}" for label in labels]
+    history += [PREVIOUS_REWARD, *estimator._further_history]
     columns = [*estimator._stimulus_names, *history, *covariates]
     subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")
     return read_sequences(pd.DataFrame(0.0, columns=columns, index=subject))
@@ -92,7 +96,7 @@ def _models_like(estimator: Any, n_models: int) -> list[SequenceModel]:
     maker = type(estimator)(**estimator._made_with)
     n_subjects = estimator._n_scored
     sequences, weight = _one_trial(estimator, n_subjects), np.ones(n_subjects)
-    given = sequences, np.zeros(n_subjects, bool), weight, usual_units(sequences, weight)
+    given = sequences, np.zeros(n_subjects, int), weight, usual_units(sequences, weight)
     return [maker._draw_model(*given, torch.Generator()) for _ in range(n_models)]
 
 

@@ -71,8 +71,8 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
     (1258, 2)
     """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return DNNRule(n_weights, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return DNNRule(n_weights, n_choices=n_choices, **self._options())
 
 
 class RNNRuleEstimator(_NetworkRuleEstimator):
@@ -105,5 +105,5 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return RNNRule(n_weights, self.memory_size, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return RNNRule(n_weights, self.memory_size, n_choices=n_choices, **self._options())

@@ -62,7 +62,7 @@ class NetworkTraining(Training):
             it is so, and hides where it is not. "auto" finds out: it is done unless REINFORCE with
             a learning rate for each side predicts held-out animals better without (Wilcoxon's
             signed-rank test, p < .2). Stimulus columns have to be signed by side, as they change
-            their sign; "auto" leaves others alone, and fewer than 4 animals. ``mirrored_`` tells
-            what was done.
+            their sign; "auto" leaves others alone, fewer than 4 animals and more than two choices.
+            ``mirrored_`` tells what was done.
         """
     _dtype: ClassVar[torch.dtype] = torch.float32

@@ -19,7 +19,7 @@ from ..rules import (
     RewardMaxRule,
     Units,
 )
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
@@ -42,8 +42,8 @@ class ConstantRuleEstimator(BaseRuleEstimator):
     True
     """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return ConstantRule(n_weights)
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return ConstantRule(n_weights, n_choices=n_choices)
 
 
 class _TextbookRuleEstimator(BaseRuleEstimator):
@@ -72,9 +72,9 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
         """
 
     def _make_model(
-        self, sequences: Sequences, is_second: Bools, weight: Floats, units: Units
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
-        model = super()._make_model(sequences, is_second, weight, units)
+        model = super()._make_model(sequences, chosen, weight, units)
         model.has_prior = self.prior is not None
         return model
 
@@ -121,8 +121,8 @@ class ReinforceRuleEstimator(_TextbookRuleEstimator):
         "baseline": [None, StrOptions({"free", "nonnegative"})]
     }
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return ReinforceRule(n_weights, self.baseline, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return ReinforceRule(n_weights, self.baseline, n_choices=n_choices, **self._options())
 
 
 class RewardMaxRuleEstimator(_TextbookRuleEstimator):
@@ -154,8 +154,8 @@ class RewardMaxRuleEstimator(_TextbookRuleEstimator):
     array([0.009, 0.025])
     """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return RewardMaxRule(n_weights, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return RewardMaxRule(n_weights, n_choices=n_choices, **self._options())
 
 
 class PredictMaxRuleEstimator(_TextbookRuleEstimator):
@@ -183,8 +183,8 @@ class PredictMaxRuleEstimator(_TextbookRuleEstimator):
     array([0.012, 0.036])
     """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return PredictMaxRule(n_weights, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return PredictMaxRule(n_weights, n_choices=n_choices, **self._options())
 
 
 class EligibilityRuleEstimator(_TextbookRuleEstimator):
@@ -224,8 +224,8 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"window": [WHOLE_FROM_0]}
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return EligibilityRule(n_weights, self.window, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return EligibilityRule(n_weights, self.window, n_choices=n_choices, **self._options())
 
 
 class ActorCriticRuleEstimator(_TextbookRuleEstimator):
@@ -270,8 +270,10 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
         "initial_value": [ANY_NUMBER, each(ANY_NUMBER)]
     }
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return ActorCriticRule(n_weights, initial_value=self.initial_value, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return ActorCriticRule(
+            n_weights, initial_value=self.initial_value, n_choices=n_choices, **self._options()
+        )
 
 
 class PearceHallRuleEstimator(_TextbookRuleEstimator):
@@ -323,8 +325,8 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
         "baseline": [None, StrOptions({"free", "nonnegative"})]
     }
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return PearceHallRule(n_weights, self.baseline, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return PearceHallRule(n_weights, self.baseline, n_choices=n_choices, **self._options())
 
 
 class QLearningRuleEstimator(_TextbookRuleEstimator):
@@ -360,5 +362,5 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     (array([0.005, 0.002]), 1.8)
     """
 
-    def make_rule(self, n_weights: int) -> LearningRule:
-        return QLearningRule(n_weights, **self._options())
+    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
+        return QLearningRule(n_weights, n_choices=n_choices, **self._options())

@@ -77,9 +77,9 @@ def _what_can_vary(
             found[name] = list(learned_names) if value.ndim else []
     if isinstance(rule, NetworkRule):  # of a network, the size of its update
         found["learning_rate"] = []
-    if noise is None:
+    if noise is None and rule.policy.n_choices == 2:
         found[INITIAL_WEIGHTS] = list(weight_names)
-    else:
+    if noise is not None:
         found |= {name: [] for name in ProcessNoise.names[:2]}
     return found
 

@@ -186,9 +186,9 @@ def _read(
             )
     for fit in fits:
         rows = fit.held_out(X)
-        sequences, is_second = fit.final.read_choices(fit.transform(rows), fit.held_out(labels))
+        sequences, chosen = fit.final.read_choices(fit.transform(rows), fit.held_out(labels))
         paths = fit.final.predict_paths(sequences)
-        yield fit, rows, sequences, look_back_members(fit.models, sequences, is_second, paths)
+        yield fit, rows, sequences, look_back_members(fit.models, sequences, chosen, paths)
 
 
 def _identify(rows: pd.DataFrame, weights: list[str]) -> pd.DataFrame:

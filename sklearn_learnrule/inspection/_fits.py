@@ -123,8 +123,8 @@ class RuleFit(Fit):
 
     def know_subjects(self, X: pd.DataFrame, y: ArrayLike) -> list[KnownSubjects]:
         """Return what each member is told of X's animals, whose effects are integrated out."""
-        sequences, is_second = self.final.read_choices(self.transform(X), y)
-        told: Any = {"choice": is_second, "weight": np.ones(len(is_second))}
+        sequences, chosen = self.final.read_choices(self.transform(X), y)
+        told: Any = {"choice": chosen, "weight": np.ones(len(chosen))}
         dataset = SequenceDataset(sequences, **told, dtype=torch.float64, device="cpu")
         return [follow_subjects(model, dataset) for model in self.models]
 

@@ -82,13 +82,13 @@ def column_importance(
 
 def _of_fit(fit: RuleFit, X: pd.DataFrame, y: pd.Series, n_repeats: int, seed: int) -> pd.DataFrame:
     final = fit.final
-    sequences, is_second = final.read_choices(fit.transform(X), y)
+    sequences, chosen = final.read_choices(fit.transform(X), y)
     paths = final.predict_paths(sequences)
 
     def by_subject(features: Floats) -> Floats:
         """Return the mean log-likelihood where the weights meet these features, (N,)."""
         logits = final.policy_logits(paths, features)
-        totals = np.bincount(sequences.row_subject, trial_log_likelihood(is_second, logits))
+        totals = np.bincount(sequences.row_subject, trial_log_likelihood(chosen, logits))
         return totals / n_trials
 
     n_trials, seen = sequences.n_trials, sequences.fields.features

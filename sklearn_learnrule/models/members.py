@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..data.sequences import Sequences
 from ..rules import Trial
-from ..utils.arrays import Bools
+from ..utils.arrays import Ints
 from .learning import LearningModel
 from .smoothing import Filtered, look_back
 
@@ -59,7 +59,7 @@ def pool_members(means: Tensor, covariances: Tensor | None = None) -> tuple[Tens
 
 
 def look_back_members(
-    models: Iterable[LearningModel], sequences: Sequences, is_second: Bools, paths: Tensor
+    models: Iterable[LearningModel], sequences: Sequences, chosen: Ints, paths: Tensor
 ) -> list[Filtered]:
     """Return what each member knew of the weights as the choices came, the last one, too.
 
@@ -67,7 +67,7 @@ def look_back_members(
     ----------
     models : M models with noise
     sequences : Sequences of n_rows trials
-    is_second : bool ndarray of shape (n_rows,)
+    chosen : bool ndarray of shape (n_rows,)
         The choices, of which the sequences tell all but each subject's last.
     paths : Tensor of shape (M, n_rows, K + S)
         What was known before each choice, see ``predict_paths`` of the estimator.
@@ -77,7 +77,7 @@ def look_back_members(
     list of M :class:`~.smoothing.Filtered`
     """
     trials, observed = read_trials(sequences)
-    trials = replace(trials, choice=torch.as_tensor(sequences.pad(is_second.astype(float))))
+    trials = replace(trials, choice=torch.as_tensor(sequences.pad(chosen.astype(float))))
     padded = (torch.as_tensor(sequences.pad(path.numpy())) for path in paths)
     members = zip(models, padded, strict=True)
     return [look_back(model, path, trials, observed) for model, path in members]

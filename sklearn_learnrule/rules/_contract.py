@@ -97,9 +97,9 @@ class LearningRule(nn.Module):
         known = trial.reward_known[:, None] > 0.5
         return torch.where(known, update, 0), torch.where(known, later, memory)
 
-    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
-        """Get ready for trials of unknown reward, or for missed trials between others."""
-        del misses
+    def expect(self, *, unknown_rewards: bool, misses: bool, answers: bool = True) -> None:
+        """Get ready for trials of unknown reward, for missed ones, or for unknown answers."""
+        del misses, answers
         self.skips_unknown_rewards = unknown_rewards and not self.reads_reward_known
 
     def linearize(

@@ -99,8 +99,8 @@ class IndividualRule(LearningRule):
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         return self.rule.varies_by(name)
 
-    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
-        self.rule.expect(unknown_rewards=unknown_rewards, misses=misses)
+    def expect(self, **trials: bool) -> None:
+        self.rule.expect(**trials)
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's: of a subject without effects."""

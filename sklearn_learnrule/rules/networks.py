@@ -71,9 +71,12 @@ class NetworkRule(LearningRule):
         self.n_inputs = n_weights + self.n_features + per_choice + 1 + session_input + n_effects
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
-    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
+    def expect(self, *, unknown_rewards: bool, misses: bool, answers: bool = True) -> None:
         added = unknown_rewards - self.known_input + misses - self.misses_input
         self.known_input, self.misses_input = unknown_rewards, misses
+        if self.answer_input and not answers:
+            self.answer_input = self.uses_answer = False
+            added -= self.policy.n_sets
         if added:
             self.n_inputs += added
             self.renew_first_layer()

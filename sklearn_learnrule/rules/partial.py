@@ -62,8 +62,8 @@ class PartialRule(LearningRule):
     def make_symmetric(self, n_sided: int) -> bool:
         return self.rule.make_symmetric(int((self.learned < n_sided).sum()))
 
-    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
-        self.rule.expect(unknown_rewards=unknown_rewards, misses=misses)
+    def expect(self, **trials: bool) -> None:
+        self.rule.expect(**trials)
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's."""

@@ -69,8 +69,8 @@ class StandardizedRule(LearningRule):
                 f"textbook_names, {sorted(rule.textbook_parameters())}, got {unknown.pop()!r}."
             )
 
-    def expect(self, *, unknown_rewards: bool, misses: bool) -> None:
-        self.rule.expect(unknown_rewards=unknown_rewards, misses=misses)
+    def expect(self, **trials: bool) -> None:
+        self.rule.expect(**trials)
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's, in the user's units."""

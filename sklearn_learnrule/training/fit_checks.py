@@ -4,40 +4,42 @@ from __future__ import annotations
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import softmax
 
 from ..metrics import CHANCE, log_likelihood
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 
 MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
 MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
 
 
 def prediction_fault(
-    logits: Floats, features: Floats, is_second: Bools, weight: Floats, n_told: int = 0
+    logits: Floats, features: Floats, chosen: Ints, weight: Floats, n_told: int = 0
 ) -> str | None:
     """Return what is wrong with a fit's predictions of its own trials, and what may help.
 
     Parameters
     ----------
-    logits : ndarray of shape (n_rows,)
-        Of P(second class), by the fit.
+    logits : ndarray of shape (n_rows,) or, of C > 2 choices, (n_rows, C - 1)
+        By the fit.
     features : ndarray of shape (n_rows, K)
         In standard units.
-    is_second, weight : ndarray of shape (n_rows,)
-        The choices, and how much each counts.
+    chosen, weight : ndarray of shape (n_rows,)
+        The choices' classes, 0, 1, ..., and how much each counts.
     n_told : int
         Numbers that a prior leaves to the choices to tell, at a price (Schwarz 1978).
     """
-    score = log_likelihood(is_second, logits, sample_weight=weight)
+    score = log_likelihood(chosen, logits, sample_weight=weight)
     n_trials = np.count_nonzero(weight)
-    by_chance = features.shape[1] / n_trials  # what as many numbers may gain
+    n_choices = 2 if logits.ndim == 1 else 1 + logits.shape[1]
+    chance = CHANCE if n_choices == 2 else -np.log(n_choices)
+    by_chance = (n_choices - 1) * features.shape[1] / n_trials  # what as many numbers may gain
     by_prior = n_told * (1 + np.log(n_trials) / 2) / n_trials
     tolerance = MAX_LOSS + by_chance + by_prior
-    if not score >= CHANCE - tolerance:
+    if not score >= chance - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "
-            f"per trial, a coin {CHANCE:.4g}): the training went astray. Lower lr, or leave it at "
+            f"per trial, a coin {chance:.4g}): the training went astray. Lower lr, or leave it at "
             "its default."
         )
     largest = np.abs(logits[weight > 0]).max()
@@ -47,7 +49,7 @@ def prediction_fault(
             "without end, as they do where choices can be predicted without error. Lower "
             "max_epochs or lr, fit more animals, or allow for lapses."
         )
-    static = static_log_likelihood(features, is_second, weight)
+    static = static_log_likelihood(features, chosen, weight, n_choices)
     if score < static - tolerance:
         return (
             f"predicts the choices that it was fitted to worse than a policy that never changes "
@@ -58,16 +60,21 @@ def prediction_fault(
     return None
 
 
-def static_log_likelihood(features: Floats, is_second: Bools, weight: Floats) -> float:
+def static_log_likelihood(
+    features: Floats, chosen: Ints, weight: Floats, n_choices: int = 2
+) -> float:
     """Return the most that a policy whose weights never change can reach, in nats per trial."""
     width = features.std(0)
     x = (features - features.mean(0)) / np.where(width > 0, width, 1)  # the same policies
     x[:, -1] = 1.0  # the bias
     share = weight / weight.sum()
+    made = chosen[:, None] == np.arange(1, n_choices)
 
     def loss(policy: Floats) -> tuple[float, Floats]:
-        logits = x @ policy
-        gradient = x.T @ (share * (expit(logits) - is_second))
-        return -log_likelihood(is_second, logits, sample_weight=weight), gradient
+        logits = x @ policy.reshape(-1, x.shape[1]).T  # (n_rows, C - 1)
+        error = softmax(np.insert(logits, 0, 0.0, axis=1), axis=1)[:, 1:] - made
+        gradient = (share[:, None] * error).T @ x
+        return -log_likelihood(chosen, logits, sample_weight=weight), gradient.ravel()
 
-    return -float(minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B").fun)
+    start = np.zeros((n_choices - 1) * x.shape[1])
+    return -float(minimize(loss, start, jac=True, method="L-BFGS-B").fun)

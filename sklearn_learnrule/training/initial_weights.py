@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logit
 
 from ..data.sequences import Sequences
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 
 FEW_SUBJECTS = 5  # of fewer, the likelihood's optimum is that all start at the same weights
 BROAD_STD = 4.0  # in standard units, so that an easy stimulus alone may give odds of e^8
@@ -17,33 +16,39 @@ CLIP = 0.01
 
 
 def initial_weights(
-    kind: str | Any, sequences: Sequences, is_second: Bools, weight: Floats
+    kind: str | Any, sequences: Sequences, chosen: Ints, weight: Floats, n_choices: int = 2
 ) -> Floats:
-    """Return the starting weights, (K,): zeros, a psychometric fit, or the array given."""
-    n_weights = len(sequences.feature_names)
+    """Return the starting weights, ((C - 1) K,): zeros, a psychometric fit, or the array given."""
+    n_features, n_sets = len(sequences.feature_names), n_choices - 1
     if isinstance(kind, str):
         if kind == "zeros":
-            return np.zeros(n_weights)
-        return psychometric_weights(sequences, is_second, weight)
+            return np.zeros(n_sets * n_features)
+        return psychometric_weights(sequences, chosen, weight, n_choices)
     given = np.asarray(kind, dtype=float)
-    if given.shape != (n_weights,):
+    expected = (n_features,) if n_sets == 1 else (n_sets, n_features)
+    if given.shape != expected:
+        rows = "" if n_sets == 1 else f"{n_sets} rows, one for each choice but the first, of "
         raise ValueError(
-            f"initial_weights should be {n_weights} numbers, one for each of "
+            f"initial_weights should be {rows}{n_features} numbers, one for each of "
             f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
-    return given.copy()
+    return given.ravel()
 
 
-def psychometric_weights(sequences: Sequences, is_second: Bools, weight: Floats) -> Floats:
+def psychometric_weights(
+    sequences: Sequences, chosen: Ints, weight: Floats, n_choices: int = 2
+) -> Floats:
     """Fit a psychometric line to the first 100 trials of each sequence (Liu et al. 2025).
 
-    The logit of the share of second choices at each stimulus value, clipped to [.01, .99],
-    is regressed on the features by least squares. Choices of weight 0 are not looked at.
+    The log odds of second choices against first ones at each stimulus value, of shares clipped to
+    [.01, .99], are regressed on the features by least squares; those of further choices likewise.
+    Choices of weight 0 are not looked at.
     """
     early = (sequences.row_place < N_EARLY_TRIALS) & (weight > 0)
     features = sequences.fields.features[early]  # (n_early, K)
     values, value_of_row = np.unique(features, axis=0, return_inverse=True)
     n_rows = np.bincount(value_of_row.ravel())
-    share = np.bincount(value_of_row.ravel(), is_second[early]) / n_rows
-    log_odds = logit(np.clip(share, CLIP, 1 - CLIP))
-    return np.linalg.lstsq(values, log_odds, rcond=None)[0]
+    made = chosen[early][:, None] == np.arange(n_choices)
+    counts = [np.bincount(value_of_row.ravel(), of_class) for of_class in made.T]
+    logs = np.log(np.clip(np.stack(counts, 1) / n_rows[:, None], CLIP, 1 - CLIP))
+    return np.linalg.lstsq(values, logs[:, 1:] - logs[:, :1], rcond=None)[0].T.ravel()

@@ -14,7 +14,7 @@ from ..engine import threads
 from ..metrics import trial_log_likelihood
 from ..models.learning import LearningModel
 from ..rules import ReinforceRule, Units
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats, Ints
 from .dataset import SequenceDataset
 from .optimization import train
 from .settings import TrainingSettings
@@ -27,17 +27,24 @@ LEVEL = 0.2  # of a test; above it, mirror images do no harm
 def fits_mirror_images(
     mirror: bool | str,
     sequences: Sequences,
-    is_second: Bools,
+    chosen: Ints,
     weight: Floats,
     units: Units,
 ) -> bool:
     """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
     if not mirror:
         return False
+    if sequences.choice_labels:
+        if mirror == "auto":
+            return False
+        raise ValueError(
+            "mirror=True swaps left and right, and more than two choices are no sides: set "
+            "mirror=False or mirror='auto'."
+        )
     stimuli = sequences.fields.features[:, :-1]
     one_sided = (stimuli.min(0) >= 0) | (stimuli.max(0) <= 0)
     if mirror == "auto":
-        return not one_sided.any() and _sides_are_alike(sequences, is_second, weight, units)
+        return not one_sided.any() and _sides_are_alike(sequences, chosen, weight, units)
     if one_sided.any():
         raise ValueError(
             "mirror=True swaps left and right by the sign of every stimulus column, but "
@@ -47,13 +54,13 @@ def fits_mirror_images(
     return True
 
 
-def _sides_are_alike(sequences: Sequences, is_second: Bools, weight: Floats, units: Units) -> bool:
+def _sides_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: Units) -> bool:
     """Return whether a rule that tells the sides apart predicts held-out subjects no better.
 
     The rule is REINFORCE with a learning rate for each side, which mirror images make one.
     """
     dataset = SequenceDataset(
-        sequences, choice=is_second, weight=weight, dtype=torch.float64, device="cpu"
+        sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
     )
     counts = dataset.scored_subjects
     if len(counts) < FEWEST_SUBJECTS:
