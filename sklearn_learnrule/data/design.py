@@ -172,7 +172,8 @@ def make_design(
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials.loc[happened, choice], index)
-    _tell_of_no_choice(y, choice)
+    if PREVIOUS_CHOICE not in X:
+        _tell_of_no_choice(y)
     return X, y, groups
 
 
@@ -351,16 +352,14 @@ def _check_labels(
         )
 
 
-def _tell_of_no_choice(y: pd.Series, name: Any) -> None:
+def _tell_of_no_choice(y: pd.Series) -> None:
     """Warn if one of more than two labels looks like that of missed trials."""
-    labels, counts = np.unique(as_labels(y, f"column {name!r}"), return_counts=True)
-    if len(labels) == 2:
-        return
+    labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
         if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
             warn(
-                f"Column {name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
+                f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
                 "these were missed, make it NaN and count them, make_design(..., missed='count') "
                 "(in from_files and from_nwb, name the choices, choices=...); if it is a choice "
                 "as any other, another label says so.",
