@@ -33,6 +33,7 @@ from .tables import (
     check_columns,
     check_complete,
     check_names,
+    label_texts,
     place,
     sorted_labels,
     subject_names,
@@ -43,7 +44,7 @@ from .time_order import check_rises, check_together, count_within, session_start
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
-OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if so much rarer than labels by chance
+OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
 
 
 def make_design(
@@ -328,7 +329,10 @@ class _History:
         _check_labels(made, labels, column.name, self.subjects)
         if len(labels) == 2:
             return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
-        return {f"{name}_{label}": self._before(1.0 * (made == label)) for label in labels}
+        return {
+            f"{name}_{text}": self._before(1.0 * (made == label))
+            for text, label in zip(label_texts(labels), labels, strict=True)
+        }
 
 
 def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
