@@ -113,8 +113,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     """A recurrent network straight to the choice: neither a policy with weights nor a rule.
 
     h' = GRU(stimulus, previous choice, previous reward, session start, previous correct choice;
-    h), logit of P(y = 1) = c + readout . h', of more than two choices one for each but the first. It
-    learns from the same X as the rules, so that it tells what their assumption, a policy that is
+    h), logit of P(y = 1) = c + readout . h', of more than two choices one for each but the first.
+    It learns from the same X as the rules, so that it tells what their assumption, a policy that is
     linear in the stimulus, costs or gains.
 
     Parameters

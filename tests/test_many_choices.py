@@ -1,0 +1,304 @@
+"""More than two choices: rules, filter, engines and estimators take them as they take two."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from many_choices import LABELS, THREE, design, random_trials, simulate
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from sklearn_learnrule import (
+    ActorCriticRuleEstimator,
+    ChoiceRNNClassifier,
+    ConstantRuleEstimator,
+    DNNRuleEstimator,
+    EligibilityRuleEstimator,
+    PearceHallRuleEstimator,
+    PolicyRegressors,
+    PredictMaxRuleEstimator,
+    QLearningRuleEstimator,
+    ReinforceRuleEstimator,
+    RewardMaxRuleEstimator,
+    RNNRuleEstimator,
+    SubjectKFold,
+)
+from sklearn_learnrule.engine import unroll
+from sklearn_learnrule.rules import (
+    DNNRule,
+    FilteredRule,
+    Lapses,
+    LearningRule,
+    PartialRule,
+    ProcessNoise,
+    QLearningRule,
+    ReinforceRule,
+    RNNRule,
+    filtered_logit,
+    observe,
+    pack,
+    unpack,
+)
+from sklearn_learnrule.testing import check_rule
+
+TABLE = simulate()
+X, Y, GROUPS = design(TABLE)
+OTHERS = {"left": "z", "middle": "a", "right": "m"}  # of which the first in order is another
+QUICK = {"max_epochs": 60, "n_ensemble": 1, "random_state": 0, "hidden_sizes": 8}
+FIXED = {"session_noise": 0.0, "initial_std": 0.3, "train_initial_weights": False}
+ESTIMATORS = {
+    "constant": ConstantRuleEstimator(),
+    "REINFORCE": ReinforceRuleEstimator(),
+    "by side": ReinforceRuleEstimator(baseline=None, side_specific=True, forgetting=True),
+    "RewardMax": RewardMaxRuleEstimator(),
+    "PredictMax": PredictMaxRuleEstimator(),
+    "eligibility": EligibilityRuleEstimator(window=2),
+    "actor-critic": ActorCriticRuleEstimator(),
+    "Q-learning": QLearningRuleEstimator(),
+    "Pearce-Hall": PearceHallRuleEstimator(),
+    "noise": ReinforceRuleEstimator(baseline=None, process_noise=0.05, **FIXED),
+    "lapses": ReinforceRuleEstimator(baseline=None, lapses="learned"),
+    "both": ReinforceRuleEstimator(baseline=None, lapses=0.03, process_noise=0.1, **FIXED),
+    "unlearned": ReinforceRuleEstimator(baseline=None, unlearned=["bias"]),
+    "psychometric": ReinforceRuleEstimator(baseline=None, initial_weights="psychometric"),
+}  # fmt: skip
+
+
+def with_answer(estimator):
+    """Return the design that an estimator needs."""
+    needs = isinstance(estimator, RewardMaxRuleEstimator | PredictMaxRuleEstimator)
+    return design(TABLE, answer="answer") if needs else (X, Y, GROUPS)
+
+
+@pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_the_order_and_names_of_labels_change_nothing(name):
+    """But for where a search ends, and for a filter's slopes, which are taken by small steps."""
+    estimator = ESTIMATORS[name]
+    renamed = TABLE.replace({"choice": OTHERS, "answer": OTHERS})
+    answer = {"answer": "answer"} if any("answer" in c for c in with_answer(estimator)[0]) else {}
+    X_, Y_, _ = design(renamed, **answer)
+    before, after = (clone(estimator).fit(*some) for some in (with_answer(estimator)[:2], (X_, Y_)))
+    order = [list(after.classes_).index(OTHERS[label]) for label in before.classes_]
+    found = after.predict_proba(X_)[:, order]
+    assert_allclose(found, before.predict_proba(with_answer(estimator)[0]), atol=2e-3)
+    tolerance = 1e-6 if estimator.process_noise is None else 1e-4
+    assert after.score(X_, Y_) == pytest.approx(
+        before.score(*with_answer(estimator)[:2]), abs=tolerance
+    )
+
+
+def test_a_classifier_of_three_classes_is_scikit_learns():
+    rule = ReinforceRuleEstimator(baseline=None).fit(X, Y)
+    assert rule.classes_.tolist() == LABELS
+    p, logits = rule.predict_proba(X), rule.decision_function(X)
+    assert p.shape == logits.shape == (len(X), 3)
+    assert_allclose(p.sum(1), 1)
+    assert_allclose(np.log(p) - np.log(p).mean(1, keepdims=True), logits, atol=1e-12)
+    assert (rule.predict(X) == rule.classes_[p.argmax(1)]).all()
+    assert rule.score(X, Y) == pytest.approx(-log_loss(Y, p))
+    assert rule.score(X, Y) > -np.log(3) + 0.2  # it learns
+    again = pickle.loads(pickle.dumps(rule))
+    assert (again.predict_proba(X) == p).all()
+
+
+def test_folds_searches_and_scorers_work():
+    rule, cv = ReinforceRuleEstimator(baseline=None), SubjectKFold(3)
+    scores = cross_val_score(rule, X, Y, cv=cv)
+    assert_allclose(cross_val_score(rule, X, Y, cv=cv, scoring="neg_log_loss"), scores)
+    assert (cross_val_score(rule, X, Y, cv=cv, scoring="accuracy") > 0.5).all()
+    grid = {"reinforceruleestimator__forgetting": [False, True]}
+    rule = ReinforceRuleEstimator(baseline=None, unlearned=[f"choice_back_{c}" for c in LABELS])
+    piped = make_pipeline(PolicyRegressors(win_stay=False, previous_stimulus=False), rule)
+    search = GridSearchCV(piped, grid, cv=cv, error_score="raise").fit(X, Y)
+    assert search.predict_proba(X).shape == (len(X), 3)
+
+
+def test_weights_are_a_set_for_each_choice_but_the_first():
+    rule = ReinforceRuleEstimator(baseline=None).fit(X, Y)
+    weights = rule.predict_weights(X)
+    assert weights.columns.names == ["choice", "weight"]
+    assert weights["right"].columns.tolist() == ["first", "second", "bias"]
+    logits = np.column_stack([
+        (weights[label] * np.column_stack([X[["first", "second"]], np.ones(len(X))])).sum(axis=1)
+        for label in LABELS[1:]
+    ])  # fmt: skip
+    expected = np.log(rule.predict_proba(X))
+    assert_allclose(logits, expected[:, 1:] - expected[:, :1], atol=1e-9)
+    assert rule.initial_weights_.shape == (2, 3) and rule.learning_rate_.shape == (3,)
+    start = rule.summary_.query("parameter == 'initial_weights'")
+    assert start["side"].tolist() == 3 * ["middle"] + 3 * ["right"]
+
+
+@pytest.mark.parametrize("kind", [DNNRuleEstimator, RNNRuleEstimator, ChoiceRNNClassifier])
+def test_networks_take_three_choices_and_are_stored(kind):
+    told = design(TABLE, answer="answer")
+    how = {name: value for name, value in QUICK.items() if name in kind().get_params()}
+    for X_, y, _ in (told, (X, Y, GROUPS)):
+        network = kind(**how).fit(X_, y)
+        p = network.predict_proba(X_)
+        assert p.shape == (len(X_), 3) and np.isfinite(p).all()
+        assert_allclose(pickle.loads(pickle.dumps(network)).predict_proba(X_), p, atol=1e-12)
+        assert not network.mirrored_
+
+
+def test_a_network_without_answers_does_not_read_them():
+    """An error does not tell which of the others was right."""
+    rule = DNNRuleEstimator(**QUICK).fit(X, Y)
+    assert not rule.net_.module_.rule.uses_answer
+    told = design(TABLE, answer="answer")
+    assert DNNRuleEstimator(**QUICK).fit(*told[:2]).net_.module_.rule.uses_answer
+
+
+# -------------------------------------------------------------------------- rules and engines
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: QLearningRule(4, n_choices=3, learning_rate=0.1, side_specific=True),
+        lambda: DNNRule(4, hidden_sizes=8, n_choices=3),
+    ],
+    ids=["Q-learning", "DNN"],
+)
+def test_all_that_is_checked_of_a_rule_holds(make):
+    torch.manual_seed(0)
+    check_rule(make())
+
+
+RULES = {
+    "REINFORCE": ReinforceRule(9, "free", learning_rate=0.2, n_choices=4),
+    "RNN": RNNRule(9, 4, 8, n_choices=4),
+}
+
+
+@pytest.mark.parametrize("lapses", [None, [0.02, 0.1, 0.05, 0.0]])
+@pytest.mark.parametrize("name", RULES)
+def test_engines_agree_where_a_filter_is_too_large_to_be_one_with_its_rule(name, lapses):
+    rule = RULES[name].double()
+    rule = PartialRule(rule, [0, 2, 3], 12)  # of the second feature, nothing is learned
+    odds = None if lapses is None else Lapses(lapses, 4)
+    noise = ProcessNoise(4, [0.1, 0.2, 0.05, 0.1], 0.3, 0.5)
+    rule = FilteredRule(rule, noise.requires_grad_(), odds and odds.requires_grad_()).double()
+    trials, observed = random_trials(rule.policy, n_features=4, n_trials=12)
+    found = []
+    for engine in ("loop", "fused"):
+        start = torch.full((4, 12), 0.1, dtype=torch.float64, requires_grad=True)
+        path = unroll(rule, start, trials, observed, engine=engine)
+        total = (path * torch.linspace(1, 2, path[0].numel()).view_as(path[0])).sum()
+        wanted = [start, *rule.parameters()]
+        found.append([path, *torch.autograd.grad(total, wanted, allow_unused=True)])
+    for loop, fused in zip(*found, strict=True):
+        assert (loop is None and fused is None) or torch.allclose(loop, fused, 1e-8, 1e-8)
+
+
+# ------------------------------------------------------------------------------ the filter
+
+
+def test_a_choice_tells_what_bayes_rule_does():
+    """Mean and covariance after a choice, beside very many weights drawn before it."""
+    generator = torch.Generator().manual_seed(0)
+    mean = torch.tensor([[0.5, -0.2, -0.4, 0.3]], dtype=torch.float64)
+    root = 0.3 * torch.randn(4, 4, generator=generator, dtype=torch.float64)
+    covariance, x = (root @ root.mT)[None], torch.tensor([[1.0, 0.6]], dtype=torch.float64)
+    drawn = mean + torch.randn(400_000, 4, generator=generator, dtype=torch.float64) @ root.mT
+    for choice in range(3):
+        made = torch.tensor([float(choice)], dtype=torch.float64)
+        weight = THREE.log_probability(THREE.logits(drawn, x), made).exp()
+        expected = (weight[:, None] * drawn).sum(0) / weight.sum()
+        apart = drawn - expected
+        spread = (weight[:, None] * apart).mT @ apart / weight.sum()
+        found, left = observe(mean, covariance, x, made, policy=THREE)
+        moved, expected_move = found[0] - mean[0], expected - mean[0]
+        assert (moved - expected_move).norm() < 0.1 * expected_move.norm()
+        shrunk, expected_loss = covariance[0] - left[0], covariance[0] - spread
+        assert (shrunk - expected_loss).norm() < 0.2 * expected_loss.norm()
+        logits = filtered_logit(mean, pack(covariance), x, THREE)
+        p = THREE.log_probability(logits, made).exp().item()
+        assert p == pytest.approx(weight.mean().item(), abs=0.002)
+
+
+def test_the_filter_agrees_with_particles():
+    """With 60,000 of them, and choices by the policy, it was within .0008 and .0011 of them."""
+    n_particles, rate, noise = 4000, 0.2, 0.05
+    rule = ReinforceRule(6, None, learning_rate=rate, n_choices=3).double()
+    filtered = FilteredRule(rule, ProcessNoise(3, noise, 0.0, 0.3)).double()
+    trials, observed = random_trials(THREE, n_trials=50)
+    start = torch.zeros(4, 6, dtype=torch.float64)
+    with torch.no_grad():
+        path = unroll(filtered, start, trials, observed)
+        logits = filtered_logit(path[..., :6], path[..., 6:], trials.features, THREE)
+        by_filter = THREE.log_probability(logits, trials.choice)
+        by_particles = particles(rule, trials, n_particles, noise, 0.3)
+    assert by_filter.mean().item() == pytest.approx(by_particles.mean().item(), abs=0.003)
+
+
+def particles(rule, trials, n_particles, noise, initial_std):
+    """Return log P(choice) before each choice, (N, T), by so many weights of each subject."""
+    generator = torch.Generator().manual_seed(1)
+    n_subjects, n_trials = trials.choice.shape
+    spread = unpack(FilteredRule(rule, ProcessNoise(3, 0, 0, 1)).initial_memory(1, torch.zeros(1)))
+    root = torch.linalg.cholesky(spread[0].double())
+
+    def drift(std):
+        shape = n_subjects, n_particles, rule.n_weights
+        return std * torch.randn(shape, generator=generator, dtype=torch.float64) @ root.mT
+
+    weights, found = drift(initial_std), []
+    for t in range(n_trials):
+        trial = trials.at(t).of_subjects(torch.arange(n_subjects).repeat_interleave(n_particles))
+        flat = weights.flatten(0, 1)
+        likelihood = THREE.log_probability(THREE.logits(flat, trial.features), trial.choice).exp()
+        likelihood = likelihood.view(n_subjects, n_particles)
+        found.append(likelihood.mean(1).log())
+        drawn = torch.multinomial(likelihood, n_particles, replacement=True, generator=generator)
+        weights = weights.gather(1, drawn[..., None].expand_as(weights))
+        flat = weights.flatten(0, 1)
+        update = rule(flat, trial, flat.new_zeros(len(flat), 0))[0]
+        weights = weights + update.view_as(weights) + drift(noise)
+    return torch.stack(found, 1)
+
+
+# ------------------------------------------------------------------------------ what is refused
+
+
+def test_animals_that_never_made_a_choice_are_told():
+    never = TABLE[TABLE["choice"] != "middle"]
+    one = TABLE[TABLE["subject"] == "animal 0"].assign(subject="another")
+    X_, y, _ = design(pd.concat([never, one]))
+    first = X_.index.get_level_values("subject") != "another"
+    with pytest.raises(ValueError, match=r"X's columns tell of \['left', 'middle', 'right'\]"):
+        ReinforceRuleEstimator().fit(X_[first], y[first])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sentence"),
+    [
+        (DNNRuleEstimator(mirror=True), "more than two choices are no sides"),
+        (ReinforceRuleEstimator(initial_weights=[0.0, 0, 0]), "should be 2 rows, one for each"),
+        (ReinforceRuleEstimator(lapses=[0.1, 0.1]), "one finite number or"),
+        (PredictMaxRuleEstimator(), "an error does not tell which was right"),
+        (ReinforceRuleEstimator(subject_effects=["initial_weights"]), "should name parameters"),
+    ],
+)
+def test_what_three_choices_do_not_allow_is_one_sentence(estimator, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        estimator.fit(X, Y)
+
+
+def test_a_rule_of_two_choices_says_so():
+    class TwoChoices(ReinforceRuleEstimator):
+        def make_rule(self, n_weights):
+            return ReinforceRule(n_weights, None)
+
+    with pytest.raises(TypeError, match=r"make_rule should take \(self, n_weights, n_choices\)"):
+        TwoChoices().fit(X, Y)
+    with pytest.raises(ValueError, match="a multiple of 2"):
+        LearningRule(3, n_choices=3)
