@@ -234,8 +234,7 @@ def _individual(
         raise TypeError("subject_effects are of a LearningRule's parameters; a function has none.")
     own = read_effects(list(effects), rule, None, features, features)
     if any(effect.parameter == INITIAL_WEIGHTS for effect in own.effects):
-        shape = ", ".join(map(str, ("N", *rule.policy.shape, len(features))))
-        raise ValueError(f"Animals' own initial weights are given as initial_weights, ({shape}).")
+        raise ValueError("Animals' own initial weights are given as initial_weights, (N, 2).")
     for column, (name, values) in zip(context.T, effects.items(), strict=True):
         if np.shape(values) != (n_subjects,):
             raise ValueError(
