@@ -73,9 +73,8 @@ trials = read_people(files[0]) if files else simulate_rats()
 stimuli = [name for name in trials if name.startswith("stimulus")]
 X, y, _ = lr.make_design(trials, stimulus=stimuli, restart="block", missed="count")
 print(trials[[*stimuli, "choice", "answer", "reward"]].head(4).to_string(), "\n")
-print(
-    f"{len(X)} choices of {X.index.unique('subject').size}; {trials['choice'].isna().sum()} missed.\n"
-)
+n_missed = trials["choice"].isna().sum()
+print(f"{len(X)} choices of {trials['subject'].nunique()} animals; they missed {n_missed}.\n")
 
 # %%
 # Which rule?
@@ -107,9 +106,9 @@ print(found[shown].round(3).to_string(index=False), "\n")
 # Do its twins learn like them?
 # -----------------------------
 # Twins choose by themselves, on the same stimuli. The policy has a set of weights for each choice
-# but the first; these are the first animal's before its last trial.
+# but the first; these are the last animal's before its last trial.
 
-print(rule.predict_weights(X).iloc[len(X.loc[X.index[0][0]]) - 1].unstack().round(2).to_string())
+print(rule.predict_weights(X).iloc[-1].unstack()[rule.weight_names_].round(2).to_string())
 table = trials[trials["choice"].notna()].rename(columns={"block": "restart"})
 twins = simulate(rule, table.drop(columns="reward"), reward=sorted(table["reward"].unique()))
 
