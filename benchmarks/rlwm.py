@@ -3,13 +3,15 @@
 python benchmarks/rlwm.py rlwm_collins.csv.gz
 
 Folds are by person. Beside the package's rules stands a Q-learner with no working memory, one loop
-in NumPy. Rewards are told less 1/3, so that values begin at, and fade to, what guessing earns.
+in NumPy. Rewards are told less 1/3, so that values begin at, and fade to, what guessing earns. As
+pictures and actions have no names that mean anything, the network is fitted to copies of people in
+which these are dealt out anew in each block.
 """
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -18,20 +20,24 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from sklearn.model_selection import cross_val_predict
+from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
 import sklearn_learnrule as lr
 
-N_ACTIONS, N_PICTURES = 3, 6
+N_ACTIONS, N_PICTURES, N_FOLDS = 3, 6, 5
 CHANCE = -np.log(N_ACTIONS)
 PICTURES = [f"picture_{i + 1}" for i in range(N_PICTURES)]
+ACTIONS = ["first", "second", "third"]
+LOOP, N_COPIES = "loop in NumPy", 4
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE": lr.ReinforceRuleEstimator(unlearned=["bias"]),
     "Q-learning": lr.QLearningRuleEstimator(unlearned=["bias"]),
     "Q-learning, forgetting": lr.QLearningRuleEstimator(forgetting=True, unlearned=["bias"]),
-    "RNN": lr.RNNRuleEstimator(n_ensemble=2, max_epochs=60, mirror=False, random_state=0),
+    "RNN": lr.RNNRuleEstimator(
+        n_ensemble=1, batch_size=4, lr=0.01, max_epochs=60, mirror=False, random_state=0
+    ),
 }
 
 
@@ -39,25 +45,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", help="rlwm_collins.csv.gz")
     parser.add_argument("--people", type=int, help="so many of them; default: all")
+    parser.add_argument("--models", nargs="+", default=[LOOP, *RULES], choices=[LOOP, *RULES])
     options = parser.parse_args()
     trials = read_people(options.path, options.people)
-    X, y = make_people_design(trials)
     made = trials[trials["choice"].notna()]
-    cv, size = lr.SubjectKFold(5), made["set_size"].to_numpy()
-    print(f"{made['subject'].nunique()} people, {len(X)} choices, {len(trials) - len(X)} misses.\n")
+    size = made["set_size"].to_numpy()
+    n_missed = len(trials) - len(made)
+    print(f"{made['subject'].nunique()} people, {len(made)} choices, {n_missed} misses.\n")
     columns = ["nats per trial", "bits above chance", *(f"{n} pictures" for n in np.unique(size))]
     print("| model | " + " | ".join([*columns, "s"]) + " |\n|" + "---|" * (len(columns) + 2))
-    models = {"loop in NumPy": None, **RULES}
-    for name, rule in models.items():
+    for name in options.models:
         start = perf_counter()
-        score = loop_scores(made, cv.split(X)) if rule is None else rule_scores(rule, X, y, cv)
+        score = loop_scores(trials) if name == LOOP else rule_scores(RULES[name], trials)
         seconds = perf_counter() - start
         by_size = pd.Series(score).groupby(size).mean()
         row = [f"{score.mean():.4f}", f"{(score.mean() - CHANCE) / np.log(2):.3f}"]
         row += [f"{each:.3f}" for each in by_size]
         print(f"| {name} | " + " | ".join([*row, f"{seconds:.0f}"]) + " |", flush=True)
-    forgets = RULES["Q-learning, forgetting"].fit(X, y)
-    print(f"\nForgotten a trial, picture by picture: {forgets.forgetting_.round(3)}.")
 
 
 def read_people(path: str, n_people: int | None = None) -> pd.DataFrame:
@@ -72,7 +76,7 @@ def read_people(path: str, n_people: int | None = None) -> pd.DataFrame:
     trials = trials[trials["subject"].isin(people)].reset_index(drop=True)
     for i, name in enumerate(PICTURES):
         trials[name] = (trials["stimulus"] == i + 1).astype(float)
-    trials["choice"] = trials["action"].map({1: "first", 2: "second", 3: "third"})
+    trials["choice"] = trials["action"].map(dict(enumerate(ACTIONS, 1)))
     trials["reward"] = trials["correct"] - 1 / N_ACTIONS
     return trials
 
@@ -83,45 +87,79 @@ def make_people_design(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
     return lr.make_design(trials, stimulus=PICTURES, **how)[:2]
 
 
-def rule_scores(rule: Any, X: pd.DataFrame, y: pd.Series, cv: Any) -> NDArray[Any]:
+def folds(trials: pd.DataFrame) -> Iterable[tuple[pd.DataFrame, pd.DataFrame, NDArray[Any]]]:
+    """Yield some people's trials, the others', and where these have their choices, (n_rows,)."""
+    made = trials["choice"].notna().to_numpy()
+    X, _ = make_people_design(trials)
+    for _, test in lr.SubjectKFold(N_FOLDS).split(X):
+        theirs = trials["subject"].isin(X.index[test].unique("subject"))
+        yield trials[~theirs], trials[theirs], theirs[made].to_numpy()
+
+
+def rule_scores(rule: Any, trials: pd.DataFrame) -> NDArray[Any]:
     """Return each choice's log-likelihood by a rule that was fitted to other people."""
-    p = cross_val_predict(rule, X, y, cv=cv, method="predict_proba")
-    return np.log(p[np.arange(len(y)), np.unique(y, return_inverse=True)[1]])
+    score = np.zeros(trials["choice"].notna().sum())
+    for train, test, where in folds(trials):
+        if isinstance(rule, lr.RNNRuleEstimator):
+            train = dealt_anew(train)
+        fitted = clone(rule).fit(*make_people_design(train))
+        X, y = make_people_design(test)
+        p = fitted.predict_proba(X)
+        score[where] = np.log(p[np.arange(len(y)), y.map(ACTIONS.index)])
+    return score
 
 
-def loop_scores(trials: pd.DataFrame, folds: Any) -> NDArray[Any]:
+def dealt_anew(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return copies of people, with other pictures and actions in place of theirs in each block."""
+    rng, copies = np.random.RandomState(0), []
+    block = trials.groupby(["subject", "block"]).ngroup()
+    picture, made = trials["stimulus"].to_numpy() - 1, trials["choice"].notna()
+    action = trials["action"].where(made, 1).to_numpy() - 1
+    for copy in range(N_COPIES):
+        pictures, actions = (
+            rng.random_sample((block.max() + 1, n)).argsort(axis=1) for n in (N_PICTURES, N_ACTIONS)
+        )
+        shown = pd.DataFrame(np.eye(N_PICTURES)[pictures[block, picture]], trials.index, PICTURES)
+        done = pd.Series(np.take(ACTIONS, actions[block, action]), trials.index).where(made)
+        names = trials["subject"] + f", {copy}"
+        copies.append(trials.assign(**shown, choice=done, subject=names))
+    return pd.concat(copies, ignore_index=True)
+
+
+def loop_scores(trials: pd.DataFrame) -> NDArray[Any]:
     """Return the same by the loop, with one alpha, beta and forgetting for all pictures."""
-    score, of_all = np.zeros(len(trials)), partial(loop_log_likelihood, trials)
-    for train, test in folds:
+    score = np.zeros(trials["choice"].notna().sum())
+    for train, test, where in folds(trials):
         fit = minimize(
-            lambda x, rows: -of_all(*x)[rows].mean(),
+            lambda x, train: -loop_log_likelihood(train, *x).mean(),
             (0.3, 5.0, 0.05),
             args=(train,),
             bounds=[(1e-3, 0.999), (0.1, 50), (0, 0.9)],
         )
-        score[test] = of_all(*fit.x)[test]
+        score[where] = loop_log_likelihood(test, *fit.x)
     return score
 
 
 def loop_log_likelihood(
-    trials: pd.DataFrame, alpha: ArrayLike, beta: float, forgetting: float
+    trials: pd.DataFrame, alpha: ArrayLike, beta: float, forgetting: ArrayLike
 ) -> NDArray[Any]:
     """Return each choice's log-likelihood by Q-learning of actions, picture by picture.
 
-    A value goes to the reward by alpha, one for all or for each picture; then all values fade.
+    A value goes to the reward by alpha, and all values fade; one rate for all pictures, or each.
     """
-    rates = np.broadcast_to(alpha, N_PICTURES)
-    choice = np.unique(trials["choice"], return_inverse=True)[1]
+    trials = trials[trials["choice"].notna()]
+    rates, fades = (np.broadcast_to(rate, N_PICTURES) for rate in (alpha, forgetting))
+    choice = trials["choice"].map(ACTIONS.index).to_numpy()
     columns = (trials[name].to_numpy() for name in ("subject", "block", "stimulus", "reward"))
     score, last = np.zeros(len(trials)), None
     for t, (person, block, picture, reward) in enumerate(zip(*columns, strict=True)):
         if (person, block) != last:
             q, last = np.zeros((N_PICTURES, N_ACTIONS)), (person, block)
-        at = picture - 1, choice[t]
-        score[t] = log_softmax(beta * q[at[0]])[at[1]]
-        surprise = reward - q[at]
-        q *= 1 - forgetting
-        q[at] += rates[at[0]] * surprise
+        seen, chosen = picture - 1, choice[t]
+        score[t] = log_softmax(beta * q[seen])[chosen]
+        surprise = reward - q[seen, chosen]
+        q *= 1 - fades[:, None]
+        q[seen, chosen] += rates[seen] * surprise
     return score
 
 
