@@ -18,6 +18,7 @@ STORIES = {
     "new_curriculum": "REINFORCE twins",
     "compare_rules": "REINFORCE",
     "who_learns_faster": "each its own",
+    "three_choices": "Q-learning, forgetting",
 }
 """Each example and a row or column that it prints."""
 

@@ -107,6 +107,13 @@ def labelled(stem: str, columns: Iterable[Any]) -> list[Any]:
     return [name for name in columns if str(name).startswith(stem)]
 
 
+def is_design(columns: Iterable[Any]) -> bool:
+    """Whether these are columns of make_design's X, which tell how the trial before went."""
+    names = list(columns)
+    told = PREVIOUS_CHOICE in names or bool(labelled(CHOICE_WAS, names))
+    return told and PREVIOUS_REWARD in names
+
+
 SUBJECT = Column("subject", "identity", "name", "The animal; its rows stand together.")
 SESSION = Column("session", "identity", "name", "The session, in temporal order.", optional=True)
 

@@ -14,85 +14,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 
 from ..estimators.subject_effects import INITIAL_WEIGHTS, read_effects, with_own_numbers
-from ..preprocessing import tanh_contrast
-from ..rules import LearningRule, ReinforceRule
-from ..simulation import Simulation, UpdateFunction, simulate_learning
+from ..rules import LearningRule, Policy, ReinforceRule
+from ..simulation import FunctionRule, Simulation, UpdateFunction, simulate_learning
 from ..utils.arrays import Bools, Floats, Ints
-
-WEIGHTS = ["stimulus", "bias"]
-CURRICULUM = (
-    (1.0, 0.5),
-    (1.0, 0.5, 0.25),
-    (1.0, 0.5, 0.25, 0.125),
-    (1.0, 0.5, 0.25, 0.125, 0.0625),
-    (1.0, 0.5, 0.25, 0.125, 0.0625, 0.0),
-    (1.0, 0.25, 0.125, 0.0625, 0.0),
-)
-"""Contrasts by training stage, easy first, as in the International Brain Laboratory's task."""
-
-
-class ContrastTask:
-    """Two-choice contrast discrimination: an animal that does well moves up a stage at a
-    session's start.
-
-    Parameters
-    ----------
-    session_start : bool ndarray of shape (N, T)
-    curriculum : sequence of sequences of contrasts, default=CURRICULUM
-    criterion : float, default=0.8
-        The share of correct choices in a session that earns the next stage.
-    random_state : int, RandomState or None, default=None
-
-    Examples
-    --------
-    >>> session_start = np.arange(100) % 50 == np.zeros((2, 1))  # (2, 100), two sessions
-    >>> task = ContrastTask(session_start, random_state=0)
-    >>> stimulus, right_is_correct = task.show(0)
-    >>> stimulus.shape, task.reward(0, right_is_correct).shape
-    ((2, 1), (2,))
-    """
-
-    def __init__(
-        self,
-        session_start: Bools,
-        curriculum: Sequence[Sequence[float]] = CURRICULUM,
-        criterion: float = 0.8,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.session_start = session_start
-        self.criterion = criterion
-        self.random_state = check_random_state(random_state)
-        self.n_contrasts = np.array([len(stage) for stage in curriculum])
-        self.contrasts = np.zeros((len(curriculum), self.n_contrasts.max()))
-        for row, stage in zip(self.contrasts, curriculum, strict=True):
-            row[: len(stage)] = stage
-        n_subjects, n_trials = session_start.shape
-        self.contrast = np.zeros((n_subjects, n_trials))  # signed, as shown
-        self.stage = np.zeros(n_subjects, dtype=int)
-        self.n_correct = np.zeros(n_subjects)
-        self.n_seen = np.zeros(n_subjects)
-
-    def show(self, trial: int) -> tuple[Floats, Bools]:
-        """Draw a contrast of the animal's stage and a side."""
-        self._promote(self.session_start[:, trial])
-        draw = self.random_state.random_sample((2, len(self.stage)))
-        right = draw[0] < 0.5
-        which = (draw[1] * self.n_contrasts[self.stage]).astype(int)
-        self.contrast[:, trial] = self.contrasts[self.stage, which] * np.where(right, 1, -1)
-        return tanh_contrast(self.contrast[:, trial])[:, None], right
-
-    def reward(self, trial: int, correct: Bools) -> Floats:
-        """Pay 1 for a correct choice, else 0."""
-        del trial
-        self.n_correct += correct
-        self.n_seen += 1
-        return correct.astype(float)
-
-    def _promote(self, opens: Bools) -> None:
-        earned = opens & (self.n_correct >= self.criterion * np.maximum(self.n_seen, 1))
-        self.stage = np.minimum(self.stage + earned, len(self.n_contrasts) - 1)
-        self.n_correct[opens] = 0
-        self.n_seen[opens] = 0
+from ._contrast_task import CURRICULUM, ContrastTask
 
 
 @overload
@@ -100,8 +25,9 @@ def make_learning_cohort(
     n_subjects: int = 12,
     n_trials: int = 1000,
     *,
+    n_choices: int = 2,
     rule: LearningRule | UpdateFunction | None = None,
-    initial_weights: ArrayLike = (0.0, 0.0),
+    initial_weights: ArrayLike = 0.0,
     curriculum: Sequence[Sequence[float]] = CURRICULUM,
     criterion: float = 0.8,
     session_length: int = 150,
@@ -121,8 +47,9 @@ def make_learning_cohort(
     n_subjects: int = 12,
     n_trials: int = 1000,
     *,
+    n_choices: int = 2,
     rule: LearningRule | UpdateFunction | None = None,
-    initial_weights: ArrayLike = (0.0, 0.0),
+    initial_weights: ArrayLike = 0.0,
     curriculum: Sequence[Sequence[float]] = CURRICULUM,
     criterion: float = 0.8,
     session_length: int = 150,
@@ -141,8 +68,9 @@ def make_learning_cohort(
     n_subjects: int = 12,
     n_trials: int = 1000,
     *,
+    n_choices: int = 2,
     rule: LearningRule | UpdateFunction | None = None,
-    initial_weights: ArrayLike = (0.0, 0.0),
+    initial_weights: ArrayLike = 0.0,
     curriculum: Sequence[Sequence[float]] = CURRICULUM,
     criterion: float = 0.8,
     session_length: int = 150,
@@ -157,17 +85,24 @@ def make_learning_cohort(
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Simulate animals that learn contrast discrimination by a known rule.
 
+    The task is a :class:`ContrastTask`. Of C > 2 choices, "A", "B", "C" and so on, a stimulus
+    column each says what is shown at its place, so that there are K = C + 1 features.
+
     Parameters
     ----------
     n_subjects, n_trials : int
         Animals, and trials of an animal on average.
+    n_choices : int, default=2
+        C, 2 to 26.
     rule : LearningRule, function or None, default=None
         Any rule of the package, or a function of numpy arrays ``(weights (N, 2), trial)`` that
         returns the update (N, 2), where ``trial`` is a :class:`~sklearn_learnrule.rules.Trial`.
-        None: REINFORCE with learning rate .02 and baseline -.3 for both weights: slow learners
-        that also learn from errors.
-    initial_weights : array of shape (2,) or (n_subjects, 2), default=(0, 0)
-        Weights of stimulus and bias before the first trial.
+        Of C > 2 choices weights are (N, (C - 1) K), see :class:`~sklearn_learnrule.rules.Policy`.
+        None: REINFORCE with learning rate .02 (of more than two choices .1) and baseline -.3 for
+        all weights: slow learners that also learn from errors.
+    initial_weights : float or array of shape (2,) or (n_subjects, 2), default=0
+        Weights of stimulus and bias before the first trial; of C > 2 choices (C - 1, K) or
+        (n_subjects, C - 1, K), a set for each but the first.
     curriculum : sequence of sequences of contrasts
         The contrasts of each stage; by default ``CURRICULUM``.
     criterion : float, default=0.8
@@ -177,8 +112,9 @@ def make_learning_cohort(
     length_spread : float, default=0.2
         Numbers of trials, of subjects and sessions, vary uniformly by this share around their
         average; 0: all alike.
-    lapses : float or pair of floats, default=0
-        Rates of lapsing to "left" and to "right": of choices made whatever the weights say.
+    lapses : float or C floats, default=0
+        Rates of lapsing to each choice, "left" and "right": of choices made whatever the weights
+        say.
     subject_effects : mapping of str to array of shape (n_subjects,), or None, default=None
         What is each animal's own, by parameter of a LearningRule, such as "learning_rate" or
         "learning_rate[bias]": the logarithm of the factor by which the animal's is above the
@@ -200,10 +136,17 @@ def make_learning_cohort(
     trials : DataFrame
         ``subject``, ``session``, ``contrast`` (signed, right is positive), ``stimulus`` (the
         contrast through ``tanh``), ``choice`` and ``answer`` ("left" or "right"), ``reward``;
-        with several blocks ``block``, after the session.
+        with several blocks ``block``, after the session. Of C > 2 choices the contrast has no
+        sign, and in place of ``stimulus`` are ``stimulus_A``, ``stimulus_B`` and so on, 0 but for
+        that of the answer.
     weights : DataFrame, only if ``return_weights``
-        The weights before each choice, columns ``stimulus`` and ``bias``, with the index of
-        :func:`~sklearn_learnrule.make_design`'s X.
+        The weights before each choice, with the index of :func:`~sklearn_learnrule.make_design`'s
+        X and columns ``stimulus`` and ``bias`` or, of C > 2 choices, ``(choice, weight)``.
+
+    Raises
+    ------
+    ValueError
+        If a rate is not from 0 to below 1, or the rule is of other choices or weights.
 
     Examples
     --------
@@ -213,6 +156,12 @@ def make_learning_cohort(
     0  mouse_01        1      -0.5 -0.986704  right   left     0.0
     1  mouse_01        1      -0.5 -0.986704   left   left     1.0
     2  mouse_01        1       1.0  1.000000  right  right     1.0
+
+    Of three choices:
+
+    >>> trials = make_learning_cohort(3, 100, n_choices=3, random_state=0)
+    >>> trials.columns[2:].tolist()
+    ['contrast', 'stimulus_A', 'stimulus_B', 'stimulus_C', 'choice', 'answer', 'reward']
     """
     rng = check_random_state(random_state)
     _check_rates(miss_rate=miss_rate, unknown_reward_rate=unknown_reward_rate)
@@ -221,18 +170,19 @@ def make_learning_cohort(
     lengths = _around(mean, length_spread, n_sequences, rng)
     session = _sessions(n_sequences, lengths.max(), session_length, length_spread, rng)
     opens = np.diff(session, axis=1, prepend=0) > 0
-    task = ContrastTask(opens, curriculum, criterion, rng)
-    if rule is None:
-        rule = ReinforceRule(2, "free", learning_rate=0.02, initial_baseline=-0.3)
-    rule, own = _individual(rule, subject_effects or {}, n_subjects)
-    start = np.broadcast_to(initial_weights, (n_subjects, 2)).repeat(n_blocks, axis=0)
+    task = ContrastTask(opens, curriculum, criterion, rng, n_choices)
+    features = [*task.stimuli, "bias"]
+    rule, own = _individual(_of_task(rule, task), subject_effects or {}, n_subjects, features)
+    shape = *Policy(n_choices).shape, len(features)  # (K,) or (C - 1, K)
+    start = np.broadcast_to(initial_weights, (n_subjects, *shape)).reshape(n_subjects, -1)
+    start = start.repeat(n_blocks, axis=0)
     known = _known(opens.shape, unknown_reward_rate, rng)
     context = torch.as_tensor(own.repeat(n_blocks, axis=0))
     told: Any = {"lapses": lapses, "context": context, "reward_known": known}
     simulation = simulate_learning(rule, task, start, opens, rng, **told)
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
-    trials = _as_table(simulation, known, session, task.contrast, happened, n_blocks)
-    weights = _weights(trials, simulation.weights[happened], n_blocks)
+    trials = _as_table(simulation, known, session, task, happened, n_blocks)
+    weights = _weights(trials, simulation.weights[happened], task, n_blocks)
     if miss_rate:
         trials = _with_missed(trials, rng.geometric(1 - miss_rate, len(trials)))
     return (trials, weights) if return_weights else trials
@@ -249,16 +199,40 @@ def _check_rates(**rates: float) -> None:
             raise ValueError(f"{name} should be from 0 to below 1, got {rate}.")
 
 
+def _of_task(
+    rule: LearningRule | UpdateFunction | None, task: ContrastTask
+) -> LearningRule | UpdateFunction:
+    """Return the rule, the default if there is none; raise if it is of another task."""
+    n_choices = task.n_choices
+    n_weights = Policy(n_choices).n_sets * (len(task.stimuli) + 1)
+    if rule is None:
+        rate = 0.02 if n_choices == 2 else 0.1  # each weight is moved on fewer trials
+        how: Any = {"learning_rate": rate, "initial_baseline": -0.3, "n_choices": n_choices}
+        return ReinforceRule(n_weights, "free", **how)
+    if not isinstance(rule, LearningRule):
+        return rule if n_choices == 2 else FunctionRule(n_weights, rule, n_choices)
+    if (rule.n_weights, rule.policy.n_choices) != (n_weights, n_choices):
+        raise ValueError(
+            f"This task needs a rule of {n_weights} weights and {n_choices} choices, "
+            f"{type(rule).__name__}({n_weights}, n_choices={n_choices}), but that given is of "
+            f"{rule.n_weights} and {rule.policy.n_choices}."
+        )
+    return rule
+
+
 def _individual(
-    rule: LearningRule | UpdateFunction, effects: Mapping[str, ArrayLike], n_subjects: int
+    rule: LearningRule | UpdateFunction,
+    effects: Mapping[str, ArrayLike],
+    n_subjects: int,
+    features: list[str],
 ) -> tuple[LearningRule | UpdateFunction, Floats]:
     """Return a rule that reads what is animals' own, and what it reads, (N, L)."""
     context = np.zeros((n_subjects, len(effects)))
     if not effects:
         return rule, context
-    if not isinstance(rule, LearningRule):
+    if isinstance(rule, FunctionRule) or not isinstance(rule, LearningRule):
         raise TypeError("subject_effects are of a LearningRule's parameters; a function has none.")
-    own = read_effects(list(effects), rule, None, WEIGHTS, WEIGHTS)
+    own = read_effects(list(effects), rule, None, features, features)
     if any(effect.parameter == INITIAL_WEIGHTS for effect in own.effects):
         raise ValueError("Animals' own initial weights are given as initial_weights, (N, 2).")
     for column, (name, values) in zip(context.T, effects.items(), strict=True):
@@ -275,12 +249,12 @@ def _as_table(
     simulation: Simulation,
     known: Bools | None,
     session: Ints,
-    contrast: Floats,
+    task: ContrastTask,
     happened: Bools,
     n_blocks: int,
 ) -> pd.DataFrame:
     """Lay the trials that happened, of (N, T), out as rows, animal by animal."""
-    sides = np.array(["left", "right"])
+    labels = np.array(task.choices)
     names = np.array([f"mouse_{i + 1:02d}" for i in range(len(happened) // n_blocks)])
     sequence = np.nonzero(happened)[0]
     last = np.where(happened, session, 0).max(1)
@@ -289,10 +263,10 @@ def _as_table(
         {
             "subject": names[sequence // n_blocks],
             "session": session[happened],
-            "contrast": contrast[happened],
-            "stimulus": simulation.stimulus[happened][:, 0],
-            "choice": sides[simulation.choice[happened].astype(int)],
-            "answer": sides[simulation.answer[happened].astype(int)],
+            "contrast": task.contrast[happened],
+            **dict(zip(task.stimuli, simulation.stimulus[happened].T, strict=True)),
+            "choice": labels[simulation.choice[happened].astype(int)],
+            "answer": labels[simulation.answer[happened].astype(int)],
             "reward": simulation.reward[happened],
         }
     )
@@ -303,14 +277,20 @@ def _as_table(
     return table
 
 
-def _weights(trials: pd.DataFrame, weights: Floats, n_blocks: int) -> pd.DataFrame:
+def _weights(
+    trials: pd.DataFrame, weights: Floats, task: ContrastTask, n_blocks: int
+) -> pd.DataFrame:
     """Return the true weights with the index of the trials' design."""
     levels: dict[str, Any] = {"subject": trials["subject"], "session": trials["session"]}
     if n_blocks > 1:
         levels["restart"] = trials["block"] - 1
     levels["trial"] = trials.groupby("subject").cumcount()
     index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
-    return pd.DataFrame(weights, columns=WEIGHTS, index=index)
+    columns = pd.Index([*task.stimuli, "bias"])
+    if task.n_choices > 2:
+        both = [task.choices[1:], columns]
+        columns = pd.MultiIndex.from_product(both, names=["choice", "weight"])
+    return pd.DataFrame(weights, columns=columns, index=index)
 
 
 def _with_missed(trials: pd.DataFrame, times_shown: Ints) -> pd.DataFrame:

@@ -126,7 +126,7 @@ class FittedRule(SequenceClassifier):
 
         def table(rows: torch.Tensor) -> pd.DataFrame:
             index = X.index if isinstance(X, pd.DataFrame) else None
-            return pd.DataFrame(rows.numpy(), columns=self._weight_columns, index=index)
+            return pd.DataFrame(rows.numpy(), columns=self.weight_columns, index=index)
 
         mean, std = pool_members(means, covariances)
         return table(mean), table(std)
@@ -136,7 +136,7 @@ class FittedRule(SequenceClassifier):
         return self.net_.module_.dynamics.n_weights
 
     @property
-    def _weight_columns(self) -> pd.Index:
+    def weight_columns(self) -> pd.Index:
         """The names of all weights: of features or, of more than two choices, of both."""
         if len(self.classes_) == 2:
             return pd.Index(self.weight_names_)

@@ -20,7 +20,7 @@ from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from ..data.schema import PREVIOUS_CHOICE
+from ..data.schema import is_design
 from ..model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from ..rules import Trial
 from ..simulation import Stimuli, Twin, split_twin
@@ -198,7 +198,7 @@ def _read_truths(
 ) -> dict[str, Twin]:
     """Return each rule as an animal, fitted first if it is not yet."""
     unfitted = [name for name, rule in rules.items() if not _is_fitted(rule)]
-    if unfitted and (y is None or not isinstance(X, pd.DataFrame) or PREVIOUS_CHOICE not in X):
+    if unfitted and (y is None or not isinstance(X, pd.DataFrame) or not is_design(X)):
         raise ValueError(
             f"{unfitted[0]} is not fitted: fit it, or give the X and y=... of make_design to fit "
             "it to."

@@ -17,7 +17,7 @@ from sklearn.utils import check_scalar
 
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
-from ._learning import Task
+from ._learning import Choices, Task
 
 Pay = Callable[[Bools, np.random.RandomState], Floats]
 
@@ -102,7 +102,7 @@ class Replay:
     subjects: pd.Index  # names, of each animal once
     sequence_subject: Ints  # (N,) whose each sequence is
     stimulus: Floats  # (N, T, S)
-    answer: Bools  # (N, T)
+    answer: Choices  # (N, T)
     session: Ints  # (N, T)
     session_names: pd.Index
     opens: Bools  # (N, T)
@@ -153,11 +153,11 @@ class ReplayTask:
     """Stimuli and correct choices that are known beforehand."""
 
     stimulus: Floats  # (N, T, S)
-    answer: Bools  # (N, T)
+    answer: Choices  # (N, T)
     pay: Pay
     rng: np.random.RandomState
 
-    def show(self, trial: int) -> tuple[Floats, Bools]:
+    def show(self, trial: int) -> tuple[Floats, Choices]:
         return self.stimulus[:, trial], self.answer[:, trial]
 
     def reward(self, trial: int, correct: Bools) -> Floats:

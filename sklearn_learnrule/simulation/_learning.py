@@ -11,17 +11,21 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from ..rules import NO_CONTEXT, LearningRule, Trial, lapse_rates
+from ..rules import NO_CONTEXT, LearningRule, Policy, Trial, lapse_rates
 from ..utils.arrays import Bools, Floats, Ints
 
 UpdateFunction = Callable[[Floats, Trial], Any]
+Choices = NDArray[Any]  # of two, whether the second (bool); of more, 0, 1, ... C - 1 (int)
 
 
 class Task(Protocol):
     """What an experiment shows and pays; it may watch the animals to set the next trial."""
 
-    def show(self, trial: int) -> tuple[Floats, Bools]:
-        """Return the stimulus (N, S) and whether the second choice is correct (N,)."""
+    def show(self, trial: int) -> tuple[Floats, Choices]:
+        """Return the stimulus (N, S) and the correct choice (N,).
+
+        Of two choices that is whether the second is correct; of C > 2 it is 0, 1, ... or C - 1.
+        """
 
     def reward(self, trial: int, correct: Bools) -> Floats:
         """Return the rewards (N,) for choices that were or were not correct."""
@@ -29,20 +33,26 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Simulation:
-    """What happened, each (N, T) or, for stimulus and weights, (N, T, S) and (N, T, K)."""
+    """What happened, each (N, T) or, for stimulus and weights, (N, T, S) and (N, T, K).
+
+    Choices and answers are as in a :class:`Task`; of C > 2, weights are (N, T, (C - 1) K).
+    """
 
     stimulus: Floats
-    choice: Bools
+    choice: Choices
     reward: Floats
-    answer: Bools
+    answer: Choices
     weights: Floats
 
 
 class FunctionRule(LearningRule):
-    """A plain function ``update = function(weights, trial)`` of numpy arrays as a rule."""
+    """A plain function ``update = function(weights, trial)`` of numpy arrays as a rule.
 
-    def __init__(self, n_weights: int, function: UpdateFunction) -> None:
-        super().__init__(n_weights)
+    Of C choices there are (C - 1) K weights, see :class:`~sklearn_learnrule.rules.Policy`.
+    """
+
+    def __init__(self, n_weights: int, function: UpdateFunction, n_choices: int = 2) -> None:
+        super().__init__(n_weights, n_choices=n_choices)
         self.function = function
 
     def forward(
@@ -66,24 +76,27 @@ def simulate_learning(
     context: torch.Tensor = NO_CONTEXT,
     reward_known: Bools | None = None,
     misses: Ints | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
 ) -> Simulation:
     """Let N animals do a task while a rule moves their policy's weights.
 
     Parameters
     ----------
     rule : LearningRule or function of (weights (N, K), Trial) returning the update (N, K)
+        A rule of C > 2 choices moves (C - 1) K weights; a function of so many is given as
+        ``FunctionRule((C - 1) * K, function, C)``.
     task : Task
-    initial_weights : ndarray of shape (N, K)
+    initial_weights : ndarray of shape (N, K) or, of C > 2 choices, (N, (C - 1) K)
     session_start : bool ndarray of shape (N, T)
         Whether a trial opens a session.
     random_state : RandomState
     process_noise : float or array of shape (K,) or (N, K), default=0
         Standard deviation of the Gaussian noise that moves each weight after each trial, beside
-        the rule.
+        the rule; of C > 2 choices as of :class:`~sklearn_learnrule.rules.ProcessNoise`.
     session_noise : float or array of shape (K,) or (N, K), default=0
         That of a further step where a session opens.
-    lapses : float or pair of floats, default=0
-        Rates at which the first and the second choice are made whatever the weights say.
+    lapses : float or C floats, default=0
+        Rates at which each choice is made whatever the weights say.
     context : Tensor of shape (N, L)
         What a rule is told of each animal, see :class:`~sklearn_learnrule.rules.Trial`.
     reward_known : bool ndarray of shape (N, T) or None, default=None
@@ -91,6 +104,13 @@ def simulate_learning(
         ``reward_known`` learns is nothing. None: of every trial.
     misses : int ndarray of shape (N, T) or None, default=None
         How many trials are missed before each; noise goes on meanwhile. None: none.
+    on_trial : function of Trial or None, default=None
+        Is given each trial before the rule is.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many initial weights as the task's stimuli and the rule's choices need.
 
     Examples
     --------
@@ -105,9 +125,9 @@ def simulate_learning(
            [ 1.8, -0.1]])
     """
     weights = torch.tensor(initial_weights, dtype=torch.float64)
-    rates = lapse_rates(lapses)
     rule = _prepared(rule, weights.shape[1], reward_known)
     policy, memory = rule.policy, rule.initial_memory(len(weights), like=weights)
+    rates = lapse_rates(lapses, policy.n_choices)
     known = np.ones(session_start.shape) if reward_known is None else reward_known.astype(float)
     opens_next = _next(session_start)
     missed = _next(np.zeros(known.shape) if misses is None else misses)
@@ -117,19 +137,50 @@ def simulate_learning(
         for t in range(known.shape[1]):
             stimulus, answer = task.show(t)
             features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
+            _check_fit(weights, features, policy)
             p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
             drawn = torch.as_tensor(random_state.random_sample(len(weights)))
-            choice = policy.sample(p, drawn).numpy() > 0
+            choice = as_choices(policy.sample(p, drawn).numpy(), policy.n_choices)
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
             told = {"reward_known": known[:, t], "misses": missed[:, t]}
-            update, memory = rule(weights, _trial(features, outcome, context, told), memory)
+            trial = _trial(features, outcome, context, told)
+            if on_trial is not None:
+                on_trial(trial)
+            update, memory = rule(weights, trial, memory)
             weights = weights + update
             if deviation[:, t].any():  # else nothing is drawn, so that seeds keep their animals
-                noise = random_state.normal(0.0, np.broadcast_to(deviation[:, t], weights.shape))
-                weights = weights + torch.as_tensor(noise)
+                std = np.broadcast_to(deviation[:, t], features.shape)
+                weights = weights + torch.as_tensor(draw_noise(policy, std, random_state))
     return Simulation(*(np.stack(values, 1) for values in zip(*seen, strict=True)))
+
+
+def as_choices(numbers: ArrayLike, n_choices: int) -> Choices:
+    """Return choices or answers that are numbered 0, 1, ... C - 1 as a simulation has them."""
+    return np.asarray(numbers, dtype=bool if n_choices == 2 else int)
+
+
+def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState) -> Floats:
+    """Draw noise of weights, (N, (C - 1) K), that has these standard deviations, (N, K).
+
+    Of more than two choices, each one's weights move, independently, the first one's too.
+    """
+    if policy.n_choices == 2:
+        return random_state.normal(0.0, std)
+    shape = len(std), policy.n_choices, std.shape[1]
+    of_each = random_state.normal(0.0, np.broadcast_to(std[:, None], shape)) / np.sqrt(2)
+    return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
+
+
+def _check_fit(weights: torch.Tensor, features: torch.Tensor, policy: Policy) -> None:
+    needed = policy.n_sets * features.shape[1]
+    if weights.shape[1] != needed:
+        raise ValueError(
+            f"A task of {features.shape[1] - 1} stimulus column(s) and a rule of "
+            f"{policy.n_choices} choices need {needed} initial weights an animal, got "
+            f"{weights.shape[1]}."
+        )
 
 
 def _prepared(

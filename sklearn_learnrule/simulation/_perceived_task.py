@@ -7,69 +7,106 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..data.schema import DESIGN, HISTORY, IDENTITY, MISSES, RESTART, REWARD_KNOWN
+from ..data.schema import (
+    ANSWER_WAS,
+    CHOICE_WAS,
+    DESIGN,
+    IDENTITY,
+    MISSES,
+    PREVIOUS_ANSWER,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    RESTART,
+    REWARD_KNOWN,
+)
+from ..rules import Trial
 from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
-
-IS_COUNT = np.isin(HISTORY, [REWARD_KNOWN, MISSES])  # which are 0 or more, not of either sign
+from ._learning import Choices, as_choices
 
 
 class PerceivedTask:
     """A task whose stimuli are checked, noted down, and transformed for the rule.
 
-    ``columns`` are those of the X that the estimator was fitted to.
+    ``columns`` are those of the X that the estimator was fitted to, ``labels`` its classes.
     """
 
-    def __init__(self, experiment: Experiment, columns: list[str], transformers: Any) -> None:
+    def __init__(
+        self, experiment: Experiment, columns: list[str], labels: list[Any], transformers: Any
+    ) -> None:
         self.experiment = experiment
         self.columns = columns
+        self.labels = labels
         self.stimuli = DESIGN.stimuli(columns)
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
         self.shown: list[Floats] = []  # T of (N, S)
-        self.history = [np.zeros((self.shape[0], len(HISTORY)))]  # T + 1 of (N, H)
+        self.history = [np.zeros((self.shape[0], len(self._history_columns)))]  # T + 1 of (N, H)
         self._seen = self.shown, self.history
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
         self.features = None if transformers is None else self._features_known_beforehand()
 
-    def show(self, trial: int) -> tuple[Floats, Bools]:
+    def show(self, trial: int) -> tuple[Floats, Choices]:
         """Return what the rule sees of the stimuli, (N, K - 1), and the correct choices."""
-        shown, answer = self.experiment.task.show(trial)
-        stimulus, self.answer = np.asarray(shown, dtype=float), np.asarray(answer, dtype=bool)
-        if stimulus.shape != self.shape or self.answer.shape != self.shape[:1]:
+        shown, told = self.experiment.task.show(trial)
+        stimulus, answer = np.asarray(shown, dtype=float), np.asarray(told)
+        if stimulus.shape != self.shape or answer.shape != self.shape[:1]:
             raise ValueError(
                 f"The task should show the stimuli {self.stimuli} that the estimator was fitted "
                 f"with, an array of shape {self.shape}, and correct choices {self.shape[:1]}, but "
-                f"showed {stimulus.shape} and {self.answer.shape}."
+                f"showed {stimulus.shape} and {answer.shape}."
             )
+        if not np.isin(answer, range(len(self.labels))).all():
+            raise ValueError(
+                f"The task should tell the correct choice among {self.labels} by its number, from "
+                f"0 to {len(self.labels) - 1}, but told {answer[:4].tolist()}."
+            )
+        answer = as_choices(answer, len(self.labels))
         self.shown.append(stimulus)
         if self.transformers is None:
-            return stimulus, self.answer
+            return stimulus, answer
         if self.features is not None:
-            return self.features[:, trial], self.answer
+            return self.features[:, trial], answer
         latest = np.arange(trial + 1)[-2:]
         rows = np.repeat(np.arange(len(stimulus)), len(latest)), np.tile(latest, len(stimulus))
         both = (np.stack(seen[-2:], 1).reshape(len(rows[0]), -1) for seen in self._seen)
-        return self._transform(rows, *both)[len(latest) - 1 :: len(latest)], self.answer
+        return self._transform(rows, *both)[len(latest) - 1 :: len(latest)], answer
 
     def reward(self, trial: int, correct: Bools) -> Floats:
         """Return what the task pays, (N,)."""
-        told = self.experiment
-        reward = np.asarray(told.task.reward(trial, correct), dtype=float)
+        reward = np.asarray(self.experiment.task.reward(trial, correct), dtype=float)
         if reward.shape != correct.shape or not np.isfinite(reward).all():
             raise ValueError(
                 "Rewards should be a finite number for each choice, an array of shape "
                 f"{correct.shape}, but are of shape {reward.shape}: {reward.ravel()[:4].tolist()}."
             )
-        choice = np.where(correct, self.answer, ~self.answer)
-        known = np.ones(len(correct)) if told.reward_known is None else told.reward_known[:, trial]
-        after: Any = np.zeros(len(correct))
-        if told.misses is not None and trial + 1 < told.misses.shape[1]:
-            after = told.misses[:, trial + 1]
-        sides = 2 * choice - 1, reward * known, 2 * self.answer - 1
-        self.history.append(np.column_stack([*sides, known, after]))
         return reward
+
+    def note(self, trial: Trial) -> None:
+        """Note a trial down as the next row of X has it."""
+        told = (trial.choice, trial.reward, trial.answer, trial.reward_known, trial.misses)
+        self.history.append(self._history(*(values.numpy() for values in told)))
+
+    @property
+    def _history_columns(self) -> list[str]:
+        choice, answer = [PREVIOUS_CHOICE], [PREVIOUS_ANSWER]
+        if len(self.labels) > 2:
+            choice, answer = (
+                [f"{stem}{label}" for label in self.labels] for stem in (CHOICE_WAS, ANSWER_WAS)
+            )
+        return [*choice, PREVIOUS_REWARD, *answer, REWARD_KNOWN, MISSES]
+
+    def _history(
+        self, choice: Floats, reward: Floats, answer: Floats, known: Floats, misses: Floats
+    ) -> Floats:
+        """Return what the next row of X tells of a trial, (n, H)."""
+        sides = (2 * values[:, None] - 1 for values in (choice, answer))
+        if len(self.labels) > 2:
+            classes = np.arange(len(self.labels))
+            sides = (values[:, None] == classes for values in (choice, answer))
+        was_chosen, was_correct = sides
+        return np.column_stack([was_chosen, reward, was_correct, known, misses])
 
     def check_transformers(self, features: Floats) -> None:
         """Raise if the features, (N, T, K - 1), are not those of the X of all that happened."""
@@ -91,9 +128,10 @@ class PerceivedTask:
         if not isinstance(task, ReplayTask):
             return None
         rows = np.nonzero(self.experiment.happened)
-        drawn = np.random.RandomState(0).choice([-1.0, 1.0], (2, len(rows[0]), len(HISTORY)))
-        drawn[..., IS_COUNT] = drawn[..., IS_COUNT] > 0
-        one, other = (self._transform(rows, task.stimulus[rows], history) for history in drawn)
+        drawn = np.random.RandomState(0).randint(len(self.labels), size=(2, 3, len(rows[0])))
+        coins = np.random.RandomState(1).randint(2, size=(2, 2, len(rows[0])))
+        histories = (self._history(*told, *coin) for told, coin in zip(drawn, coins, strict=True))
+        one, other = (self._transform(rows, task.stimulus[rows], each) for each in histories)
         if not np.array_equal(one, other):
             return None
         features = np.zeros((*self.experiment.happened.shape, one.shape[-1]))
@@ -123,7 +161,9 @@ class PerceivedTask:
         values, codes = zip(*(levels[name] for name in names), strict=True)
         index: Any = pd.MultiIndex(values, codes, names=names, verify_integrity=False)
         X = pd.DataFrame(
-            np.column_stack([stimulus, history]), index, columns=[*self.stimuli, *HISTORY]
+            np.column_stack([stimulus, history]),
+            index,
+            columns=[*self.stimuli, *self._history_columns],
         )
         for name in DESIGN.covariates(self.columns):
             X[name] = told.covariate(name)[sequence]

@@ -71,7 +71,8 @@ def predictive_check(
         counting half: near 0 or 1, the twins do not do as the animals did). Statistics are
         means over animals of
 
-        - ``accuracy`` and ``second_choices``, the share of the second class, in each block;
+        - ``accuracy`` and ``second_choices``, the share of the second class, in each block; of
+          more than two classes, the share of each, ``choices_<label>``;
         - ``win_stay`` and ``lose_shift``, the shares of rewarded choices that were repeated and
           of unrewarded ones that were not;
         - ``trials_to_criterion``; all its trials for an animal that did not get there.
@@ -96,6 +97,7 @@ def predictive_check(
     animals = _read_animals(twin, X, y, by)
     replay: Any = twin.read(X, None, None, reward)
     told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
+    how = _classes_told(twin.classes), criterion, window
     rng = check_random_state(random_state)
     n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
     simulated = []
@@ -106,11 +108,10 @@ def predictive_check(
             experiment = replay.for_twins(n_cohorts, rng)
             simulation = twin.run(experiment, rng)
             cohorts = animals.as_twins_did(simulation, experiment.sequence, told)
-            simulated.append(_statistics(cohorts, criterion, window))
+            simulated.append(_statistics(cohorts, *how))
             bar.update(n_cohorts)
-    return _summary(
-        _statistics(animals, criterion, window)[0], pd.concat(simulated, axis=1), animals, level
-    )
+    observed = _statistics(animals, *how)[0]
+    return _summary(observed, pd.concat(simulated, axis=1), animals, level)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Behaviour:
     sequence: Ints  # (M,) whose first trial is the animal's, or one after a restart
     place: Ints  # (M,) in the sequence
     block: Ints  # (M,), from 1
-    choice: Bools  # (M, C), whether of the second class
+    choice: Ints  # (M, C), the class, 0, 1, ...
     correct: Bools  # (M, C)
     rewarded: Bools  # (M, C)
 
@@ -137,7 +138,7 @@ class Behaviour:
 
         return replace(
             self,
-            choice=trials(simulation.choice),
+            choice=trials(simulation.choice.astype(int)),
             correct=trials(simulation.choice == simulation.answer),
             rewarded=trials(simulation.reward > 0),
         )
@@ -166,22 +167,34 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
         sequence=sequence,
         place=place,
         block=block[happened],
-        choice=trials.choice[happened][:, None] > 0,
+        choice=trials.choice[happened][:, None].astype(int),
         correct=(trials.choice == trials.answer)[happened][:, None],
         rewarded=trials.reward[happened][:, None] > 0,
     )
 
 
-def _statistics(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
-    """Return each cohort's statistics, a row a statistic and block, (n_statistics, C)."""
-    always = np.ones_like(did.choice)
+def _classes_told(classes: NDArray[Any]) -> dict[str, int]:
+    """Return the names of the statistics of how often classes are chosen, and which these are."""
+    if len(classes) == 2:
+        return {"second_choices": 1}
+    return {f"choices_{label}": number for number, label in enumerate(classes)}
+
+
+def _statistics(
+    did: Behaviour, told: dict[str, int], criterion: float, window: int
+) -> pd.DataFrame:
+    """Return each cohort's statistics, a row a statistic and block, (n_statistics, C).
+
+    Which classes are ``told`` of see :func:`_classes_told`.
+    """
+    always = np.ones_like(did.correct)
     goes_on = (np.diff(did.sequence) == 0) & (np.diff(did.place) == 1)
     stayed = did.choice[1:] == did.choice[:-1]
     won = did.rewarded[:-1]
     by_block, by_animal = (did.animal, did.block), (did.animal[1:], np.full(len(won), OF_ALL))
     tables = {
         "accuracy": _share(did.correct, always, *by_block),
-        "second_choices": _share(did.choice, always, *by_block),
+        **{name: _share(did.choice == c, always, *by_block) for name, c in told.items()},
         "win_stay": _share(stayed, won & goes_on[:, None], *by_animal),
         "lose_shift": _share(~stayed, ~won & goes_on[:, None], *by_animal),
         "trials_to_criterion": _trials_to_criterion(did, criterion, window),

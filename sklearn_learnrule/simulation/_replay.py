@@ -11,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, MISSES, PREVIOUS_CHOICE, PREVIOUS_REWARD, RESTART, REWARD_KNOWN
+from ..data.schema import DESIGN, MISSES, RESTART, REWARD_KNOWN, is_design
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
 from ._experiment import Pay, Replay
+from ._learning import as_choices
 
 Rewards = tuple[float, float]  # of an error, of a correct choice
 
@@ -36,9 +37,8 @@ def read_replay(
             f"The estimator was fitted with the stimulus columns {stimuli}, but the table has no "
             f"{missing[0]!r}, only {list(table.columns)}."
         )
-    if {PREVIOUS_CHOICE, PREVIOUS_REWARD} <= set(table):
-        others = [name for name in table if name in (*DESIGN.names(), *DESIGN.covariates(table))]
-        return _of_design(table[[*stimuli, *others]], reward)
+    if is_design(table):
+        return _of_design(table[[*stimuli, *DESIGN.known(table)]], reward)
     if "answer" not in table:
         raise ValueError(
             "A table of stimuli needs a column 'answer', the correct choice on each trial (or "
@@ -82,7 +82,7 @@ def _of_trials(
             f"{classes.tolist()}, but has {sorted(set(y))}."
         )
     sequences = read_sequences(X)
-    answer = sequences.pad((y == classes[1]).to_numpy(dtype=float))
+    answer = sequences.pad(pd.Index(classes).get_indexer(pd.Index(y)).astype(float))
     happened, known = sequences.pad(np.ones(len(X))) > 0, None
     if {"choice", "reward"} <= set(trials):
         correct = (trials["choice"] == trials["answer"]).to_numpy()
@@ -104,8 +104,9 @@ def _replay(
     reward_known: Bools | None,
     pay: Pay,
 ) -> Replay:
-    """Make a replay of the trials that happened; an answer of 1/2 is unknown."""
+    """Make a replay of the trials that happened; an answer of 1/2, of two choices, is unknown."""
     n_trials = int(happened.any(0).sum())
+    n_choices = len(sequences.choice_labels) or 2
     trials = sequences.padded
     opens = np.pad(trials.session_start[:, :-1] > 0, [(0, 0), (1, 0)], constant_values=True)
     codes, names = pd.factorize(_sessions(X))
@@ -117,7 +118,7 @@ def _replay(
         subjects=sequences.subjects[subjects],
         sequence_subject=sequence_subject,
         stimulus=trials.features[told][..., :-1],
-        answer=answer[told] > 0,
+        answer=as_choices(answer[told], n_choices),
         answer_known=answer[told] != 0.5,
         reward_known=None if reward_known is None else reward_known[told],
         misses=sequences.pad(X[MISSES].to_numpy())[told] if sequences.counts_misses else None,

@@ -28,7 +28,7 @@ class EnsembleRule(LearningRule):
 
     def __init__(self, rules: list[LearningRule], initial_weights: Tensor) -> None:
         sizes = [initial_weights.numel(), *(rule.memory_size for rule in rules)]
-        super().__init__(rules[0].n_weights, sum(sizes))
+        super().__init__(rules[0].n_weights, sum(sizes), n_choices=rules[0].policy.n_choices)
         self.uses_answer = any(rule.uses_answer for rule in rules)
         self.rules = rules
         self.initial_weights = initial_weights  # (M, K)
@@ -52,7 +52,7 @@ class EnsembleRule(LearningRule):
 
 
 class RewardTellsAnswer(LearningRule):
-    """A rule whose estimator was told no answers: a rewarded choice counts as correct."""
+    """A rule of two choices whose estimator was told no answers: what is rewarded is correct."""
 
     reads_reward_known = True  # as far as the other rule does
 

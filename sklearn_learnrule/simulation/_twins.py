@@ -14,7 +14,16 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.design import make_design
-from ..data.schema import DESIGN, MISSES, PREVIOUS_ANSWER, RESTART, REWARD_KNOWN, TRIALS
+from ..data.schema import (
+    ANSWER_WAS,
+    DESIGN,
+    MISSES,
+    PREVIOUS_ANSWER,
+    RESTART,
+    REWARD_KNOWN,
+    TRIALS,
+    labelled,
+)
 from ..data.sequences import read_sequences
 from ..data.time_order import count_within
 from ..estimators.base import BaseRuleEstimator
@@ -25,7 +34,7 @@ from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
 from ..utils.wrapping import split_transformers
 from ._experiment import Experiment, Stimuli, make_curriculum
-from ._learning import Simulation, simulate_learning
+from ._learning import Simulation, draw_noise, simulate_learning
 from ._perceived_task import PerceivedTask, with_identity
 from ._replay import read_replay
 from ._twin_rules import EnsembleRule, RewardTellsAnswer, fitted_rules
@@ -186,6 +195,8 @@ class Twin:
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
             )
         self.classes = self.estimator.classes_
+        columns = self.columns
+        self.answer_told = PREVIOUS_ANSWER in columns or bool(labelled(ANSWER_WAS, columns))
         models = [model.requires_grad_(False) for model in copy_models(self.estimator)]
         self.rules, self.initial_weights = fitted_rules(models)  # (M, K)
         self.model = models[0]
@@ -219,11 +230,12 @@ class Twin:
     ) -> Simulation:
         """Let the experiment's animals learn, each with its :meth:`own_effects`."""
         own = self.own_effects(experiment, rng, further)
-        perceived = PerceivedTask(experiment, self.columns, self.transformers)
+        labels = self.classes.tolist()
+        perceived = PerceivedTask(experiment, self.columns, labels, self.transformers)
         rule = self.rules[0]
         if len(self.rules) > 1:
             rule = EnsembleRule(self.rules, self.initial_weights)
-        if rule.uses_answer and PREVIOUS_ANSWER not in self.columns:
+        if rule.uses_answer and not self.answer_told:
             rule = RewardTellsAnswer(rule)
         beside: dict[str, Any] = {}
         if (noise := self.model.noise) is not None:
@@ -235,6 +247,8 @@ class Twin:
         if hasattr(self.estimator, "lapse_rates_"):
             beside["lapses"] = self.estimator.lapse_rates_
         beside |= {"reward_known": experiment.reward_known, "misses": experiment.misses}
+        if self.transformers is not None:
+            beside["on_trial"] = perceived.note
         given = rule, perceived, self._start(own, rng), experiment.opens, rng
         simulation = simulate_learning(*given, **beside, context=own)
         astray = experiment.happened & ~np.isfinite(simulation.weights).all(-1)
@@ -287,7 +301,8 @@ class Twin:
             return first[rng.randint(len(first), size=len(own))]
         start = (self.initial_weights.mean(0) + (self.model.starts(own) - self.model.start)).numpy()
         if hasattr(self.estimator, "process_noise_"):
-            return rng.normal(start, self.estimator.initial_std_)
+            std = np.tile(self.estimator.initial_std_, (len(start), 1))
+            return start + draw_noise(self.rules[0].policy, std, rng)
         return start
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
@@ -309,7 +324,12 @@ class Twin:
 
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
-        answer = "answer" if PREVIOUS_ANSWER in self.columns else None
+        if unchosen := sorted(set(self.classes.tolist()).difference(trials["choice"])):
+            raise ValueError(
+                f"No twin has ever chosen {unchosen[0]!r}, of which X would tell nothing: simulate "
+                "more animals or trials."
+            )
+        answer = "answer" if self.answer_told else None
         restart = RESTART if RESTART in trials else None
         others: Any = {"covariates": self.covariates or None, "restart": restart}
         if REWARD_KNOWN in self.columns:
@@ -357,7 +377,7 @@ class Twin:
             levels[RESTART] = experiment.restart[subject]
         levels["trial"] = count_within(pd.factorize(levels["subject"])[0])
         index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
-        columns = pd.Index(self.estimator.weight_names_)
+        columns = self.estimator.weight_columns
         return pd.DataFrame(simulation.weights[happened], columns=columns, index=index)
 
 
