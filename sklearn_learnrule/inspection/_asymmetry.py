@@ -157,9 +157,7 @@ def _contrasts(
     after = {}
     for name, run in runs.items():
         updates = update_after(fit.rules, weights[state], take(trials, run), probes)
-        after[name] = replace(
-            steps[state], update=of_choices(updates[:, 0], fit.n_choices).numpy()
-        )
+        after[name] = replace(steps[state], update=of_choices(updates[:, 0], fit.n_choices).numpy())
 
     # Of more than two choices, errors need not tell which was correct.
     name, by = ("side", "answer") if fit.n_choices == 2 else ("choice", "choice")

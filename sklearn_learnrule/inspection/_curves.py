@@ -55,8 +55,8 @@ def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
     for fit in read_rule_fits(estimators):
         rows = fit.held_out(X)
         weights = fit.final.predict_weights(fit.transform(rows)).to_numpy(copy=True)
-        identity = identity_of(rows).reset_index(drop=True)
-        tables.append(fit.named(identity.join(weight_table(fit, "choice", weight=torch.tensor(weights)))))
+        of_choices = weight_table(fit, "choice", weight=torch.tensor(weights))
+        tables.append(fit.named(identity_of(rows).reset_index(drop=True).join(of_choices)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -125,8 +125,8 @@ def psychometric_table(
         if len(found.classes) == 2:
             table = _shares(found, here, 1)
         else:
-            of_choices = {c: _shares(found, here, i) for i, c in enumerate(found.classes)}
-            table = pd.concat(of_choices, names=["choice"])
+            of_each = {c: _shares(found, here, number) for number, c in enumerate(found.classes)}
+            table = pd.concat(of_each, names=["choice"])
         tables.append(fit.named(table.reset_index()))
     return pd.concat(tables, ignore_index=True)
 

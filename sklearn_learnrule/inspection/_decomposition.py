@@ -82,8 +82,9 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             of_choices(in_rows(sequences, means), fit.n_choices),
             covariances_of_choices(in_rows(sequences, covariances), fit.n_choices),
         )
-        by_rule = of_choices(torch.as_tensor(sequences.rows(torch.stack(alone).mean(0).numpy())),
-                             fit.n_choices)
+        by_rule = of_choices(
+            torch.as_tensor(sequences.rows(torch.stack(alone).mean(0).numpy())), fit.n_choices
+        )
         table = _identify(rows, fit)
         table["smoothed"], table["std"] = smoothed.numpy().ravel(), std.numpy().ravel()
         table["by_rule"] = by_rule.numpy().ravel()

@@ -35,9 +35,10 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
     -------
     DataFrame, one row a rule, best first
         ``log_likelihood`` (nats per trial), its ``standard_error`` across animals,
-        ``bits_above_chance`` (per trial; above that of choosing at random),
-        ``difference`` from the reference (nats per trial) and its ``p_value`` (two-sided paired
-        t-test across animals; of one animal there is none), ``accuracy``, ``seconds`` (summed over folds), ``n_failed`` (folds on which it failed).
+        ``bits_above_chance`` (per trial; above that of choosing at random), ``difference`` from the
+        reference (nats per trial) and its ``p_value`` (two-sided paired t-test across animals; of
+        one animal there is none), ``accuracy``, ``seconds`` (summed over folds), ``n_failed``
+        (folds on which it failed).
 
     Examples
     --------

@@ -122,7 +122,7 @@ def split_choices(table: pd.DataFrame, by: str = "choice") -> dict[Any, pd.DataF
     """Split a table by its choices, if it has rows for each of more than two."""
     if by not in table:
         return {None: table}
-    return {choice: rows for choice, rows in table.groupby(by, sort=False)}
+    return dict(iter(table.groupby(by, sort=False)))
 
 
 def choice_colors(table: pd.DataFrame, by: str = "choice") -> dict[Any, str]:

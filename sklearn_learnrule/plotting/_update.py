@@ -63,10 +63,11 @@ class UpdateDisplay(Display):
     weight.
 
     Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
-    extrapolated. Of more than two choices, a panel is of those trials where one was made, and a line
-    the weight of each, less their mean over choices; weights before are held at one value each.
-    There are slices only. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
+    extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
     percentiles; those in a dict are models of their own, with a row of panels each.
+
+    Of more than two choices, there are slices alone: a panel for the choice that was made, a line
+    for the weight of each, less their mean over choices, with weights before at one value each.
 
     Parameters
     ----------
@@ -156,7 +157,6 @@ class UpdateDisplay(Display):
                 panel.set_title(title)
             draw(axes, [here for _, here in cells], x, main, update)
         return self._drawn_on(axes)
-
 
     def _plot_choices(self, ax: Any, update: str) -> Self:
         """Draw the update of each choice's weight, a panel for each choice that was made."""
