@@ -60,7 +60,7 @@ def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
     array([-0.127, -2.127])
     """
     logits = np.asarray(logits)
-    if logits.ndim > 1:
+    if logits.ndim > np.ndim(chosen):
         log_p = log_softmax(np.insert(logits, 0, 0.0, axis=1), axis=1)
         return np.take_along_axis(log_p, np.asarray(chosen, int)[:, None], 1)[:, 0]
     sign = np.where(chosen, 1.0, -1.0)

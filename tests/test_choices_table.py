@@ -90,7 +90,7 @@ def test_two_choices_are_told_as_ever_and_a_plain_array_tells_nothing_of_them():
 
 def test_other_names_in_the_same_order_change_nothing_but_the_names():
     X, _, _ = lr.make_design(TABLE, answer="answer")
-    for renamed in ([2, 10, 11], [-1.0, 0.0, 3.0], ["a", "b", "c"]):
+    for renamed in ([2, 10, 11], [-7, 4, 5], ["a", "b", "c"]):
         new = dict(zip(LABELS, renamed, strict=True))
         other, y, _ = lr.make_design(TABLE.replace(new).infer_objects(), answer="answer")
         assert list(other)[1:4] == [f"previous_choice_{label}" for label in renamed]
@@ -172,6 +172,16 @@ def test_missed_trials_are_no_rows_and_their_labels_are_not_asked_for():
     assert_frame_equal(X.drop(columns="previous_misses"), plain)
     assert X["previous_misses"].sum() == missed.sum()
     read_sequences(X).check_choices(numbers(y))
+
+
+def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
+    table = make_table([2, 3, 10])
+    X, y, _ = lr.make_design(table, answer="answer")
+    holes = table["choice"].mask(table.index % 4 == 1)
+    other, floats, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
+    assert list(other.drop(columns="previous_misses")) == list(X)
+    assert read_sequences(other).choice_labels == ["2", "3", "10"]
+    assert (y.dtype.kind, floats.dtype.kind) == ("i", "f")
 
 
 @pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])

@@ -47,8 +47,9 @@ def test_rows_of_a_message_are_the_files_though_trials_before_were_dropped(tmp_p
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"choices": ("L",)}, "choices should be two labels or more, got ('L',)."),
-        ({"choices": "LR"}, "choices should be two labels or more, got 'LR'."),
+        ({"choices": ("L",)}, "choices should be two labels or more that differ, got ('L',)."),
+        ({"choices": "LR"}, "choices should be two labels or more that differ, got 'LR'."),
+        ({"choices": ("L", "R", "L")}, "or more that differ, got ('L', 'R', 'L')."),
         ({"stimulus": []}, "stimulus should name a column, or several, got []."),
         (
             {"stimulus": ["contrast", "reward"]},

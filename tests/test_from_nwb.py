@@ -95,6 +95,15 @@ def test_a_cohort_of_files_is_read_as_it_was_written(tmp_path):
     assert_is_ranked(trials, trial="start_time")
 
 
+def test_any_number_of_ports_are_choices():
+    file, named = session(port=["L", "M", "R", "R"]), NAMES | {"verbose": False}
+    trials = from_nwb(file, **named | {"choices": None})
+    assert trials["choice"].tolist() == ["L", "M", "R"]
+    X, _, _ = lr.make_design(trials)
+    assert list(X.filter(like="previous_choice_")) == [f"previous_choice_{port}" for port in "LMR"]
+    assert from_nwb(file, **named | {"choices": ("L", "R")})["choice"].tolist() == [0, 1]
+
+
 def test_a_stimulus_may_be_computed_and_further_columns_kept():
     file = session(left=[1.0, 0, 0, 0.5], right=[0, 0.5, 0.25, 0])
     trials = from_nwb(file, **NAMES | {"stimulus": ["left", "right"]}, keep="stop_time")

@@ -133,6 +133,16 @@ def test_several_animals_are_refused():
         to_psytrack(COHORT)
 
 
+def test_more_than_two_choices_are_refused():
+    table = COHORT[COHORT["subject"] == "mouse_01"].drop(columns="answer")
+    table["choice"] = np.resize(["left", "middle", "right"], len(table))
+    message = (
+        "Choices need exactly two classes, but column 'choice' has 3 classes: 'left', 'middle'"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        to_psytrack(table)
+
+
 # ------------------------------------------------------------------------ what is wrong
 
 

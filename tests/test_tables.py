@@ -166,6 +166,12 @@ def test_choices_and_answers_of_any_type_work_with_any_classifier(
     assert two_labels(columns["choice"], "y").tolist() == [first, second]
 
 
+def test_where_two_choices_are_needed_more_are_refused():
+    message = "Choices need exactly two classes, but y has 5 classes: 0, 1, 2, 3, .... Drop the"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        two_labels(range(5), "y")
+
+
 @pytest.mark.parametrize(
     ("labels", "shown"),
     [

@@ -33,6 +33,7 @@ from .tables import (
     check_columns,
     check_complete,
     check_names,
+    label_texts,
     place,
     sorted_labels,
     subject_names,
@@ -43,7 +44,7 @@ from .time_order import check_rises, check_together, count_within, session_start
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
-OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if so much rarer than labels by chance
+OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
 
 
 def make_design(
@@ -172,7 +173,8 @@ def make_design(
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials.loc[happened, choice], index)
-    _tell_of_no_choice(y, choice)
+    if PREVIOUS_CHOICE not in X:
+        _tell_of_no_choice(y)
     return X, y, groups
 
 
@@ -327,7 +329,10 @@ class _History:
         _check_labels(made, labels, column.name, self.subjects)
         if len(labels) == 2:
             return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
-        return {f"{name}_{label}": self._before(1.0 * (made == label)) for label in labels}
+        return {
+            f"{name}_{text}": self._before(1.0 * (made == label))
+            for text, label in zip(label_texts(labels), labels, strict=True)
+        }
 
 
 def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
@@ -351,16 +356,14 @@ def _check_labels(
         )
 
 
-def _tell_of_no_choice(y: pd.Series, name: Any) -> None:
+def _tell_of_no_choice(y: pd.Series) -> None:
     """Warn if one of more than two labels looks like that of missed trials."""
-    labels, counts = np.unique(as_labels(y, f"column {name!r}"), return_counts=True)
-    if len(labels) == 2:
-        return
+    labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
         if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
             warn(
-                f"Column {name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
+                f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
                 "these were missed, make it NaN and count them, make_design(..., missed='count') "
                 "(in from_files and from_nwb, name the choices, choices=...); if it is a choice "
                 "as any other, another label says so.",

@@ -266,8 +266,9 @@ def _tells_answers(values: dict[str, Floats]) -> bool:
 
 def _knows_answers(values: dict[str, Floats], fields: Fields) -> bool:
     """Whether each trial's answer is known: it is told, or one of two that rewards tell."""
-    told_by_reward = PREVIOUS_CHOICE in values and _marks_correct(fields.reward[fields.told])
-    return _tells_answers(values) or told_by_reward
+    if _tells_answers(values):
+        return True
+    return PREVIOUS_CHOICE in values and _marks_correct(fields.reward[fields.told])
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:

@@ -246,7 +246,7 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
             f"Choices should have labels, {MOST_CHOICES} at most and no fractions, but {where} has "
             f"{len(labels)} classes: {_listed(labels)}; is it the column of choices?"
         )
-    texts = pd.Index(map(str, labels))
+    texts = pd.Index(label_texts(labels))
     if not texts.is_unique:
         twin = texts[texts.duplicated()][0]
         raise ValueError(f"The labels in {where} should differ as text, but two are {twin!r}.")
@@ -262,6 +262,14 @@ def two_labels(values: Any, where: str) -> NDArray[Any]:
             f"{_listed(labels)}. Drop the rows of missed trials, or recode."
         )
     return labels
+
+
+def label_texts(labels: NDArray[Any]) -> list[str]:
+    """Return labels as text, whole numbers alike whether NaN among them made them floats or not."""
+    return [
+        str(int(label) if isinstance(label, float) and label.is_integer() else label)
+        for label in labels.tolist()
+    ]
 
 
 def _listed(labels: NDArray[Any]) -> str:

@@ -43,9 +43,11 @@ class Layout:
 
     def __post_init__(self) -> None:
         if self.choices is not None and (
-            isinstance(self.choices, str) or len(set(self.choices)) < 2
+            isinstance(self.choices, str) or len(set(self.choices)) < max(2, len(self.choices))
         ):
-            raise ValueError(f"choices should be two labels or more, got {short(self.choices)}.")
+            raise ValueError(
+                f"choices should be two labels or more that differ, got {short(self.choices)}."
+            )
         taken = {*TRIALS.identity, *TRIALS.names("outcome")}
         stimuli = self.stimuli.values()
         for argument, clash in (

@@ -22,9 +22,10 @@ def choice_logits_loop(
     for stretch in inputs.split(truncation or n_trials, dim=1):
         some, memory = gru(stretch, memory.detach())  # (N, t, M)
         memories.append(some)
-    logits = readout(torch.cat(memories, 1)).squeeze(-1)  # (N, T)
+    logits = readout(torch.cat(memories, 1))  # (N, T, n_logits)
     is_trial = torch.arange(n_trials, device=inputs.device) < lengths[:, None]
-    return logits.where(is_trial, 0)
+    logits = logits.where(is_trial[..., None], 0)
+    return logits.squeeze(-1) if readout.out_features == 1 else logits
 
 
 def _choice_logits_fused(*arguments: Any) -> Tensor:
@@ -62,7 +63,7 @@ def choice_logits(
     gru : nn.GRU
         One layer, ``batch_first=True``.
     readout : nn.Linear
-        From memory to one logit.
+        From memory to one logit, or several.
     inputs : Tensor of shape (N, T, D)
         What is known before each choice.
     lengths : int Tensor of shape (N,)
@@ -73,7 +74,7 @@ def choice_logits(
 
     Returns
     -------
-    Tensor of shape (N, T)
+    Tensor of shape (N, T) or, of several logits, (N, T, n_logits)
     """
     if engine not in ("auto", *CHOICE_ENGINES):
         raise ValueError(

@@ -43,8 +43,9 @@ def choice_logits_fused(
         pack_gates(weight_hh, bias_hh),
         pack_linear(readout.weight, readout.bias),
     ]
-    kernels = ChoiceKernels(gru.input_size, gru.hidden_size)
-    return _ChoiceLogits.apply(torch.cat(blocks), kernels, cohort)
+    kernels = ChoiceKernels(gru.input_size, gru.hidden_size, readout.out_features)
+    logits = _ChoiceLogits.apply(torch.cat(blocks), kernels, cohort)
+    return logits.squeeze(-1) if readout.out_features == 1 else logits
 
 
 def _check(gru: nn.GRU, inputs: Tensor, lengths: Tensor) -> None:
@@ -67,20 +68,21 @@ def _check(gru: nn.GRU, inputs: Tensor, lengths: Tensor) -> None:
 class ChoiceKernels:
     """The kernels of a network of one shape; its parameters are packed flat, layer by layer."""
 
-    def __init__(self, n_inputs: int, memory_size: int) -> None:
+    def __init__(self, n_inputs: int, memory_size: int, n_logits: int) -> None:
         m = padded(memory_size)
-        shapes = [(n_inputs, 3 * m), (memory_size, 3 * m), (memory_size, 1)]
+        shapes = [(n_inputs, 3 * m), (memory_size, 3 * m), (memory_size, n_logits)]
+        self.n_logits = n_logits
         self.layers, row_size, self.sizes = lay_out(shapes)
         self.network = ChoiceNetwork(n_inputs, m, row_size)
 
     def logits(
         self, parameters: Array, cohort: Cohort, differentiable: bool
     ) -> tuple[Array, Array]:
-        """Return the logits (N, T) and, for the way back, the memory before each block."""
+        """Return logits (N, T, n_logits) and, for the way back, the memory before each block."""
         (inputs,) = cohort.trials
         n_blocks = -(-cohort.n_steps // BLOCK) if differentiable else 0
         memories = np.empty((len(inputs), n_blocks, self.network.memory_width), inputs.dtype)
-        logits = np.empty(inputs.shape[:2], inputs.dtype)
+        logits = np.empty((*inputs.shape[:2], self.n_logits), inputs.dtype)
         sizes = BLOCK * self.network.row_size, self.network.memory_width
 
         def fill_some(chunk: int, first: int, last: int) -> None:
@@ -114,7 +116,7 @@ class ChoiceKernels:
 
 
 class _ChoiceLogits(torch.autograd.Function):
-    """Logits (N, T) of packed parameters."""
+    """Logits (N, T, n_logits) of packed parameters."""
 
     @staticmethod
     def forward(ctx: Any, parameters: Tensor, kernels: ChoiceKernels, cohort: Cohort) -> Tensor:

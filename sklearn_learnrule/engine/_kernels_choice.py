@@ -1,7 +1,7 @@
 """Compiled unrolling of the recurrent choice network, in blocks of trials.
 
 Its three layers lead from the inputs and from the memory to a GRU's gates, and from the new
-memory to the logit. Rows, slots and deltas are those of ``_kernels_network``; as nothing
+memory to the logits. Rows, slots and deltas are those of ``_kernels_network``; as nothing
 of the output is fed back, a block's rows take the first and the last layer all at once.
 """
 
@@ -55,7 +55,7 @@ def readout(layers):
 def choice_logits(
     network, layers, parameters, inputs, n_trials, first, last, rows, memory, logits, memories
 ):
-    """Fill ``logits`` (N, T) of some subjects from ``inputs`` (N, T, n_inputs).
+    """Fill ``logits`` (N, T, n_logits) of some subjects from ``inputs`` (N, T, n_inputs).
 
     ``memories`` (N, n_blocks, memory_width) takes the memory before each block of trials,
     where it has room for it. Logits after a subject's last trial are 0.
@@ -74,9 +74,12 @@ def choice_logits(
             block = shift(inputs_, (n * logits.shape[1] + start) * network.n_inputs)
             fill_rows(network, layers_, parameters_, block, memory_, n_rows, rows_)
             for i in range(n_rows):
-                logits[n, start + i] = logit[i * size]
+                for c in range(logits.shape[2]):
+                    logits[n, start + i, c] = logit[i * size + c]
             copy(new_memory(layers_, shift(rows_, (n_rows - 1) * size)), memory_, m)
-        logits[n, n_trials[n] :] = 0
+        for t in range(n_trials[n], logits.shape[1]):
+            for c in range(logits.shape[2]):
+                logits[n, t, c] = 0
 
 
 @kernel
@@ -101,7 +104,8 @@ def choice_logits_back(
             fill_rows(network, layers_, parameters_, block, memory, n_rows, rows_)
             for i in range(n_rows - 1, -1, -1):
                 row, delta = shift(rows_, i * size), shift(deltas_, i * size)
-                delta[readout(layers_)[OUTPUT]] = gradient_logits[n, start + i]
+                for c in range(gradient_logits.shape[2]):
+                    delta[readout(layers_)[OUTPUT] + c] = gradient_logits[n, start + i, c]
                 linear_back(readout(layers_), transposed_, delta)
                 gru_back(network, layers_, transposed_, row, delta, adjoint_)
                 if is_cut(start + i, truncation):

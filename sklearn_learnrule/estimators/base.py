@@ -131,7 +131,7 @@ class BaseRuleEstimator(FittedRule):
     def _make_model(
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
-        policy = self._policy
+        policy = Policy(sequences.n_choices or 2)
         start = initial_weights(self.initial_weights, sequences, chosen, weight, policy.n_choices)
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
@@ -147,6 +147,7 @@ class BaseRuleEstimator(FittedRule):
             noise.standardize_settings(units.feature)
             noise.counts_misses = sequences.counts_misses
         learns_start = self.train_initial_weights and not broad
+        given: Any = self.lapses
         model = LearningModel(
             rule,
             torch.as_tensor(start) * policy.in_all_sets(units.feature),
@@ -155,7 +156,7 @@ class BaseRuleEstimator(FittedRule):
             truncation=self.truncation,
             engine=self.engine,
             noise=noise,
-            lapses=self._make_lapses(),
+            lapses=None if given is None else Lapses(given, policy.n_choices),
             effects=distribution(
                 own, rule, noise, units, sequences, scored, trains_start=learns_start
             ),
@@ -174,38 +175,34 @@ class BaseRuleEstimator(FittedRule):
         """Return the rule, of those weights that it is to learn, and what is subjects' own."""
         weight_names = sequences.feature_names
         learned = self._learned(weight_names)
-        rule = self._ask_for_rule(len(learned))
+        policy = Policy(sequences.n_choices or 2)
+        rule = self._ask_for_rule(len(learned), policy)
         rule.expect(
             unknown_rewards=sequences.lacks_rewards,
             misses=sequences.counts_misses,
-            answers=sequences.answer_known or self._policy.n_choices == 2,
+            answers=sequences.answer_known or policy.n_choices == 2,
         )
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)
         if len(learned) == len(weight_names):
             return rule, own
         places = [k for k, name in enumerate(weight_names) if name in learned]
-        n_weights = len(weight_names) * self._policy.n_sets
+        n_weights = len(weight_names) * policy.n_sets
         return PartialRule(rule, places, n_weights), own
 
-    @property
-    def _policy(self) -> Policy:
-        return Policy(len(self.classes_))
-
-    def _ask_for_rule(self, n_features: int) -> LearningRule:
+    def _ask_for_rule(self, n_features: int, policy: Policy) -> LearningRule:
         """Return the rule for weights of so many features, which is told of more than two choices.
 
         A class of one's own need not have heard of them.
         """
-        n_choices = self._policy.n_choices
-        if n_choices == 2:
+        if policy.n_choices == 2:
             return self.make_rule(n_features)
         if "n_choices" not in signature(self.make_rule).parameters:
             raise TypeError(
-                f"{type(self).__name__} knows two choices, and these are {n_choices}: its "
+                f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
                 "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
             )
-        return self.make_rule(n_features * self._policy.n_sets, n_choices=n_choices)
+        return self.make_rule(n_features * policy.n_sets, n_choices=policy.n_choices)
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
@@ -235,10 +232,6 @@ class BaseRuleEstimator(FittedRule):
         std = self.initial_std if start is None else start
         given: Any = (self.process_noise, self.session_noise, std)
         return ProcessNoise(n_weights, *given)
-
-    def _make_lapses(self) -> Lapses | None:
-        given: Any = self.lapses
-        return None if given is None else Lapses(given, self._policy.n_choices)
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..data.sequences import Sequences
 from ..engine import CHOICE_ENGINES, choice_logits, choose_choice_engine
 from ..models.learning import SequenceModel
-from ..rules import Trial, Units
+from ..rules import Policy, Trial, Units
 from ..training.dataset import to_numpy
 from ..utils.arrays import Floats, Ints
 from ..utils.parameters import WHOLE_FROM_1
@@ -22,7 +22,7 @@ from .network_parameters import NetworkTraining
 
 
 class ChoiceRNN(SequenceModel):
-    """A GRU over what is known before each choice, read out as the logit of P(y = 1)."""
+    """A GRU over what is known before each choice, read out as the policy's logits."""
 
     def __init__(
         self,
@@ -33,14 +33,16 @@ class ChoiceRNN(SequenceModel):
         *,
         known_input: bool = False,
         misses_input: bool = False,
+        n_choices: int = 2,
         truncation: int | None = None,
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        n_inputs = len(units.feature) + 1 + session_input + answer_input
-        n_inputs += known_input + misses_input
+        self.made_by = Policy(n_choices)
+        n_inputs = len(units.feature) + session_input + known_input + misses_input
+        n_inputs += self.n_choice_inputs * (1 + answer_input)
         self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
-        self.readout = nn.Linear(memory_size, 1)
+        self.readout = nn.Linear(memory_size, self.made_by.n_sets)
         self.units = deepcopy(units)
         self.session_input = session_input
         self.answer_input = answer_input
@@ -49,27 +51,44 @@ class ChoiceRNN(SequenceModel):
         self.truncation = truncation
         self.engine = engine
 
+    @property
+    def policy(self) -> Policy:
+        return self.made_by
+
+    @property
+    def n_choice_inputs(self) -> int:
+        """One of two choices, as many as there are of more."""
+        n_choices = self.made_by.n_choices
+        return 1 if n_choices == 2 else n_choices
+
+    def _as_inputs(self, choice: Tensor, known: Tensor) -> Tensor:
+        """Return -1 or +1 of two choices, of more 1 for the one made, 0 where unknown."""
+        if self.made_by.n_choices == 2:
+            return (known * (2 * _previous(choice) - 1))[..., None]
+        return known[..., None] * self.made_by.one_of_all(_previous(choice))
+
     def inputs(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the stimulus and the outcome of the trial before, in standard units, (N, T, D).
 
-        Choice and answer are -1 or +1, 0 where unknown. A sequence's first trial opens a session.
+        A sequence's first trial opens a session.
         """
         trials = self.units.standardize(trials)
         known = _previous(observed.to(trials.features.dtype))
-        outcome = [known * (2 * _previous(trials.choice) - 1), _previous(trials.reward)]
+        outcome = [self._as_inputs(trials.choice, known), _previous(trials.reward)]
         if self.session_input:
             outcome.append(_previous(trials.session_start, on_first=1))
         if self.answer_input:
-            outcome.append(known * (2 * _previous(trials.answer) - 1))
+            outcome.append(self._as_inputs(trials.answer, known))
         if self.known_input:
             outcome.append(_previous(trials.reward_known))
         if self.misses_input:
             outcome.append(_previous(trials.misses / (1 + trials.misses)))
         stimuli = trials.features[..., :-1]  # without the bias, which the GRU has
-        return torch.cat([stimuli, torch.stack(outcome, -1)], -1)
+        columns = [each if each.ndim == stimuli.ndim else each[..., None] for each in outcome]
+        return torch.cat([stimuli, *columns], -1)
 
     def forward(self, trials: Trial, observed: Tensor) -> Tensor:
-        """Return the logit of P(y = 1) on each trial, (N, T)."""
+        """Return the policy's logits on each trial, (N, T) or (N, T, C - 1)."""
         lengths = trials.features[..., -1].count_nonzero(1)  # the bias is 1, but in the padding 0
         return choice_logits(
             self.gru,
@@ -94,8 +113,9 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     """A recurrent network straight to the choice: neither a policy with weights nor a rule.
 
     h' = GRU(stimulus, previous choice, previous reward, session start, previous correct choice;
-    h), logit of P(y = 1) = c + readout . h'. It learns from the same X as the rules, so that it
-    tells what their assumption, a policy that is linear in the stimulus, costs or gains.
+    h), logit of P(y = 1) = c + readout . h', of more than two choices one for each but the first. It
+    learns from the same X as the rules, so that it tells what their assumption, a policy that is
+    linear in the stimulus, costs or gains.
 
     Parameters
     ----------
@@ -138,13 +158,16 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> ChoiceRNN:
         del chosen, weight
-        if self.answer_input:
+        n_choices = sequences.n_choices or 2
+        reads_answer = self.answer_input and (n_choices == 2 or sequences.answer_known)
+        if reads_answer:
             sequences.check_answer_known(type(self).__name__)
         return ChoiceRNN(
             units,
             self.memory_size,
             self.session_input,
-            self.answer_input,
+            reads_answer,
+            n_choices=n_choices,
             known_input=sequences.lacks_rewards,
             misses_input=sequences.counts_misses,
             truncation=self.truncation,

@@ -25,7 +25,7 @@ from sklearn.utils.validation import (
 )
 
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
-from ..data.tables import as_labels, sorted_labels
+from ..data.tables import as_labels, label_texts, sorted_labels
 from ..engine import threads
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
@@ -149,6 +149,7 @@ class SequenceClassifier(
         labels = self._labels(y)
         check_consistent_length(X, labels)
         self.classes_ = _classes(labels, sequences)
+        sequences = replace(sequences, n_choices=len(self.classes_))
         chosen = self._numbered(labels)
         sequences.check_choices(chosen)
         weight, weight_unit = relative_weights(sample_weight, len(labels))
@@ -233,7 +234,7 @@ class SequenceClassifier(
         self.net_ = self.nets_[0]
         self._stimulus_names = sequences.feature_names[:-1]
         self._further_history = sequences.further_history
-        self._choice_labels = sequences.choice_labels
+        self._choice_labels = label_texts(self.classes_) if len(self.classes_) > 2 else []
         self._answer_told = sequences.answer_known
         self._n_scored = len(dataset.scored_subjects)
         self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
@@ -413,7 +414,7 @@ def _classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
 def _check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
     """Raise if X's columns tell of other choices than these classes, or of another number."""
     told, labels = sequences.n_choices, sequences.choice_labels
-    if told is None or (len(classes) == 2 and not labels) or [*map(str, classes)] == labels:
+    if told is None or label_texts(classes) == labels or (len(classes) == 2 and not labels):
         return
     raise ValueError(
         f"The choices are of the classes {classes.tolist()}, but X's columns tell of "

@@ -32,7 +32,7 @@ def initial_weights(
             f"initial_weights should be {rows}{n_features} numbers, one for each of "
             f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
-    return given.ravel()
+    return given.flatten()
 
 
 def psychometric_weights(
