@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
-from scipy.special import expit, log_softmax
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, log_softmax, softmax
 from sklearn.utils import check_consistent_length
 
-from .utils.arrays import Floats
+from .utils.arrays import Bools, Floats, Ints
 from .utils.texts import short
 from .utils.wrapping import final_estimator
 
 NATS_PER_BIT = float(np.log(2))
 CHANCE = -NATS_PER_BIT
 """The log-likelihood per trial of a coin, in nats."""
+
+
+def chance_of(table: pd.DataFrame) -> float:
+    """Return the log-likelihood per trial of choices at random, in nats, as a table's are.
+
+    One of more than two choices has a column ``n_choices``.
+
+    Raises
+    ------
+    ValueError
+        If these differ: then scores have no chance in common.
+
+    Examples
+    --------
+    >>> chance_of(pd.DataFrame({"log_likelihood": [-0.5]})) == CHANCE
+    True
+    >>> round(chance_of(pd.DataFrame({"log_likelihood": [-0.5], "n_choices": 3})), 3)
+    -1.099
+    """
+    if "n_choices" not in table:
+        return CHANCE
+    numbers = table["n_choices"].unique()
+    if len(numbers) != 1:
+        raise ValueError(
+            "n_choices should be the same in all rows, for scores to be compared with chance, but "
+            f"is {short(numbers.tolist())}."
+        )
+    return -float(np.log(numbers[0]))
 
 
 def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
@@ -57,11 +86,11 @@ def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floa
     This package's estimators, also at the end of a pipeline or within a search, tell the logit of
     the second class, which is exact however sure they are. Of other classifiers there is the
     probability of the choice made, and 1 - p has no digits below 2e-16: so less than that
-    counts as that much, for either class, and no trial costs more than 36 nats.
+    counts as that much, for any class, and no trial costs more than 36 nats.
 
     Parameters
     ----------
-    estimator : fitted classifier of two classes with ``predict_proba``
+    estimator : fitted classifier with ``predict_proba``
     X : DataFrame of shape (n_rows, n_columns)
     y : array-like of shape (n_rows,)
 
@@ -97,7 +126,8 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
     -------
     DataFrame of shape (n_rows, 3)
         ``is_second``, whether the second class was chosen; ``second``, the predicted probability
-        of that; ``log_likelihood`` of :func:`choice_log_likelihood`.
+        of that; ``log_likelihood`` of :func:`choice_log_likelihood`. Of C > 2 classes, of shape
+        (n_rows, C + 2): ``choice``, the class chosen, ``p_<class>`` of each, and the same.
 
     Examples
     --------
@@ -110,26 +140,51 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
     0       True   0.484          -0.725
     1       True   0.504          -0.685
     """
+    found = read_predictions(estimator, X, y)
+    if len(found.classes) == 2:
+        table = {"is_second": found.chosen == 1, "second": found.probability[:, 1]}
+    else:
+        table = {"choice": found.classes[found.chosen]}
+        table |= {f"p_{c}": p for c, p in zip(found.classes, found.probability.T, strict=True)}
+    return pd.DataFrame({**table, "log_likelihood": found.log_likelihood})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What was chosen on each of n trials, and what a classifier of C classes predicted."""
+
+    classes: NDArray[Any]  # (C,)
+    chosen: Ints  # (n,) the number of the class
+    probability: Floats  # (n, C)
+    log_likelihood: Floats  # (n,) of the choice made, in nats
+
+    @property
+    def likeliest_chosen(self) -> Bools:
+        """Whether the likeliest class was chosen, the first of those as likely, (n,)."""
+        return self.probability.argmax(1) == self.chosen
+
+
+def read_predictions(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Predictions:
+    """Return what was chosen and what was predicted; see :func:`choice_log_likelihood`."""
     check_consistent_length(X, y)
-    labels, classes = np.asarray(y), estimator.classes_
-    if len(classes) != 2:
+    labels, classes = np.asarray(y), np.asarray(estimator.classes_)
+    if len(classes) < 2:
         raise ValueError(
-            f"{type(estimator).__name__} should have been fitted to two classes of choices, but "
-            f"was fitted to {classes.tolist()}."
+            f"{type(estimator).__name__} should have been fitted to at least two classes of "
+            f"choices, but was fitted to {classes.tolist()}."
         )
     unknown = ~np.isin(labels, classes)
     if unknown.any():
         raise ValueError(
             f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
         )
-    is_second = labels == classes[1]
+    order = np.argsort(classes)
+    chosen = order[np.searchsorted(classes, labels, sorter=order)]
     if getattr(final_estimator(estimator), "decision_is_logit", False):
-        logits = estimator.decision_function(X)
-        second, made = expit(logits), trial_log_likelihood(is_second, logits)
+        probability, made = _by_logits(estimator.decision_function(X), chosen)
     else:
         probability = np.asarray(estimator.predict_proba(X))
-        second = probability[:, 1]
-        of_choice = np.where(is_second, second, probability[:, 0])
+        of_choice = np.take_along_axis(probability, chosen[:, None], 1)[:, 0]
         made = np.log(of_choice.clip(np.finfo(of_choice.dtype).eps))
     if np.isnan(made).any():
         row = int(np.argmax(np.isnan(made)))
@@ -137,7 +192,15 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
             f"{type(estimator).__name__} should predict a probability for every trial, but "
             f"predicts NaN at row {row} of {len(made)}: look for extreme values in X, or fit again."
         )
-    return pd.DataFrame({"is_second": is_second, "second": second, "log_likelihood": made})
+    return Predictions(classes, chosen, probability, made)
+
+
+def _by_logits(logits: Floats, chosen: Ints) -> tuple[Floats, Floats]:
+    """Return the classes' probabilities, and log P(choice), from a decision function."""
+    if logits.ndim == 1:
+        second = expit(logits)
+        return np.column_stack([1 - second, second]), trial_log_likelihood(chosen, logits)
+    return softmax(logits, axis=1), trial_log_likelihood(chosen, logits[:, 1:] - logits[:, :1])
 
 
 def mean_by_subject(scores: pd.DataFrame, sample_weight: Floats) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, nearest_rules, update_table
-from sklearn_learnrule.inspection._experience import Experience
+from sklearn_learnrule.inspection._experience import SLIP, Experience
 
 LEFT, RIGHT, EITHER = [True, False], [False, True], [True, True]
 
@@ -62,14 +62,14 @@ WITH_TONE = [((s, tone), s > 0) for s in (-1.0, 0.5) for tone in (-0.7, 0.3, 0.9
 def test_a_stimulus_has_the_correct_sides_of_its_nearest_of_the_same_signs(trials, probe, sides):
     animals = met(*trials)
     asked = pd.DataFrame([np.atleast_1d(probe)], columns=animals.stimulus_names)
-    assert animals.correct_sides(asked).tolist() == [sides]
+    assert (animals.answer_shares(asked) > SLIP).tolist() == [sides]
 
 
 def test_an_answer_to_at_most_a_tenth_of_the_trials_is_a_slip():
     asked = pd.DataFrame({"s0": [1.0]})
     for n_right, sides in ((8, EITHER), (9, RIGHT)):
         animals = met(*[(1.0, 1)] * n_right, (1.0, 0))
-        assert animals.correct_sides(asked).tolist() == [sides]
+        assert (animals.answer_shares(asked) > SLIP).tolist() == [sides]
 
 
 # --------------------------------------------------------------------------- wrong input

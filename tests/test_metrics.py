@@ -151,8 +151,8 @@ class NotANumber(DummyClassifier):
             DummyClassifier(),
             ["a", "a"],
             ["a", "a"],
-            r"DummyClassifier should have been fitted to two classes of choices, but was fitted to "
-            r"\['a'\]\.",
+            r"DummyClassifier should have been fitted to at least two classes of choices, but was "
+            r"fitted to \['a'\]\.",
         ),
         (
             NotANumber(),

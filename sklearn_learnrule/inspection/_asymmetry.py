@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..rules import TWO_CHOICES
+from ..rules import Policy
 from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
+from ._choices import OF_CHOICE, of_choices
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import take, update_after
@@ -73,7 +75,9 @@ def asymmetry_table(
         ``fit``; ``contrast`` ("outcome", "side" or "run"); ``group``: "correct" and "error";
         the class that was correct; "rewarded" and "unrewarded"; and the difference of the two,
         as in "correct - error"; ``measure``; ``weight``; ``estimate``, ``lower`` and ``upper``
-        (weight change per trial); ``n_trials``.
+        (weight change per trial); ``n_trials``. Of more than two choices, "choice" takes the place
+        of "side": after which choice was made, and the difference of any two; and there is a row
+        for each one's weights, ``of_choice``, less their mean over choices.
 
     Examples
     --------
@@ -109,14 +113,14 @@ def asymmetry_table(
     for fit in fits:
         contrasts = _contrasts(fit, X, experience, state, runs)
         for contrast, groups in contrasts.items():
-            for row in _compare(groups, times_drawn, level, fit.weight_names):
+            for row in _compare(groups, times_drawn, level, fit):
                 rows.append({"fit": fit.name, "contrast": contrast, **row})
     return pd.DataFrame(rows)
 
 
 @dataclass(frozen=True)
 class _Steps:
-    """Updates and policy gradients, both (n, K), and whose they are, (n,)."""
+    """Updates and policy gradients, both (n, K) or (n, C K), and whose they are, (n,)."""
 
     update: Floats
     gradient: Floats
@@ -145,47 +149,50 @@ def _contrasts(
 ) -> dict[str, dict[str, _Steps]]:
     """Return the two groups of steps of each contrast."""
     weights, update, trials = fit.visit(X).rows()
-    score = TWO_CHOICES.score(weights, trials.features, trials.choice)  # (n, K)
-    steps = _Steps(update.numpy(), score.numpy(), experience.subject)
+    score = Policy(fit.n_choices).score(weights, trials.features, trials.choice)
+    moved, gradient = (of_choices(each, fit.n_choices).numpy() for each in (update, score))
+    steps = _Steps(moved, gradient, experience.subject)
 
     probes = take(trials, state[:, None])  # (n_states, 1)
     after = {}
     for name, run in runs.items():
         updates = update_after(fit.rules, weights[state], take(trials, run), probes)
-        after[name] = replace(steps[state], update=updates[:, 0].numpy())
+        after[name] = replace(steps[state], update=of_choices(updates[:, 0], fit.n_choices).numpy())
 
-    first, second = map(str, fit.final.classes_)
+    # Of more than two choices, errors need not tell which was correct.
+    name, by = ("side", "answer") if fit.n_choices == 2 else ("choice", "choice")
+    classes = enumerate(map(str, fit.final.classes_))
     return {
         "outcome": {"correct": steps[experience.correct], "error": steps[~experience.correct]},
-        "side": {first: steps[~experience.answer], second: steps[experience.answer]},
+        name: {label: steps[getattr(experience, by) == number] for number, label in classes},
         "run": after,
     }
 
 
 def _compare(
-    groups: Mapping[str, _Steps], times_drawn: Floats, level: float, weight_names: list[str]
+    groups: Mapping[str, _Steps], times_drawn: Floats, level: float, fit: RuleFit
 ) -> Iterator[dict[str, Any]]:
-    """Yield a row each group, measure and weight, then those of the groups' difference."""
-    (first, one), (second, other) = (
-        (name, steps.measure(times_drawn)) for name, steps in groups.items()
-    )
-    difference = {measure: one[measure] - other[measure] for measure in one}
-    sizes = [len(steps.subject) for steps in groups.values()]
-    names = (first, second, f"{first} - {second}")
-    for group, measures, size in zip(
-        names, (one, other, difference), (*sizes, sum(sizes)), strict=True
-    ):
+    """Yield a row each group, measure and weight, then those of any two groups' difference."""
+    measured = {name: steps.measure(times_drawn) for name, steps in groups.items()}
+    sizes = {name: len(steps.subject) for name, steps in groups.items()}
+    for one, other in combinations(groups, 2):
+        name, pair = f"{one} - {other}", (measured[one], measured[other])
+        measured[name] = {measure: pair[0][measure] - pair[1][measure] for measure in pair[0]}
+        sizes[name] = sizes[one] + sizes[other]
+    whose = [{}] if fit.n_choices == 2 else [{OF_CHOICE: label} for label in fit.final.classes_]
+    weights = [{**of, "weight": name} for of, name in product(whose, fit.weight_names)]
+    for group, measures in measured.items():
         for measure, values in measures.items():
             lower, upper = np.quantile(values[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
-            for k, weight in enumerate(weight_names):
+            for k, weight in enumerate(weights):
                 yield {
                     "group": group,
                     "measure": measure,
-                    "weight": weight,
+                    **weight,
                     "estimate": values[0, k],
                     "lower": lower[k],
                     "upper": upper[k],
-                    "n_trials": size,
+                    "n_trials": sizes[group],
                 }
 
 

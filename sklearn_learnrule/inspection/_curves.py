@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+import torch
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_consistent_length
 
 from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
-from ..metrics import predict_choices
+from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
+from ._choices import weight_table
 from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
 from ._probes import MANY_STIMULI
 
 N_BINS = 10
-OWN_COLUMNS = ("fit", "subject", "n_trials", "animal", "model")
+OWN_COLUMNS = ("fit", "subject", "choice", "n_trials", "animal", "model")
 
 
 def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
@@ -35,6 +37,8 @@ def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame, one row a fit and trial
         ``fit``; ``subject``, ``session`` and ``trial`` as in X; ``weight_<name>`` of every weight.
+        Of more than two choices, a row for each: ``choice``, and its weights less their mean over
+        choices, so that none is a reference.
 
     Examples
     --------
@@ -50,8 +54,9 @@ def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
     tables = []
     for fit in read_rule_fits(estimators):
         rows = fit.held_out(X)
-        weights = fit.final.predict_weights(fit.transform(rows)).add_prefix("weight_")
-        tables.append(fit.named(identity_of(rows).join(weights.reset_index(drop=True))))
+        weights = fit.final.predict_weights(fit.transform(rows)).to_numpy(copy=True)
+        of_choices = weight_table(fit, "choice", weight=torch.tensor(weights))
+        tables.append(fit.named(identity_of(rows).reset_index(drop=True).join(of_choices)))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -64,6 +69,8 @@ def psychometric_table(
     by: str | pd.Series | None = None,
 ) -> pd.DataFrame:
     """Tabulate how often the second class is chosen at each stimulus, by model and animal.
+
+    Of more than two choices, how often each is.
 
     Parameters
     ----------
@@ -84,7 +91,8 @@ def psychometric_table(
     DataFrame, one row a fit, animal, part and stimulus value
         ``fit``; ``subject``; the name of ``by`` if given; the stimulus; ``n_trials``;
         ``animal``, the share of choices of the second class; ``model``, the mean predicted
-        probability of it.
+        probability of it. Of more than two choices, a row for each: ``choice``, and how often this
+        is chosen.
 
     Examples
     --------
@@ -112,13 +120,24 @@ def psychometric_table(
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
     for fit in read_fits(estimators):
-        trials, here = predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
-        cell = [trials["subject"], *(here[name] for name in here)]
-        curve = trials.groupby(cell, observed=True).agg(
-            n_trials=("is_second", "size"), animal=("is_second", "mean"), model=("second", "mean")
-        )
-        tables.append(fit.named(curve.reset_index()))
+        (subject, found), here = predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
+        here.insert(0, "subject", subject)
+        if len(found.classes) == 2:
+            table = _shares(found, here, 1)
+        else:
+            of_each = {c: _shares(found, here, number) for number, c in enumerate(found.classes)}
+            table = pd.concat(of_each, names=["choice"])
+        tables.append(fit.named(table.reset_index()))
     return pd.concat(tables, ignore_index=True)
+
+
+def _shares(found: Predictions, cells: pd.DataFrame, number: int) -> pd.DataFrame:
+    """Return how often a class is chosen, and predicted to be, in each cell that has trials."""
+    did = {"chosen": found.chosen == number, "predicted": found.probability[:, number]}
+    trials = pd.DataFrame(did).groupby([cells[name] for name in cells], observed=True)
+    return trials.agg(
+        n_trials=("chosen", "size"), animal=("chosen", "mean"), model=("predicted", "mean")
+    )
 
 
 def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
@@ -136,7 +155,8 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
         ``fit``; ``subject``; ``session``, numbered from 1 within each animal; ``n_trials``;
         ``animal``, the share of correct choices, and ``model``, the mean predicted
         probability of a correct one, of the trials whose outcome X tells (all but an
-        animal's last); ``log_likelihood`` (mean, nats per trial).
+        animal's last); ``log_likelihood`` (mean, nats per trial); of more than two choices,
+        ``n_choices``.
 
     Raises
     ------
@@ -159,28 +179,30 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     session = pd.Series(session_numbers(X))
     tables = []
     for fit in read_fits(estimators):
-        trials = predict(fit, X, y)
-        trials["session"] = fit.held_out(session).to_numpy()
-        z = fit.held_out(answer).to_numpy()  # 0, 1 or NaN
-        trials["animal"] = (trials["is_second"] == z).where(np.isfinite(z)).astype(float)
-        trials["model"] = z * trials["second"] + (1 - z) * (1 - trials["second"])
-        curve = trials.groupby(["subject", "session"], observed=True).agg(
-            n_trials=("is_second", "size"),
-            animal=("animal", "mean"),
-            model=("model", "mean"),
-            log_likelihood=("log_likelihood", "mean"),
-        )
+        subject, found = predict(fit, X, y)
+        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN
+        known = np.isfinite(z)
+        of_answer = found.probability[np.arange(len(z)), np.where(known, z, 0).astype(int)]
+        trials = {
+            "animal": np.where(known, found.chosen == z, np.nan),
+            "model": np.where(known, of_answer, np.nan),
+            "log_likelihood": found.log_likelihood,
+        }
+        cell = {"subject": subject, "session": fit.held_out(session).to_numpy()}
+        by_session = pd.DataFrame({**cell, **trials}).groupby([*cell], observed=True)
+        curve = by_session[[*trials]].mean()
+        curve.insert(0, "n_trials", by_session.size())
+        if len(found.classes) > 2:
+            curve["n_choices"] = len(found.classes)
         tables.append(fit.named(curve.reset_index()))
     return pd.concat(tables, ignore_index=True)
 
 
-def predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
-    """Return what was chosen and what was predicted, a row each that the fit is judged by."""
+def predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> tuple[NDArray[Any], Predictions]:
+    """Return the subject, and what was chosen and predicted, of rows that the fit is judged by."""
     check_consistent_length(X, y)
-    rows = fit.held_out(X)
-    predicted = predict_choices(fit.estimator, rows, fit.held_out(pd.Series(np.asarray(y))))
-    predicted.insert(0, "subject", np.asarray(subjects_of(rows)))
-    return predicted
+    rows, labels = fit.held_out(X), fit.held_out(pd.Series(np.asarray(y)))
+    return np.asarray(subjects_of(rows)), read_predictions(fit.estimator, rows, labels)
 
 
 def _stimulus(X: pd.DataFrame, name: str | None) -> str:
@@ -199,9 +221,9 @@ def _few_values(values: Floats) -> Floats:
 
 
 def _answers(X: pd.DataFrame) -> pd.Series:
-    """Return the correct choice of each row, 0 or 1, NaN where X does not tell."""
+    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell."""
     sequences = read_sequences(X)
     sequences.check_answer_known("session_table")
     fields = sequences.fields
-    is_known = fields.observed & (fields.answer != 0.5)
+    is_known = fields.observed & (fields.answer != 0.5) & (fields.answer >= 0)
     return pd.Series(np.where(is_known, fields.answer, np.nan))

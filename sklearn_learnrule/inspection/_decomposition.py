@@ -19,6 +19,7 @@ from ..models.members import in_rows, look_back_members, pool_members, read_tria
 from ..models.smoothing import Filtered, draw_path, smooth
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
+from ._choices import covariances_of_choices, of_choices
 from ._fits import RuleFit, read_rule_fits
 
 ALL = "all"
@@ -51,7 +52,8 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
         ``fit``; ``subject``, ``session`` and ``trial`` as in X; ``weight``, a name; ``smoothed``
         and ``std``, as of ``smooth_weights``; ``by_rule``; ``by_noise``. Of an ensemble, each is
         the mean of its members'. Networks are held within the weights that they were fitted to,
-        as in predicting.
+        as in predicting. Of more than two choices, a row for each: ``choice``, and its weights less
+        their mean over choices, so that none is a reference.
 
     Raises
     ------
@@ -72,14 +74,20 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
     for fit, rows, sequences, filtered in _read(estimators, X, y):
         trials, observed = read_trials(sequences)
         means, covariances = map(torch.stack, zip(*map(smooth, filtered), strict=True))
-        alone = [  # (N, T, K) each
+        alone = [  # (N, T, n_weights) each
             _by_rule(model, trials, weights[:, 0], observed)
             for model, weights in zip(fit.models, means, strict=True)
         ]
-        smoothed, std = pool_members(in_rows(sequences, means), in_rows(sequences, covariances))
-        table = _identify(rows, fit.weight_names)
+        smoothed, std = pool_members(
+            of_choices(in_rows(sequences, means), fit.n_choices),
+            covariances_of_choices(in_rows(sequences, covariances), fit.n_choices),
+        )
+        by_rule = of_choices(
+            torch.as_tensor(sequences.rows(torch.stack(alone).mean(0).numpy())), fit.n_choices
+        )
+        table = _identify(rows, fit)
         table["smoothed"], table["std"] = smoothed.numpy().ravel(), std.numpy().ravel()
-        table["by_rule"] = sequences.rows(torch.stack(alone).mean(0).numpy()).ravel()
+        table["by_rule"] = by_rule.numpy().ravel()
         table["by_noise"] = table["smoothed"] - table["by_rule"]
         tables.append(fit.named(table))
     return pd.concat(tables, ignore_index=True)
@@ -127,7 +135,8 @@ def variance_explained(
     DataFrame, one row a fit, animal and weight
         ``fit``; ``subject``, or first "all": the covariances and variances of all animals, summed
         over their trials; ``weight``; ``rule``, the median of the draws, ``lower`` and ``upper``;
-        ``noise``; ``n_trials``. NaN for a weight that does not change.
+        ``noise``; ``n_trials``. NaN for a weight that does not change. Of more than two choices, a
+        row for each: ``choice``, whose weights are those of :func:`weight_decomposition`.
 
     Raises
     ------
@@ -153,14 +162,14 @@ def variance_explained(
     seed = check_random_state(random_state).randint(2**31)
     tables = []
     for fit, _, sequences, filtered in _read(estimators, X, y):
-        shares = _draw_shares(sequences, filtered, fit.models, n_draws, seed)
+        shares = _draw_shares(sequences, filtered, fit, n_draws, seed)
         lower, rule, upper = np.quantile(shares, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
         n_trials = sequences.n_trials
         subjects = pd.Index([ALL, *sequences.subjects], name="subject")
-        table = _identify(pd.DataFrame(index=subjects), fit.weight_names)
+        table = _identify(pd.DataFrame(index=subjects), fit)
         table["rule"], table["lower"], table["upper"] = rule.ravel(), lower.ravel(), upper.ravel()
         table["noise"] = 1 - table["rule"]
-        table["n_trials"] = np.r_[n_trials.sum(), n_trials].repeat(len(fit.weight_names))
+        table["n_trials"] = np.r_[n_trials.sum(), n_trials].repeat(len(table) // len(subjects))
         tables.append(fit.named(table))
     return pd.concat(tables, ignore_index=True)
 
@@ -191,31 +200,36 @@ def _read(
         yield fit, rows, sequences, look_back_members(fit.models, sequences, chosen, paths)
 
 
-def _identify(rows: pd.DataFrame, weights: list[str]) -> pd.DataFrame:
-    """Return the identity of each row, as often as there are weights, and the weights' names."""
-    table = identity_of(rows)
-    table = table.loc[table.index.repeat(len(weights))].reset_index(drop=True)
-    return table.assign(weight=np.tile(weights, len(rows)))
+def _identify(rows: pd.DataFrame, fit: RuleFit) -> pd.DataFrame:
+    """Return the identity of each row, as often as there are weights, and the weights' names.
+
+    Of more than two choices, weights are each one's.
+    """
+    names = pd.DataFrame({"weight": fit.weight_names})
+    if fit.n_choices > 2:
+        names = pd.DataFrame({"choice": fit.final.classes_}).merge(names, how="cross")
+    return identity_of(rows).merge(names, how="cross")
 
 
 def _draw_shares(
     sequences: Sequences,
     filtered: list[Filtered],
-    models: list[LearningModel],
+    fit: RuleFit,
     n_draws: int,
     seed: int,
 ) -> Floats:
-    """Return each draw's shares of the rule: of all animals, then of each, (D, 1 + n, K)."""
+    """Return each draw's shares of the rule: of all animals, then of each, (D, 1 + n, C K)."""
     trials, observed = read_trials(sequences)
     names = _names(sequences)
     at_once = max(1, ROWS // observed.numel())
     moments = []  # of each so many draws, covariance and variance, (2, D, N, K)
-    for member, (model, known) in enumerate(zip(models, filtered, strict=True)):
+    for member, (model, known) in enumerate(zip(fit.models, filtered, strict=True)):
         generators = [np.random.default_rng([seed, member, *name]) for name in names]
-        left = -(-n_draws // len(models))
+        left = -(-n_draws // len(fit.models))
         while left > 0:
             normals = _normals(generators, sequences.lengths, min(left, at_once), known.offset)
-            moments.append(_moments(model, trials, draw_path(known, normals), observed))
+            drawn = draw_path(known, normals)
+            moments.append(_moments(model, trials, drawn, observed, fit.n_choices))
             left -= at_once
     found = torch.cat(moments, 1).movedim(2, 0)  # (N, 2, D, K)
     whose = torch.as_tensor(sequences.sequence_subject)
@@ -244,14 +258,17 @@ def _normals(
     return normals
 
 
-def _moments(model: LearningModel, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
-    """Return, summed over trials, Cov(w, R) and Var(w) of drawn weights (D, N, T, K)."""
+def _moments(
+    model: LearningModel, trials: Trial, weights: Tensor, observed: Tensor, n_choices: int
+) -> Tensor:
+    """Return, summed over trials, Cov(w, R) and Var(w) of drawn weights (D, N, T, n_weights)."""
     n_draws = len(weights)
     repeated = trials.of_subjects(torch.arange(len(observed)).repeat(n_draws))
     start = weights[:, :, 0]  # (D, N, K)
     alone = _by_rule(model, repeated, start.flatten(0, 1), observed.repeat(n_draws, 1))
-    moved = alone.unflatten(0, start.shape[:2]) - start[:, :, None]  # (D, N, T, K)
+    moved = of_choices(alone.unflatten(0, start.shape[:2]) - start[:, :, None], n_choices)
     happened = trials.features[..., -1:]  # 1, and 0 in the padding: (N, T, 1)
     change = (weights - start[:, :, None]) * happened  # 0 to the last digit if there is none
+    change = of_choices(change, n_choices)  # (D, N, T, C K)
     deviation = (change - change.sum(2, keepdim=True) / happened.sum(1, keepdim=True)) * happened
     return torch.stack([(deviation * moved).sum(2), deviation.square().sum(2)])

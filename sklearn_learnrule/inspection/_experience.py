@@ -17,9 +17,10 @@ from ..utils.arrays import Bools, Floats, Ints
 
 OWN_COLUMNS = (
     *("fit", "trials_back", "length", "run"),
-    *("choice", "reward", "correct", "answer", "n_trials", "n_subjects"),
+    *("choice", "of_choice", "reward", "correct", "answer", "n_trials", "n_subjects"),
 )
-SLIP = 0.1
+SLIP = 0.1  # an answer that so few of the trials with a stimulus have
+NOBODY_KNOWS = -1  # which of more than two choices would have been correct
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Experience:
     stimuli: pd.DataFrame  # (n, S) in X's units
     subject: Ints  # (n,)
     place: Ints  # (n,) number within its sequence, which ends with the subject or at a restart
-    choice: Bools  # (n,)
+    choice: Ints  # (n,) 0, 1, ... C - 1
     reward: Floats  # (n,)
-    answer: Bools  # (n,) the correct choice
+    answer: Ints  # (n,) the correct choice; of C > 2 choices -1 where nobody knows it
+    labels: Sequence[str] = ("first", "second")  # of the C choices
+
+    @property
+    def n_choices(self) -> int:
+        return len(self.labels)
 
     @property
     def stimulus_names(self) -> list[str]:
@@ -45,29 +51,36 @@ class Experience:
     def rewarded(self) -> Bools:
         return self.reward > 0
 
-    def correct_sides(self, stimuli: pd.DataFrame) -> Bools:
-        """Return which choices are ever correct on the stimuli met nearest to these, (P, 2).
+    @property
+    def answers_known(self) -> bool:
+        return not (self.answer == NOBODY_KNOWS).any()
+
+    def answer_shares(self, stimuli: pd.DataFrame) -> Floats:
+        """Return how often each choice is correct on the stimuli met nearest to these, (P, C).
 
         Nearest of those with the same signs, so that 0, where either choice may be correct, says
         nothing of what is beside it. For signs that no stimulus met has, the nearest of each of
-        the most similar signs count together: a 0 between two sides may be either. An answer that
-        at most a tenth of the trials with a stimulus have counts as a slip.
+        the most similar signs count together, by the stimulus at which a choice is correct most
+        often: a 0 between two sides may be either. Where no answer is known, each may be correct.
         """
         width = self.stimuli.to_numpy().std(0)
         width[width == 0] = 1
         known, which = np.unique(self.stimuli.to_numpy() / width, axis=0, return_inverse=True)
-        second = np.bincount(which.ravel(), self.answer) / np.bincount(which.ravel())  # (U,)
-        known_sides = np.column_stack([second < 1 - SLIP, second > SLIP])  # (U, 2)
+        counts = np.zeros((len(known), self.n_choices))
+        told = self.answer > NOBODY_KNOWS
+        np.add.at(counts, (which.ravel()[told], self.answer[told].astype(int)), 1)
+        total = counts.sum(1, keepdims=True)
+        known_shares = np.where(total > 0, counts / np.maximum(total, 1), 1.0)  # (U, C)
         asked = stimuli.to_numpy() / width  # (P, S)
         signs, group = np.unique(np.sign(known), axis=0, return_inverse=True)  # (G, S), (U,)
         differ = np.abs(np.sign(asked)[:, None] - signs).sum(-1)  # (P, G)
         similar = differ == differ.min(1, keepdims=True)
-        sides = np.zeros((len(asked), 2), dtype=bool)
+        shares = np.zeros((len(asked), self.n_choices))
         for g in np.flatnonzero(similar.any(0)):
             alike, asks = group.ravel() == g, similar[:, g]
             nearest = KDTree(known[alike]).query(asked[asks])[1]
-            sides[asks] |= known_sides[alike][nearest]
-        return sides
+            shares[asks] = np.maximum(shares[asks], known_shares[alike][nearest])
+        return shares
 
 
 def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
@@ -89,9 +102,10 @@ def read_experience(X: pd.DataFrame, weight_names: Sequence[str]) -> Experience:
         stimuli=pd.DataFrame(trials.features[seen][:, :-1], columns=pd.Index(names)),
         subject=sequences.sequence_subject[sequence],
         place=count_within(sequence),
-        choice=trials.choice[seen] > 0,
+        choice=trials.choice[seen].astype(int),
         reward=trials.reward[seen],
-        answer=trials.answer[seen] > 0,
+        answer=trials.answer[seen].astype(int),
+        **({"labels": sequences.choice_labels} if sequences.choice_labels else {}),
     )
 
 
@@ -115,21 +129,26 @@ def draw_sequences(
 ) -> tuple[Ints, Bools]:
     """Draw a trial for each place in every sequence of choices and outcomes, ``n_draws`` times.
 
+    Outcomes are two, rewarded or not.
+
     Returns
     -------
     rows : ndarray of shape (H, n_trials)
-        Rows of ``experience``; H = n_draws * 4**n_trials, one draw of all sequences after another.
+        Rows of ``experience``; H = n_draws * (2 C)**n_trials, one draw of all sequences after
+        another.
     rewarded : bool ndarray of shape (H, n_trials)
     """
-    kind = np.tile(list(product(range(4), repeat=n_trials)), (n_draws, 1))  # (H, n_trials)
+    kinds = list(product(range(experience.n_choices), [False, True]))
+    kind = np.tile(list(product(range(len(kinds)), repeat=n_trials)), (n_draws, 1))
     rows = np.empty_like(kind)
-    for number, (choice, rewarded) in enumerate(product([False, True], repeat=2)):
+    for number, (choice, rewarded) in enumerate(kinds):
         pool = np.flatnonzero((experience.choice == choice) & (experience.rewarded == rewarded))
         if not len(pool):
             raise ValueError(
-                "Histories are made of rewarded and unrewarded trials with either choice, but X "
-                f"has no {'' if rewarded else 'un'}rewarded one with the "
-                f"{'second' if choice else 'first'} choice."
+                "Histories are made of rewarded and unrewarded trials with "
+                f"{'either' if experience.n_choices == 2 else 'each'} choice, but X has no "
+                f"{'' if rewarded else 'un'}rewarded one with the {experience.labels[choice]} "
+                "choice."
             )
         here = kind == number
         rows[here] = rng.choice(pool, here.sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,6 +42,11 @@ class Fit:
         """The estimator itself, also of a pipeline that ends in it."""
         return final_estimator(self.estimator)
 
+    @property
+    def n_choices(self) -> int:
+        """C."""
+        return len(self.final.classes_)
+
     def held_out(self, table: Rows) -> Rows:
         """Return the rows of X or y that this fit may be judged by."""
         if self.rows is None:
@@ -59,7 +65,10 @@ class Fit:
 
 @dataclass(frozen=True)
 class Visited:
-    """The states that a fit's weights went through, on N sequences of animals' experience."""
+    """The states that a fit's weights went through, on N sequences of animals' experience.
+
+    Of C > 2 choices, weights and updates are (N, T, (C - 1) K).
+    """
 
     weights: torch.Tensor  # (N, T, K) before each choice
     update: torch.Tensor  # (N, T, K) after it
@@ -85,6 +94,18 @@ class RuleFit(Fit):
     @property
     def weight_names(self) -> list[str]:
         return list(self.final.weight_names_)
+
+    @property
+    def n_weights(self) -> int:
+        """K or, of C > 2 choices, (C - 1) K."""
+        return len(self.weight_names) * (self.n_choices - 1)
+
+    @property
+    def weight_columns(self) -> list[Any]:
+        """As of ``predict_weights``: names or, of more than two choices, pairs of both."""
+        if self.n_choices == 2:
+            return self.weight_names
+        return list(product(self.final.classes_[1:].tolist(), self.weight_names))
 
     @cached_property
     def models(self) -> list[LearningModel]:
@@ -134,12 +155,12 @@ class RuleFit(Fit):
         sequences = self.sequences(X)
         trials, observed = read_trials(sequences)
         paths = [model.path(trials, observed)[0] for model in self.models]
-        weights = torch.stack(paths).mean(0)[..., : len(self.weight_names)]  # (N, T, K)
+        weights = torch.stack(paths).mean(0)[..., : self.n_weights]  # (N, T, K)
         update = torch.zeros_like(weights)
         update[:, :-1] = weights.diff(dim=1)
         if hasattr(self.final, "process_noise_"):  # then what the choices tell moves them, too
             of_members = [
-                updates_along(model.rule, trials, path[..., : len(self.weight_names)], observed)
+                updates_along(model.rule, trials, path[..., : self.n_weights], observed)
                 for model, path in zip(self.models, paths, strict=True)
             ]
             update[observed] = torch.stack(of_members).mean(0)
@@ -193,6 +214,12 @@ def read_rule_fits(estimators: Any) -> list[RuleFit]:
                 "Estimators in one table should have the same policy weights, but "
                 f"{fits[0].name!r} has {fits[0].weight_names} and {fit.name!r} "
                 f"{fit.weight_names}: make a table of each."
+            )
+        if fit.n_choices != fits[0].n_choices:
+            raise ValueError(
+                "Estimators in one table should choose among as many, but "
+                f"{fits[0].name!r} knows {fits[0].n_choices} choices and {fit.name!r} "
+                f"{fit.n_choices}: make a table of each."
             )
     return fits
 

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ..utils.arrays import Bools
+from ._choices import weight_table
 from ._experience import draw_fillers, draw_sequences, read_experience
-from ._fits import read_rule_fits
+from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
     check_names,
@@ -25,7 +26,7 @@ from ._probes import (
     update_after,
 )
 
-LONGEST_RUN = 6  # 4**6 = 4096 sequences
+MOST_SEQUENCES = 4**6  # of choices and outcomes, rewarded or not
 Run: TypeAlias = tuple[int, str, Bools]  # its length, of which trials, and what sequences have it
 
 
@@ -56,14 +57,14 @@ def history_table(
     X : DataFrame from :func:`~sklearn_learnrule.make_design`
         Each trial of a history is drawn from those in X with its choice and outcome.
     lengths : sequence of int, default=(1, 2, 3, 4)
-        S, the lengths of the runs, up to 6.
+        S, the lengths of the runs, up to 6; of three or four choices, up to 4.
     trials_back : sequence of int, default=(1,)
         How many trials before the probe the run's latest trial is: with 7, a run of 4 is 7
         to 10 trials back. Between are trials drawn from all in X, the same for every run.
     stimuli : array, dict of str to array or None, default=None
         The probe's stimuli, as in :func:`update_table`.
     weights : dict of str to float or None, default=None
-        The policy weights, 0 where not named.
+        The policy weights, named as by ``predict_weights``; 0 where not named.
     after_correct : bool, default=True
         Whether the probe's choice is correct.
     n_warm_up : int, default=0
@@ -77,7 +78,8 @@ def history_table(
     DataFrame, one row a fit, run and probe
         ``fit``; ``trials_back``; ``length``; ``run`` ("rewarded" or "unrewarded"); the stimulus
         columns; ``choice`` (a class), ``reward`` and ``correct`` of the probe; ``update_<name>``
-        of every weight (change per trial).
+        of every weight (change per trial). Of more than two choices also ``of_choice``, as of
+        :func:`update_table`.
 
     References
     ----------
@@ -98,12 +100,12 @@ def history_table(
     11       3    rewarded           0.0127
     15       3  unrewarded           0.0127
     """
-    _check_runs(lengths, trials_back)
     fits = read_rule_fits(estimators)
-    names = fits[0].weight_names
+    _check_runs(lengths, trials_back, fits[0].n_choices)
+    names = fits[0].weight_columns
     check_names("weights", weights or {}, names)
     held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
-    experience = read_experience(X, names)
+    experience = read_experience(X, fits[0].weight_names)
     outcomes = [pair for pair in outcomes_met(experience) if pair[1] == after_correct]
     probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
@@ -122,22 +124,20 @@ def history_table(
         for back in trials_back:
             history = take(trials, np.hstack([before, run, after[:, : back - 1]]))
             updates = update_after(fit.rules, held.expand(len(run), -1), history, probed)
-            means = _mean_updates(updates, _runs(rewarded, lengths), shown, names)
+            means = _mean_updates(updates, _runs(rewarded, lengths), shown, fit)
             means.insert(0, "trials_back", back)
             tables.append(fit.named(means))
     return pd.concat(tables, ignore_index=True)
 
 
 def _mean_updates(
-    updates: torch.Tensor, runs: Iterable[Run], shown: pd.DataFrame, names: Sequence[str]
+    updates: torch.Tensor, runs: Iterable[Run], shown: pd.DataFrame, fit: RuleFit
 ) -> pd.DataFrame:
-    """Return the updates (H, P, K) at the probes shown, averaged over the sequences of each run."""
-    changes = pd.Index([f"update_{name}" for name in names])
+    """Return the updates (H, P, n_weights) at the probes shown, averaged over runs' sequences."""
     tables = []
     for length, kind, matches in runs:
         run = pd.DataFrame({"length": length, "run": kind}, shown.index)
-        mean = pd.DataFrame(updates[matches].mean(0).numpy(), columns=changes)
-        tables.append(run.join(shown).join(mean))
+        tables.append(run.join(shown).join(weight_table(fit, update=updates[matches].mean(0))))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -149,8 +149,12 @@ def _runs(rewarded: Bools, lengths: Sequence[int]) -> Iterator[Run]:
         yield length, "unrewarded", n_rewarded == 0
 
 
-def _check_runs(lengths: Sequence[int], trials_back: Sequence[int]) -> None:
-    if not lengths or min(lengths) < 1 or max(lengths) > LONGEST_RUN:
-        raise ValueError(f"lengths should be from 1 to {LONGEST_RUN} trials, got {list(lengths)}.")
+def _check_runs(lengths: Sequence[int], trials_back: Sequence[int], n_choices: int) -> None:
+    longest = int(np.log(MOST_SEQUENCES + 0.5) / np.log(2 * n_choices))
+    if not lengths or min(lengths) < 1 or max(lengths) > longest:
+        among = "" if n_choices == 2 else f" of {n_choices} choices"
+        raise ValueError(
+            f"lengths should be from 1 to {longest} trials{among}, got {list(lengths)}."
+        )
     if not trials_back or min(trials_back) < 1:
         raise ValueError(f"trials_back should be 1 or more, got {list(trials_back)}.")

@@ -72,7 +72,8 @@ def log_likelihood_table(
             tables.append(fit.named(_by_subject(fit, X, y, weight)))
         else:
             trials = identity_of(fit.held_out(X)).reset_index(drop=True)
-            trials["log_likelihood"] = predict(fit, X, y)["log_likelihood"]
+            _, found = predict(fit, X, y)
+            trials["log_likelihood"] = found.log_likelihood
             tables.append(fit.named(trials[fit.held_out(weight).to_numpy() > 0]))
     return pd.concat(tables, ignore_index=True)
 
@@ -147,7 +148,8 @@ def _weights(sample_weight: ArrayLike | None, X: pd.DataFrame) -> pd.Series:
 
 
 def _by_subject(fit: Fit, X: pd.DataFrame, y: ArrayLike, weight: pd.Series) -> pd.DataFrame:
-    scores = predict(fit, X, y)[["subject", "log_likelihood"]]
+    subject, found = predict(fit, X, y)
+    scores = pd.DataFrame({"subject": subject, "log_likelihood": found.log_likelihood})
     return mean_by_subject(scores, fit.held_out(weight).to_numpy())
 
 

@@ -19,6 +19,7 @@ from ..rules import (
     StandardizedRule,
     Units,
 )
+from ..utils.choices import two_choices_only
 from ._fits import Visited, read_rule_fits
 
 RuleMaker = Callable[[int], LearningRule]
@@ -82,6 +83,7 @@ def nearest_rules(
     12              forgetting -0.2
     """
     fits = read_rule_fits(estimators)
+    two_choices_only(fits[0].n_choices, "The projection onto textbook rules", "compare_rules")
     if ALL in fits[0].weight_names:
         raise ValueError(
             f"Rows of the weight {ALL!r} stand for all weights: rename the stimulus of that name."

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
-from ._experience import Experience
+from ._experience import NOBODY_KNOWS, SLIP, Experience
 from ._fits import RuleFit
 
 Grid: TypeAlias = Mapping[str, ArrayLike]
@@ -40,8 +40,15 @@ def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> No
 
 
 def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
-    """Return every combination of the stimulus values, (P, S); 0 where not given."""
+    """Return every combination of the stimulus values, (P, S); 0 where not given.
+
+    Of more than two choices, where several columns often tell stimuli apart, by default all that
+    were met, unless they are many.
+    """
     names = experience.stimulus_names
+    met = experience.stimuli.drop_duplicates().sort_values(names, ignore_index=True)
+    if stimuli is None and experience.n_choices > 2 and len(met) <= MANY_STIMULI:
+        return met
     if stimuli is None:
         stimuli = _some_values(experience.stimuli[names[0]].to_numpy())
     given: Grid = stimuli if isinstance(stimuli, Mapping) else {names[0]: stimuli}
@@ -74,15 +81,25 @@ def make_probes(
     *,
     all_outcomes: bool = False,
 ) -> pd.DataFrame:
-    """Return every stimulus, choice (0 or 1) and outcome that the task allows, a row each."""
+    """Return every stimulus, choice (0, 1, ...) and outcome that the task allows, a row each.
+
+    After an error, the correct choice is the other one or, of more than two, that of the others
+    which is correct most often.
+    """
+    numbers = range(experience.n_choices)
     options = pd.DataFrame(
-        [(choice, float(reward), correct) for choice in (0, 1) for reward, correct in outcomes],
+        [(choice, float(reward), correct) for choice in numbers for reward, correct in outcomes],
         columns=pd.Index(["choice", "reward", "correct"]),
     )
     probes = stimuli.merge(options, how="cross")
-    answer = np.where(probes["correct"], probes["choice"], 1 - probes["choice"])
-    sides = experience.correct_sides(stimuli).repeat(len(options), axis=0)  # (P, 2)
-    allowed = sides[np.arange(len(probes)), answer] | all_outcomes
+    shares = experience.answer_shares(stimuli).repeat(len(options), axis=0)  # (P, C)
+    rows, choice = np.arange(len(probes)), probes["choice"].to_numpy()
+    others = shares.copy()
+    others[rows, choice] = -1.0
+    answer = np.where(probes["correct"], choice, others.argmax(1))
+    allowed = (shares[rows, answer] > SLIP) | all_outcomes
+    if not experience.answers_known:
+        answer = np.where(probes["correct"], choice, NOBODY_KNOWS)
     return probes.assign(answer=answer)[allowed].reset_index(drop=True)
 
 

@@ -13,6 +13,7 @@ from sklearn.utils import check_scalar
 
 from ..data.sequences import identity_of
 from ..utils.arrays import Floats
+from ..utils.choices import two_choices_only
 from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
     Term,
@@ -29,6 +30,7 @@ from ._subsets import EXACT, Moments, best_subsets
 MOST_GROUPS = 20  # of animals, left out in turn
 NEGLIGIBLE = 1e-6  # of the updates: what a fit leaves of a learning rate of 0, and of an equation
 WORTH_A_TERM = 0.02  # of the variance, at least
+EQUATIONS = "An equation of few terms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,9 @@ class SparseRule:
         """
         equations = self._equations
         tables = []
-        for fit in read_rule_fits(estimators):
+        fits = read_rule_fits(estimators)
+        two_choices_only(fits[0].n_choices, EQUATIONS, "update_table")
+        for fit in fits:
             if fit.weight_names != list(equations):
                 raise ValueError(
                     f"The equations are of the weights {list(equations)}, but {fit.name!r} has "
@@ -174,6 +178,7 @@ def sparse_rule(
             "refits of one."
         )
     fits = read_rule_fits(estimators)
+    two_choices_only(fits[0].n_choices, EQUATIONS, "update_table")
     names = fits[0].weight_names
     known = all(fit.final.read_sequences(fit.transform(X)).answer_known for fit in fits)
     terms = make_candidates(names, answer_known=known)

@@ -24,7 +24,7 @@ from ._probes import (
     take,
     update_after,
 )
-from ._updates import OUTCOME, weight_grid
+from ._updates import show_points, weight_grid
 
 
 def subject_update_table(
@@ -64,7 +64,8 @@ def subject_update_table(
     -------
     DataFrame, one row an animal and point of the grid
         ``subject``; the stimulus columns; ``weight_<name>`` of every weight; ``choice`` (a class);
-        ``reward``; ``correct``; ``update_<name>`` of every weight (change per trial).
+        ``reward``; ``correct``; ``update_<name>`` of every weight (change per trial). Of more than
+        two choices also ``of_choice``, as of :func:`update_table`.
 
     Raises
     ------
@@ -89,8 +90,8 @@ def subject_update_table(
     probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes_met(experience))
     visited = fit.visit(X)
     medians = visited.rows()[0].median(0).values.tolist()
-    held = dict(zip(fit.weight_names, medians, strict=True)) | dict(weights or {})
-    grid = weight_grid(fit.weight_names, [visited], held)  # (W, K)
+    held = dict(zip(fit.weight_columns, medians, strict=True)) | dict(weights or {})
+    grid = weight_grid(fit, [visited], held)  # (W, n_weights)
     windows = np.zeros((1, 0), dtype=np.int64)
     if any(rule.memory_size for rule in fit.rules):
         windows = draw_windows(experience, n_histories, n_back, check_random_state(random_state))
@@ -99,20 +100,15 @@ def subject_update_table(
     own = [torch.tensor(known.mean) for known in fit.know_subjects(X, y)]  # M of (N, D)
     points = torch.tensor(grid.to_numpy()).repeat_interleave(len(windows), 0).split(len(windows))
 
-    table = grid.add_prefix("weight_").merge(probes, how="cross")  # W P rows
+    table = grid.merge(probes, how="cross")  # W P rows
     tables = []
     for i, subject in enumerate(read_sequences(X).subjects):
         numbers = [member[i] for member in own]
         updates = [_update(fit, numbers, point, histories, probed) for point in points]
-        columns = pd.Index([f"update_{name}" for name in fit.weight_names])
-        own_updates = pd.DataFrame(torch.cat(updates).numpy(), columns=columns)
-        tables.append(table.assign(subject=subject).join(own_updates))
-    table = pd.concat(tables, ignore_index=True)
-    table["choice"] = fit.final.classes_[table["choice"]]
-    held_weights, changes = (
-        [f"{kind}_{name}" for name in fit.weight_names] for kind in ("weight", "update")
-    )
-    return table[["subject", *experience.stimulus_names, *held_weights, *OUTCOME, *changes]]
+        own_updates = show_points(table, fit, experience.stimulus_names, torch.cat(updates))
+        own_updates.insert(0, "subject", subject)
+        tables.append(own_updates)
+    return pd.concat(tables, ignore_index=True)
 
 
 def _one_fit(estimator: Any) -> RuleFit:

@@ -11,7 +11,9 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
+from ..rules import Policy
 from ..utils.arrays import Floats, evenly
+from ._choices import OF_CHOICE, weight_table
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, Visited, read_rule_fits
 from ._probes import (
@@ -29,6 +31,7 @@ from ._probes import (
 N_STIMULUS_WEIGHTS, N_BIASES = 5, 3
 REACH = 0.5  # of a weight that is held at one value, by what it changes of the logit
 OUTCOME = ["choice", "reward", "correct"]
+COUNTS = ["n_trials", "n_subjects"]
 
 
 def update_table(
@@ -58,11 +61,13 @@ def update_table(
     stimuli : array, dict of str to array or None, default=None
         Values of the stimulus columns in X's units, 0 where not named; an array is of the
         first column. None: the values that the first column has in X, or 21 evenly spaced
-        ones if these are more than 25.
+        ones if these are more than 25; of more than two choices, all stimuli in X that differ in
+        any column, if these are 25 at most.
     weights : dict of str to array or None, default=None
         Values of the policy weights, named as by ``predict_weights``. Where not named: of the
         first weight 5 and of the bias 3 values, evenly between the 5% and 95% quantiles of
-        those visited, and the median of each other weight.
+        those visited, and the median of each other weight; of more than two choices, where names
+        are pairs ``(choice, weight)``, the median of each.
     rewards : sequence of float or None, default=None
         None: the rewards that were paid in X, up to 8. A given one above 0 means a correct choice.
     all_outcomes : bool, default=False
@@ -82,6 +87,8 @@ def update_table(
         half a step of the grid. A stimulus held at one value is not asked; a weight held at one
         value is near if it changes no choice's logit by more than .5, whatever the units. Where
         ``n_trials`` is 0, the rule is extrapolated.
+        Of more than two choices, there is a row for each one's weights, which ``of_choice`` names:
+        these, and their updates, are less the mean over choices, so that none is a reference.
 
     Examples
     --------
@@ -98,13 +105,14 @@ def update_table(
     3              1.0  right     True            0.008      1911
     """
     fits = read_rule_fits(estimators)
-    experience = read_experience(X, fits[0].weight_names)
+    first = fits[0]
+    experience = read_experience(X, first.weight_names)
     outcomes = outcomes_met(experience) if rewards is None else [(r, r > 0) for r in rewards]
     probes = make_probes(
         experience, stimulus_grid(experience, stimuli), outcomes, all_outcomes=all_outcomes
     )
     visits = [fit.visit(X) for fit in fits]
-    grid = weight_grid(fits[0].weight_names, visits, weights)  # (W, K)
+    grid = weight_grid(first, visits, weights)  # (W, n_weights)
     windows = np.zeros((1, 0), dtype=np.int64)
     if any(rule.memory_size for fit in fits for rule in fit.rules):
         windows = draw_windows(experience, n_histories, n_back, check_random_state(random_state))
@@ -116,31 +124,56 @@ def update_table(
             update_after(fit.rules, held.expand(len(windows), -1), histories, probed).mean(0)
             for held in torch.tensor(grid.to_numpy())
         ]  # W of (P, K)
-        table = grid.add_prefix("weight_").merge(probes, how="cross")  # W P rows
-        table[[f"update_{name}" for name in fit.weight_names]] = torch.cat(updates).numpy()
-        table = table.merge(_support(table, fit, visited, experience), how="left")
-        tables.append(_in_order(table, fit, experience.stimulus_names))
+        table = grid.merge(probes, how="cross")  # W P rows
+        counts = table.merge(_support(table, fit, visited, experience), how="left")[COUNTS]
+        found = show_points(table, fit, experience.stimulus_names, torch.cat(updates))
+        counted = counts.fillna(0).astype(int).iloc[found.index].reset_index(drop=True)
+        tables.append(fit.named(found.reset_index(drop=True).join(counted)))
     return pd.concat(tables, ignore_index=True)
 
 
-def weight_grid(names: list[str], visits: list[Visited], weights: Grid | None) -> pd.DataFrame:
-    """Return every combination of the weights' values, (W, K), by default some visited ones."""
-    given = dict(weights or {})
+def weight_grid(fit: RuleFit, visits: list[Visited], weights: Grid | None) -> pd.DataFrame:
+    """Return every combination of the weights' values, (W, n_weights), by default some visited.
+
+    Of more than two choices, by default one: the median of each.
+    """
+    given, names = dict(weights or {}), fit.weight_columns
     check_names("weights", given, names)
     visited = np.concatenate([visit.rows()[0].numpy() for visit in visits])
-    low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0)  # (K,)
-    axes: dict[str, Any] = dict(zip(names, middle, strict=True))
-    for k, n_values in ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)):
+    low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0)  # (n_weights,)
+    axes: dict[Any, Any] = dict(zip(names, middle, strict=True))
+    varied = ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)) if fit.n_choices == 2 else ()
+    for k, n_values in varied:
         axes[names[k]] = evenly(low[k], high[k], n_values)
-    return make_grid(axes | given)
+    grid = make_grid(axes | given)
+    return grid.set_axis(pd.Index([f"weight_{name}" for name in names]), axis=1)
+
+
+def show_points(
+    points: pd.DataFrame, fit: RuleFit, stimuli: list[str], updates: torch.Tensor
+) -> pd.DataFrame:
+    """Put points (n rows), weights first, and the updates there (n, n_weights) into a table.
+
+    Of C > 2 choices it has a row for each one's weights. Its index is the number of the point.
+    """
+    held = torch.tensor(points.iloc[:, : fit.n_weights].to_numpy(copy=True))
+    columns = weight_table(fit, weight=held, update=updates)
+    outcome = points[OUTCOME].assign(choice=fit.final.classes_[points["choice"]])
+    table = points[stimuli].join(outcome).join(columns)
+    weights, changes = (
+        [f"{kind}_{name}" for name in fit.weight_names] for kind in ("weight", "update")
+    )
+    whose = [OF_CHOICE] if fit.n_choices > 2 else []
+    return table[[*stimuli, *whose, *weights, *OUTCOME, *changes]]
 
 
 def _support(
     table: pd.DataFrame, fit: RuleFit, visited: Visited, experience: Experience
 ) -> pd.DataFrame:
     """Return the numbers of trials and animals that came near the rows of the table."""
-    weights = [f"weight_{name}" for name in fit.weight_names]
-    reach = dict(zip(weights, (REACH / visited.largest).tolist(), strict=True))
+    weights = [f"weight_{name}" for name in fit.weight_columns]
+    largest = Policy(fit.n_choices).in_all_sets(visited.largest)
+    reach = dict(zip(weights, (REACH / largest).tolist(), strict=True))
     states = experience.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
     for name in states:
         axis = np.unique(table[name])
@@ -165,13 +198,3 @@ def _nearest(axis: Floats, values: Floats, reach: float) -> Floats:
     place = np.searchsorted(edges, values, side="right") - 1
     inside = (values >= edges[0]) & (values <= edges[-1])
     return np.where(inside, axis[place.clip(0, len(axis) - 1)], np.nan)
-
-
-def _in_order(table: pd.DataFrame, fit: RuleFit, stimuli: list[str]) -> pd.DataFrame:
-    """Name the choices and the fit, and put the columns in order."""
-    table["choice"] = fit.final.classes_[table["choice"]]
-    counts = table[["n_trials", "n_subjects"]].fillna(0).astype(int)
-    weights, updates = (
-        [f"{kind}_{name}" for name in fit.weight_names] for kind in ("weight", "update")
-    )
-    return fit.named(table[[*stimuli, *weights, *OUTCOME, *updates]].join(counts))

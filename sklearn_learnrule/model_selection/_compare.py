@@ -15,7 +15,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length
 
 from ..data.sequences import subjects_of
-from ..metrics import mean_by_subject, predict_choices
+from ..metrics import mean_by_subject, read_predictions
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.warn import warn
@@ -83,10 +83,11 @@ def compare_rules(
     -------
     DataFrame, one row an estimator, fold and held-out subject
         ``rule``, ``subject``, ``fold``, ``n_trials`` (scored), ``log_likelihood`` (mean, nats per
-        trial, see :func:`~sklearn_learnrule.metrics.choice_log_likelihood`), ``accuracy``,
-        ``seconds`` (of the fold's fit and prediction, without the compiling and loading that a
-        process's first fit waits for). An estimator that fails on a fold gets a
-        ``FitFailedWarning`` and NaN there; the others go on.
+        trial, see :func:`~sklearn_learnrule.metrics.choice_log_likelihood`), ``accuracy`` (how
+        often the likeliest choice was made), ``seconds`` (of the fold's fit and prediction, without
+        the compiling and loading that a process's first fit waits for); of more than two choices,
+        ``n_choices``. An estimator that fails on a fold gets a ``FitFailedWarning`` and NaN there;
+        the others go on.
 
     Raises
     ------
@@ -138,7 +139,10 @@ def compare_rules(
         table.insert(0, "rule", name)
         table.insert(2, "fold", number)
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    scores, n_choices = pd.concat(tables, ignore_index=True), labels.nunique()
+    if n_choices > 2:
+        scores.insert(scores.columns.get_loc("n_trials") + 1, "n_choices", n_choices)
+    return scores
 
 
 def _check_repeatable(folds: list[Fold], again: list[Fold]) -> None:
@@ -198,10 +202,9 @@ def _score_fold(estimator: Any, X: pd.DataFrame, y: pd.Series, fold: Fold) -> Sc
         try:
             fitted = clone(estimator)
             fit_weighted(fitted, X.iloc[fold.fitted], y.iloc[fold.fitted], fold.fitted_weight)
-            predicted = predict_choices(fitted, X.iloc[fold.given], y.iloc[fold.given])
-            trials["log_likelihood"] = predicted["log_likelihood"]
-            is_second = predicted["is_second"]
-            trials["accuracy"] = (predicted["second"] > 0.5).eq(is_second).astype(float)
+            predicted = read_predictions(fitted, X.iloc[fold.given], y.iloc[fold.given])
+            trials["log_likelihood"] = predicted.log_likelihood
+            trials["accuracy"] = predicted.likeliest_chosen.astype(float)
         except Exception as error:  # one bad rule must not lose the others' hours
             failure = _portable(error)
     return mean_by_subject(trials, fold.scored_weight).assign(seconds=watch.seconds), failure

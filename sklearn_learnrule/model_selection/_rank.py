@@ -11,7 +11,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.stats import ttest_1samp
 
 from ..data.tables import as_table
-from ..metrics import CHANCE, NATS_PER_BIT
+from ..metrics import NATS_PER_BIT, chance_of
 
 REFERENCE = "REINFORCE"
 NAMES = ("rule", "subject", "fold")
@@ -35,9 +35,10 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
     -------
     DataFrame, one row a rule, best first
         ``log_likelihood`` (nats per trial), its ``standard_error`` across animals,
-        ``bits_above_chance`` (per trial), ``difference`` from the reference (nats per trial) and
-        its ``p_value`` (two-sided paired t-test across animals; of one animal there is none),
-        ``accuracy``, ``seconds`` (summed over folds), ``n_failed`` (folds on which it failed).
+        ``bits_above_chance`` (per trial; above that of choosing at random), ``difference`` from the
+        reference (nats per trial) and its ``p_value`` (two-sided paired t-test across animals; of
+        one animal there is none), ``accuracy``, ``seconds`` (summed over folds), ``n_failed``
+        (folds on which it failed).
 
     Examples
     --------
@@ -63,7 +64,7 @@ def rank_rules(scores: pd.DataFrame, reference: str | None = None) -> pd.DataFra
         {
             "log_likelihood": mean,
             "standard_error": by_subject.sem(skipna=False),
-            "bits_above_chance": (mean - CHANCE) / NATS_PER_BIT,
+            "bits_above_chance": (mean - chance_of(scores)) / NATS_PER_BIT,
             "difference": differences.mean(skipna=False),
             "p_value": ttest_1samp(differences, 0.0).pvalue if several else np.nan,
             "accuracy": scores_by_subject(scores, "accuracy").mean(skipna=False),

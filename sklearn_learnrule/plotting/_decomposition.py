@@ -25,7 +25,7 @@ from ._style import (
     starts_key,
     stretches,
 )
-from ._tables import choose_subjects, split_models
+from ._tables import choose_subjects, split_choices, split_models
 
 LINES: dict[str, dict[str, Any]] = {  # of two widths, so that both are seen where they coincide
     "smoothed": {"color": BLACK, "linewidth": 1.2},
@@ -42,7 +42,7 @@ class DecompositionDisplay(Display):
     Black is the weight in force, with its 90% credible band; blue where the rule alone would have
     brought it from its start; red what noise has added, the difference. Ticks at the foot open
     sessions. Several fits of an animal are averaged; those in a dict are models of their own,
-    with rows of their own.
+    with rows of their own, as each of more than two choices has.
 
     Parameters
     ----------
@@ -51,6 +51,7 @@ class DecompositionDisplay(Display):
     Attributes
     ----------
     axes_ : array of matplotlib axes (animals, weights), after :meth:`plot`
+        Of more than two choices, a row each of an animal's.
     {ax_}
 
     Examples
@@ -110,15 +111,17 @@ class DecompositionDisplay(Display):
         chosen, note = choose_subjects(self.table, subjects, max_subjects)
         weights = self._weights(weight)
         models = split_models(self.table)
-        rows = list(product(models, chosen))
+        rows = list(product(models, chosen, split_choices(self.table)))
         size = (min(1.4 + PANEL * len(weights), PAGE), 0.7 + HEIGHT * len(rows))
         options: Any = {"figsize": size, "sharex": True, "sharey": "col"}
         with panels(ax, len(rows), len(weights), **options) as axes:
-            for line, (model, subject) in zip(axes, rows, strict=True):
-                here = models[model][models[model]["subject"] == subject]
+            for line, (model, subject, choice) in zip(axes, rows, strict=True):
+                of_animal = models[model][models[model]["subject"] == subject]
+                here = split_choices(of_animal)[choice]
                 for panel, name in zip(line, weights, strict=True):
                     _draw(panel, here[here["weight"] == name])
-                line[0].set_ylabel(f"{model}\n{subject}".strip())
+                of_choice = "" if choice is None else f"\n{choice}"
+                line[0].set_ylabel(f"{model}\n{subject}{of_choice}".strip())
             for panel, name in zip(axes[0], weights, strict=True):
                 panel.set_title(name)
             for panel in axes[-1]:

@@ -14,6 +14,7 @@ from ._style import (
     BLACK,
     BLUE,
     GREY,
+    POINTS,
     RED,
     Entry,
     draw_line,
@@ -23,11 +24,13 @@ from ._style import (
     panels,
 )
 from ._tables import (
+    OF_CHOICE,
     check_outcomes,
+    name_stimuli,
     names_after,
     panels_of,
     split_models,
-    stimulus_column,
+    stimulus_axis,
     update_column,
     update_label,
 )
@@ -48,7 +51,8 @@ class HistoryDisplay(Display):
     A panel for each length of the run, or for each number of trials that it is moved back in
     time. The probe's weights are those of the table, 0 by default. Lines are solid for probes
     with a correct choice, dashed for errors; of fewer than six stimuli, there are points, filled
-    and open. A rule without memory is said to have none, in one panel with its update.
+    and open. A rule without memory is said to have none, in one panel with its update. Of more than
+    two choices, the update is that of the weight of the choice made, less the mean over choices.
 
     Fits in a list give their mean and, as bands, their 2.5% and 97.5% percentiles; those in a
     dict are models of their own, with a row of panels each.
@@ -106,16 +110,15 @@ class HistoryDisplay(Display):
         {weight}
         """
         check_outcomes(self.table)
-        x, update = stimulus_column(self.table), update_column(self.table, weight)
-        moved = self.table["trials_back"].max() > 1
-        cells, shape = panels_of(
-            self.table, ["trials_back", "length"], _trials_back if moved else _run
-        )
-        models = split_models(self.table)
+        update = update_column(self.table, weight)
+        shown, x, ticks = stimulus_axis(_of_choice_made(self.table))
+        moved = shown["trials_back"].max() > 1
+        cells, shape = panels_of(shown, ["trials_back", "length"], _trials_back if moved else _run)
+        models = split_models(shown)
         remembers = {model: _remembers(table) for model, table in models.items()}
         by_model = dict(zip(models, np.reshape(range(len(cells)), shape), strict=True))
         n_columns = shape[1] if any(remembers.values()) else 1
-        styles = outcome_styles(self.table[x])
+        styles = POINTS if ticks else outcome_styles(shown[x])
         with panels(ax, len(models), n_columns, sharex=True, sharey=True) as axes:
             for row, (model, places) in zip(axes, by_model.items(), strict=True):
                 here = [cells[place] for place in places]
@@ -126,9 +129,16 @@ class HistoryDisplay(Display):
                     _draw(panel, table, x, update, styles)
                 for spare in row[len(here) :]:
                     spare.set_axis_off()
-            label_outer(axes, x, update_label(update))
+            name_stimuli(axes, ticks)
+            made = "\nof the choice made" if OF_CHOICE in shown else ""
+            label_outer(axes, x, update_label(update, made))
             key(axes, *_entries(remembers.values()), title="after a run")
         return self._drawn_on(axes)
+
+
+def _of_choice_made(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the updates of the weights of the choice that was made, where each has weights."""
+    return table[table["choice"] == table[OF_CHOICE]] if OF_CHOICE in table else table
 
 
 def _remembers(table: pd.DataFrame) -> bool:

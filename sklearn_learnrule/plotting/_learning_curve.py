@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..inspection import band
-from ..metrics import CHANCE
+from ..metrics import chance_of
 from ..model_selection import animal_learning_curve, choose_reference
 from ._display import Display, several
 from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
@@ -91,7 +91,8 @@ class LearningCurveDisplay(Display):
         entries: list[Entry] = []
         with panels(ax, height=1.8) as axes:
             panel = axes[0, 0]
-            panel.axhline(CHANCE if reference is None else 0, color=GREY, linewidth=0.6, zorder=0)
+            floor = chance_of(self.table) if reference is None else 0
+            panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
             for color, rule in zip(cycle(COLORS), rules, strict=False):
                 line = {"color": color, "marker": "o", "markersize": 2.5}
                 own = means[means["rule"] == rule].sort_values("n_subjects")

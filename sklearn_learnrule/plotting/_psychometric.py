@@ -12,15 +12,30 @@ from scipy.stats import binomtest
 
 from ..inspection import band, psychometric_table, read_fits
 from ._display import Display
-from ._style import BLACK, COLORS, GREY, draw_line, grid, key, label_outer
-from ._tables import split_models
+from ._style import (
+    BLACK,
+    COLORS,
+    GREY,
+    MODELS,
+    choice_entries,
+    draw_line,
+    grid,
+    key,
+    label_outer,
+)
+from ._tables import choice_colors, split_choices, split_models
 
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
-MEASURES = ("fit", "subject", "n_trials", "animal", "model")
+MARKERS = ({"marker": "_"}, *({"marker": m, "markersize": 5} for m in "x+|"))  # of such models
+POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
+MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model")
 
 
 class PsychometricDisplay(Display):
     """How often the second class is chosen at each stimulus: animals' points, model's line.
+
+    Of more than two choices, how often each is, a colour each; several models then differ in how
+    their lines are dashed.
 
     Points are the shares of the animals' choices, all their trials alike, with their 95%
     binomial interval (Wilson's); lines, or dashes where there are but two stimuli, the mean
@@ -99,24 +114,34 @@ class PsychometricDisplay(Display):
         *parts, x = [name for name in map(str, self.table) if name not in MEASURES]
         panel_by = ["subject"] if by_subject else parts
         curves = _choose(self.table, panel_by, max_panels)
-        between = self.table[x].nunique() > 2
-        models: dict[str, dict[str, Any]] = {
-            model: {"color": color, **({} if between else DASHES)}
-            for model, color in zip(split_models(self.table), cycle(COLORS), strict=False)
-        }
+        colors, models = self._styles(x)
         with grid(ax, len(curves), sharex=True, sharey=True) as axes:
             for panel, (title, curve) in zip(axes.flat, curves, strict=False):
                 panel.set_title(title)
-                panel.axhline(0.5, color=GREY, linewidth=0.6, zorder=0)
-                _draw_animals(panel, curve, x)
-                for model, fits in split_models(curve).items():
-                    draw_line(panel, _model_bands(fits, x), x, **models[model])
+                panel.axhline(1 / max(len(colors), 2), color=GREY, linewidth=0.6, zorder=0)
+                for choice, rows in split_choices(curve).items():
+                    color = colors.get(choice)
+                    _draw_animals(panel, rows, x, color or BLACK)
+                    for model, fits in split_models(rows).items():
+                        line = models[model] | ({"color": color} if color else {})
+                        draw_line(panel, _model_bands(fits, x), x, **line)
                 panel.set_ylim(-0.03, 1.03)
-            label_outer(axes, x, f"P({self.choice})")
-            points = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
+            label_outer(axes, x, "P(choice)" if colors else f"P({self.choice})")
             lines = ((model or "model", style) for model, style in models.items())
-            key(axes, ("animals", points), *lines)
+            key(axes, *choice_entries(colors), ("animals", POINT), *lines)
         return self._drawn_on(axes.flatten()[: len(curves)])
+
+    def _styles(self, x: str) -> tuple[dict[Any, str], dict[str, dict[str, Any]]]:
+        """Return the colour of each of more than two choices, and the line of each model."""
+        colors = choice_colors(self.table)
+        between = self.table[x].nunique() > 2
+        if not colors:
+            styles = [{"color": color, **({} if between else DASHES)} for color in COLORS]
+        elif between:
+            styles = [{"color": BLACK, "linestyle": line} for line in MODELS]
+        else:
+            styles = [{"color": BLACK, **DASHES, **marker} for marker in MARKERS]
+        return colors, dict(zip(split_models(self.table), cycle(styles), strict=False))
 
 
 def _choose(table: pd.DataFrame, by: list[str], max_panels: int) -> list[tuple[str, pd.DataFrame]]:
@@ -131,14 +156,14 @@ def _choose(table: pd.DataFrame, by: list[str], max_panels: int) -> list[tuple[s
     return [(f"{prefix}{values[i]}", table[table[name] == values[i]]) for i in chosen]
 
 
-def _draw_animals(panel: Any, curve: pd.DataFrame, x: str) -> None:
+def _draw_animals(panel: Any, curve: pd.DataFrame, x: str, color: str) -> None:
     animals = curve[_fit_numbers(curve) == 0]  # once, whatever the number of fits
     n_chosen = (animals["animal"] * animals["n_trials"]).groupby(animals[x]).sum().round()
     n_trials = animals.groupby(x)["n_trials"].sum()
     tests = [binomtest(int(k), n) for k, n in zip(n_chosen, n_trials, strict=True)]
     limits = np.array([test.proportion_ci(method="wilson") for test in tests]).T  # (2, n)
     share = n_chosen / n_trials
-    style = {"fmt": "o", "color": BLACK, "markersize": 2.5, "elinewidth": 0.8}
+    style = {"fmt": "o", "color": color, "markersize": 2.5, "elinewidth": 0.8}
     panel.errorbar(share.index, share, np.abs(limits - share.to_numpy()), **style)
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..inspection import band, session_table
-from ..metrics import CHANCE
+from ..metrics import chance_of
 from ..simulation import predictive_check
 from ._display import Display
 from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, label_outer, panels
@@ -26,7 +27,7 @@ class SessionCurveDisplay(Display):
     Black is what the animals did; in colour is the model's probability of a correct choice, one
     step ahead of the animals, or how well it predicts their choices. Lines are faint where
     fewer than half of the animals have so many sessions. Several fits of an animal are averaged;
-    those in a dict are models of their own.
+    those in a dict are models of their own. Grey is chance.
 
     Parameters
     ----------
@@ -102,7 +103,9 @@ class SessionCurveDisplay(Display):
         with panels(ax, height=1.8) as axes:
             panel = axes[0, 0]
             panel.xaxis.get_major_locator().set_params(integer=True)
-            panel.axhline(0.5 if correct else CHANCE, color=GREY, linewidth=0.6, zorder=0)
+            chance = chance_of(self.table)
+            floor = np.exp(chance) if correct else chance
+            panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
             if correct and self.check is not None:
                 _draw_sessions(panel, _twins(self.check), **TWINS)
                 entries.append(("twins", TWINS))

@@ -48,6 +48,8 @@ STYLE: dict[Any, float] = {
     "figure.dpi": 200,
 }
 
+MODELS = ("-", "--", ":", "-.")  # lines of several models, where colours are of choices
+
 Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
 GAP: Entry = ("", {"linestyle": ""})  # between groups of entries
 RESTARTS: Entry = ("begins anew", {"color": GREY, "linestyle": ":", "linewidth": 0.8})
@@ -167,6 +169,12 @@ def draw_line(
 def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
     """Return how updates after correct choices, and after errors, are drawn at these stimuli."""
     return LINES if stimuli.nunique() >= COARSE else POINTS
+
+
+def choice_entries(colors: dict[Any, str]) -> list[Entry]:
+    """Return what the key tells of each choice's colour, if choices have colours."""
+    entries: list[Entry] = [(str(choice), {"color": color}) for choice, color in colors.items()]
+    return [*entries, GAP] if entries else []
 
 
 def stretches(table: pd.DataFrame) -> list[pd.DataFrame]:

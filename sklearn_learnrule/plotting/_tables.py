@@ -6,10 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 
+from ..utils.texts import number
+from ._fit import in_lines
+from ._style import COLORS, ordered_colors
+
+OF_CHOICE = "of_choice"  # whose weights they are, of more than two choices
+PLACE = "stimulus shown"  # its number, of stimuli that differ in several columns
 NOT_STIMULI = {
     *("fit", "trials_back", "length", "run"),
-    *("choice", "reward", "correct", "n_trials", "n_subjects"),
+    *("choice", OF_CHOICE, "reward", "correct", "n_trials", "n_subjects"),
 }
 Panel = tuple[str, pd.DataFrame]
 
@@ -33,16 +40,47 @@ def weight_label(name: str) -> str:
     return name if name == "bias" else f"{name} weight"
 
 
-def update_label(column: str) -> str:
-    return f"change of {weight_label(column.removeprefix('update_'))}\nper trial"
+def update_label(column: str, of_choice: str = "") -> str:
+    return f"change of {weight_label(column.removeprefix('update_'))}{of_choice}\nper trial"
+
+
+def stimulus_axis(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str]]:
+    """Return a table, the column for the x axis, and what is written there, if not numbers.
+
+    Of more than two choices, stimuli may differ in several columns; these are numbered.
+    """
+    _, varying = _stimuli(table)
+    if OF_CHOICE not in table or len(varying) < 2:
+        return table, stimulus_column(table), {}
+    each = table[varying].drop_duplicates().sort_values(varying, ascending=False)
+    ticks = {
+        place: ", ".join(f"{name} = {number(value)}" for name, value in row.items() if value)
+        for place, row in enumerate(each.to_dict("records"))
+    }
+    places = each.assign(**{PLACE: range(len(each))})
+    numbered = table.merge(places, how="left", on=varying)
+    return numbered, PLACE, {place: text or "all 0" for place, text in ticks.items()}
+
+
+def name_stimuli(axes: NDArray[Any], ticks: dict[int, str]) -> None:
+    """Write the names of stimuli that are numbered."""
+    if ticks:
+        for panel in axes.flat:
+            panel.set_xticks(list(ticks), [in_lines(text) for text in ticks.values()], rotation=90)
+            panel.set_xlim(-0.5, len(ticks) - 0.5)
+
+
+def _stimuli(table: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Return the columns of stimuli, and those that vary."""
+    weights = names_after("update_", table)
+    others = NOT_STIMULI | {f"{kind}_{name}" for name in weights for kind in ("weight", "update")}
+    stimuli = [name for name in map(str, table) if name not in others]
+    return stimuli, [name for name in stimuli if table[name].nunique() > 1]
 
 
 def stimulus_column(table: pd.DataFrame) -> str:
     """Return the column of the stimulus that varies."""
-    weights = names_after("update_", table)
-    others = NOT_STIMULI | {f"{kind}_{name}" for name in weights for kind in ("weight", "update")}
-    stimuli = [name for name in map(str, table) if name not in others]
-    varying = [name for name in stimuli if table[name].nunique() > 1]
+    stimuli, varying = _stimuli(table)
     if len(varying) > 1:
         raise ValueError(
             f"One stimulus can be on the x axis, but {varying} vary: hold all but one at a single "
@@ -78,6 +116,20 @@ def split_models(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     if all(isinstance(name, str) for name in table["fit"]):
         return {str(name): fits for name, fits in table.groupby("fit", sort=False)}
     return {"": table}
+
+
+def split_choices(table: pd.DataFrame, by: str = "choice") -> dict[Any, pd.DataFrame]:
+    """Split a table by its choices, if it has rows for each of more than two."""
+    if by not in table:
+        return {None: table}
+    return dict(iter(table.groupby(by, sort=False)))
+
+
+def choice_colors(table: pd.DataFrame, by: str = "choice") -> dict[Any, str]:
+    """Return a colour for each choice, if a table has rows for each of more than two."""
+    choices = list(table[by].unique()) if by in table else []
+    few = len(choices) <= len(COLORS)
+    return dict(zip(choices, COLORS if few else ordered_colors(len(choices)), strict=False))
 
 
 def panels_of(

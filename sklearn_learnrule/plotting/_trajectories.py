@@ -14,22 +14,28 @@ from ._style import (
     BLACK,
     COLORS,
     GREY,
+    MODELS,
     Entry,
+    choice_entries,
     draw_line,
     grid,
     key,
     label_outer,
     mark_starts,
+    panels,
     starts_key,
     stretches,
 )
-from ._tables import choose_subjects, names_after, split_models, weight_label
+from ._tables import choice_colors, choose_subjects, names_after, split_models, weight_label
 
 TRUTH = {"color": BLACK, "linewidth": 0.6}
 
 
 class WeightTrajectoryDisplay(Display):
     """The policy weights before each choice, a panel an animal; ticks at its foot open sessions.
+
+    Of more than two choices, a line for each one's weight, less their mean over choices, and a row
+    of panels an animal with one for each weight; several models differ in how lines are dashed.
 
     Where learning begins anew (``restart=`` of make_design), lines break at a dotted one.
 
@@ -46,6 +52,7 @@ class WeightTrajectoryDisplay(Display):
     Attributes
     ----------
     axes_ : array of matplotlib axes, one an animal, after :meth:`plot`
+        Of more than two choices (animals, weights).
     {ax_}
 
     Examples
@@ -106,6 +113,8 @@ class WeightTrajectoryDisplay(Display):
         """
         chosen, note = choose_subjects(self.table, subjects, max_subjects)
         models, weights = list(split_models(self.table)), self._weights(weight)
+        if "choice" in self.table:
+            return self._plot_choices(ax, chosen, weights, note)
         lines = dict(zip(product(models, weights), cycle(COLORS), strict=False))
         label = "policy weight" if len(weights) > 1 else weight_label(weights[0])
         entries: list[Entry] = [
@@ -121,6 +130,36 @@ class WeightTrajectoryDisplay(Display):
             label_outer(axes, "trial", label)
             key(axes, *entries, title=note)
         return self._drawn_on(axes.flatten()[: len(chosen)])
+
+    def _plot_choices(self, ax: Any, chosen: list[Any], weights: list[str], note: str) -> Self:
+        """Draw each choice's weights, a row of panels an animal and one for each weight."""
+        colors, models = choice_colors(self.table), list(split_models(self.table))
+        lines = {
+            (model, choice): {"color": color, "linestyle": style, "linewidth": 0.8}
+            for model, style in zip(models, cycle(MODELS), strict=False)
+            for choice, color in colors.items()
+        }
+        truth = None if self.truth is None else _of_each(self.truth, list(colors))
+        entries = choice_entries(colors)
+        if len(models) > 1:
+            dashes = zip(models, cycle(MODELS), strict=False)
+            entries += [(model, {"color": BLACK, "linestyle": style}) for model, style in dashes]
+        entries += [] if truth is None else [("truth", TRUTH)]
+        size: Any = {"height": 1.2, "sharex": True, "sharey": "col"}
+        with panels(ax, len(chosen), len(weights), **size) as axes:
+            for row, subject in zip(axes, chosen, strict=True):
+                here = self.table[self.table["subject"] == subject]
+                for panel, name in zip(row, weights, strict=True):
+                    _draw_choices(panel, here, name, lines)
+                    if truth is not None:
+                        _draw_truth(panel, truth.xs(subject, level="subject"), name)
+                row[0].set_ylabel(str(subject))
+            for panel, name in zip(axes[0], weights, strict=True):
+                panel.set_title(weight_label(name))
+            for panel in axes[-1]:
+                panel.set_xlabel("trial")
+            key(axes, *entries, *starts_key(self.table), title=note)
+        return self._drawn_on(axes)
 
     def _weights(self, weight: str | None) -> list[str]:
         names = names_after("weight_", self.table)
@@ -143,3 +182,30 @@ class WeightTrajectoryDisplay(Display):
             for rows in stretches(true):
                 panel.plot(rows["trial"], rows[list({name for _, name in lines})], **TRUTH)
         mark_starts(panel, here)
+
+
+def _of_each(weights: pd.DataFrame, choices: list[Any]) -> pd.DataFrame:
+    """Return each choice's weights less their mean, from those of all but the first against it."""
+    names = weights.columns.unique("weight")
+    columns = pd.MultiIndex.from_product([choices, names], names=["choice", "weight"])
+    of_all = weights.reindex(columns=columns, fill_value=0.0)
+    means = of_all.T.groupby("weight").transform("mean").T
+    return of_all - means
+
+
+def _draw_choices(
+    panel: Any, here: pd.DataFrame, name: str, lines: dict[tuple[str, Any], dict[str, Any]]
+) -> None:
+    """Draw one weight of an animal, a line for each model and choice."""
+    panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+    models = split_models(here)
+    for (model, choice), line in lines.items():
+        for rows in stretches(models[model][models[model]["choice"] == choice]):
+            draw_line(panel, band(rows, f"weight_{name}", by="trial"), "trial", **line)
+    mark_starts(panel, here)
+
+
+def _draw_truth(panel: Any, true: pd.DataFrame, name: str) -> None:
+    for rows in stretches(true.xs(name, axis=1, level="weight").reset_index()):
+        trials = rows.pop("trial")
+        panel.plot(trials, rows.drop(columns=["session", "restart"], errors="ignore"), **TRUTH)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..data.schema import DESIGN
 from ..inspection import band, read_fits, update_table, weight_trajectories
 from ..utils.arrays import evenly
+from ..utils.choices import two_choices_only
 from ..utils.texts import number, numbers
 from ._display import Display
 from ._style import (
@@ -19,6 +20,9 @@ from ._style import (
     FAINT,
     GAP,
     GREY,
+    POINTS,
+    Entry,
+    choice_entries,
     draw_line,
     key,
     label_outer,
@@ -27,9 +31,13 @@ from ._style import (
     panels,
 )
 from ._tables import (
+    OF_CHOICE,
     check_outcomes,
+    choice_colors,
+    name_stimuli,
     names_after,
     panels_of,
+    stimulus_axis,
     stimulus_column,
     update_column,
     update_label,
@@ -40,6 +48,7 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
 
 KINDS = ("slices", "heatmap")
+HEATMAP = "A heatmap of updates"
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
 N_BANDS = 3
 SLICE_BAND = 0.12  # opacity; there are many
@@ -56,6 +65,9 @@ class UpdateDisplay(Display):
     Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
     extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
     percentiles; those in a dict are models of their own, with a row of panels each.
+
+    Of more than two choices, there are slices alone: a panel for the choice that was made, a line
+    for the weight of each, less their mean over choices, with weights before at one value each.
 
     Parameters
     ----------
@@ -102,6 +114,11 @@ class UpdateDisplay(Display):
             X has fewer than six), and of refits three values of the first weight, whose bands can
             be told apart; heatmaps 21.
         """
+        n_choices = read_fits(estimators)[0].n_choices
+        if kind == "heatmap":
+            two_choices_only(n_choices, HEATMAP, "kind='slices'")
+        if n_choices > 2:
+            return cls(update_table(estimators, X, **options)).plot(ax, weight=weight, kind=kind)
         n_weights = N_HEATMAP_WEIGHTS if kind == "heatmap" else _n_slices(estimators)
         if n_weights:
             spread = _spread_weights(estimators, X, n_weights)
@@ -124,6 +141,8 @@ class UpdateDisplay(Display):
         if kind not in KINDS:
             raise ValueError(f"kind should be one of {KINDS}, got {kind!r}.")
         check_outcomes(self.table)
+        if OF_CHOICE in self.table:
+            return self._plot_choices(ax, update_column(self.table, weight))
         x, update = stimulus_column(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)
         settings = {name: _settings(self.table[name]) for name in others}
@@ -137,6 +156,32 @@ class UpdateDisplay(Display):
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
             draw(axes, [here for _, here in cells], x, main, update)
+        return self._drawn_on(axes)
+
+    def _plot_choices(self, ax: Any, update: str) -> Self:
+        """Draw the update of each choice's weight, a panel for each choice that was made."""
+        colors = choice_colors(self.table, OF_CHOICE)
+        held = self.table.filter(like="weight_").groupby([self.table["fit"], self.table[OF_CHOICE]])
+        if (held.nunique() > 1).any(axis=None):
+            raise ValueError(
+                "Of more than two choices, weights can be drawn at one value each, but the table "
+                "has several: give one of each, weights={(choice, weight): value}."
+            )
+        shown, x, ticks = stimulus_axis(self.table)
+        cells, shape = panels_of(shown, ["choice"], "after {}".format)
+        styles = POINTS if ticks else outcome_styles(shown[x])
+        with panels(ax, *shape, sharex=True, sharey=True) as axes:
+            for panel, (title, here) in zip(axes.flat, cells, strict=True):
+                panel.set_title(title)
+                panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
+                lines: Any = here.groupby([OF_CHOICE, "correct"], sort=False)
+                for (choice, correct), line in lines:
+                    style = {"color": colors[choice], **styles[correct]}
+                    _draw_slice(panel, line, x, update, **style)
+            name_stimuli(axes, ticks)
+            label_outer(axes, x, update_label(update))
+            title = f"{weight_label(update.removeprefix('update_'))} of"
+            key(axes, *choice_entries(colors), *_outcome_entries(styles), title=title)
         return self._drawn_on(axes)
 
 
@@ -199,11 +244,17 @@ def _draw_slices(
         axes,
         *zip(reversed(numbers(values)), lines, strict=True),
         GAP,
+        *_outcome_entries(styles),
+        title=weight_label(weight.removeprefix("weight_")),
+    )
+
+
+def _outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:
+    return [
         ("after correct", {"color": BLACK, **styles[True]}),
         ("after error", {"color": BLACK, **styles[False]}),
         ("no animal there", {"color": BLACK, "alpha": FAINT, **styles[True]}),
-        title=weight_label(weight.removeprefix("weight_")),
-    )
+    ]
 
 
 def _draw_slice(panel: Any, table: pd.DataFrame, x: str, update: str, **style: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ..data.sequences import subjects_of
@@ -37,7 +38,7 @@ FORMATS = {
 CAPTION = (
     "Each rule was fitted to some animals and scored on the others. Points are animals, bars their "
     "mean and whiskers its standard error: right of 0, choices are better predicted than by "
-    "{reference}. Log-likelihoods are in nats per trial (a coin: −0.693), p-values of two-sided "
+    "{reference}. Log-likelihoods are in nats per trial ({chance}), p-values of two-sided "
     "paired t-tests across animals."
 )
 ANIMALS_FORMATS = dict.fromkeys(
@@ -87,7 +88,7 @@ def compare(
     """Compare the models, unless their scores are given."""
     if scores is None and reference not in [model.name for model in models]:
         reference = choose_reference(model.name for model in models)  # the other failed
-    shown = Shown("comparison", CAPTION.format(reference=reference))
+    shown = Shown("comparison", _caption(reference, question.n_choices))
     animals = Shown("animal_rules", ANIMALS_CAPTION)
     try:
         if scores is None:
@@ -100,6 +101,12 @@ def compare(
         animals.parts = [(None, part) for part in _animal_parts(scores)]
     exhibits = [each for each in (shown, animals) if each.parts]
     return Section("Which rule predicts held-out animals?", exhibits)
+
+
+def _caption(reference: str, n_choices: int) -> str:
+    chance = written(-np.log(n_choices), ".3f")
+    what = "a coin" if n_choices == 2 else f"one of {n_choices} at random"
+    return CAPTION.format(reference=reference, chance=f"{what}: {chance}")
 
 
 def _score(models: list[Model], question: Question, cv: Any, n_jobs: int | None) -> pd.DataFrame:

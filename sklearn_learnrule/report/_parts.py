@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..utils.texts import number
+from ._many_choices import CAPTIONS, OF_TWO_ALONE
 from ._models import Model, tell, together
 
 DPI = 150
@@ -27,6 +28,10 @@ class Question:
     n_simulations: int
     random_state: Any
     verbose: int
+
+    @property
+    def n_choices(self) -> int:
+        return self.y.nunique()
 
     @property
     def one_session(self) -> str:
@@ -109,6 +114,12 @@ class Section:
 def exhibit_models(exhibit: Exhibit, models: list[Model], question: Question) -> Shown:
     """Make an exhibit of every model; where that cannot be, a sentence says why."""
     shown = Shown(exhibit.name, exhibit.caption)
+    if question.n_choices > 2:
+        shown.caption = CAPTIONS.get(exhibit.name, exhibit.caption)
+        if exhibit.name in OF_TWO_ALONE:
+            what = OF_TWO_ALONE[exhibit.name]
+            why = Note(f"{what} is of two choices, and these are {question.n_choices}.")
+            return Shown(exhibit.name, "", [(None, why)])
     if exhibit.together and all(len(model.all) == 1 for model in models):
         with suppress(Exception):  # one bad model must not lose the others: each by itself
             parts = exhibit.make(together(models), question)

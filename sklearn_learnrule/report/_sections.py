@@ -43,7 +43,8 @@ def _slices(model: Model, question: Question) -> Iterator[Part]:
     seed = question.random_state
     display = UpdateDisplay.from_estimator(model.fits, question.X, random_state=seed)
     first, *_, bias = model.rules[0].weight_names
-    alt = "Change of the {} weight per trial by stimulus, a line for each weight before it"
+    each = "weight before it" if question.n_choices == 2 else "choice"
+    alt = f"Change of the {{}} weight per trial by stimulus, a line for each {each}"
     yield picture(display.figure_, alt.format(first), display.table, first)
     display.plot(weight=bias)
     yield picture(display.figure_, alt.format(bias), kind=bias)
@@ -69,17 +70,20 @@ def _equation(model: Model, question: Question) -> Iterator[Part]:
 
 def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
     table = asymmetry_table(model.fits, question.X, random_state=question.random_state)
-    cell = ["contrast", "group", "measure", "weight"]
+    whose = ["of_choice"] if question.n_choices > 2 else []
+    cell = ["contrast", "group", "measure", *whose, "weight"]
     bands = table.rename(columns={"estimate": "mean"})
     if len(model.all) > 1:
         bands = band(table, "estimate", by=cell)
     text = _intervals(bands.set_index(cell)[["mean", "lower", "upper"]])
     shown = _side_by_side(text, "measure").reset_index()
+    pairs = shown["group"].str.contains(" - ")
+    shown = shown[~pairs | (shown["contrast"] != "choice")]  # of which there are many
     shown["group"] = shown["group"].str.replace(" - ", " − ") + shown["contrast"].map(
-        lambda contrast: " run" if contrast == "run" else ""
+        lambda contrast: {"run": " run", "choice": " chosen"}.get(contrast, "")
     )
     shown = shown.sort_values("weight", key=lambda names: names == "bias", kind="stable")
-    columns = ["weight", "group", *table["measure"].unique()]
+    columns = ["weight", *whose, "group", *table["measure"].unique()]
     yield Table(as_written(shown[columns]), table)
 
 
@@ -138,7 +142,8 @@ def _learning_and_noise(model: Model, question: Question) -> Iterator[Part]:
     yield picture(display.figure_, alt, display.table, "trajectories")
     seed = question.random_state
     table = variance_explained(model.fits, question.X, question.y, random_state=seed)
-    cell = ["subject", "weight"]
+    whose = ["choice"] if question.n_choices > 2 else []
+    cell = ["subject", *whose, "weight"]
     shares = table.groupby(cell, sort=False)[["rule", "lower", "upper"]].mean().dropna()  # of fits
     texts = [
         "{} [{},\u00a0{}]".format(*(written(value, ".0%") for value in row))
@@ -146,6 +151,8 @@ def _learning_and_noise(model: Model, question: Question) -> Iterator[Part]:
     ]
     shown = _side_by_side(pd.Series(texts, shares.index), "weight")
     yield Table(as_written(shown.fillna("").reset_index()), table)
+    if whose:
+        return
     weight = model.rules[0].weight_names[0]
     share = shares["rule"].get(("all", weight), np.nan)
     if 0 <= share <= 1:
@@ -156,7 +163,8 @@ def _learning_and_noise(model: Model, question: Question) -> Iterator[Part]:
 def _psychometrics(model: Model, question: Question) -> Iterator[Part]:
     by = "session" if question.n_sessions > 1 else None
     display = PsychometricDisplay.from_estimator(model.fits, question.X, question.y, by=by)
-    alt = "Share of choices of the second class by stimulus, of animals and of the model"
+    which = "the second" if question.n_choices == 2 else "each"
+    alt = f"Share of choices of {which} class by stimulus, of animals and of the model"
     yield picture(display.figure_, alt, display.table)
 
 

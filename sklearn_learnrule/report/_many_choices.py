@@ -1,0 +1,49 @@
+"""What a report says of more than two choices."""
+
+from __future__ import annotations
+
+OF_TWO_ALONE = {
+    "heatmap": "A heatmap of updates",
+    "equation": "An equation of few terms",
+    "nearest": "The projection onto textbook rules",
+}
+"""What exhibits are of two choices, by name."""
+
+CAPTIONS = {
+    "update": (
+        "How one trial changes a weight: of each choice, less their mean, a panel for the "
+        "choice that was made. Points are filled after a correct choice, open after an error; "
+        "of one stimulus of six values or more there are lines, solid and dashed, with dots at "
+        "what animals met. What no animal met is faint."
+    ),
+    "asymmetry": (
+        "Over the trials that the animals lived through: the mean change of each choice's "
+        "weights per trial, less that of all, and its learning rate, the slope of that change "
+        "on the policy's gradient; after correct choices and errors, after each choice, and "
+        "after runs of four rewarded or unrewarded trials. In brackets 95% intervals: of "
+        "several fits over these; of one over bootstrapped animals, which take the fitted rule "
+        "as it is."
+    ),
+    "history": (
+        "The update of the weight of the choice made, less the mean over choices, after a run "
+        "of rewarded trials (large, blue) and of unrewarded ones (small, red), with the weights "
+        "held at 0. Where these part, the rule remembers. Below, a run of four lies farther and "
+        "farther back."
+    ),
+    "trajectories": (
+        "The policy's weights before each trial of each animal: of each choice, less their "
+        "mean, how much a stimulus speaks for it, and its bias. Ticks at the foot open "
+        "sessions."
+    ),
+    "psychometric": (
+        "How often each choice is made: points are the animals' choices with 95% intervals, "
+        "lines or dashes what the models predict on the same trials, one step ahead. Grey is "
+        "chance."
+    ),
+    "sessions": (
+        "Means over animals with 95% confidence intervals: the share of correct choices, of "
+        "animals and as predicted one step ahead, and how well choices are predicted (grey: "
+        "chance). Lines are faint where fewer than half of the animals are left."
+    ),
+}
+"""How to read exhibits that show more otherwise, by name."""

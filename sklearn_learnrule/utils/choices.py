@@ -1,0 +1,18 @@
+"""What is of two choices alone, and says so."""
+
+from __future__ import annotations
+
+
+def two_choices_only(n_choices: int, what: str, instead: str) -> None:
+    """Raise for what is of two choices alone, and say what to use.
+
+    Examples
+    --------
+    >>> two_choices_only(2, "A heatmap", "slices")
+    >>> two_choices_only(3, "A heatmap", "slices")
+    Traceback (most recent call last):
+    ...
+    ValueError: A heatmap is of two choices, and these are 3: use slices.
+    """
+    if n_choices > 2:
+        raise ValueError(f"{what} is of two choices, and these are {n_choices}: use {instead}.")
