@@ -16,8 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import Tags, assert_all_finite, check_random_state
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import (
     check_consistent_length,
     check_is_fitted,
@@ -25,7 +24,7 @@ from sklearn.utils.validation import (
 )
 
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
-from ..data.tables import as_labels, label_texts, sorted_labels
+from ..data.tables import label_texts
 from ..engine import threads
 from ..metrics import log_likelihood
 from ..models.learning import SequenceModel
@@ -44,6 +43,7 @@ from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_paramet
 from ..utils.texts import short
 from ..utils.warn import warn
 from ..utils.weights import relative_weights
+from .classes import check_told, number_classes, read_classes, read_labels
 from .fit_tasks import FitTasks, TakesCallbacks, with_callbacks
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
@@ -146,11 +146,11 @@ class SequenceClassifier(
 
     def _fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None, tasks: FitTasks) -> None:
         sequences = self._read(X, reset=True)
-        labels = self._labels(y)
+        labels = read_labels(y, type(self).__name__)
         check_consistent_length(X, labels)
-        self.classes_ = _classes(labels, sequences)
+        self.classes_ = read_classes(labels, sequences)
         sequences = replace(sequences, n_choices=len(self.classes_))
-        chosen = self._numbered(labels)
+        chosen = number_classes(labels, self.classes_)
         sequences.check_choices(chosen)
         weight, weight_unit = relative_weights(sample_weight, len(labels))
 
@@ -297,9 +297,9 @@ class SequenceClassifier(
             If y is of other classes or another length, or contradicts X.
         """
         sequences = self.read_sequences(X)
-        labels = self._labels(y)
+        labels = read_labels(y, type(self).__name__)
         check_consistent_length(X, labels)
-        chosen = self._numbered(labels)
+        chosen = number_classes(labels, self.classes_)
         sequences.check_choices(chosen)
         return sequences, chosen
 
@@ -342,7 +342,7 @@ class SequenceClassifier(
                 f"{type(self).__name__} was fitted with the stimulus columns "
                 f"{self._stimulus_names}, but X has {stimuli}."
             )
-        _check_told(sequences, self.classes_)
+        check_told(sequences, self.classes_)
         return sequences
 
     def _read(self, X: Any, *, reset: bool) -> Sequences:
@@ -352,26 +352,6 @@ class SequenceClassifier(
         names = list(X.columns) if isinstance(X, pd.DataFrame) else None
         values = validate_data(self, X, dtype=np.float64, reset=reset)
         return read_sequences(values if names is None else pd.DataFrame(values, columns=names))
-
-    def _labels(self, y: Any) -> NDArray[Any]:
-        if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
-                "is None."
-            )
-        labels = as_labels(y, "y")
-        assert_all_finite(labels, input_name="y")
-        return labels
-
-    def _numbered(self, labels: NDArray[Any]) -> Ints:
-        """Return the class of each choice, 0, 1, ... C - 1, (n_rows,)."""
-        unknown = ~np.isin(labels, self.classes_)
-        if unknown.any():
-            raise ValueError(
-                f"y should hold the classes {self.classes_.tolist()}, but has "
-                f"{short(labels[unknown][0])}."
-            )
-        return np.searchsorted(self.classes_, labels)
 
     def _device(self, model: SequenceModel) -> str:
         return model.usual_device if self.device == "auto" else str(self.device)
@@ -398,26 +378,3 @@ def _all_or_nothing(estimator: Any) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
-
-
-def _classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
-    """Return the labels of the choices, sorted; raise if they are not those that X tells of."""
-    check_classification_targets(labels)
-    kind = type_of_target(labels, input_name="y")
-    if kind not in ("binary", "multiclass"):
-        raise ValueError(f"y should hold one label a trial, but is {kind}.")
-    classes = sorted_labels(labels, "y")
-    _check_told(sequences, classes)
-    return classes
-
-
-def _check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
-    """Raise if X's columns tell of other choices than these classes, or of another number."""
-    told, labels = sequences.n_choices, sequences.choice_labels
-    if told is None or label_texts(classes) == labels or (len(classes) == 2 and not labels):
-        return
-    raise ValueError(
-        f"The choices are of the classes {classes.tolist()}, but X's columns tell of "
-        f"{labels or 'two'}: make X and y by one make_design, and fit to animals that between them "
-        "have made every choice."
-    )

@@ -1,0 +1,59 @@
+"""The classes of choices: labels of y, their numbers, and whether X tells of the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import assert_all_finite
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from ..data.sequences import Sequences
+from ..data.tables import as_labels, label_texts, sorted_labels
+from ..utils.arrays import Ints
+from ..utils.texts import short
+
+
+def read_labels(y: Any, name: str) -> NDArray[Any]:
+    """Return the labels of y, whatever holds them, for the estimator of this name."""
+    if y is None:
+        raise ValueError(
+            f"This {name} estimator requires y to be passed, but the target y is None."
+        )
+    labels = as_labels(y, "y")
+    assert_all_finite(labels, input_name="y")
+    return labels
+
+
+def number_classes(labels: NDArray[Any], classes: NDArray[Any]) -> Ints:
+    """Return the class of each choice, 0, 1, ... C - 1, (n_rows,)."""
+    unknown = ~np.isin(labels, classes)
+    if unknown.any():
+        raise ValueError(
+            f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
+        )
+    return np.searchsorted(classes, labels)
+
+
+def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
+    """Return the labels of the choices, sorted; raise if they are not those that X tells of."""
+    check_classification_targets(labels)
+    kind = type_of_target(labels, input_name="y")
+    if kind not in ("binary", "multiclass"):
+        raise ValueError(f"y should hold one label a trial, but is {kind}.")
+    classes = sorted_labels(labels, "y")
+    check_told(sequences, classes)
+    return classes
+
+
+def check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
+    """Raise if X's columns tell of other choices than these classes, or of another number."""
+    told, labels = sequences.n_choices, sequences.choice_labels
+    if told is None or label_texts(classes) == labels or (len(classes) == 2 and not labels):
+        return
+    raise ValueError(
+        f"The choices are of the classes {classes.tolist()}, but X's columns tell of "
+        f"{labels or 'two'}: make X and y by one make_design, and fit to animals that between them "
+        "have made every choice."
+    )
