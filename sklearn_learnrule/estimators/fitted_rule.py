@@ -234,7 +234,7 @@ class FittedRule(SequenceClassifier):
             known = follow_subjects(net.module_, dataset)
             means.append(known.mean)
             variances.append(known.std**2)
-            if not net.module_.effects.log_spread.requires_grad:  # others mean something else
+            if not net.module_.effects.learns_spread:  # others mean something else
                 break
         units = to_numpy(self.net_.module_.effects.units)
         std = np.sqrt(np.mean(variances, 0) + np.var(means, 0))

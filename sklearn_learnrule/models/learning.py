@@ -216,7 +216,7 @@ class LearningModel(SequenceModel):
         A network, which shapes what it makes of its own numbers, does with the fewest.
         """
         assert self.effects is not None
-        if not self.effects.log_spread.requires_grad:
+        if not self.effects.learns_spread:
             return place_nodes(known, "fewest")
         return place_nodes(known, "many" if many else "few")
 

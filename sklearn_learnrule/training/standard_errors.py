@@ -20,6 +20,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from ..models.effects import LOG_LEAST
 from ..models.following import integrate
 from ..models.learning import LearningModel
 from ..rules import TWO_CHOICES
@@ -224,7 +225,8 @@ def derivatives(likelihood: LogLikelihood) -> tuple[Floats, Floats]:
     along = [_derivatives_along(likelihood, p) for p in range(len(likelihood.fitted))]
     found, columns = zip(*along, strict=True)
     scores, information = np.stack(found, 1), np.stack(columns, 1)
-    vanishing = likelihood.are_spreads & (information.diagonal() < LEAST_OF_SPREAD)
+    at_least = to_numpy(likelihood.fitted) <= LOG_LEAST
+    vanishing = likelihood.are_spreads & (at_least | (information.diagonal() < LEAST_OF_SPREAD))
     scores[:, vanishing] = information[vanishing] = information[:, vanishing] = 0
     return scores, information
 
