@@ -22,7 +22,6 @@ from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
 from ..utils.warn import warn
 from .classifier import SequenceClassifier
-from .subject_effects import refuse_restarts
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -239,12 +238,6 @@ class FittedRule(SequenceClassifier):
         units = to_numpy(self.net_.module_.effects.units)
         std = np.sqrt(np.mean(variances, 0) + np.var(means, 0))
         return np.mean(means, 0) * units, std * units
-
-    def read_sequences(self, X: Any) -> Sequences:
-        sequences = super().read_sequences(X)
-        if self._is_individual:
-            refuse_restarts(sequences)
-        return sequences
 
     @property
     def _effect_names(self) -> list[str]:

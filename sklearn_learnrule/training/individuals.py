@@ -37,19 +37,20 @@ def follow_block(
     else:
         choices = Choices(block.target.choice, block.target.weight * weight_unit)
     known = block.covariates.double()
-    return follow(model, block.trials, block.observed, choices, known, predict=predict)
+    told = block.trials, block.observed, choices, block.parts, known
+    return follow(model, *told, predict=predict)
 
 
 def follow_subjects(model: LearningModel, dataset: SequenceDataset) -> KnownSubjects:
     """Learn who a dataset's subjects are."""
     n_effects = len(model.effects.names) if model.effects is not None else 0
-    mean, std = np.zeros((2, len(dataset), n_effects))
-    found = KnownSubjects(mean, std, np.zeros(len(dataset)))
+    mean, std = np.zeros((2, dataset.n_subjects, n_effects))
+    found = KnownSubjects(mean, std, np.zeros(dataset.n_subjects))
     for block in dataset.blocks:
         followed = follow_block(model, block, dataset.weight_unit)
         of_block = followed.known.mean, followed.known.std, followed.log_likelihood
         for values, told in zip(found, of_block, strict=True):
-            values[block.sequences] = to_numpy(told)
+            values[dataset.subjects_of(block)] = to_numpy(told)
     return found
 
 
@@ -101,9 +102,12 @@ class FollowSubjects(Callback):
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
         model: LearningModel = net.module_
+        newton = isinstance(net.optimizer_, torch.optim.LBFGS)
+        if not newton and len(net.history) % 2 == 0:  # a network moves little in a pass
+            return
         model.settle_effects()
         found = place_subjects(model, dataset_train)
-        if isinstance(net.optimizer_, torch.optim.LBFGS):
+        if newton:
             net.optimizer_.state.clear()  # of slopes at other nodes
             if model.effects.learns_spread and len(net.history) > 1:  # not where training begins
                 leap(model, dataset_train, found)

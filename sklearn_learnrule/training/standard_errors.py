@@ -179,22 +179,23 @@ class LogLikelihood:
     def at(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
-        subjects = self.dataset.by_subject(map(self._of_sequences, self.dataset.blocks))
+        subjects = self.dataset.by_subject(map(self._of_block, self.dataset.blocks))
         if self.model.has_prior:  # of which each subject bears its share
             unit = len(subjects) * self.dataset.weight_unit
             subjects = subjects + self.model.log_prior() / unit
         return subjects.detach(), self._gradient(subjects.sum())
 
-    def _of_sequences(self, block: Block) -> Tensor:
+    def _of_block(self, block: Block) -> Tensor:
+        """Return subjects' log-likelihood, (N,)."""
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
         logits = at_nodes(self.model, block)  # (n, T), or (Q, n, T)
         each = TWO_CHOICES.log_probability(logits, choice.expand_as(logits))
         found = (each * weight).sum(-1)
         if block.nodes is None:
-            return found
-        unit = self.dataset.weight_unit
-        return integrate(self.model, block.nodes, block.covariates, found, unit)
+            return block.by_subject(found)
+        of_block = block.nodes, block.covariates, block.parts
+        return integrate(self.model, *of_block, found, self.dataset.weight_unit)
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""
