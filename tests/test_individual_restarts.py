@@ -1,4 +1,4 @@
-"""An animal whose learning begins anew is the same animal: its effects hold in all its sequences."""
+"""An animal whose learning begins anew is the same: its effects hold in all its sequences."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def told_by_grid(estimator, X, n_nodes=161):
             own = torch.full((len(observed), 1), node) * model.effects.spread
             logits = model(replace(trials, context=own.double()), observed)
             each.append(sequences.rows(logits.numpy()))
-    return np.stack(each), -z**2 / 2 - logsumexp(-z**2 / 2)
+    return np.stack(each), -(z**2) / 2 - logsumexp(-(z**2) / 2)
 
 
 @pytest.mark.parametrize("options", [{}, {"process_noise": "learned"}], ids=["rule", "noise"])

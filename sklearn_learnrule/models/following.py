@@ -176,7 +176,7 @@ class _Order(NamedTuple):
         return same and torch.equal(self.sequence, self.subject)
 
     def by_subject(self, values: Tensor) -> Tensor:
-        """Return what sequences have at Q nodes (Q, n, T, ...) in subjects' order (Q, N, T', ...)."""
+        """Return what sequences have at nodes, (Q, n, T, ...), in order, (Q, N, T', ...)."""
         if self.are_alike:
             return values
         found = values.new_zeros(len(values), *self.in_order, *values.shape[3:])
@@ -184,7 +184,7 @@ class _Order(NamedTuple):
         return found
 
     def by_sequence(self, values: Tensor) -> Tensor:
-        """Return what subjects have (N, T', ...) in the order of sequences (n, T, ...)."""
+        """Return what subjects have in order, (N, T', ...), as in sequences, (n, T, ...)."""
         found = values.new_zeros(*self.in_sequences, *values.shape[2:])
         found[self.sequence, self.place] = values[self.subject, self.trial]
         return found
@@ -200,7 +200,7 @@ class _Asked(NamedTuple):
     log_weights: Tensor  # (Q, N, T' + 1), before each choice and after the last one
 
     def predict(self, model: LearningModel, start: int) -> tuple[Tensor, Tensor]:
-        """Return the logits (N, T'') and the path (N, T'', K + S) to be expected from a trial on."""
+        """Return the logits (N, T'') and the path (N, T'', K + S) to expect from a trial on."""
         log_weights = self.log_weights[..., start:-1].log_softmax(0)
         logits = self.order.by_subject(self.logits)[..., start:]
         paths = self.order.by_subject(self.paths)[:, :, start:]

@@ -115,11 +115,10 @@ def _fit(
     if settings.optimizer == "adam":
         decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
         options = options | decay
-    least = settings.tol
-    if individual := model.effects is not None:
-        least = max(least, ENOUGH / dataset.n_scored_trials)
-        if settings.optimizer == "lbfgs":  # a pass ends where nodes should move instead
-            options = options | {"tolerance_change": least / 100}
+    individual = model.effects is not None
+    least = max(settings.tol, individual * ENOUGH / dataset.n_scored_trials)
+    if individual and settings.optimizer == "lbfgs":  # a pass ends where nodes should move
+        options = options | {"tolerance_change": least / 100}
     net = SequenceNet(
         model,
         criterion=torch.nn.BCEWithLogitsLoss,
