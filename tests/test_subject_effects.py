@@ -376,6 +376,12 @@ def test_effects_that_cannot_be_are_refused(effects, options, message):
         reinforce(effects, **options).fit(X, y)
 
 
+def test_one_animal_cannot_tell_how_far_animals_lie_apart():
+    X, y, _ = design(1, 200)
+    with pytest.warns(UserWarning, match="has subject_effects of one subject, who cannot tell"):
+        reinforce().fit(X, y)
+
+
 def test_a_network_has_no_effects_of_single_weights():
     X, y, _ = design(3, 20)
     with pytest.raises(ValueError, match="not of single weights"):

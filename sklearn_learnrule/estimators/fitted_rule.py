@@ -214,8 +214,9 @@ class FittedRule(SequenceClassifier):
                 "predict_subject_effects tells subjects apart, but subject_effects is None: fit "
                 "with subject_effects=['learning_rate'] or other parameters that vary."
             )
+        choices: dict[str, Any] = {}
         if y is None:
-            sequences, choices = self.read_sequences(X), {}
+            sequences = self.read_sequences(X)
         else:
             sequences, is_second = self.read_choices(X, y)
             choices = {"choice": is_second, "weight": np.ones(len(is_second))}

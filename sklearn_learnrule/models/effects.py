@@ -63,6 +63,7 @@ class SubjectEffects(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.covariate_names = list(names), list(covariate_names)
+        self.are_of_one = len(covariates) == 1
         size = len(names)
         self.register_buffer("units", torch.tensor(units))
         origin, scale = _origin_and_scale(covariates)

@@ -153,10 +153,10 @@ class _Told(NamedTuple):
         """Return where subjects' first trials stand in sequences, and in the order they came."""
         subject, first = self.parts
         sequence, place = torch.nonzero(self.exists, as_tuple=True)
-        trial = first[sequence] + place
-        early = trial < end
-        where = (each[early] for each in (sequence, place, subject[sequence], trial))
-        return _Order(*where, self.observed.shape, (len(self.covariates), end))
+        early = first[sequence] + place < end
+        sequence, place = sequence[early], place[early]
+        trial, shape = first[sequence] + place, (len(self.covariates), end)
+        return _Order(sequence, place, subject[sequence], trial, self.observed.shape, shape)
 
 
 class _Order(NamedTuple):

@@ -137,6 +137,11 @@ class LearningModel(SequenceModel):
         self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
 
     def caution(self) -> str | None:
+        if self.effects is not None and self.effects.are_of_one:
+            return (
+                "has subject_effects of one subject, who cannot tell how far subjects lie apart: "
+                "fit several, or leave out subject_effects."
+            )
         why = why_unruly(self.dynamics) if self.engine == "auto" else None
         return why and (
             f"goes trial by trial, which is slow, as engine='fused' {why}. That is right only if "

@@ -101,7 +101,7 @@ class FollowSubjects(Callback):
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
-        model: LearningModel = net.module_
+        model: Any = net.module_
         newton = isinstance(net.optimizer_, torch.optim.LBFGS)
         if not newton and len(net.history) % 2 == 0:  # a network moves little in a pass
             return
