@@ -2,11 +2,12 @@
 
     python benchmarks/bench_fit.py
     python benchmarks/bench_fit.py --against ../old --rounds 3
+    python benchmarks/bench_fit.py --jobs REINFORCE "REINFORCE, own rates" --spread 0.4
 
 12 simulated animals x 10,000 trials. Every fit has a process of its own, in which the same
 estimator was fitted before to a few trials, so that kernels are there. Wall and CPU seconds are
 medians over rounds; "beside": a process keeps one core busy meanwhile. "grid" is GridSearchCV over
-three DNN architectures, five folds, two jobs.
+three DNN architectures, five folds, two jobs. Animals are alike, but for ``--spread``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
@@ -48,7 +50,7 @@ ARCHITECTURES = {"hidden_sizes": [(16,), (32,), (32, 32)]}
 BUSY = "while True: pass"
 
 
-def fit_once(job: str) -> dict[str, float]:
+def fit_once(job: str, spread: float) -> dict[str, float]:
     """Return the seconds of one job in this process, and its peak of memory."""
     from sklearn.model_selection import GridSearchCV
 
@@ -58,10 +60,10 @@ def fit_once(job: str) -> dict[str, float]:
     warnings.simplefilter("ignore")
     name, parameters = (FITS | OF_INDIVIDUALS)["DNN" if job == GRID else job]
     estimator = getattr(lr, name)(**parameters)
-    few, whole = (
-        lr.make_design(make_learning_cohort(12, n_trials, length_spread=0, random_state=0))
-        for n_trials in (30, 10_000)
-    )
+    log_rates = np.random.default_rng(0).normal(0, spread, 12)
+    cohort: dict[str, Any] = {"subject_effects": {"learning_rate": log_rates}} if spread else {}
+    cohort |= {"length_spread": 0, "random_state": 0}
+    few, whole = (lr.make_design(make_learning_cohort(12, n, **cohort)) for n in (30, 10_000))
     estimator.fit(*few[:2])
     if job == GRID:
         estimator = GridSearchCV(estimator, ARCHITECTURES, cv=lr.SubjectKFold(5), n_jobs=2)
@@ -79,13 +81,13 @@ def cpu_seconds() -> float:
     return time.process_time()
 
 
-def measure(checkout: Path, job: str, beside: bool) -> dict[str, float]:
+def measure(checkout: Path, job: str, beside: bool, spread: float) -> dict[str, float]:
     """Return what a process that uses a checkout of the package says of a job."""
     paths = [str(checkout), *filter(None, [os.environ.get("PYTHONPATH")])]
     busy = subprocess.Popen([sys.executable, "-c", BUSY]) if beside else None
     try:
         answer = subprocess.run(
-            [sys.executable, __file__, "--once", job],
+            [sys.executable, __file__, "--once", job, "--spread", str(spread)],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
             check=True,
             stdout=subprocess.PIPE,
@@ -105,10 +107,11 @@ def main() -> None:
     jobs = [*FITS, *OF_INDIVIDUALS, GRID]
     parser.add_argument("--jobs", nargs="+", choices=jobs, default=[*FITS, GRID])
     parser.add_argument("--beside", action="store_true", help="a busy process, too")
+    parser.add_argument("--spread", type=float, default=0, help="of animals' log learning rates")
     parser.add_argument("--once", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.once:
-        print(json.dumps(fit_once(arguments.once)))
+        print(json.dumps(fit_once(arguments.once, arguments.spread)))
         return
     checkouts = {"here": HERE}
     if arguments.against:
@@ -122,7 +125,7 @@ def main() -> None:
     ]
     rows = []
     for job, beside, name in tqdm(tasks, unit="fit"):
-        found = measure(checkouts[name], job, beside)
+        found = measure(checkouts[name], job, beside, arguments.spread)
         rows.append({"job": job, "beside": "yes" if beside else "", "by": name, **found})
         tqdm.write(json.dumps(rows[-1]))
     table = pd.DataFrame(rows).groupby(["job", "beside", "by"], sort=False).median()

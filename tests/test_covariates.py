@@ -321,11 +321,25 @@ def test_rules_are_recovered_from_a_design_with_covariates(design, plain):
             ["genotype", "genotype_ko"],
             "Two covariates would be called 'covariate_genotype_ko' in X; rename one.",
         ),
+        (
+            lambda t: t.assign(genotype_old=t["age"] > 61),
+            ["genotype_old", "genotype"],
+            "'covariate_genotype_old' in X would be taken for a label of the covariate 'genotype', "
+            "but is of another; rename one.",
+        ),
     ],
 )
 def test_what_is_no_covariate_is_refused_in_one_clear_sentence(trials, change, covariates, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         lr.make_design(change(trials), covariates=covariates)
+
+
+def test_a_number_beside_labels_may_be_named_as_they_are(trials):
+    X, _, _ = lr.make_design(trials.assign(genotype_age=trials["age"]), covariates=["genotype_age"])
+    both, _, _ = lr.make_design(
+        trials.assign(genotype_age=trials["age"]), covariates=["genotype", "genotype_age"]
+    )
+    assert both.columns[-1] == X.columns[-1] == "covariate_genotype_age"
 
 
 def test_a_stimulus_may_not_be_named_as_covariates_are(trials):

@@ -324,20 +324,6 @@ def test_a_stimulus_may_not_be_called_restart(trials):
         lr.make_design(trials.assign(restart=1.0), stimulus="restart")
 
 
-def test_own_numbers_of_animals_that_begin_anew_are_refused(design):
-    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
-    with pytest.raises(ValueError, match="but here learning begins anew within one: leave out"):
-        rule.fit(*design)
-
-
-def test_an_individual_rule_refuses_to_follow_animals_that_begin_anew(trials, design):
-    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
-    rule.fit(*lr.make_design(trials)[:2])
-    for asked in (rule.predict, rule.predict_weights, rule.predict_subject_effects):
-        with pytest.raises(ValueError, match="but here learning begins anew within one: leave out"):
-            asked(design[0])
-
-
 def test_what_is_an_animals_own_holds_in_all_its_blocks():
     effects = {"learning_rate": [-100.0, 0.0, 1.0]}
     cohort = {"n_blocks": 3, "random_state": 0, "return_weights": True}

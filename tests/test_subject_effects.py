@@ -15,9 +15,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.models.nodes import Normal, moments, place_nodes, standard_nodes
-from sklearn_learnrule.rules import (
-    TWO_CHOICES,
-)
+from sklearn_learnrule.rules import TWO_CHOICES
 from sklearn_learnrule.training.dataset import SequenceDataset
 from sklearn_learnrule.training.individuals import follow_block
 
@@ -374,6 +372,20 @@ def test_effects_that_cannot_be_are_refused(effects, options, message):
     X, y, _ = design(3, 20)
     with pytest.raises(ValueError, match=message):
         reinforce(effects, **options).fit(X, y)
+
+
+def test_one_animal_cannot_tell_how_far_animals_lie_apart():
+    X, y, _ = design(1, 200)
+    with pytest.warns(UserWarning, match="has subject_effects of one subject, who cannot tell"):
+        reinforce().fit(X, y)
+
+
+def test_several_effects_that_were_not_fitted_well_are_told_to_be_too_many():
+    X, y, _ = design(4, 60)
+    estimator = reinforce(["learning_rate", "initial_weights[bias]"])
+    estimator.set_params(optimizer="adam", max_epochs=2)
+    with pytest.warns(match="not fitted to the maximum .*; and name fewer subject_effects"):
+        estimator.fit(X, y)
 
 
 def test_a_network_has_no_effects_of_single_weights():

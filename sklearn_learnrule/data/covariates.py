@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ def covariate_columns(
     """
     codes = pd.factorize(subjects)[0]
     columns: dict[str, Floats] = {}
+    stems: dict[str, str] = {}  # of labels' columns
     for name in names:
         where = f"Column {name!r}"
         values = as_labels(trials[name], f"column {name!r}")
@@ -32,12 +34,25 @@ def covariate_columns(
         stem = str(name) if DESIGN.covariates([name]) else f"{COVARIATE}{name}"
         if values.dtype.kind in "OU" or isinstance(trials[name].dtype, pd.CategoricalDtype):
             made = _indicators(values, where, stem)
+            stems |= dict.fromkeys(made, stem)
         else:
             made = {stem: as_numbers(trials[name], where, subjects)}
         if clash := [column for column in made if column in columns]:
             raise ValueError(f"Two covariates would be called {clash[0]!r} in X; rename one.")
         columns |= made
+    _check_not_taken_for_labels(columns, stems)
     return {column: values[happened] for column, values in columns.items()}
+
+
+def _check_not_taken_for_labels(columns: dict[str, Floats], stems: dict[str, str]) -> None:
+    """Raise if a column of 0 and 1 reads like a label of another covariate, ``stem_label``."""
+    for stem, column in product(set(stems.values()), columns):
+        is_of_another = column.startswith(f"{stem}_") and stems.get(column) != stem
+        if is_of_another and np.isin(columns[column], [0, 1]).all():
+            raise ValueError(
+                f"{column!r} in X would be taken for a label of the covariate "
+                f"{stem.removeprefix(COVARIATE)!r}, but is of another; rename one."
+            )
 
 
 def covariates_of_subjects(

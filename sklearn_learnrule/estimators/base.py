@@ -275,13 +275,19 @@ class BaseRuleEstimator(FittedRule):
             self._published.append("first_weights_")
 
     def _training_fault(self) -> str | None:
-        if hasattr(self, "summary_") and NOT_MAXIMAL in self._summary["note"]:
-            return super()._training_fault() or (
-                "was not fitted to the maximum of the likelihood, so that its parameters may be "
-                "far from those that it is to find: leave optimizer, max_epochs, truncation and "
-                "early_stopping at their defaults."
+        fault = super()._training_fault()
+        if fault or not hasattr(self, "summary_") or NOT_MAXIMAL not in self._summary["note"]:
+            return fault
+        cure = "leave optimizer, max_epochs, truncation and early_stopping at their defaults"
+        if self._is_individual and len(self._effect_names) > 1:
+            cure += (
+                "; and name fewer subject_effects, where these choices tell them apart too little, "
+                "as a learning rate from a baseline"
             )
-        return super()._training_fault()
+        return (
+            "was not fitted to the maximum of the likelihood, so that its parameters may be far "
+            f"from those that it is to find: {cure}."
+        )
 
     @property
     def summary_(self) -> pd.DataFrame:

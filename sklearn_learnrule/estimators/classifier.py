@@ -170,9 +170,8 @@ class SequenceClassifier(
             return self._go_on(model, member)
 
         device = self._device(model)
-        dataset = SequenceDataset(
-            sequences, choice=chosen, weight=weight, dtype=self._dtype, device=device
-        )
+        told: Any = {"choice": chosen, "weight": weight, "dtype": self._dtype, "device": device}
+        dataset = SequenceDataset(sequences, **told, whole_subjects=model.effects is not None)
         dataset.weight_unit = weight_unit
         draw = check_random_state(self.random_state).randint
         seeds = [int(draw(2**31 - 1)) for _ in range(settings.n_ensemble)]
@@ -321,7 +320,9 @@ class SequenceClassifier(
         )
 
     def _dataset(self, sequences: Sequences) -> SequenceDataset:
-        return SequenceDataset(sequences, dtype=self._dtype, device=self.net_.device)
+        how: Any = {"dtype": self._dtype, "device": self.net_.device}
+        whole = self.net_.module_.effects is not None
+        return SequenceDataset(sequences, **how, whole_subjects=whole)
 
     # ------------------------------------------------------------------- checks
 

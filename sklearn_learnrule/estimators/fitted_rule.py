@@ -22,7 +22,6 @@ from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .classifier import SequenceClassifier
-from .subject_effects import refuse_restarts
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 
@@ -229,8 +228,9 @@ class FittedRule(SequenceClassifier):
                 "predict_subject_effects tells subjects apart, but subject_effects is None: fit "
                 "with subject_effects=['learning_rate'] or other parameters that vary."
             )
+        choices: dict[str, Any] = {}
         if y is None:
-            sequences, choices = self.read_sequences(X), {}
+            sequences = self.read_sequences(X)
         else:
             sequences, chosen = self.read_choices(X, y)
             choices = {"choice": chosen, "weight": np.ones(len(chosen))}
@@ -248,17 +248,11 @@ class FittedRule(SequenceClassifier):
             known = follow_subjects(net.module_, dataset)
             means.append(known.mean)
             variances.append(known.std**2)
-            if not net.module_.effects.log_spread.requires_grad:  # others mean something else
+            if not net.module_.effects.learns_spread:  # others mean something else
                 break
         units = to_numpy(self.net_.module_.effects.units)
         std = np.sqrt(np.mean(variances, 0) + np.var(means, 0))
         return np.mean(means, 0) * units, std * units
-
-    def read_sequences(self, X: Any) -> Sequences:
-        sequences = super().read_sequences(X)
-        if self._is_individual:
-            refuse_restarts(sequences)
-        return sequences
 
     @property
     def _effect_names(self) -> list[str]:

@@ -122,15 +122,6 @@ def with_own_numbers(
     return IndividualRule(rule, [own.effects[i] for i in of_rule], of_rule)
 
 
-def refuse_restarts(sequences: Sequences) -> None:
-    """Refuse subjects whose learning begins anew: one sequence of each is followed."""
-    if len(sequences.sequence_subject) > len(sequences.subjects):
-        raise ValueError(
-            "subject_effects are told by one sequence of trials of each subject, but here learning "
-            "begins anew within one: leave out subject_effects, or restart= of make_design."
-        )
-
-
 def distribution(
     own: OwnNumbers,
     rule: LearningRule,
@@ -144,7 +135,6 @@ def distribution(
     """Return the distribution of own numbers over scored subjects, None without any."""
     if not own.effects:
         return None
-    refuse_restarts(sequences)
     is_network = isinstance(rule, NetworkRule)
     is_learned: dict[str, Any] = {INITIAL_WEIGHTS: trains_start}
     for name in ProcessNoise.names[:2]:

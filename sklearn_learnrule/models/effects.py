@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 SPREAD_AT_FIRST = 0.3  # of logarithms of factors, and of shifts in standard units
 FAR = 20.0  # standard deviations of the fitted subjects
-LEAST_SPREAD = 0.01  # alike, for all that matters
+LOG_LEAST = math.log(0.01)  # of a spread: alike, for all that matters
 LOG_STEP = math.log(4 / 3)  # as far as nodes for one spread serve for another
 LOG_NORM = math.log(2 * math.pi) / 2
 
@@ -63,6 +63,7 @@ class SubjectEffects(nn.Module):
     ) -> None:
         super().__init__()
         self.names, self.covariate_names = list(names), list(covariate_names)
+        self.are_of_one = len(covariates) == 1
         size = len(names)
         self.register_buffer("units", torch.tensor(units))
         origin, scale = _origin_and_scale(covariates)
@@ -76,14 +77,27 @@ class SubjectEffects(nn.Module):
         self.of_covariates = nn.Parameter(torch.zeros(len(self.covariate_names), size))
 
     @property
+    def learns_spread(self) -> bool:
+        """Whether the spread is fitted."""
+        return self.log_spread.requires_grad
+
+    @property
     def spread(self) -> Tensor:
         """The standard deviation of each effect over subjects, (D,)."""
+        return self._log_spread.exp()
+
+    @property
+    def _log_spread(self) -> Tensor:
         farthest = torch.tanh((self.log_spread - self.log_spread_before) / LOG_STEP)
-        return torch.exp(self.log_spread_before + LOG_STEP * farthest)
+        return (self.log_spread_before + LOG_STEP * farthest).clamp_min(LOG_LEAST)
+
+    def standardize(self, covariates: Tensor) -> Tensor:
+        """Return covariates (N, C) in standard units."""
+        return (covariates - self.covariate_origin) / self.covariate_scale
 
     def expected(self, covariates: Tensor) -> Tensor:
         """Return subjects' effects as expected by their covariates (N, C), (N, D)."""
-        standard = (covariates - self.covariate_origin) / self.covariate_scale
+        standard = self.standardize(covariates)
         of_covariates = standard @ self.of_covariates.to(standard)
         return of_covariates + self.center * self.centered
 
@@ -95,7 +109,7 @@ class SubjectEffects(nn.Module):
     def published(self) -> dict[str, Tensor]:
         """Return what was fitted, in the user's units: spread (D,), covariates' effects (C, D)."""
         found = {}
-        if self.log_spread.requires_grad:
+        if self.learns_spread:
             found["subject_effects_std"] = self.spread * self.units
         if self.covariate_names:
             of_covariates = self.of_covariates / self.covariate_scale[:, None]
@@ -111,7 +125,7 @@ class SubjectEffects(nn.Module):
 
     def far_covariate(self, covariates: Tensor) -> str | None:
         """Return the name of one of which some of (N, C) are far from all that were fitted."""
-        far = ((covariates - self.covariate_origin) / self.covariate_scale).abs() > FAR
+        far = self.standardize(covariates).abs() > FAR
         found = far.any(0).nonzero()
         return self.covariate_names[int(found[0])] if len(found) else None
 
@@ -123,8 +137,8 @@ class SubjectEffects(nn.Module):
     @torch.no_grad()
     def settle(self) -> None:
         """Let the next steps begin where the spread is."""
-        if self.log_spread.requires_grad:
-            self.log_spread.copy_(self.spread.log().clamp_min(math.log(LEAST_SPREAD)))
+        if self.learns_spread:
+            self.log_spread.copy_(self._log_spread)
             self.log_spread_before.copy_(self.log_spread)
 
     @torch.no_grad()

@@ -146,6 +146,11 @@ class LearningModel(SequenceModel):
         self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
 
     def caution(self) -> str | None:
+        if self.effects is not None and self.effects.are_of_one:
+            return (
+                "has subject_effects of one subject, who cannot tell how far subjects lie apart: "
+                "fit several, or leave out subject_effects."
+            )
         why = why_unruly(self.dynamics) if self.engine == "auto" else None
         return why and (
             f"goes trial by trial, which is slow, as engine='fused' {why}. That is right only if "
@@ -230,7 +235,7 @@ class LearningModel(SequenceModel):
         A network, which shapes what it makes of its own numbers, does with the fewest.
         """
         assert self.effects is not None
-        if not self.effects.log_spread.requires_grad:
+        if not self.effects.learns_spread:
             return place_nodes(known, "fewest")
         return place_nodes(known, "many" if many else "few")
 

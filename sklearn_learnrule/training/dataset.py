@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.sequences import Sequences
+from ..models.following import Parts
 from ..models.members import read_trials
 from ..models.nodes import Nodes
 from ..rules import TWO_CHOICES, Trial
@@ -42,10 +43,16 @@ class Block(NamedTuple):
     trials: Trial
     observed: Tensor
     target: Target | None
-    covariates: Tensor  # (n, C)
+    parts: Parts
+    covariates: Tensor  # (N, C), of the block's N subjects
     rows: Rows | None = None
     nodes: Nodes | None = None
-    """Of subjects' effects, if they have any."""
+    """Of these subjects' effects, if they have any."""
+
+    def by_subject(self, values: Tensor) -> Tensor:
+        """Sum what sequences have, (n,), over each subject's, (N,)."""
+        zeros = values.new_zeros(len(self.covariates))
+        return zeros.index_add(0, self.parts.subject, values)
 
     def take(self, sequences: Ints, places: Ints, n_trials: int) -> Block:
         """Return the sequences at some places, under new numbers."""
@@ -56,9 +63,11 @@ class Block(NamedTuple):
 
         trials = self.trials.of_subjects(index).at(slice(n_trials))
         target = self.target and Target(taken(self.target.choice), taken(self.target.weight))
-        nodes = self.nodes and self.nodes.of_subjects(index)
-        known = self.covariates[index]
-        return Block(sequences, trials, taken(self.observed), target, known, nodes=nodes)
+        subjects, subject = self.parts.subject[index].unique(return_inverse=True)
+        parts = Parts(subject, self.parts.first[index])
+        nodes = self.nodes and self.nodes.of_subjects(subjects)
+        known = self.covariates[subjects]
+        return Block(sequences, trials, taken(self.observed), target, parts, known, nodes=nodes)
 
     def with_mirror_images(self, first: int) -> Block:
         """Add the same with left and right swapped, whose numbers begin at ``first``."""
@@ -70,6 +79,7 @@ class Block(NamedTuple):
             self.trials.join(TWO_CHOICES.mirror(self.trials, self.observed)),
             torch.cat([self.observed, self.observed]),
             Target(torch.cat([self.target.choice, choice]), torch.cat(2 * [self.target.weight])),
+            self.parts.twice(len(self.covariates)),
             torch.cat(2 * [self.covariates]),
         )
 
@@ -79,7 +89,8 @@ class SequenceDataset(torch.utils.data.Dataset):
 
     With choices and weights, (n_rows,) each, the blocks have targets. ``subject`` (N,) says whose
     each sequence is: a subject has one or, with restarts, several, which are fitted, held out and
-    judged together.
+    judged together. ``whole_subjects`` keeps them in one block, whatever their lengths, as effects
+    need it that they share.
     """
 
     def __init__(
@@ -90,6 +101,7 @@ class SequenceDataset(torch.utils.data.Dataset):
         weight: NDArray[Any] | None = None,
         dtype: torch.dtype,
         device: str,
+        whole_subjects: bool = True,
     ) -> None:
         def tensor(values: NDArray[Any]) -> Tensor:
             return torch.as_tensor(values, dtype=dtype, device=device)
@@ -98,15 +110,22 @@ class SequenceDataset(torch.utils.data.Dataset):
         self.lengths = sequences.lengths  # (N,)
         self.subject = sequences.sequence_subject  # (N,)
         self.blocks = []
-        for some in of_like_length(self.lengths):
+        longest = np.zeros(self.n_subjects, dtype=int)
+        np.maximum.at(longest, self.subject, self.lengths)
+        for some in of_like_length(longest[self.subject] if whole_subjects else self.lengths):
             part, rows = sequences.some(some)
             target = None
             if choice is not None and weight is not None:
                 target = Target(tensor(part.pad(choice[rows])), tensor(part.pad(weight[rows])))
             places = Rows(rows, part.row_sequence, part.row_place)
-            known = torch.as_tensor(part.covariates[part.sequence_subject], device=device)
+            first = np.empty_like(part.sequence_subject)
+            opens = part.row_place == 0
+            first[part.row_sequence[opens]] = part.row_trial[opens]
+            of_subjects = part.sequence_subject, first
+            parts = Parts(*(torch.as_tensor(each, device=device) for each in of_subjects))
+            known = torch.as_tensor(part.covariates, device=device)
             self.blocks.append(
-                Block(some, *read_trials(part, dtype, device), target, known, places)
+                Block(some, *read_trials(part, dtype, device), target, parts, known, places)
             )
 
     def __len__(self) -> int:
@@ -176,10 +195,16 @@ class SequenceDataset(torch.utils.data.Dataset):
         both.blocks = [block.with_mirror_images(len(self)) for block in self.blocks]
         return both
 
+    def subjects_of(self, block: Block) -> Ints:
+        """Return the numbers of a block's subjects, in its order, (N,)."""
+        numbers = np.empty(len(block.covariates), dtype=int)
+        numbers[block.parts.subject.cpu().numpy()] = self.subject[block.sequences]
+        return numbers
+
     def by_subject(self, of_blocks: Iterable[Tensor]) -> Tensor:
-        """Sum what the blocks' sequences have, (n,) each, over each subject's, (n_subjects,)."""
+        """Sum what the blocks' subjects have, (N,) each, over each subject's, (n_subjects,)."""
         values = torch.cat([*of_blocks])
-        numbers = np.concatenate([self.subject[block.sequences] for block in self.blocks])
+        numbers = np.concatenate([self.subjects_of(block) for block in self.blocks])
         index = torch.as_tensor(numbers, device=values.device)
         return values.new_zeros(self.n_subjects).index_add(0, index, values)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from copy import copy
+from copy import copy, deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,8 +12,12 @@ from skorch.callbacks import Callback
 
 from ..models.following import Choices, Followed, follow
 from ..models.learning import LearningModel
+from ..models.nodes import Normal
+from ..models.population import estimate_population
 from ..utils.arrays import Floats
 from .dataset import Block, SequenceDataset, to_numpy
+
+ENOUGH = 1e-3  # nats, of all trials: by less, individuals' likelihood need not rise
 
 
 class KnownSubjects(NamedTuple):
@@ -33,27 +37,52 @@ def follow_block(
     else:
         choices = Choices(block.target.choice, block.target.weight * weight_unit)
     known = block.covariates.double()
-    return follow(model, block.trials, block.observed, choices, known, predict=predict)
+    told = block.trials, block.observed, choices, block.parts, known
+    return follow(model, *told, predict=predict)
 
 
 def follow_subjects(model: LearningModel, dataset: SequenceDataset) -> KnownSubjects:
     """Learn who a dataset's subjects are."""
     n_effects = len(model.effects.names) if model.effects is not None else 0
-    mean, std = np.zeros((2, len(dataset), n_effects))
-    found = KnownSubjects(mean, std, np.zeros(len(dataset)))
+    mean, std = np.zeros((2, dataset.n_subjects, n_effects))
+    found = KnownSubjects(mean, std, np.zeros(dataset.n_subjects))
     for block in dataset.blocks:
         followed = follow_block(model, block, dataset.weight_unit)
         of_block = followed.known.mean, followed.known.std, followed.log_likelihood
         for values, told in zip(found, of_block, strict=True):
-            values[block.sequences] = to_numpy(told)
+            values[dataset.subjects_of(block)] = to_numpy(told)
     return found
 
 
-def place_subjects(model: LearningModel, dataset: SequenceDataset) -> None:
-    """Give subjects nodes where they are, in place."""
-    for i, block in enumerate(dataset.blocks):
-        followed = follow_block(model, block, dataset.weight_unit)
+def place_subjects(model: LearningModel, dataset: SequenceDataset) -> list[Followed]:
+    """Give subjects nodes where they are, in place, and return what is known of the blocks'."""
+    found = [follow_block(model, block, dataset.weight_unit) for block in dataset.blocks]
+    for i, (block, followed) in enumerate(zip(dataset.blocks, found, strict=True)):
         dataset.blocks[i] = block._replace(nodes=model.place_nodes(followed.known, many=False))
+    return found
+
+
+def leap(model: LearningModel, dataset: SequenceDataset, found: list[Followed]) -> None:
+    """Let subjects that were placed have in common what was ``found``, if that is likelier.
+
+    Gradients at nodes, which are for one spread, would take many small steps there.
+    """
+    assert model.effects is not None
+    before, blocks = deepcopy(model.state_dict()), list(dataset.blocks)
+    known = Normal(*(torch.cat(part) for part in zip(*(of.known for of in found), strict=True)))
+    covariates = torch.cat([block.covariates for block in blocks]).double()
+    gain = estimate_population(model.effects, known, covariates)
+    if gain > ENOUGH / 10:
+        model.settle_effects()
+        again = place_subjects(model, dataset)
+        if _log_likelihood(again) > _log_likelihood(found):
+            return
+    model.load_state_dict(before)
+    dataset.blocks = blocks
+
+
+def _log_likelihood(found: list[Followed]) -> float:
+    return sum(followed.log_likelihood.sum().item() for followed in found)
 
 
 def with_own_nodes(dataset: SequenceDataset) -> SequenceDataset:
@@ -72,12 +101,18 @@ class FollowSubjects(Callback):
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, dataset_valid: Any = None, **kwargs: Any
     ) -> None:
-        net.module_.settle_effects()
-        for dataset in (dataset_train, dataset_valid):
-            if dataset is not None:
-                place_subjects(net.module_, dataset)
-        if isinstance(net.optimizer_, torch.optim.LBFGS):
+        model: Any = net.module_
+        newton = isinstance(net.optimizer_, torch.optim.LBFGS)
+        if not newton and len(net.history) % 2 == 0:  # a network moves little in a pass
+            return
+        model.settle_effects()
+        found = place_subjects(model, dataset_train)
+        if newton:
             net.optimizer_.state.clear()  # of slopes at other nodes
+            if model.effects.learns_spread and len(net.history) > 1:  # not where training begins
+                leap(model, dataset_train, found)
+        if dataset_valid is not None:
+            place_subjects(model, dataset_valid)
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         net.module_.settle_effects()

@@ -94,6 +94,6 @@ def _likelihood(
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
         each = torch.as_tensor(trial_log_likelihood(choice.numpy(), logits.numpy()))
-        scores.append((each * weight).sum(1))
-        weights.append(weight.sum(1))
+        scores.append(block.by_subject((each * weight).sum(1)))
+        weights.append(block.by_subject(weight.sum(1)))
     return (held_out.by_subject(scores) / held_out.by_subject(weights)).numpy()

@@ -68,11 +68,12 @@ class SequenceNet(NeuralNet):
         return loss
 
     def _loss(self, block: Block, logits: Tensor, target: Target) -> Tensor:
-        """Return subjects' loss, (n,), of which nodes are integrated out."""
+        """Return sequences' loss, (n,), or subjects', (N,), of which nodes are integrated out."""
         loss = (self.criterion_(logits, target.choice) * target.weight).sum(-1)  # (n,) or (Q, n)
         if block.nodes is None:
             return loss
-        return -integrate(self.module_, block.nodes, block.covariates, -loss, target.unit)
+        of_block = block.nodes, block.covariates, block.parts
+        return -integrate(self.module_, *of_block, -loss, target.unit)
 
     def predict_logits(self, dataset: SequenceDataset) -> list[Tensor]:
         """Return the blocks' logits before each choice, (n, T) or (n, T, C - 1) each."""
@@ -92,7 +93,8 @@ def at_nodes(model: torch.nn.Module, block: Block, **how: Any) -> Tensor:
     """Return what a model makes of a block, (n, T), or at each node of its subjects', (Q, n, T)."""
     if block.nodes is None:
         return model(block.trials, block.observed, **how)
-    return at_places(partial(model, **how), block.trials, block.observed, block.nodes.places)
+    places = block.nodes.places[:, block.parts.subject]
+    return at_places(partial(model, **how), block.trials, block.observed, places)
 
 
 def idle_net(model: SequenceModel, lr: float, device: str) -> SequenceNet:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from ..engine import threads
 from ..models.learning import SequenceModel
 from .dataset import SequenceDataset
-from .individuals import FollowSubjects, with_own_nodes
+from .individuals import ENOUGH, FollowSubjects, with_own_nodes
 from .net import ChoiceLoss, SequenceNet, idle_net
 from .settings import OPTIMIZERS, TrainingSettings
 
@@ -33,7 +33,6 @@ UNDECAYED = [
     for name in ("*bias*", "*scale", "initial_weights", "*noise.*", "*lapses.*")
 ]
 TELLER = "teller"
-ENOUGH = 1e-3  # nats, of all trials: by less, individuals' likelihood need not rise
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
 
 
@@ -116,6 +115,10 @@ def _fit(
     if settings.optimizer == "adam":
         decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
         options = options | decay
+    individual = model.effects is not None
+    least = max(settings.tol, individual * ENOUGH / dataset.n_scored_trials)
+    if individual and settings.optimizer == "lbfgs":  # a pass ends where nodes should move
+        options = options | {"tolerance_change": least / 100}
     net = SequenceNet(
         model,
         criterion=ChoiceLoss,
@@ -125,9 +128,7 @@ def _fit(
         max_epochs=n_epochs,
         batch_size=settings.batch_size,
         train_split=None if held_out is None else predefined_split(held_out),
-        callbacks=_callbacks(
-            settings, how, held_out, model.effects is not None, dataset.n_scored_trials
-        ),
+        callbacks=_callbacks(settings, how, held_out, individual, least),
         device=device,
         use_caching=False,  # so that a scoring callback gets the net and its dataset
         verbose=max(0, settings.verbose - 1),
@@ -154,7 +155,7 @@ def _callbacks(
     how: str,
     held_out: SequenceDataset | None,
     individual: bool,
-    n_trials: float,
+    least: float,
 ) -> list[Any]:
     callbacks: list[Any] = [("divergence", DivergenceGuard(settings.optimizer))]
     callbacks.append(("called_off", EndsWithOthers()))
@@ -170,10 +171,8 @@ def _callbacks(
     if settings.gradient_clip_value < np.inf:
         callbacks.append(("clip", GradientNormClipping(settings.gradient_clip_value)))
     if settings.optimizer == "lbfgs":
-        patience, least = 1, settings.tol
-        if individual:  # nodes that move may take back a little
-            patience, least = 2, max(least, ENOUGH / n_trials)
         stop = {"monitor": "train_loss", "threshold": least, "threshold_mode": "abs"}
+        patience = 2 if individual else 1  # nodes that move may take back a little
         callbacks.append(("converged", EarlyStopping(**stop, patience=patience, sink=noop)))
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""

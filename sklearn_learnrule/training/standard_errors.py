@@ -20,6 +20,7 @@ from scipy.special import ndtri, stdtr, stdtrit
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
+from ..models.effects import LOG_LEAST
 from ..models.following import integrate
 from ..models.learning import LearningModel
 from ..utils.arrays import Bools, Floats
@@ -180,22 +181,23 @@ class LogLikelihood:
     def at(self, parameters: Tensor) -> tuple[Tensor, Tensor]:
         """Return each subject's log-likelihood (N,) and the gradient of their sum (P,)."""
         vector_to_parameters(parameters, self.parameters)
-        subjects = self.dataset.by_subject(map(self._of_sequences, self.dataset.blocks))
+        subjects = self.dataset.by_subject(map(self._of_block, self.dataset.blocks))
         if self.model.has_prior:  # of which each subject bears its share
             unit = len(subjects) * self.dataset.weight_unit
             subjects = subjects + self.model.log_prior() / unit
         return subjects.detach(), self._gradient(subjects.sum())
 
-    def _of_sequences(self, block: Block) -> Tensor:
+    def _of_block(self, block: Block) -> Tensor:
+        """Return subjects' log-likelihood, (N,)."""
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
         logits = at_nodes(self.model, block)  # (n, T, ...), or (Q, n, T, ...)
         each = self.model.policy.log_probability(logits, choice)
         found = (each * weight).sum(-1)
         if block.nodes is None:
-            return found
-        unit = self.dataset.weight_unit
-        return integrate(self.model, block.nodes, block.covariates, found, unit)
+            return block.by_subject(found)
+        of_block = block.nodes, block.covariates, block.parts
+        return integrate(self.model, *of_block, found, self.dataset.weight_unit)
 
     def published(self) -> dict[str, Tensor]:
         """Return the values that were fitted, under their textbook names."""
@@ -226,7 +228,8 @@ def derivatives(likelihood: LogLikelihood) -> tuple[Floats, Floats]:
     along = [_derivatives_along(likelihood, p) for p in range(len(likelihood.fitted))]
     found, columns = zip(*along, strict=True)
     scores, information = np.stack(found, 1), np.stack(columns, 1)
-    vanishing = likelihood.are_spreads & (information.diagonal() < LEAST_OF_SPREAD)
+    at_least = to_numpy(likelihood.fitted) <= LOG_LEAST
+    vanishing = likelihood.are_spreads & (at_least | (information.diagonal() < LEAST_OF_SPREAD))
     scores[:, vanishing] = information[vanishing] = information[:, vanishing] = 0
     return scores, information
 
