@@ -20,16 +20,23 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def pytest_sessionstart(session):
     """Let two workers compile other kernels each: what one has compiled, both find on disk."""
     worker = getattr(session.config, "workerinput", {"workerid": "none"})["workerid"]
-    rules = {"gw0": ("dnn",), "gw1": ("dnn, noise", "choice")}.get(worker, ())
-    for name in rules:
+    # A filter's kernels are those of any rule; a network's functions within it come last.
+    own = {"gw0": ("dnn",), "gw1": ("constant, noise", "choice")}.get(worker, ())
+    for name in own:
         for dtype in (torch.float32, torch.float64):
             compile_kernels(name, dtype)
 
 
-def pytest_collection_finish(session):
+def pytest_collection(session):
     """Spare the garbage collector what lives as long as the tests: a twentieth of their time."""
+    gc.disable()
+
+
+def pytest_collection_finish(session):
+    """See above."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def compile_kernels(name, dtype):

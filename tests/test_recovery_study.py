@@ -21,7 +21,7 @@ pytestmark = BRIEFLY_TRAINED
 
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
-    "REINFORCE": lr.ReinforceRuleEstimator(baseline=None),
+    "REINFORCE": lr.ReinforceRuleEstimator(baseline=None, max_epochs=2),
 }
 TASK = partial(ContrastTask, curriculum=[(1.0, 0.5)], criterion=1.0)
 
