@@ -18,12 +18,14 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def pytest_sessionstart(session):
-    """Let two workers compile other kernels each: what one has compiled, both find on disk."""
+    """Let two workers compile other kernels each: what one has compiled, both find on disk.
+
+    By their type of numbers, for those of one type have functions in common.
+    """
     worker = getattr(session.config, "workerinput", {"workerid": "none"})["workerid"]
-    # A filter's kernels are those of any rule; a network's functions within it come last.
-    own = {"gw0": ("dnn",), "gw1": ("constant, noise", "choice")}.get(worker, ())
-    for name in own:
-        for dtype in (torch.float32, torch.float64):
+    dtype = {"gw0": torch.float32, "gw1": torch.float64}.get(worker)
+    if dtype is not None:
+        for name in ("dnn", "dnn, noise", "choice"):
             compile_kernels(name, dtype)
 
 
