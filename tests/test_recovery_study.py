@@ -47,7 +47,7 @@ def run(stimuli, rules, **options):
 
 @pytest.fixture(scope="module")
 def study(cohort, fitted):
-    return run(cohort[0], fitted, n_repeats=2)
+    return run(cohort[0], fitted, n_repeats=2, cv=3)
 
 
 @pytest.fixture(scope="module")

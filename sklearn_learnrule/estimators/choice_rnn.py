@@ -114,9 +114,9 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     >>> from sklearn_learnrule import ChoiceRNNClassifier, SubjectKFold, make_design
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> from sklearn.model_selection import cross_val_score
-    >>> X, y, groups = make_design(make_learning_cohort(6, 200, random_state=0))
+    >>> X, y, groups = make_design(make_learning_cohort(6, 300, random_state=0))
     >>> how = {"memory_size": 4, "n_ensemble": 1, "mirror": False, "random_state": 0}
-    >>> rival = ChoiceRNNClassifier(max_epochs=30, **how)
+    >>> rival = ChoiceRNNClassifier(max_epochs=50, **how)
     >>> bool((cross_val_score(rival, X, y, cv=SubjectKFold(2)) > -0.6931).all())
     True
     """
