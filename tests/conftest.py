@@ -18,18 +18,27 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 def pytest_sessionstart(session):
-    """Let two workers compile other kernels each: what one has compiled, both find on disk."""
+    """Let two workers compile other kernels each: what one has compiled, both find on disk.
+
+    By their type of numbers, for those of one type have functions in common.
+    """
     worker = getattr(session.config, "workerinput", {"workerid": "none"})["workerid"]
-    rules = {"gw0": ("dnn",), "gw1": ("dnn, noise", "choice")}.get(worker, ())
-    for name in rules:
-        for dtype in (torch.float32, torch.float64):
+    dtype = {"gw0": torch.float32, "gw1": torch.float64}.get(worker)
+    if dtype is not None:
+        for name in ("dnn", "dnn, noise", "choice"):
             compile_kernels(name, dtype)
 
 
-def pytest_collection_finish(session):
+def pytest_collection(session):
     """Spare the garbage collector what lives as long as the tests: a twentieth of their time."""
+    gc.disable()
+
+
+def pytest_collection_finish(session):
+    """See above."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def compile_kernels(name, dtype):

@@ -41,15 +41,11 @@ class MemoRule(LearningRule):
 
 
 class MoodRuleEstimator(BaseRuleEstimator):
-    engine: str = "loop"
-
     def make_rule(self, n_weights):
         return MoodRule(n_weights)
 
 
 class MemoRuleEstimator(BaseRuleEstimator):
-    engine: str = "loop"
-
     def make_rule(self, n_weights):
         return MemoRule(n_weights)
 

@@ -11,7 +11,7 @@ import pandas as pd
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 
-COHORT = make_learning_cohort(4, 150, session_length=15, random_state=0)
+COHORT = make_learning_cohort(2, 150, session_length=15, random_state=0)
 SESSION = pd.DataFrame(
     {
         "contrast": [-1.0, 0.5, 0.25, -0.5],

@@ -174,11 +174,11 @@ def test_covariates_are_known_by_their_names_wherever_X_has_been(design, carry):
     assert not any("covariate" in name for name in sequences.feature_names)
 
 
-CHOICE_RNN = lr.ChoiceRNNClassifier(max_epochs=3, n_ensemble=1, random_state=0)
+CHOICE_RNN = lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, mirror=False, random_state=0)
 
 
 @pytest.mark.parametrize(
-    "estimator", [*all_estimators(max_epochs=3), CHOICE_RNN], ids=estimator_name
+    "estimator", [*all_estimators(max_epochs=1), CHOICE_RNN], ids=estimator_name
 )
 def test_estimators_fit_and_predict_the_same_with_and_without_covariates(estimator, design, plain):
     with_them, without = (clone(estimator).fit(X, y) for X, y, _ in (design, plain))

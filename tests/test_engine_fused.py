@@ -7,6 +7,7 @@ import torch
 from helpers import RULE_MAKERS, make_rule, make_trials
 from joblib import Parallel, delayed
 
+from sklearn_learnrule.engine import _cohort
 from sklearn_learnrule.engine._fused import unroll_fused, why_not_fused
 from sklearn_learnrule.engine._loop import unroll_loop
 from sklearn_learnrule.rules import DNNRule, LearningRule, ReinforceRule
@@ -46,7 +47,8 @@ def test_gradients_pass_exactly_from_block_to_block_of_trials(name, truncation):
 
 
 @pytest.mark.parametrize("name", ["reward max", "rnn, small"])
-def test_more_subjects_than_chunks_are_all_counted(name):
+def test_more_subjects_than_chunks_are_all_counted(name, monkeypatch):
+    monkeypatch.setattr(_cohort, "FEWEST_IN_CHUNK", 1)
     assert_equal_to_loop(make_rule(name, 2), [3] * 150)
 
 
@@ -84,7 +86,9 @@ def test_nan_parameters_give_nan_weights_and_gradients(name):
 
 @pytest.mark.parametrize("name", ["reinforce", "rnn"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-def test_threads_change_no_bit_of_the_gradients(name, dtype, set_threads):
+def test_threads_change_no_bit_of_the_gradients(name, dtype, set_threads, monkeypatch):
+    monkeypatch.setattr(_cohort, "FEWEST_IN_CHUNK", 1)
+    monkeypatch.setattr(_cohort, "FEWEST_SHARED", 0)
     rule = make_rule(name, 2, dtype=dtype)
     lengths = [5, 90, 31, 70, 2, 44, 8]
     set_threads(1)

@@ -126,7 +126,7 @@ def test_a_dict_of_psytrack_comes_back_as_it_was():
 
 def test_several_animals_are_refused():
     message = (
-        "PsyTrack fits one animal at a time, but the table has 4: give trials[trials['subject'] == "
+        "PsyTrack fits one animal at a time, but the table has 2: give trials[trials['subject'] == "
         "'mouse_01']."
     )
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import binomtest
+from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
 import sklearn_learnrule as lr
@@ -16,7 +17,7 @@ from sklearn_learnrule.recovery import GroupPower, group_power
 from sklearn_learnrule.simulation import Twin
 
 TASK = partial(ContrastTask, curriculum=[(1.0, 0.5)], criterion=1.0)
-SMALL = {"n_trials": 100, "n_subjects": 3, "n_repeats": 1, "random_state": 0, "verbose": 0}
+SMALL = {"n_trials": 50, "n_subjects": 3, "n_repeats": 1, "random_state": 0, "verbose": 0}
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,8 @@ def test_animals_expected_to_be_slow_by_their_covariates_are(pilot):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_each_size_and_difference_has_its_cohorts(rule, tmp_path):
+def test_each_size_and_difference_has_its_cohorts(pilot, rule, tmp_path):
+    rule = clone(rule).set_params(max_epochs=1).fit(*pilot)
     study = group_power(rule, TASK, **SMALL | {"n_subjects": [3, 4]}, cache=tmp_path)
     assert study.tests["n_subjects"].tolist() == [3, 3, 4, 4]
     assert study.tests["true_difference"].tolist() == [0, np.log(2)] * 2
@@ -106,7 +108,7 @@ def test_each_size_and_difference_has_its_cohorts(rule, tmp_path):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_large_difference_is_found(rule):
-    options = {**SMALL, "n_subjects": 5, "n_trials": 200, "difference": -5.0}
+    options = {**SMALL, "n_subjects": 4, "n_trials": 120, "difference": -5.0}
     found = group_power(rule, TASK, **options).tests.set_index("true_difference")
     assert found.loc[-5.0, "p"] < 0.05 < found.loc[0.0, "p"]
     assert found.loc[-5.0, "difference"] < -1

@@ -6,7 +6,9 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import BRIEFLY_TRAINED
 from scipy import stats
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -25,8 +27,10 @@ from sklearn_learnrule.inspection._group_tests import bartlett_factor, shuffle_u
 N_ANIMALS = 10
 KO = np.arange(N_ANIMALS) % 2
 RULE = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+BRIEF = clone(RULE).set_params(max_epochs=1)  # of what does not hang on the maximum
 COLUMN = "covariate_genotype_ko"
 QUIET = {"verbose": 0}
+pytestmark = BRIEFLY_TRAINED
 
 
 def make_trials(log_rates, n_trials=200):
@@ -67,6 +71,17 @@ def found(design):
     return compare_groups(RULE, *design, "genotype", n_permutations=3, random_state=0, **QUIET)
 
 
+@pytest.fixture(scope="module")
+def fitted(design):
+    return clone(RULE).fit(*design)
+
+
+@pytest.fixture(scope="module")
+def without(design):
+    X, y = design
+    return clone(RULE).fit(X.drop(columns=COLUMN), y)
+
+
 # ------------------------------------------------------------------------ the likelihood
 
 
@@ -82,32 +97,31 @@ def test_a_group_that_learns_more_slowly_is_found(found):
     assert found.updates_p_value == 1 / 4
 
 
-def test_the_table_is_that_of_the_fit_with_the_covariate(design, found):
-    summary = RULE.fit(*design).summary_.query("parameter == @COLUMN").iloc[0]
+def test_the_table_is_that_of_the_fit_with_the_covariate(fitted, found):
+    summary = fitted.summary_.query("parameter == @COLUMN").iloc[0]
     row = found.table.iloc[0]
     names = ["standard_error", "lower", "upper", "p"]
     assert row["difference"] == summary["estimate"]
     assert row[names].tolist() == summary[names].tolist()
 
 
-def test_p_values_of_covariates_are_students_and_others_have_none(design):
-    summary = RULE.fit(*design).summary_.set_index("parameter")
+def test_p_values_of_covariates_are_students_and_others_have_none(fitted, without):
+    summary = fitted.summary_.set_index("parameter")
     row = summary.loc[COLUMN]
     z = abs(row["estimate"] / row["standard_error"])
     assert row["p"] == pytest.approx(2 * stats.t.sf(z, N_ANIMALS - 2))
     half = stats.t.ppf(0.975, N_ANIMALS - 2) * row["standard_error"]
     assert row["upper"] - row["estimate"] == pytest.approx(half)
     assert summary.drop(index=COLUMN)["p"].isna().all()
-    X, y = design
-    assert "p" not in RULE.fit(X.drop(columns=COLUMN), y).summary_
+    assert "p" not in without.summary_
 
 
-def test_the_ratio_is_that_of_the_likelihood_with_effects_integrated_out(design, found):
+def test_the_ratio_is_that_of_the_likelihood_with_effects_integrated_out(
+    design, fitted, without, found
+):
     X, y = design
-    gain = sum(
-        sign * RULE.fit(part, y).score(part, y) * len(y)  # about the same, trial by trial
-        for sign, part in ((1, X), (-1, X.drop(columns=COLUMN)))
-    )
+    # about the same, trial by trial
+    gain = (fitted.score(X, y) - without.score(X.drop(columns=COLUMN), y)) * len(y)
     assert found.likelihood_ratio == pytest.approx(2 * gain, abs=0.5)
     corrected = found.likelihood_ratio * bartlett_factor(N_ANIMALS, 1, 0)
     assert found.p_value == pytest.approx(stats.chi2.sf(corrected, 1))
@@ -124,11 +138,11 @@ def test_of_effects_that_are_known_the_corrected_ratio_is_students_test(n_animal
 
 def test_labels_are_tested_together_and_numbers_by_their_unit(trials):
     X, y, _ = lr.make_design(trials, covariates=["line", "age"])
-    by_line = compare_groups(RULE, X, y, "line", **QUIET)
+    by_line = compare_groups(BRIEF, X, y, "line", **QUIET)
     assert by_line.table["covariate"].tolist() == ["covariate_line_b", "covariate_line_c"]
     assert by_line.degrees_of_freedom == 2
     assert by_line.groups.cat.categories.tolist() == ["other", "b", "c"]
-    by_age = compare_groups(RULE, X, y, "age", **QUIET)
+    by_age = compare_groups(BRIEF, X, y, "age", **QUIET)
     assert by_age.table["covariate"].tolist() == ["covariate_age"]
     assert by_age.groups.value_counts().to_dict() == {"up to 34.5": 5, "above 34.5": 5}
     assert by_age.p_value > 0.01
@@ -136,11 +150,10 @@ def test_labels_are_tested_together_and_numbers_by_their_unit(trials):
 
 def test_a_column_of_x_may_be_named_and_booleans_are_two_groups(trials):
     X, y, _ = lr.make_design(trials, covariates=["genotype", "trained"])
-    named = compare_groups(RULE, X, y, "covariate_trained", **QUIET)
+    named = compare_groups(BRIEF, X, y, "covariate_trained", **QUIET)
     assert named.groups.value_counts().to_dict() == {"0": 6, "1": 4}
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_factor_is_told_of_logarithms_alone(design):
     effects = ["initial_weights[bias]", "learning_rate"]
     rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=effects, max_epochs=1)
@@ -149,28 +162,27 @@ def test_a_factor_is_told_of_logarithms_alone(design):
     assert table["factor"].isna().tolist() == [True, False]
 
 
-def test_a_pipeline_is_compared_as_its_rule(design, found):
-    pipeline = make_pipeline(FunctionTransformer(), RULE)
-    same = compare_groups(pipeline, *design, "genotype", **QUIET)
-    assert same.likelihood_ratio == pytest.approx(found.likelihood_ratio)
+def test_a_pipeline_is_compared_as_its_rule(design):
+    pipeline = make_pipeline(FunctionTransformer(), BRIEF)
+    alone, same = (compare_groups(of, *design, "genotype", **QUIET) for of in (BRIEF, pipeline))
+    assert same.likelihood_ratio == pytest.approx(alone.likelihood_ratio)
     assert np.isnan(same.permutation_p_value)
 
 
-def test_what_covariates_have_to_do_with_effects_is_stored(design):
-    X, y = design
-    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
-    stored = pickle.loads(pickle.dumps(rule))
-    np.testing.assert_array_equal(stored.decision_function(X), rule.decision_function(X))
+def test_what_covariates_have_to_do_with_effects_is_stored(design, fitted):
+    X, _ = design
+    stored = pickle.loads(pickle.dumps(fitted))
+    np.testing.assert_array_equal(stored.decision_function(X), fitted.decision_function(X))
     pd.testing.assert_frame_equal(
-        stored.predict_subject_effects(X), rule.predict_subject_effects(X)
+        stored.predict_subject_effects(X), fitted.predict_subject_effects(X)
     )
 
 
 def test_what_is_done_is_kept(design, tmp_path):
     options = {"n_permutations": 1, "random_state": 0, "cache": tmp_path, **QUIET}
-    first = compare_groups(RULE, *design, "genotype", **options)
+    first = compare_groups(BRIEF, *design, "genotype", **options)
     assert len(list(tmp_path.iterdir())) == 3
-    again = compare_groups(RULE, *design, "genotype", **options)
+    again = compare_groups(BRIEF, *design, "genotype", **options)
     assert len(list(tmp_path.iterdir())) == 3
     assert again.permutation_p_value == first.permutation_p_value
 
@@ -186,14 +198,13 @@ def test_a_comparison_reads_as_text(found):
 # --------------------------------------------------------------------------- the updates
 
 
-def test_each_animals_update_is_that_of_its_own_learning_rate(design):
+def test_each_animals_update_is_that_of_its_own_learning_rate(design, fitted):
     X, y = design
-    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
     grid = {"stimuli": [0.5], "weights": {"stimulus": 0.7, "bias": -0.2}}
-    own = subject_update_table(rule, X, y, **grid)
-    typical = update_table(rule, X, **grid)
+    own = subject_update_table(fitted, X, y, **grid)
+    typical = update_table(fitted, X, **grid)
     shared = ["choice", "reward", "correct"]
-    factor = np.exp(rule.predict_subject_effects(X, y)["learning_rate"])
+    factor = np.exp(fitted.predict_subject_effects(X, y)["learning_rate"])
     both = own.merge(typical, on=shared, suffixes=("", "_typical"))
     expected = both["update_stimulus_typical"] * factor.loc[both["subject"]].to_numpy()
     np.testing.assert_allclose(both["update_stimulus"], expected, rtol=1e-5, atol=1e-12)
@@ -230,7 +241,6 @@ def test_shuffled_animals_without_a_difference_reject_as_often_as_they_say():
     assert np.mean(np.array(p_values) <= 0.05) == pytest.approx(0.05, abs=0.025)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_networks_are_compared_by_their_updates(design):
     network = lr.DNNRuleEstimator(
         hidden_sizes=(4,),
@@ -248,7 +258,6 @@ def test_networks_are_compared_by_their_updates(design):
     assert str(found).splitlines()[1].startswith("Updates (animals shuffled: p = ")
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_what_a_network_remembers_is_each_animals_own_experience(design):
     network = lr.RNNRuleEstimator(
         hidden_sizes=(3,), max_epochs=1, n_ensemble=1, mirror=False, subject_effects=1,
@@ -314,9 +323,7 @@ def test_a_stimulus_is_not_called_as_the_tables_own_column(trials):
     check_refused("The table has a column 'group' of its own: rename", RULE, X, y, "genotype")
 
 
-def test_updates_are_of_one_fit(design):
-    fitted = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
-    fitted.fit(*design)
+def test_updates_are_of_one_fit(design, fitted):
     with pytest.raises(ValueError, match=r"Give one fitted estimator.*got 2\."):
         subject_update_table([fitted, fitted], *design)
 
@@ -327,7 +334,7 @@ def test_a_fit_that_is_worse_with_the_covariate_is_told(design, monkeypatch):
         "sklearn_learnrule.inspection._group_tests.log_likelihood", lambda *_: next(told)
     )
     with pytest.warns(UserWarning, match=r"less likely by 1 nats than without"):
-        worse = compare_groups(RULE, *design, "genotype", **QUIET)
+        worse = compare_groups(BRIEF, *design, "genotype", **QUIET)
     assert isinstance(worse, GroupComparison)
     assert worse.likelihood_ratio == 0
     assert worse.p_value == 1
@@ -342,7 +349,7 @@ def test_what_other_covariates_say_as_well_is_refused(trials):
 def test_a_pipeline_that_drops_the_covariate_is_refused(trials):
     X, y, _ = lr.make_design(trials, covariates=["genotype"])
     pipeline = make_pipeline(
-        FunctionTransformer(lambda X: X.drop(columns=COLUMN, errors="ignore")), RULE
+        FunctionTransformer(lambda X: X.drop(columns=COLUMN, errors="ignore")), BRIEF
     )
     with pytest.raises(ValueError, match="gives its rule no"):
         compare_groups(pipeline, X, y, "genotype", **QUIET)

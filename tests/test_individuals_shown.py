@@ -17,6 +17,8 @@ from sklearn_learnrule.inspection import subject_effects_table
 from sklearn_learnrule.plotting import SubjectEffectsDisplay
 from sklearn_learnrule.rules import DNNRule, ReinforceRule
 
+pytestmark = BRIEFLY_TRAINED
+
 LOG_FACTORS = [-0.9, -0.3, 0.0, 0.4, 0.8, 0.2]
 ANIMALS = pd.DataFrame(
     {
@@ -49,7 +51,9 @@ def plain(cohort):
     return X[["stimulus", "previous_choice", "previous_reward"]], y
 
 
-RULE = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+RULE = lr.ReinforceRuleEstimator(
+    baseline=None, subject_effects=["learning_rate"], max_epochs=2
+)  # the table is of any fit
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +140,6 @@ def network(plain):
     return lr.DNNRuleEstimator(subject_effects=1, **BRIEF)
 
 
-@BRIEFLY_TRAINED
 def test_a_networks_own_numbers_are_told_from_factors_of_its_update(plain, network):
     own = subject_effects_table(network.fit(*plain), *plain)
     assert own["effect"].unique().tolist() == ["u1"] and own["kind"].unique() == ["number"]

@@ -45,8 +45,6 @@ class DecayRule(LearningRule):
 
 
 class DecayRuleEstimator(BaseRuleEstimator):
-    engine: str = "loop"
-
     def make_rule(self, n_weights):
         return DecayRule(n_weights)
 

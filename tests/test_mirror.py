@@ -128,7 +128,7 @@ def one_side_only(weights, trial):
     ],
 )
 def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, alike):
-    X, y, _ = lr.make_design(make_learning_cohort(8, 400, rule=rule, random_state=0))
+    X, y, _ = lr.make_design(make_learning_cohort(8, 250, rule=rule, random_state=0))
     network = estimator(max_epochs=1, n_ensemble=1, random_state=0).fit(X, y)
     assert network.mirrored_ is alike
 

@@ -14,6 +14,8 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import compare_groups, subject_effects_table
 from sklearn_learnrule.report import _individuals, _parts, _sections, _write, write_report
 
+pytestmark = BRIEFLY_TRAINED
+
 OPTIONS = {"compare": False, "n_simulations": 2, "verbose": 0}
 LOG_FACTORS = [-0.9, -0.3, 0.1, 0.4, 0.8, 0.2]
 GENOTYPE = {f"mouse_0{i}": "ko" if i <= 3 else "wild" for i in range(1, 7)}
@@ -37,7 +39,8 @@ def cohort():
 
 @pytest.fixture(scope="module")
 def rule(cohort):
-    own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    effects = ["learning_rate"]
+    own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=effects, max_epochs=2)
     return own.fit(*cohort)
 
 
@@ -118,7 +121,6 @@ def test_a_covariate_that_tells_nothing_apart_does_not_lose_the_others(rule, coh
     assert table["covariate"].tolist() == ["covariate_genotype_wild"]
 
 
-@BRIEFLY_TRAINED
 def test_of_a_network_the_updates_of_groups_are_compared(cohort, tmp_path):
     brief = {"hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2, "mirror": False}
     network = lr.DNNRuleEstimator(subject_effects=1, random_state=0, **brief)

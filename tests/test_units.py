@@ -29,15 +29,16 @@ from sklearn_learnrule.rules import (
 FEATURES = {"stimulus": 1e6, "brightness": 1e-6}
 REWARD = 1e12
 UNITS = np.array([*FEATURES.values(), 1.0])  # of weights: of the bias, 1
+BRIEF = {"max_epochs": 2}  # a fit is the same in any units after each of its steps
 NETWORK = {"max_epochs": 3, "n_ensemble": 1, "random_state": 0, "mirror": False}
 FURTHER = [
     lr.DNNRuleEstimator(process_noise="learned", hidden_sizes=(4,), **NETWORK),
-    lr.ReinforceRuleEstimator(process_noise="learned", unlearned=["brightness"]),
-    lr.QLearningRuleEstimator(forgetting=True, side_specific=True),
-    lr.ConstantRuleEstimator(process_noise="learned", lapses="learned"),
+    lr.ReinforceRuleEstimator(process_noise="learned", unlearned=["brightness"], **BRIEF),
+    lr.QLearningRuleEstimator(forgetting=True, side_specific=True, **BRIEF),
+    lr.ConstantRuleEstimator(process_noise="learned", lapses="learned", **BRIEF),
     lr.ChoiceRNNClassifier(**NETWORK),
 ]
-ESTIMATORS = [*all_estimators(), *FURTHER]
+ESTIMATORS = [*all_estimators(**BRIEF), *FURTHER]
 ALIKE = [ESTIMATORS[0], *FURTHER]  # none of the others does anything else with labels
 LABELS = [(False, True), (-1, 1), (Decimal(0), Decimal(1))]
 

@@ -59,7 +59,7 @@ def test_unlearned_weights_stay_and_tell_the_rule_nothing(rule, cohort):
 @pytest.mark.parametrize("rule", [lr.ReinforceRuleEstimator(), lr.RNNRuleEstimator(**QUICK)])
 def test_unlearned_weights_drift_with_noise(rule, cohort):
     X, y = cohort
-    rule.set_params(unlearned=LATER, process_noise=0.05).fit(X, y)
+    rule.set_params(unlearned=LATER, process_noise=0.05, max_epochs=2).fit(X, y)
     assert (rule.predict_weights(X)[LATER].nunique() > 100).all()
     assert rule.smooth_weights(X, y).shape == (len(X), 5)
 
@@ -67,7 +67,7 @@ def test_unlearned_weights_drift_with_noise(rule, cohort):
 def test_none_are_unlearned_by_default_and_by_none(cohort):
     X, y = cohort
     default, none, empty = (
-        lr.ReinforceRuleEstimator(**given).fit(X, y).decision_function(X)
+        lr.ReinforceRuleEstimator(max_epochs=1, **given).fit(X, y).decision_function(X)
         for given in ({}, {"unlearned": None}, {"unlearned": np.array([])})
     )
     assert (default == none).all() and (default == empty).all()

@@ -17,6 +17,7 @@ Array: TypeAlias = np.ndarray
 CACHE_LINE = 64  # bytes
 FEWEST_SHARED = 5000  # trials, which take a thread about as long as to be woken takes another
 MAX_CHUNKS = 64  # few enough to hold a gradient for each, enough to keep threads busy
+FEWEST_IN_CHUNK = 1000  # trials, beside which it counts little what a chunk itself costs
 
 
 class Cohort(NamedTuple):
@@ -33,7 +34,8 @@ class Cohort(NamedTuple):
 
     @property
     def n_chunks(self) -> int:
-        return min(len(self.n_observed), MAX_CHUNKS)
+        large_enough = int(self.n_observed.sum()) // FEWEST_IN_CHUNK
+        return min(len(self.n_observed), MAX_CHUNKS, max(1, large_enough))
 
 
 def make_cohort(
@@ -65,7 +67,7 @@ def address_of(array: Array) -> int:
 def over_subjects(task: Callable[[int, int, int], None], cohort: Cohort) -> None:
     """Call ``task(chunk, first, last)`` for chunks of subjects, by as many threads as are idle.
 
-    The chunks depend on the number of subjects alone, so that sums over them do not
+    The chunks depend on the subjects and their trials alone, so that sums over them do not
     depend on the threads.
     """
     n_subjects, n_chunks = len(cohort.n_observed), cohort.n_chunks

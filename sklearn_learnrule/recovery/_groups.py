@@ -142,14 +142,14 @@ def group_power(
     --------
     >>> from sklearn_learnrule import ReinforceRuleEstimator, make_design
     >>> from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
-    >>> X, y, _ = make_design(make_learning_cohort(6, 200, random_state=0))  # a pilot
+    >>> X, y, _ = make_design(make_learning_cohort(4, 100, random_state=0))  # a pilot
     >>> rule = ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
-    >>> power = group_power(rule, ContrastTask, n_subjects=4, n_trials=100, n_repeats=1,
+    >>> power = group_power(rule, ContrastTask, n_subjects=3, n_trials=50, n_repeats=1,
     ...                     random_state=1, verbose=0)  # with 100 repeats, it takes minutes
     >>> power.table[["n_subjects", "true_difference", "n_cohorts"]].round(2)
        n_subjects  true_difference  n_cohorts
-    0           4             0.00          1
-    1           4             0.69          1
+    0           3             0.00          1
+    1           3             0.69          1
     """
     sizes = np.atleast_1d(n_subjects).tolist()
     _check(sizes, n_repeats, difference, level)

@@ -144,12 +144,12 @@ def recovery_study(
     >>> from sklearn_learnrule.datasets import make_learning_cohort
     >>> X, y, groups = make_design(make_learning_cohort(4, 200, random_state=0))
     >>> rules = {"constant": ConstantRuleEstimator(), "PredictMax": PredictMaxRuleEstimator()}
-    >>> study = recovery_study(X, rules, y=y, n_repeats=2, random_state=0, verbose=0)
+    >>> study = recovery_study(X, rules, y=y, n_repeats=1, cv=2, random_state=0, verbose=0)
     >>> study.confusion
     selected_rule  constant  PredictMax
     true_rule
-    constant              2           0
-    PredictMax            0           2
+    constant              1           0
+    PredictMax            0           1
     """
     _check(rules, stimuli, n_repeats, n_subjects)
     rng = check_random_state(random_state)
