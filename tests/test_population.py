@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 from individuals import design
+from sklearn.exceptions import ConvergenceWarning
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.models.effects import SubjectEffects
@@ -61,3 +64,14 @@ def test_a_spread_of_0_is_found_in_a_few_passes():
     summary = estimator.summary_.set_index("parameter").loc["subject_effects_std"]
     assert summary["estimate"] == pytest.approx(0.01)
     assert summary["note"] == "too close to a bound"
+
+
+def test_a_fit_that_went_astray_at_last_is_the_best_that_it_was():
+    X, y, _ = design(5, 150, spread=1.0, seed=2)
+    estimator = lr.ReinforceRuleEstimator(subject_effects=["learning_rate", "baseline"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # it is not a maximum
+        estimator.fit(X, y)
+    best = min(estimator.history_[:, "train_loss"])
+    assert -estimator.score(X, y) == pytest.approx(best, abs=0.01)
+    assert estimator.net_.module_.effects.center.tolist() == [0, 0]  # the typical animal has it

@@ -46,7 +46,7 @@ def covariate_columns(
 
 def _check_not_taken_for_labels(columns: dict[str, Floats], stems: dict[str, str]) -> None:
     """Raise if a column of 0 and 1 reads like a label of another covariate, ``stem_label``."""
-    for stem, column in product(set(stems.values()), columns):
+    for stem, column in product(dict.fromkeys(stems.values()), columns):
         is_of_another = column.startswith(f"{stem}_") and stems.get(column) != stem
         if is_of_another and np.isin(columns[column], [0, 1]).all():
             raise ValueError(

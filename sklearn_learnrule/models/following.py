@@ -134,7 +134,7 @@ class _Told(NamedTuple):
         return lengths.new_zeros(len(self.covariates)).index_add(0, self.parts.subject, lengths)
 
     def before(self, end: int, some: Tensor) -> _Told:
-        """Return so many first trials of some subjects, or few more."""
+        """Return what tells of some subjects' first trials, and maybe of a few later ones."""
         number = torch.full((len(self.covariates),), -1, device=some.device)
         number[some] = torch.arange(len(some), device=some.device)
         subject, first = self.parts

@@ -161,8 +161,6 @@ def _callbacks(
     callbacks.append(("called_off", EndsWithOthers()))
     if settings.teller is not None:  # before what may end the training
         callbacks.append((TELLER, settings.teller))
-    if individual:  # after what averages parameters
-        callbacks.append(("subjects", FollowSubjects()))
     if held_out is not None:
         stop = {"monitor": "valid_loss", "patience": settings.n_iter_no_change}
         callbacks.append(("early_stopping", EarlyStopping(**stop, threshold=0, sink=noop)))
@@ -172,8 +170,11 @@ def _callbacks(
         callbacks.append(("clip", GradientNormClipping(settings.gradient_clip_value)))
     if settings.optimizer == "lbfgs":
         stop = {"monitor": "train_loss", "threshold": least, "threshold_mode": "abs"}
-        patience = 2 if individual else 1  # nodes that move may take back a little
-        callbacks.append(("converged", EarlyStopping(**stop, patience=patience, sink=noop)))
+        # Nodes that move may take back a little, or much.
+        stop |= {"patience": 2, "load_best": True} if individual else {"patience": 1}
+        callbacks.append(("converged", EarlyStopping(**stop, sink=noop)))
+    if individual:  # after what averages parameters, or goes back to better ones
+        callbacks.append(("subjects", FollowSubjects()))
     if settings.verbose:
         what = ", when to stop" if held_out is not None else ""
         name = f"{settings.name}{what} ({how})"
