@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
@@ -156,7 +155,8 @@ def loop_log_likelihood(
         if (person, block) != last:
             q, last = np.zeros((N_PICTURES, N_ACTIONS)), (person, block)
         seen, chosen = picture - 1, choice[t]
-        score[t] = log_softmax(beta * q[seen])[chosen]
+        logits = beta * q[seen]
+        score[t] = logits[chosen] - np.log(np.exp(logits).sum())
         surprise = reward - q[seen, chosen]
         q *= 1 - fades[:, None]
         q[seen, chosen] += rates[seen] * surprise

@@ -288,7 +288,7 @@ def _weights(
     index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
     columns = pd.Index([*task.stimuli, "bias"])
     if task.n_choices > 2:
-        both = [task.choices[1:], columns]
+        both: Any = [task.choices[1:], columns]
         columns = pd.MultiIndex.from_product(both, names=["choice", "weight"])
     return pd.DataFrame(weights, columns=columns, index=index)
 
