@@ -68,7 +68,7 @@ def read_people(path: str, n_people: int | None = None) -> pd.DataFrame:
 
     Some people are taken evenly from all, who are of two experiments.
     """
-    trials = pd.read_csv(path)
+    trials = pd.read_csv(path).astype({"action": int})
     people = trials["subject"].unique()
     if n_people is not None:
         people = people[np.linspace(0, len(people) - 1, n_people).round().astype(int)]
