@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.special import log_softmax
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
@@ -69,7 +68,7 @@ def read_people(path: str, n_people: int | None = None) -> pd.DataFrame:
 
     Some people are taken evenly from all, who are of two experiments.
     """
-    trials = pd.read_csv(path)
+    trials = pd.read_csv(path).astype({"action": int})
     people = trials["subject"].unique()
     if n_people is not None:
         people = people[np.linspace(0, len(people) - 1, n_people).round().astype(int)]
@@ -156,7 +155,8 @@ def loop_log_likelihood(
         if (person, block) != last:
             q, last = np.zeros((N_PICTURES, N_ACTIONS)), (person, block)
         seen, chosen = picture - 1, choice[t]
-        score[t] = log_softmax(beta * q[seen])[chosen]
+        logits = beta * q[seen]
+        score[t] = logits[chosen] - np.log(np.exp(logits).sum())
         surprise = reward - q[seen, chosen]
         q *= 1 - fades[:, None]
         q[seen, chosen] += rates[seen] * surprise

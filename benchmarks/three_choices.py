@@ -1,10 +1,15 @@
 """Three choices: networks and the true rule, which they do not know, on animals never seen.
 
 python benchmarks/three_choices.py
+
+Networks are also fitted to each animal under all names that its places may have: what is learned
+of one is learned of each.
 """
 
 from __future__ import annotations
 
+import argparse
+from itertools import permutations
 from time import perf_counter
 from typing import Any
 
@@ -18,40 +23,66 @@ from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.metrics import log_likelihood
 
 N_ANIMALS, N_TRIALS = 12, 2000
-CLASSES = {"A": 0, "B": 1, "C": 2}
+CHOICES = ["A", "B", "C"]
+STIMULI = [f"stimulus_{choice}" for choice in CHOICES]
+STEPS = {"lr": 0.005, "max_epochs": 100, "batch_size": 12, "mirror": False, "random_state": 0}
 MODELS = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE, its numbers fitted": lr.ReinforceRuleEstimator(),
     "DNN": lr.DNNRuleEstimator(random_state=0),
     "RNN": lr.RNNRuleEstimator(random_state=0),
+    "DNN, all names": lr.DNNRuleEstimator(**STEPS),
+    "RNN, all names": lr.RNNRuleEstimator(**STEPS),
 }
 
 
 def main() -> None:
-    X, y, _ = make_animals(seed=0)
-    X_new, y_new, truth = make_animals(seed=1)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--models", nargs="+", default=[*MODELS], choices=[*MODELS])
+    trials, _ = make_animals(seed=0)
+    new, weights = make_animals(seed=1)
+    X_new, y_new = design(new)
+    truth = log_likelihood(y_new.map(CHOICES.index), true_logits(X_new[STIMULI], weights))
     print(f"The truth: {truth:.4f} nats per trial of {len(X_new)} trials.\n")
     print("| model | nats per trial | below the truth | s |\n|---|---|---|---|")
-    for name, model in MODELS.items():
+    for name in parser.parse_args().models:
         start = perf_counter()
-        score = model.fit(X, y).score(X_new, y_new)
+        seen = under_all_names(trials) if name.endswith("all names") else trials
+        score = MODELS[name].fit(*design(seen)).score(X_new, y_new)
         seconds = perf_counter() - start
         print(f"| {name} | {score:.4f} | {truth - score:.4f} | {seconds:.0f} |", flush=True)
 
 
-def make_animals(seed: int) -> tuple[pd.DataFrame, pd.Series, float]:
-    """Return X and y of animals, and the mean log-likelihood by their true weights."""
-    how: Any = {"n_choices": len(CLASSES), "random_state": seed}
-    trials, weights = make_learning_cohort(N_ANIMALS, N_TRIALS, return_weights=True, **how)
-    stimuli = [name for name in trials if name.startswith("stimulus")]
-    X, y, _ = lr.make_design(trials, stimulus=stimuli)
-    return X, y, log_likelihood(y.map(CLASSES), true_logits(X[stimuli], weights))
+def make_animals(seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return trials, and the true weights, of animals that learn by REINFORCE."""
+    how: Any = {"n_choices": len(CHOICES), "random_state": seed}
+    return make_learning_cohort(N_ANIMALS, N_TRIALS, return_weights=True, **how)
+
+
+def design(trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
+    return lr.make_design(trials, stimulus=STIMULI)[:2]
+
+
+def under_all_names(trials: pd.DataFrame) -> pd.DataFrame:
+    """Return each animal six times, its places called otherwise each time."""
+    animals = []
+    for names in permutations(CHOICES):
+        new = dict(zip(CHOICES, names, strict=True))
+        columns = {f"stimulus_{name}": f"stimulus_{new[name]}" for name in CHOICES}
+        animals.append(
+            trials.rename(columns=columns).assign(
+                subject=trials["subject"] + "".join(names),
+                choice=trials["choice"].map(new),
+                answer=trials["answer"].map(new),
+            )
+        )
+    return pd.concat(animals, ignore_index=True)
 
 
 def true_logits(stimuli: pd.DataFrame, weights: pd.DataFrame) -> NDArray[np.float64]:
     """Return each choice's log odds against the first's, (n_rows, C - 1)."""
     seen = stimuli.assign(bias=1.0)
-    return np.stack([(weights[choice] * seen).sum(axis=1) for choice in [*CLASSES][1:]], axis=1)
+    return np.stack([(weights[choice] * seen).sum(axis=1) for choice in CHOICES[1:]], axis=1)
 
 
 if __name__ == "__main__":

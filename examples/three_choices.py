@@ -70,7 +70,7 @@ def read_people(path: str) -> pd.DataFrame:
 
 
 trials = read_people(files[0]) if files else simulate_rats()
-stimuli = [name for name in trials if name.startswith("stimulus")]
+stimuli = trials.filter(like="stimulus").columns.tolist()
 X, y, _ = lr.make_design(trials, stimulus=stimuli, restart="block", missed="count")
 print(trials[[*stimuli, "choice", "answer", "reward"]].head(4).to_string(), "\n")
 n_missed = trials["choice"].isna().sum()

@@ -38,7 +38,7 @@ def path(tmp_path):
             "set_size": 6,
             "stimulus": picture,
             "correct_action": right,
-            "action": action,
+            "action": action.astype(float),
             "correct": np.where(action < 0, -1.0, action == right),
         }
     )

@@ -173,13 +173,11 @@ def make_learning_cohort(
     task = ContrastTask(opens, curriculum, criterion, rng, n_choices)
     features = [*task.stimuli, "bias"]
     rule, own = _individual(_of_task(rule, task), subject_effects or {}, n_subjects, features)
-    shape = *Policy(n_choices).shape, len(features)  # (K,) or (C - 1, K)
-    start = np.broadcast_to(initial_weights, (n_subjects, *shape)).reshape(n_subjects, -1)
-    start = start.repeat(n_blocks, axis=0)
+    start = _start(initial_weights, (n_subjects, *Policy(n_choices).shape, len(features)))
     known = _known(opens.shape, unknown_reward_rate, rng)
     context = torch.as_tensor(own.repeat(n_blocks, axis=0))
     told: Any = {"lapses": lapses, "context": context, "reward_known": known}
-    simulation = simulate_learning(rule, task, start, opens, rng, **told)
+    simulation = simulate_learning(rule, task, start.repeat(n_blocks, 0), opens, rng, **told)
     happened = np.arange(lengths.max()) < lengths[:, None]  # (N, T)
     trials = _as_table(simulation, known, session, task, happened, n_blocks)
     weights = _weights(trials, simulation.weights[happened], task, n_blocks)
@@ -218,6 +216,11 @@ def _of_task(
             f"{rule.n_weights} and {rule.policy.n_choices}."
         )
     return rule
+
+
+def _start(initial_weights: ArrayLike, shape: tuple[int, ...]) -> Floats:
+    """Return each animal's weights before the first trial, all sets in a row, (N, (C - 1) K)."""
+    return np.broadcast_to(initial_weights, shape).reshape(shape[0], -1).astype(float)
 
 
 def _individual(
@@ -288,7 +291,7 @@ def _weights(
     index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
     columns = pd.Index([*task.stimuli, "bias"])
     if task.n_choices > 2:
-        both = [task.choices[1:], columns]
+        both: Any = [task.choices[1:], columns]
         columns = pd.MultiIndex.from_product(both, names=["choice", "weight"])
     return pd.DataFrame(weights, columns=columns, index=index)
 
