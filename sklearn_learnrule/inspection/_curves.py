@@ -14,6 +14,7 @@ from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
+from ..utils.texts import settings
 from ._choices import weight_table
 from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
@@ -81,7 +82,9 @@ def psychometric_table(
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
     stimulus : str or None, default=None
         The stimulus column; None: the first. If it has more than 25 values, they are put into
-        ten bins of as many trials, each shown by its mean.
+        ten bins of as many trials, each shown by its mean. Of more than two choices, None is all
+        stimuli that differ in any of several columns, if these are 25 at most: they are called as
+        "left = 1" in a column ``stimulus``.
     by : None, "session" or Series with a value for each row of X, default=None
         What to tell apart: nothing, the animals' first, second, ... sessions, or anything
         else, such as stages of training.
@@ -106,20 +109,25 @@ def psychometric_table(
     0  mouse_01     -1.00        48    0.29   0.35
     1  mouse_01     -0.99        51    0.33   0.34
     """
-    stimulus = _stimulus(X, stimulus)
-    check_not_own([stimulus], OWN_COLUMNS)
-    parts = pd.DataFrame({stimulus: _few_values(X[stimulus].to_numpy())})
+    fits = read_fits(estimators)
+    many = fits[0].n_choices > 2
+    shown = _all_stimuli(X) if stimulus is None and many else None
+    if shown is None:
+        stimulus = _stimulus(X, stimulus)
+        check_not_own([stimulus], OWN_COLUMNS)
+        shown = pd.Series(_few_values(X[stimulus].to_numpy()), name=stimulus)
+    parts = shown.to_frame()
     if isinstance(by, pd.Series):
         check_consistent_length(X, by)
         name: Any = by.name or "part"
-        check_not_own([name], (*OWN_COLUMNS, stimulus))
+        check_not_own([name], (*OWN_COLUMNS, str(shown.name)))
         parts.insert(0, name, by.to_numpy())
     elif by == "session":
         parts.insert(0, "session", session_numbers(X))
     elif by is not None:
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
-    for fit in read_fits(estimators):
+    for fit in fits:
         (subject, found), here = predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
         here.insert(0, "subject", subject)
         if len(found.classes) == 2:
@@ -210,6 +218,17 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
     if name is not None and name not in stimuli:
         raise ValueError(f"stimulus should be one of {stimuli}, got {name!r}.")
     return stimuli[0] if name is None else name
+
+
+def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
+    """Return what was shown on each trial, by several columns, in words; None if it is too much."""
+    each = X[[name for name in X if str(name) in DESIGN.stimuli(map(str, X))]]
+    met = each.drop_duplicates().sort_values(list(each), ascending=False)
+    if each.shape[1] == 1 or len(met) > MANY_STIMULI:
+        return None
+    names = list(dict.fromkeys(map(settings, met.to_dict("records"))))
+    texts = list(map(settings, each.to_dict("records")))
+    return pd.Series(pd.Categorical(texts, names, ordered=True), name="stimulus")
 
 
 def _few_values(values: Floats) -> Floats:
