@@ -164,12 +164,13 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
         ``animal``, the share of correct choices, and ``model``, the mean predicted
         probability of a correct one, of the trials whose outcome X tells (all but an
         animal's last); ``log_likelihood`` (mean, nats per trial); of more than two choices,
-        ``n_choices``.
+        ``n_choices``. If of these X does not tell which was correct, the rewarded ones count as
+        such, and ``model`` is NaN.
 
     Raises
     ------
     ValueError
-        If X does not tell which choice was correct.
+        If X does not tell which of two choices was correct.
 
     Examples
     --------
@@ -183,17 +184,17 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     0  mouse_01        1    0.69   0.63
     1  mouse_01        2    0.83   0.76
     """
-    answer = _answers(X)
+    answer, known_of_errors = _answers(X)
     session = pd.Series(session_numbers(X))
     tables = []
     for fit in read_fits(estimators):
         subject, found = predict(fit, X, y)
-        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN
+        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN; -1 of an error that tells nothing
         known = np.isfinite(z)
         of_answer = found.probability[np.arange(len(z)), np.where(known, z, 0).astype(int)]
         trials = {
             "animal": np.where(known, found.chosen == z, np.nan),
-            "model": np.where(known, of_answer, np.nan),
+            "model": np.where(known & known_of_errors, of_answer, np.nan),
             "log_likelihood": found.log_likelihood,
         }
         cell = {"subject": subject, "session": fit.held_out(session).to_numpy()}
@@ -239,10 +240,15 @@ def _few_values(values: Floats) -> Floats:
     return pd.Series(values).groupby(bins).transform("mean").to_numpy()
 
 
-def _answers(X: pd.DataFrame) -> pd.Series:
-    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell."""
+def _answers(X: pd.DataFrame) -> tuple[pd.Series, bool]:
+    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell.
+
+    Of an error of more than two choices it may be -1, another: then the second is False.
+    """
     sequences = read_sequences(X)
-    sequences.check_answer_known("session_table")
+    if not sequences.choice_labels:
+        sequences.check_answer_known("session_table")
     fields = sequences.fields
-    is_known = fields.observed & (fields.answer != 0.5) & (fields.answer >= 0)
-    return pd.Series(np.where(is_known, fields.answer, np.nan))
+    is_known = fields.observed & (fields.answer != 0.5)
+    answer = pd.Series(np.where(is_known, fields.answer, np.nan))
+    return answer, sequences.answer_known
