@@ -223,13 +223,14 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
 
 def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
     """Return what was shown on each trial, by several columns, in words; None if it is too much."""
-    each = X[[name for name in X if str(name) in DESIGN.stimuli(map(str, X))]]
-    met = each.drop_duplicates().sort_values(list(each), ascending=False)
-    if each.shape[1] == 1 or len(met) > MANY_STIMULI:
+    names: list[Any] = [name for name in X if str(name) in DESIGN.stimuli(map(str, X))]
+    each = X[names]
+    met = each.drop_duplicates().sort_values(names, ascending=False)
+    if len(names) == 1 or len(met) > MANY_STIMULI:
         return None
-    names = list(dict.fromkeys(map(settings, met.to_dict("records"))))
-    texts = list(map(settings, each.to_dict("records")))
-    return pd.Series(pd.Categorical(texts, names, ordered=True), name="stimulus")
+    texts, in_order = (list(map(settings, table.to_dict("records"))) for table in (each, met))
+    categories = list(dict.fromkeys(in_order))
+    return pd.Series(pd.Categorical(texts, categories, ordered=True), name="stimulus")
 
 
 def _few_values(values: Floats) -> Floats:

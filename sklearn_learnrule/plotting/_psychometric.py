@@ -27,7 +27,10 @@ from ._style import (
 from ._tables import choice_colors, name_stimuli, split_choices, split_models
 
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
-MARKERS = ({"marker": "_"}, *({"marker": m, "markersize": 5} for m in "x+|"))  # of such models
+MARKERS: tuple[dict[str, Any], ...] = (
+    {"marker": "_"},
+    *({"marker": m, "markersize": 5} for m in "x+|"),
+)  # of such models
 POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
 MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model")
 
@@ -137,6 +140,7 @@ class PsychometricDisplay(Display):
     def _styles(self, x: str) -> tuple[dict[Any, str], dict[str, dict[str, Any]]]:
         """Return the colour of each of more than two choices, and the line of each model."""
         colors = choice_colors(self.table)
+        styles: list[dict[str, Any]]
         between = self.table[x].nunique() > 2 and is_numeric_dtype(self.table[x])
         if not colors:
             styles = [{"color": color, **({} if between else DASHES)} for color in COLORS]

@@ -51,7 +51,7 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value + 0.0:.{digits}g}".replace("-", "−")  # -0.0 + 0.0 = 0.0
 
 
-def settings(values: Mapping[str, float]) -> str:
+def settings(values: Mapping[Any, float]) -> str:
     """Write which values differ from 0, of named ones.
 
     Examples
