@@ -414,7 +414,21 @@ def test_many_choices_still_have_a_colour_each():
     assert len({to_hex(handles[name].get_color()) for name in many}) == 9
 
 
+def test_refits_have_bands_of_each_choice():
+    fits = [reinforce(), reinforce(forgetting=True)]
+    display = plotting.WeightTrajectoryDisplay.from_estimator(fits, design()[0], max_subjects=1)
+    assert [len(panel.collections) for panel in display.axes_[0]] == 3 * [len(LABELS) + 1]
+
+
 # -------------------------------------------------------------------------------- report, command
+
+
+def test_the_start_that_few_animals_do_not_tell_is_in_the_summary_choice_by_choice():
+    X, y = (table.loc[["animal 0", "animal 1"]] for table in design())
+    summary = lr.ReinforceRuleEstimator(baseline=None, process_noise=0.05).fit(X, y).summary_
+    start = summary[summary["parameter"] == "initial_weights"]
+    assert start["side"].tolist() == K * ["middle"] + K * ["right"]
+    assert start["weight"].tolist() == 2 * WEIGHTS
 
 
 @pytest.mark.filterwarnings("ignore:. part.s. of:UserWarning")

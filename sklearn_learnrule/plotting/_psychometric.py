@@ -27,10 +27,10 @@ from ._style import (
 from ._tables import choice_colors, name_stimuli, split_choices, split_models
 
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
-MARKERS: tuple[dict[str, Any], ...] = (
+MARKERS: tuple[dict[str, Any], ...] = (  # of several models, where colours are of choices
     {"marker": "_"},
-    *({"marker": m, "markersize": 5} for m in "x+|"),
-)  # of such models
+    *({"marker": marker, "markersize": 5} for marker in "x+|"),
+)
 POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
 MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model")
 
