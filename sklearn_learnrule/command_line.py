@@ -74,7 +74,7 @@ what TABLE must have:
     subject   the animal
     session   the session or day
     stimulus  what it saw, in numbers: such as contrast, right minus left
-    choice    what it chose, one of two: such as left or right, 0 or 1
+    choice    what it chose, one of two or more: such as left or right, 0 or 1
     reward    what it got for that, in numbers: such as 1 or 0
   Name yours by the options if they are called otherwise. Trials without a choice or a reward
   (empty cells) are left out and counted. Many files are one table if their names tell the rest,

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import BRIEFLY_TRAINED
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
@@ -44,6 +45,13 @@ def test_a_score_is_the_logarithm_of_the_probability_of_the_choice_made(name):
     assert list(table) == ["choice", "p_left", "p_middle", "p_right", "log_likelihood"]
     assert table["choice"].tolist() == y.tolist()
     assert table.filter(like="p_").to_numpy() == pytest.approx(p)
+
+
+@BRIEFLY_TRAINED
+def test_the_rival_without_a_rule_tells_every_class():
+    X, y = design()
+    rival = lr.ChoiceRNNClassifier(max_epochs=2, n_ensemble=1, random_state=0).fit(X, y)
+    assert choice_log_likelihood(rival, X, y).mean() == pytest.approx(rival.score(X, y))
 
 
 def test_the_package_s_own_score_is_the_mean_of_these():

@@ -14,6 +14,7 @@ from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
+from ..utils.texts import settings
 from ._choices import weight_table
 from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
@@ -81,7 +82,9 @@ def psychometric_table(
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
     stimulus : str or None, default=None
         The stimulus column; None: the first. If it has more than 25 values, they are put into
-        ten bins of as many trials, each shown by its mean.
+        ten bins of as many trials, each shown by its mean. Of more than two choices, None is all
+        stimuli that differ in any of several columns, if these are 25 at most: they are called as
+        "left = 1" in a column ``stimulus``.
     by : None, "session" or Series with a value for each row of X, default=None
         What to tell apart: nothing, the animals' first, second, ... sessions, or anything
         else, such as stages of training.
@@ -106,20 +109,25 @@ def psychometric_table(
     0  mouse_01     -1.00        48    0.29   0.35
     1  mouse_01     -0.99        51    0.33   0.34
     """
-    stimulus = _stimulus(X, stimulus)
-    check_not_own([stimulus], OWN_COLUMNS)
-    parts = pd.DataFrame({stimulus: _few_values(X[stimulus].to_numpy())})
+    fits = read_fits(estimators)
+    many = fits[0].n_choices > 2
+    shown = _all_stimuli(X) if stimulus is None and many else None
+    if shown is None:
+        stimulus = _stimulus(X, stimulus)
+        check_not_own([stimulus], OWN_COLUMNS)
+        shown = pd.Series(_few_values(X[stimulus].to_numpy()), name=stimulus)
+    parts = shown.to_frame()
     if isinstance(by, pd.Series):
         check_consistent_length(X, by)
         name: Any = by.name or "part"
-        check_not_own([name], (*OWN_COLUMNS, stimulus))
+        check_not_own([name], (*OWN_COLUMNS, str(shown.name)))
         parts.insert(0, name, by.to_numpy())
     elif by == "session":
         parts.insert(0, "session", session_numbers(X))
     elif by is not None:
         raise ValueError(f"by should be None, 'session' or a Series, got {by!r}.")
     tables = []
-    for fit in read_fits(estimators):
+    for fit in fits:
         (subject, found), here = predict(fit, X, y), fit.held_out(parts).reset_index(drop=True)
         here.insert(0, "subject", subject)
         if len(found.classes) == 2:
@@ -156,12 +164,13 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
         ``animal``, the share of correct choices, and ``model``, the mean predicted
         probability of a correct one, of the trials whose outcome X tells (all but an
         animal's last); ``log_likelihood`` (mean, nats per trial); of more than two choices,
-        ``n_choices``.
+        ``n_choices``. If of these X does not tell which was correct, the rewarded ones count as
+        such, and ``model`` is NaN.
 
     Raises
     ------
     ValueError
-        If X does not tell which choice was correct.
+        If X does not tell which of two choices was correct.
 
     Examples
     --------
@@ -175,17 +184,17 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     0  mouse_01        1    0.69   0.63
     1  mouse_01        2    0.83   0.76
     """
-    answer = _answers(X)
+    answer, known_of_errors = _answers(X)
     session = pd.Series(session_numbers(X))
     tables = []
     for fit in read_fits(estimators):
         subject, found = predict(fit, X, y)
-        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN
+        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN; -1 of an error that tells nothing
         known = np.isfinite(z)
         of_answer = found.probability[np.arange(len(z)), np.where(known, z, 0).astype(int)]
         trials = {
             "animal": np.where(known, found.chosen == z, np.nan),
-            "model": np.where(known, of_answer, np.nan),
+            "model": np.where(known & known_of_errors, of_answer, np.nan),
             "log_likelihood": found.log_likelihood,
         }
         cell = {"subject": subject, "session": fit.held_out(session).to_numpy()}
@@ -212,6 +221,18 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
     return stimuli[0] if name is None else name
 
 
+def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
+    """Return what was shown on each trial, by several columns, in words; None if it is too much."""
+    names: list[Any] = [name for name in X if str(name) in DESIGN.stimuli(map(str, X))]
+    each = X[names]
+    met = each.drop_duplicates().sort_values(names, ascending=False)
+    if len(names) == 1 or len(met) > MANY_STIMULI:
+        return None
+    texts, in_order = (list(map(settings, table.to_dict("records"))) for table in (each, met))
+    categories = list(dict.fromkeys(in_order))
+    return pd.Series(pd.Categorical(texts, categories, ordered=True), name="stimulus")
+
+
 def _few_values(values: Floats) -> Floats:
     """Return the values, or if they are many the means of the quantile bins they are in."""
     if len(np.unique(values)) <= MANY_STIMULI:
@@ -220,10 +241,15 @@ def _few_values(values: Floats) -> Floats:
     return pd.Series(values).groupby(bins).transform("mean").to_numpy()
 
 
-def _answers(X: pd.DataFrame) -> pd.Series:
-    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell."""
+def _answers(X: pd.DataFrame) -> tuple[pd.Series, bool]:
+    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell.
+
+    Of an error of more than two choices it may be -1, another: then the second is False.
+    """
     sequences = read_sequences(X)
-    sequences.check_answer_known("session_table")
+    if not sequences.choice_labels:
+        sequences.check_answer_known("session_table")
     fields = sequences.fields
-    is_known = fields.observed & (fields.answer != 0.5) & (fields.answer >= 0)
-    return pd.Series(np.where(is_known, fields.answer, np.nan))
+    is_known = fields.observed & (fields.answer != 0.5)
+    answer = pd.Series(np.where(is_known, fields.answer, np.nan))
+    return answer, sequences.answer_known

@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from pandas.api.types import is_numeric_dtype
 from scipy.stats import binomtest
 
 from ..inspection import band, psychometric_table, read_fits
@@ -23,10 +24,13 @@ from ._style import (
     key,
     label_outer,
 )
-from ._tables import choice_colors, split_choices, split_models
+from ._tables import choice_colors, name_stimuli, split_choices, split_models
 
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
-MARKERS = ({"marker": "_"}, *({"marker": m, "markersize": 5} for m in "x+|"))  # of such models
+MARKERS: tuple[dict[str, Any], ...] = (  # of several models, where colours are of choices
+    {"marker": "_"},
+    *({"marker": marker, "markersize": 5} for marker in "x+|"),
+)
 POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
 MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model")
 
@@ -113,7 +117,8 @@ class PsychometricDisplay(Display):
         """
         *parts, x = [name for name in map(str, self.table) if name not in MEASURES]
         panel_by = ["subject"] if by_subject else parts
-        curves = _choose(self.table, panel_by, max_panels)
+        table, ticks = _numbered(self.table, x)
+        curves = _choose(table, panel_by, max_panels)
         colors, models = self._styles(x)
         with grid(ax, len(curves), sharex=True, sharey=True) as axes:
             for panel, (title, curve) in zip(axes.flat, curves, strict=False):
@@ -126,6 +131,7 @@ class PsychometricDisplay(Display):
                         line = models[model] | ({"color": color} if color else {})
                         draw_line(panel, _model_bands(fits, x), x, **line)
                 panel.set_ylim(-0.03, 1.03)
+            name_stimuli(axes, ticks)
             label_outer(axes, x, "P(choice)" if colors else f"P({self.choice})")
             lines = ((model or "model", style) for model, style in models.items())
             key(axes, *choice_entries(colors), ("animals", POINT), *lines)
@@ -134,7 +140,8 @@ class PsychometricDisplay(Display):
     def _styles(self, x: str) -> tuple[dict[Any, str], dict[str, dict[str, Any]]]:
         """Return the colour of each of more than two choices, and the line of each model."""
         colors = choice_colors(self.table)
-        between = self.table[x].nunique() > 2
+        styles: list[dict[str, Any]]
+        between = self.table[x].nunique() > 2 and is_numeric_dtype(self.table[x])
         if not colors:
             styles = [{"color": color, **({} if between else DASHES)} for color in COLORS]
         elif between:
@@ -142,6 +149,14 @@ class PsychometricDisplay(Display):
         else:
             styles = [{"color": BLACK, **DASHES, **marker} for marker in MARKERS]
         return colors, dict(zip(split_models(self.table), cycle(styles), strict=False))
+
+
+def _numbered(table: pd.DataFrame, x: str) -> tuple[pd.DataFrame, dict[int, str]]:
+    """Number the stimuli that are told in words, and return what each number is."""
+    if is_numeric_dtype(table[x]):
+        return table, {}
+    stimuli = table[x].astype("category").cat
+    return table.assign(**{x: stimuli.codes}), dict(enumerate(stimuli.categories))
 
 
 def _choose(table: pd.DataFrame, by: list[str], max_panels: int) -> list[tuple[str, pd.DataFrame]]:

@@ -114,6 +114,8 @@ class SessionCurveDisplay(Display):
                 entries.append(("animals", ANIMALS))
             for color, (model, fits) in zip(cycle(COLORS), models.items(), strict=False):
                 means = _means(fits, "model" if correct else quantity)
+                if means["mean"].isna().all():  # nobody knows what would have been correct
+                    continue
                 opacity = BAND if len(models) == 1 else 0  # several would hide each other
                 _draw_sessions(panel, means, color=color, opacity=opacity)
                 entries.append((model or "model", {"color": color}))

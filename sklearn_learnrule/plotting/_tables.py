@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.texts import number
+from ..utils.texts import settings
 from ._fit import in_lines
 from ._style import COLORS, ordered_colors
 
@@ -53,13 +53,10 @@ def stimulus_axis(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str
     if OF_CHOICE not in table or len(varying) < 2:
         return table, stimulus_column(table), {}
     each = table[varying].drop_duplicates().sort_values(varying, ascending=False)
-    ticks = {
-        place: ", ".join(f"{name} = {number(value)}" for name, value in row.items() if value)
-        for place, row in enumerate(each.to_dict("records"))
-    }
+    ticks = dict(enumerate(map(settings, each.to_dict("records"))))
     places = each.assign(**{PLACE: range(len(each))})
     numbered = table.merge(places, how="left", on=varying)
-    return numbered, PLACE, {place: text or "all 0" for place, text in ticks.items()}
+    return numbered, PLACE, ticks
 
 
 def name_stimuli(axes: NDArray[Any], ticks: dict[int, str]) -> None:

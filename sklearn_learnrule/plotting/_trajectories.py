@@ -152,7 +152,7 @@ class WeightTrajectoryDisplay(Display):
                 for panel, name in zip(row, weights, strict=True):
                     _draw_choices(panel, here, name, lines)
                     if truth is not None:
-                        _draw_truth(panel, truth.xs(subject, level="subject"), name)
+                        _draw_truth(panel, truth, subject, name)
                 row[0].set_ylabel(str(subject))
             for panel, name in zip(axes[0], weights, strict=True):
                 panel.set_title(weight_label(name))
@@ -205,7 +205,8 @@ def _draw_choices(
     mark_starts(panel, here)
 
 
-def _draw_truth(panel: Any, true: pd.DataFrame, name: str) -> None:
-    for rows in stretches(true.xs(name, axis=1, level="weight").reset_index()):
+def _draw_truth(panel: Any, truth: pd.DataFrame, subject: Any, name: str) -> None:
+    own: Any = truth.xs(name, axis=1, level="weight").xs(subject, level="subject")
+    for rows in stretches(own.reset_index()):
         trials = rows.pop("trial")
         panel.plot(trials, rows.drop(columns=["session", "restart"], errors="ignore"), **TRUTH)

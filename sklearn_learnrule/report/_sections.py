@@ -79,9 +79,8 @@ def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
     shown = _side_by_side(text, "measure").reset_index()
     pairs = shown["group"].str.contains(" - ")
     shown = shown[~pairs | (shown["contrast"] != "choice")]  # of which there are many
-    shown["group"] = shown["group"].str.replace(" - ", " − ") + shown["contrast"].map(
-        lambda contrast: {"run": " run", "choice": " chosen"}.get(contrast, "")
-    )
+    what = shown["contrast"].map({"run": " run", "choice": " chosen"}).fillna("")
+    shown = shown.assign(group=shown["group"].str.replace(" - ", " − ") + what)
     shown = shown.sort_values("weight", key=lambda names: names == "bias", kind="stable")
     columns = ["weight", *whose, "group", *table["measure"].unique()]
     yield Table(as_written(shown[columns]), table)

@@ -91,7 +91,7 @@ def summarize(
     values = model.published()
     given = {name: values[name] for name in left_out}
     none = np.full(sum(value.numel() for value in given.values()), np.nan)
-    estimate = np.concatenate([estimate, *map(to_numpy, given.values())])
+    estimate = np.concatenate([estimate, *(to_numpy(value).ravel() for value in given.values())])
     error, robust = np.append(error, none), np.append(robust, none)
     note += [TOO_FEW] * len(none)
     special = {} if model.effects is None else model.effects.labels()

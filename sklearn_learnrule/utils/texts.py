@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,18 @@ def number(value: float, digits: int = 3) -> str:
     if abs(value) < LARGE:
         digits = max(digits, len(f"{abs(value):.0f}"))
     return f"{value + 0.0:.{digits}g}".replace("-", "−")  # -0.0 + 0.0 = 0.0
+
+
+def settings(values: Mapping[Any, float]) -> str:
+    """Write which values differ from 0, of named ones.
+
+    Examples
+    --------
+    >>> settings({"left": 0.0, "right": 1.0, "tone": 0.5}), settings({"left": 0.0})
+    ('right = 1, tone = 0.5', 'all 0')
+    """
+    texts = [f"{name} = {number(value)}" for name, value in values.items() if value]
+    return ", ".join(texts) or "all 0"
 
 
 def numbers(values: Sequence[float], digits: int = 3) -> list[str]:

@@ -1,0 +1,471 @@
+"""Fits of more than two choices are looked at choice by choice, or a sentence says why not."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from drawn import legend
+from matplotlib.colors import to_hex
+from pandas.testing import assert_frame_equal
+from three_choices import LABELS, STIMULI, K, design, fitted, make_trials, reinforce
+
+import sklearn_learnrule as lr
+from sklearn_learnrule import inspection, plotting
+from sklearn_learnrule.command_line import main
+from sklearn_learnrule.inspection import (
+    asymmetry_table,
+    column_importance,
+    compare_groups,
+    history_table,
+    psychometric_table,
+    session_table,
+    subject_effects_table,
+    subject_update_table,
+    update_table,
+    variance_explained,
+    weight_decomposition,
+    weight_trajectories,
+)
+from sklearn_learnrule.inspection._choices import covariances_of_choices
+from sklearn_learnrule.report import write_report
+
+CELL = ["of_choice", "choice", "reward", "correct"]
+WEIGHTS = [*STIMULI, "bias"]
+UPDATES = [f"update_{name}" for name in WEIGHTS]
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+def noisy():
+    return reinforce(process_noise=0.05)
+
+
+def own():
+    return reinforce(subject_effects=("learning_rate",))
+
+
+def renamed():
+    """The same animals, whose choices have other names in another order, and a rule's fit."""
+    names = dict(zip(LABELS, ["z", "a", "m"], strict=True))
+    trials = make_trials()
+    trials = trials.assign(**{name: trials[name].map(names) for name in ("choice", "answer")})
+    X, y, _ = lr.make_design(trials, stimulus=STIMULI, answer="answer")
+    return X, y, names
+
+
+def centred(weights):
+    """Each choice's weights less their mean, from those against the first, (n, 3, K)."""
+    of_all = np.concatenate([np.zeros((len(weights), 1, K)), weights.reshape(-1, 2, K)], 1)
+    return of_all - of_all.mean(1, keepdims=True)
+
+
+# ------------------------------------------------------------------------------------ the weights
+
+
+def test_trajectories_are_each_choices_weights_less_their_mean():
+    X, _ = design()
+    table = weight_trajectories(reinforce(), X)
+    assert list(table) == [
+        *("fit", "subject", "session", "trial", "choice"),
+        *(f"weight_{name}" for name in WEIGHTS),
+    ]
+    assert table["choice"].head(3).tolist() == LABELS
+    expected = centred(reinforce().predict_weights(X).to_numpy())
+    assert table.filter(like="weight_").to_numpy().reshape(-1, 3, K) == pytest.approx(expected)
+
+
+def test_names_of_choices_change_no_weight_of_theirs():
+    X, y, names = renamed()
+    again = weight_trajectories(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
+    here = weight_trajectories(reinforce(), design()[0])
+    here["choice"] = here["choice"].map(names)
+    by = ["subject", "trial", "choice"]
+    assert_frame_equal(
+        again.sort_values(by, ignore_index=True),
+        here.sort_values(by, ignore_index=True),
+        check_exact=False,
+        atol=1e-3,
+    )
+
+
+def test_what_the_rule_and_noise_did_adds_up_and_sums_to_0_over_choices():
+    table = weight_decomposition(noisy(), *design())
+    assert np.allclose(table["smoothed"], table["by_rule"] + table["by_noise"])
+    over_choices = table.groupby(["subject", "trial", "weight"])[["smoothed", "by_rule"]].sum()
+    assert over_choices.to_numpy() == pytest.approx(0, abs=1e-9)
+    smoothed, std = noisy().smooth_weights(*design(), return_std=True)
+    found = table["smoothed"].to_numpy().reshape(-1, 3, K)
+    assert found == pytest.approx(centred(smoothed.to_numpy()))
+    assert 0 < table["std"].max() < std.to_numpy().max()
+
+
+def test_standard_deviations_are_those_of_the_differences_that_they_are_of():
+    rng = np.random.RandomState(0)
+    draws = rng.randn(5000, 2 * K) @ rng.randn(2 * K, 2 * K)
+    covariance = covariances_of_choices(torch.tensor(np.cov(draws.T)), 3)
+    expected = np.cov(centred(draws).reshape(-1, 3 * K).T)
+    assert covariance.numpy() == pytest.approx(expected)
+
+
+def test_shares_of_the_rule_are_of_each_choices_weights():
+    table = variance_explained(noisy(), *design(), n_draws=5)
+    assert list(table)[:4] == ["fit", "subject", "choice", "weight"]
+    assert len(table) == 7 * 3 * K
+    assert table["n_trials"].unique().tolist() == [720, 120]
+    assert (table["lower"] <= table["upper"]).all()
+
+
+# ------------------------------------------------------------------------------------ the updates
+
+
+def test_an_update_of_reinforce_is_its_rate_times_the_policys_gradient():
+    rule = reinforce()
+    X, _ = design()
+    nothing = {(label, name): 0.0 for label in LABELS[1:] for name in WEIGHTS}
+    table = update_table(rule, X, weights=nothing)
+    assert list(table)[1:4] == [*STIMULI, "of_choice"]
+    features = table[STIMULI].assign(bias=1.0).to_numpy()
+    error = (table["of_choice"] == table["choice"]) - 1 / 3  # each choice is as likely
+    rate = table["reward"] * error / 2
+    expected = rule.learning_rate_ * rate.to_numpy()[:, None] * features
+    assert table[UPDATES].to_numpy() == pytest.approx(expected)
+
+
+def test_a_trial_of_the_task_is_asked_for_with_the_choice_that_is_correct_there():
+    table = update_table(reinforce(), design()[0])
+    answers = {(1.0, 0.0): "left", (0.0, 1.0): "middle", (0.0, 0.0): "right"}
+    right = [answers[shown] for shown in table[STIMULI].itertuples(index=False, name=None)]
+    assert (table["correct"] == (table["choice"] == right)).all()
+    assert len(table) == 3 * 3 * 3  # of stimuli, choices made, and choices whose weights move
+
+
+def test_without_told_answers_a_reward_alone_says_what_was_correct():
+    X, y = design(None)
+    table = update_table(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
+    told = update_table(reinforce(), design()[0])
+    assert_frame_equal(table, told, check_exact=False, atol=1e-3)
+
+
+def test_the_trials_near_a_point_are_those_of_its_stimulus_choice_and_outcome():
+    X, _ = design()
+    weights = {pair: [value] for pair, value in reinforce().predict_weights(X).iloc[50].items()}
+    table = update_table(reinforce(), X, weights=weights)
+    assert (table.groupby([*STIMULI, *CELL[1:]])["n_trials"].nunique() == 1).all()
+    assert 0 < table["n_trials"].sum() / 3 < len(X)
+
+
+def test_an_animals_update_is_that_of_its_own_learning_rate():
+    table = subject_update_table(own(), *design())
+    assert list(table)[:4] == ["subject", *STIMULI, "of_choice"]
+    effects = subject_effects_table(own(), *design()).set_index("subject")["mean"]
+    updates = table.groupby("subject")["update_bias"].agg(lambda each: np.abs(each).max())
+    factors = np.exp(effects - effects.iloc[0])
+    assert (updates / updates.iloc[0]).to_numpy() == pytest.approx(factors.to_numpy())
+
+
+def test_groups_are_compared_choice_by_choice():
+    trials = make_trials()
+    trials["group"] = np.where(trials["subject"] < "animal 3", "a", "b")
+    X, y, _ = lr.make_design(trials, stimulus=STIMULI, answer="answer", covariates="group")
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    found = compare_groups(rule, X, y, "group", verbose=0)
+    bands = found.update_bands("bias")
+    assert bands["of_choice"].unique().tolist() == LABELS
+    assert 0 <= found.p_value <= 1
+
+
+def test_a_memoryless_rule_does_the_same_after_every_run():
+    table = history_table(reinforce(), design()[0], lengths=(1, 3), n_draws=1)
+    cell = [*STIMULI, *CELL]
+    each = table.groupby(cell)[UPDATES]
+    assert (each.max() - each.min()).to_numpy() == pytest.approx(0, abs=1e-12)
+    assert table["of_choice"].head(3).tolist() == LABELS
+
+
+def test_runs_of_many_choices_are_shorter():
+    message = "lengths should be from 1 to 4 trials of 3 choices, got [5]."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        history_table(reinforce(), design()[0], lengths=[5])
+
+
+def test_a_history_needs_each_choice_rewarded_and_not():
+    trials = make_trials().query("choice != 'middle' or answer != 'middle'")
+    X, y, _ = lr.make_design(trials, stimulus=STIMULI, answer="answer")
+    rule = lr.ConstantRuleEstimator().fit(X, y)
+    with pytest.raises(ValueError, match="with each choice, but X has no rewarded one with the mi"):
+        history_table(rule, X)
+
+
+def test_learning_rates_after_correct_choices_and_after_each_are_the_rules():
+    rates = dict(zip(WEIGHTS, reinforce().learning_rate_, strict=True))
+    table = asymmetry_table(reinforce(), design()[0], n_bootstraps=20)
+    assert table["contrast"].unique().tolist() == ["outcome", "choice", "run"]
+    cell = ["group", "measure", "of_choice", "weight"]
+    found = table.set_index(cell)["estimate"]
+    for weight, rate in rates.items():
+        assert found["correct", "learning_rate", :, weight].to_numpy() == pytest.approx(rate)
+        assert found["error", "learning_rate", :, weight].to_numpy() == pytest.approx(0)
+    sums = table[table["measure"] == "update"].groupby(["group", "weight"])["estimate"].sum()
+    assert sums.to_numpy() == pytest.approx(0, abs=1e-9)
+    groups = table.loc[table["contrast"] == "choice", "group"].unique().tolist()
+    assert groups == [*LABELS, "left - middle", "left - right", "middle - right"]
+
+
+# ------------------------------------------------------------------------------------ the choices
+
+
+def test_psychometric_tables_have_each_choices_share():
+    X, y = design()
+    table = psychometric_table(reinforce(), X, y)
+    assert table["stimulus"].cat.categories.tolist() == ["s0 = 1", "s1 = 1", "all 0"]
+    shares = table.groupby(["subject", "stimulus"], observed=True)[["animal", "model"]].sum()
+    assert shares.to_numpy() == pytest.approx(1)
+    row = table.set_index(["subject", "stimulus", "choice"]).loc[("animal 2", "s1 = 1", "middle")]
+    here = (X["s1"] == 1) & (X.index.get_level_values("subject") == "animal 2")
+    assert row["n_trials"] == here.sum()
+    assert row["animal"] == (y[here] == "middle").mean()
+    assert row["model"] == pytest.approx(reinforce().predict_proba(X)[here.to_numpy(), 1].mean())
+
+
+def test_a_psychometric_table_may_be_of_one_column():
+    table = psychometric_table(reinforce(), *design(), stimulus="s1", by="session")
+    assert list(table)[:5] == ["fit", "choice", "subject", "session", "s1"]
+    assert table["n_trials"].sum() == 3 * 720
+
+
+def test_sessions_have_the_share_and_the_probability_of_correct_choices():
+    X, y = design()
+    table = session_table(reinforce(), X, y)
+    assert (table["n_choices"] == 3).all()
+    answers = make_trials()["answer"].to_numpy()
+    place = np.searchsorted(LABELS, answers)
+    p = reinforce().predict_proba(X)[np.arange(len(X)), place]
+    known = X.groupby("subject").cumcount(ascending=False).to_numpy() > 0
+    each = pd.DataFrame({"animal": (y == answers).astype(float), "model": p}, y.index)[known]
+    expected = each.groupby(["subject", "session"]).mean().to_numpy()
+    assert table[["animal", "model"]].to_numpy() == pytest.approx(expected)
+
+
+def test_without_told_answers_rewarded_choices_count_and_the_model_says_nothing():
+    X, y = design(None)
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    table, told = session_table(rule, X, y), session_table(reinforce(), *design())
+    assert table["animal"].tolist() == told["animal"].tolist()
+    assert table["model"].isna().all()
+    display = plotting.SessionCurveDisplay(table).plot()
+    assert list(legend(display.ax_)) == ["animals"]
+
+
+def test_a_column_that_tells_nothing_has_no_importance():
+    X, y = design()
+    noise = np.random.RandomState(0).standard_normal(len(X))
+    X = X.assign(noise=noise)
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    means = column_importance(rule, X, y).groupby("column")["importance"].mean()
+    assert means["noise"] < 0.03 < means[STIMULI].min()
+
+
+# ----------------------------------------------------------------------------------- what refuses
+
+
+@pytest.mark.parametrize(
+    ("look", "message"),
+    [
+        (inspection.sparse_rule, "An equation of few terms is of two choices, and these are 3: use "
+         "update_table."),
+        (plotting.EquationDisplay.from_estimator, "An equation of few terms is of two choices"),
+        (inspection.nearest_rules, "The projection onto textbook rules is of two choices, and "
+         "these are 3: use compare_rules."),
+        (lambda rule, X: plotting.UpdateDisplay.from_estimator(rule, X, kind="heatmap"),
+         "A heatmap of updates is of two choices, and these are 3: use kind='slices'."),
+        (lambda rule, X: update_table(rule, X, weights={"s0": 0}),
+         "weights should name some of [('middle', 's0'), "),
+        (lambda rule, X: plotting.UpdateDisplay.from_estimator(
+            rule, X, weights={("middle", "s0"): [0, 1]}),
+         "Of more than two choices, weights can be drawn at one value each, but the table has"),
+    ],
+)  # fmt: skip
+def test_what_is_of_two_choices_says_so(look, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        look(reinforce(), design()[0])
+
+
+def test_an_equation_of_two_choices_predicts_no_updates_of_three():
+    trials = make_trials()
+    two = trials.replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
+    X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
+    equation = inspection.sparse_rule(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
+    with pytest.raises(ValueError, match="of few terms is of two choices, and these are 3"):
+        equation.predict(reinforce(), design()[0])
+
+
+def test_fits_of_different_numbers_of_choices_are_in_no_table_together():
+    two = make_trials().replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
+    X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
+    fits = [reinforce(), lr.ConstantRuleEstimator().fit(X, y)]
+    with pytest.raises(ValueError, match="choose among as many, but 0 knows 3 choices and 1 2: ma"):
+        weight_trajectories(fits, X)
+
+
+# ----------------------------------------------------------------------------------- the pictures
+
+
+def models():
+    return {"REINFORCE": reinforce(), "constant": fitted(lr.ConstantRuleEstimator)}
+
+
+def test_psychometric_pictures_have_a_colour_a_choice_and_a_mark_a_model():
+    display = plotting.PsychometricDisplay.from_estimator(models(), *design(), by="session")
+    assert list(legend(display.axes_[1])) == [*LABELS, "", "animals", "REINFORCE", "constant"]
+    labels = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert labels == ["s0 = 1", "s1 = 1", "all 0"]
+    assert display.ax_.get_ylabel() == "P(choice)"
+
+
+def test_trajectories_have_a_panel_a_weight_and_a_line_a_choice():
+    X, _ = design()
+    truth = reinforce().predict_weights(X)
+    show = plotting.WeightTrajectoryDisplay.from_estimator
+    display = show(reinforce(), X, truth=truth, max_subjects=2)
+    assert display.axes_.shape == (2, 3)
+    assert [panel.get_title() for panel in display.axes_[0]] == ["s0 weight", "s1 weight", "bias"]
+    assert list(legend(display.axes_[0, -1]))[:3] == LABELS
+    drawn = [line for line in display.ax_.lines if len(line.get_xdata()) == 120]
+    assert len(drawn) == 6
+    for model, true in zip(drawn[:3], drawn[3:], strict=True):
+        assert model.get_ydata() == pytest.approx(np.asarray(true.get_ydata()))
+    several = show(models(), X, max_subjects=2)
+    assert several.axes_.shape == (2, 1)
+    assert [line.get_linestyle() for line in several.ax_.lines[1:7]] == 3 * ["-"] + 3 * ["--"]
+
+
+def test_where_learning_begins_anew_lines_of_choices_break():
+    trials = make_trials().rename(columns={"session": "block"})
+    how = {"stimulus": STIMULI, "answer": "answer", "session": "block", "restart": "block"}
+    X, y, _ = lr.make_design(trials, **how)
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    display = plotting.WeightTrajectoryDisplay.from_estimator(rule, X, weight="bias")
+    lengths = [len(line.get_xdata()) for line in display.ax_.lines]
+    assert lengths.count(60) == 6
+
+
+def test_updates_have_a_panel_for_the_choice_made_and_a_colour_for_whose_weight_it_is():
+    display = plotting.UpdateDisplay.from_estimator(models(), design()[0], weight="bias")
+    titles = [panel.get_title() for panel in display.axes_[0]]
+    assert titles == [f"REINFORCE\nafter {label}" for label in LABELS]
+    assert list(legend(display.axes_[0, -1]))[:4] == [*LABELS, ""]
+    assert display.axes_[0, -1].get_legend().get_title().get_text() == "bias of"
+
+
+def test_a_stimulus_of_many_values_has_lines():
+    trials = make_trials()
+    trials["light"] = np.random.RandomState(0).choice(np.linspace(-1, 1, 7), len(trials))
+    X, y, _ = lr.make_design(trials, stimulus=["light"], answer="answer")
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    display = plotting.UpdateDisplay.from_estimator(rule, X)
+    assert display.ax_.get_xlabel() == "light"
+    assert {"-", "--"} <= {line.get_linestyle() for line in display.ax_.lines}
+
+
+def test_histories_are_drawn_of_the_weight_of_the_choice_made():
+    display = plotting.HistoryDisplay.from_estimator(reinforce(), design()[0], n_draws=1)
+    assert "of the choice made" in display.ax_.get_ylabel()
+    points = [line for line in display.ax_.lines if line.get_marker() == "o"]
+    assert sorted(y for line in points for y in line.get_ydata())[:2] == [0, 0]
+    assert sum(len(line.get_ydata()) for line in points) == 3  # a correct choice a stimulus
+
+
+def test_what_rule_and_noise_did_has_a_row_a_choice():
+    display = plotting.DecompositionDisplay.from_estimator(noisy(), *design(), max_subjects=2)
+    assert display.axes_.shape == (6, 3)
+    assert [row[0].get_ylabel() for row in display.axes_[:3]] == [
+        f"animal 0\n{label}" for label in LABELS
+    ]
+
+
+@pytest.mark.parametrize(("quantity", "chance"), [("correct", 1 / 3), ("log_likelihood", -1.0986)])
+def test_sessions_show_the_chance_of_one_in_three(quantity, chance):
+    show = plotting.SessionCurveDisplay.from_estimator
+    panel = show(models(), *design(), quantity=quantity).ax_
+    floors = [line.get_ydata()[0] for line in panel.lines]
+    assert any(floor == pytest.approx(chance, abs=1e-4) for floor in floors)
+
+
+def test_subject_effects_are_drawn_as_of_two():
+    display = plotting.SubjectEffectsDisplay.from_estimator(own(), *design())
+    assert len(display.axes_.flat) == 1
+
+
+def test_many_choices_still_have_a_colour_each():
+    many = [f"port {i}" for i in range(9)]
+    table = weight_trajectories(reinforce(), design()[0])
+    parts = [table[table["choice"] == "left"].assign(choice=name) for name in many]
+    table = pd.concat(parts)
+    display = plotting.WeightTrajectoryDisplay(table).plot(weight="bias", max_subjects=1)
+    handles = legend(display.ax_)
+    assert len({to_hex(handles[name].get_color()) for name in many}) == 9
+
+
+def test_refits_have_bands_of_each_choice():
+    fits = [reinforce(), reinforce(forgetting=True)]
+    display = plotting.WeightTrajectoryDisplay.from_estimator(fits, design()[0], max_subjects=1)
+    assert [len(panel.collections) for panel in display.axes_[0]] == 3 * [len(LABELS) + 1]
+
+
+# -------------------------------------------------------------------------------- report, command
+
+
+def test_the_start_that_few_animals_do_not_tell_is_in_the_summary_choice_by_choice():
+    X, y = (table.loc[["animal 0", "animal 1"]] for table in design())
+    summary = lr.ReinforceRuleEstimator(baseline=None, process_noise=0.05).fit(X, y).summary_
+    start = summary[summary["parameter"] == "initial_weights"]
+    assert start["side"].tolist() == K * ["middle"] + K * ["right"]
+    assert start["weight"].tolist() == 2 * WEIGHTS
+
+
+@pytest.mark.filterwarnings("ignore:. part.s. of:UserWarning")
+def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
+    rules = {"noisy": noisy(), "own": own()}
+    scores = pd.DataFrame(
+        {
+            "rule": np.repeat(list(rules), 6),
+            "subject": np.tile([f"animal {i}" for i in range(6)], 2),
+            **{"fold": 0, "n_trials": 120, "n_choices": 3, "log_likelihood": -1.0},
+            **{"accuracy": 0.5, "seconds": 1.0},
+        }
+    )
+    path = write_report(rules, *design(), tmp_path, compare=scores, n_simulations=1, verbose=0)
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "one of 3 at random: −1.099" in page
+    for what in ("A heatmap of updates", "An equation of few terms"):
+        assert f"{what} is of two choices, and these are 3." in page
+    failed = re.findall(r"(\w+) of \w+ could not be made", page)
+    assert set(failed) <= {"predictive_check"}
+    made = {file.name for file in path.iterdir()}
+    assert {
+        "06-learning_and_noise-noisy.csv",
+        "07-psychometric.png",
+        "08-sessions-correct.png",
+    } <= made
+    assert {"03-asymmetry-own.csv", "11-individuals-own.png", "07-importance.csv"} <= made
+
+
+@pytest.mark.filterwarnings("ignore:. part.s. of:UserWarning")
+def test_the_command_ranks_rules_on_three_choices(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    make_trials().to_csv("three.csv", index=False)
+    table = ["three.csv", "--stimulus", *STIMULI, "--answer", "answer", "--max-trials", "60"]
+    work = ["--rules", "constant", "--reference", "constant", "--folds", "2", "--jobs", "1"]
+    main(["compare", *table, *work])
+    assert "bits_above_chance" in capsys.readouterr().out
+    assert (tmp_path / "compare_rules.png").exists()
+    main(["report", *table, *work])
+    assert "one of 3 at random" in (tmp_path / "report.html").read_text(encoding="utf-8")
