@@ -226,7 +226,7 @@ def test_a_choice_tells_what_bayes_rule_does():
 
 
 def test_the_filter_agrees_with_particles():
-    """With 60,000 of them, and choices by the policy, it was within .0008 and .0011 of them."""
+    """With 60,000 of them, and choices by the policy, it was within .0010 and .0006 of them."""
     n_particles, rate, noise = 4000, 0.2, 0.05
     rule = ReinforceRule(6, None, learning_rate=rate, n_choices=3).double()
     filtered = FilteredRule(rule, ProcessNoise(3, noise, 0.0, 0.3)).double()

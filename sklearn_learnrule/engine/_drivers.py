@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..rules import FilteredRule, LearningRule, PartialRule, mover
+from ..rules import FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
 from ._kernels_filtered import Room, Seen, unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
@@ -98,9 +98,8 @@ class FilteredDriver(Driver):
         super().__init__(compiled, rule)
         self.observing = observing
         self.features, self.n_features = mover(rule)[1].numpy(), rule.n_features
-        inner = rule.rule
-        is_partial = isinstance(inner, PartialRule)
-        self.places = inner.places.numpy() if is_partial else np.arange(rule.n_weights)
+        sets = rule.n_features * np.arange(rule.policy.n_sets)
+        self.places = np.add.outer(sets, self.features).ravel()
         self.noise = rule.noise
         self.n_odds = len(observing.pack(rule.observation))
 

@@ -118,11 +118,11 @@ class BaseRuleEstimator(FittedRule):
             nobody knows which, and its own past choices tell. See ``subject_effects_``.
         """
 
-    def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
-        """Return the rule to be fitted, a torch module for so many policy weights.
+    def make_rule(self, n_weights: int) -> LearningRule:
+        """Return the rule to be fitted, a torch module for K = ``n_weights`` policy weights.
 
-        They are K, one a feature; of C > 2 choices (C - 1) K, see
-        :class:`~sklearn_learnrule.rules.LearningRule`.
+        One that is made for C > 2 choices, too, takes ``n_choices`` besides, 2 by default, and
+        then (C - 1) K weights: see :class:`~sklearn_learnrule.rules.LearningRule`.
         """
         raise NotImplementedError(
             f"{type(self).__name__} needs make_rule(self, n_weights), which returns its rule."
@@ -195,14 +195,15 @@ class BaseRuleEstimator(FittedRule):
 
         A class of one's own need not have heard of them.
         """
+        make: Any = self.make_rule
         if policy.n_choices == 2:
-            return self.make_rule(n_features)
-        if "n_choices" not in signature(self.make_rule).parameters:
+            return make(n_features)
+        if "n_choices" not in signature(make).parameters:
             raise TypeError(
                 f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
                 "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
             )
-        return self.make_rule(n_features * policy.n_sets, n_choices=policy.n_choices)
+        return make(n_features * policy.n_sets, n_choices=policy.n_choices)
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""

@@ -304,7 +304,8 @@ class SequenceClassifier(
 
     def _logits(self, sequences: Sequences) -> Floats:
         logits = self._predict_logits(sequences)
-        self._check_finite(sequences, np.isfinite(logits).reshape(len(logits), -1).all(1))
+        finite = np.asarray(np.isfinite(logits.reshape(len(logits), -1)).all(axis=1))
+        self._check_finite(sequences, finite)
         return logits
 
     def _check_finite(self, sequences: Sequences, finite: Bools) -> None:
