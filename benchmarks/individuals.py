@@ -1,8 +1,9 @@
 """What it is worth on the twelve mice that something is each animal's own.
 
-Five folds of animals as in the paper, process noise, choices weighed apart by side:
+Five folds of animals as in the paper, process noise, choices weighed apart by side; with
+``--history``, the choice, outcome and stimulus of the trial before are in the policy as well:
 
-    python benchmarks/individuals.py TRIALS
+    python benchmarks/individuals.py TRIALS [--history]
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from reproduce_ibl import FORGETS, SIDES, animal_folds
+from reproduce_ibl import FORGETS, HABITS, HISTORY, SIDES, animal_folds
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
@@ -31,13 +33,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("trials", help="the mice's trials, read by load_ibl_trials")
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
+    parser.add_argument("--history", action="store_true", help="habits in the policy, too")
     parser.add_argument("--seed", type=int, default=99)
     parser.add_argument("--cache", help="a folder for finished fits")
     options = parser.parse_args()
     trials = load_ibl_trials(options.trials, processing="published")
     X, y, _ = lr.make_design(trials, answer="answer")
+    regressors = HISTORY if options.history else SIDES
+    rules = {name: clone(RULES[name]) for name in options.rules}
+    for name, rule in rules.items():
+        if options.history and name.startswith("REINFORCE"):
+            rule.set_params(**HABITS)  # which it does not learn
     scores = lr.compare_rules(
-        {name: make_pipeline(SIDES, RULES[name]) for name in options.rules},
+        {name: make_pipeline(regressors, rule) for name, rule in rules.items()},
         X,
         y,
         cv=animal_folds(X, options.seed),
