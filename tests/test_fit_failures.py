@@ -65,7 +65,7 @@ def with_callback(estimator, epochs, action):
 
 def test_a_training_that_goes_astray_is_worse_than_a_coin_and_says_so(design):
     wild = lr.RNNRuleEstimator(memory_size=4, **NETWORK | {"lr": 10.0, "gradient_clip_value": 1e9})
-    with pytest.warns(ConvergenceWarning, match="worse than a coin does .* Lower lr"):
+    with pytest.warns(ConvergenceWarning, match="worse than chance does .* Lower lr"):
         wild.fit(*design)
 
 

@@ -84,7 +84,8 @@ class Sequences:
     sequence_subject: Ints  # (N,) whose each sequence is, of the subjects
     subjects: pd.Index  # names, of each subject once
     feature_names: list[str]  # K names
-    n_choices: int | None  # C; None if X tells nothing of choices
+    n_choices: int  # C
+    tells_choices: bool  # whether X does, and so how many there are
     choice_labels: list[str]  # of more than two, as in X's columns
     answer_known: bool
     lacks_rewards: bool  # whether X says which rewards are known
@@ -163,11 +164,16 @@ class Sequences:
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
+    @property
+    def networks_read_answers(self) -> bool:
+        """Whether a network that may read correct choices does: of more than two, if it can."""
+        return self.n_choices == 2 or self.answer_known
+
     def check_answer_known(self, reader: str) -> None:
         """Raise if nothing tells the correct choices, which some ``reader`` needs."""
         if not self.answer_known:
             why = "more than one value stands for an error, or none"
-            if self.choice_labels:
+            if self.n_choices > 2:
                 why = f"of {self.n_choices} choices, an error does not tell which was right"
             raise ValueError(
                 f"{reader} reads the correct choice, which these rewards do not tell ({why}): name "
@@ -209,6 +215,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
         subjects=subjects,
         feature_names=[*stimuli, BIAS],
         n_choices=len(labels) or 2,
+        tells_choices=True,
         choice_labels=labels,
         answer_known=_knows_answers(values, fields),
         lacks_rewards=REWARD_KNOWN in values,
@@ -336,7 +343,8 @@ def _plain_sequence(X: Any) -> Sequences:
         sequence_subject=np.zeros(1, dtype=np.int64),
         subjects=pd.Index(["all"]),
         feature_names=[*names, BIAS],
-        n_choices=None,
+        n_choices=2,
+        tells_choices=False,
         choice_labels=[],
         answer_known=True,
         lacks_rewards=False,

@@ -54,7 +54,7 @@ def choice_logits(
     truncation: int | None = None,
     engine: str = "auto",
 ) -> Tensor:
-    """Return the logit of P(y = 1) on each trial: readout(h_t), h_t = GRU(inputs_t, h_{t-1}).
+    """Return the logits on each trial: readout(h_t), h_t = GRU(inputs_t, h_{t-1}).
 
     The memory h is 0 before the first trial.
 

@@ -100,8 +100,8 @@ class BaseRuleEstimator(FittedRule):
             the start is fitted (PsyTrack's 16 costs the filter some nats on the first trials).
             ``first_weights_`` has where these subjects' smoothed weights, and their twins, begin.
         lapses : None, "learned", or number or a number a class, default={lapses}
-            Rates g0 and g1 at which the first and the second class are chosen whatever the weights
-            say: P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
+            Rates g0, g1 and so on at which each class is chosen whatever the weights say: of two
+            P(y = 1) = g1 + (1 - g0 - g1) sigmoid(w . x). "learned" fits them, for which some
             animals should know the task well; ``lapse_rates_`` holds them. The rule's p stays
             sigmoid(w . x).
 
@@ -131,7 +131,7 @@ class BaseRuleEstimator(FittedRule):
     def _make_model(
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
-        policy = Policy(sequences.n_choices or 2)
+        policy = Policy(sequences.n_choices)
         start = initial_weights(self.initial_weights, sequences, chosen, weight, policy.n_choices)
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
@@ -175,12 +175,12 @@ class BaseRuleEstimator(FittedRule):
         """Return the rule, of those weights that it is to learn, and what is subjects' own."""
         weight_names = sequences.feature_names
         learned = self._learned(weight_names)
-        policy = Policy(sequences.n_choices or 2)
+        policy = Policy(sequences.n_choices)
         rule = self._ask_for_rule(len(learned), policy)
         rule.expect(
             unknown_rewards=sequences.lacks_rewards,
             misses=sequences.counts_misses,
-            answers=sequences.answer_known or policy.n_choices == 2,
+            answers=sequences.networks_read_answers,
         )
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)
@@ -227,12 +227,12 @@ class BaseRuleEstimator(FittedRule):
         few = n_scored < FEW_SUBJECTS
         return few and self.process_noise is not None and isinstance(self.initial_std, str)
 
-    def _make_noise(self, n_weights: int, start: torch.Tensor | None) -> ProcessNoise | None:
+    def _make_noise(self, n_features: int, start: torch.Tensor | None) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
         std = self.initial_std if start is None else start
         given: Any = (self.process_noise, self.session_noise, std)
-        return ProcessNoise(n_weights, *given)
+        return ProcessNoise(n_features, *given)
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""

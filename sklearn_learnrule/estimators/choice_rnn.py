@@ -38,11 +38,11 @@ class ChoiceRNN(SequenceModel):
         engine: str = "auto",
     ) -> None:
         super().__init__()
-        self.made_by = Policy(n_choices)
+        self.policy = Policy(n_choices)
         n_inputs = len(units.feature) + session_input + known_input + misses_input
         n_inputs += self.n_choice_inputs * (1 + answer_input)
         self.gru = nn.GRU(n_inputs, memory_size, batch_first=True)
-        self.readout = nn.Linear(memory_size, self.made_by.n_sets)
+        self.readout = nn.Linear(memory_size, self.policy.n_sets)
         self.units = deepcopy(units)
         self.session_input = session_input
         self.answer_input = answer_input
@@ -52,20 +52,16 @@ class ChoiceRNN(SequenceModel):
         self.engine = engine
 
     @property
-    def policy(self) -> Policy:
-        return self.made_by
-
-    @property
     def n_choice_inputs(self) -> int:
         """One of two choices, as many as there are of more."""
-        n_choices = self.made_by.n_choices
+        n_choices = self.policy.n_choices
         return 1 if n_choices == 2 else n_choices
 
     def _as_inputs(self, choice: Tensor, known: Tensor) -> Tensor:
         """Return -1 or +1 of two choices, of more 1 for the one made, 0 where unknown."""
-        if self.made_by.n_choices == 2:
+        if self.policy.n_choices == 2:
             return (known * (2 * _previous(choice) - 1))[..., None]
-        return known[..., None] * self.made_by.one_of_all(_previous(choice))
+        return known[..., None] * self.policy.one_of_all(_previous(choice))
 
     def inputs(self, trials: Trial, observed: Tensor) -> Tensor:
         """Return the stimulus and the outcome of the trial before, in standard units, (N, T, D).
@@ -158,8 +154,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> ChoiceRNN:
         del chosen, weight
-        n_choices = sequences.n_choices or 2
-        reads_answer = self.answer_input and (n_choices == 2 or sequences.answer_known)
+        reads_answer = self.answer_input and sequences.networks_read_answers
         if reads_answer:
             sequences.check_answer_known(type(self).__name__)
         return ChoiceRNN(
@@ -167,7 +162,7 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
             self.memory_size,
             self.session_input,
             reads_answer,
-            n_choices=n_choices,
+            n_choices=sequences.n_choices,
             known_input=sequences.lacks_rewards,
             misses_input=sequences.counts_misses,
             truncation=self.truncation,

@@ -49,8 +49,9 @@ def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
 
 def check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
     """Raise if X's columns tell of other choices than these classes, or of another number."""
-    told, labels = sequences.n_choices, sequences.choice_labels
-    if told is None or label_texts(classes) == labels or (len(classes) == 2 and not labels):
+    labels = sequences.choice_labels
+    same = label_texts(classes) == labels if labels else len(classes) == 2
+    if same or not sequences.tells_choices:
         return
     raise ValueError(
         f"The choices are of the classes {classes.tolist()}, but X's columns tell of "

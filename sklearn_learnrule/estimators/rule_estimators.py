@@ -60,7 +60,7 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
     }
     _parameter_docs: ClassVar[str] = """
         side_specific : bool, default={side_specific}
-            Separate learning rates after a choice of the first class and of the second.
+            Separate learning rates after each choice.
         forgetting : bool, default={forgetting}
             Whether weights also decay: the update gets - lambda w, 0 <= lambda < 1 for each weight.
         prior : None or "weak", default={prior}
@@ -96,7 +96,7 @@ class ReinforceRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
     baseline_ : ndarray of shape (K,)
         Where a learning rate goes to 0, alpha b is still determined, but b is huge.
     forgetting_ : ndarray of shape (K,)
@@ -137,7 +137,7 @@ class RewardMaxRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
     forgetting_ : ndarray of shape (K,)
 
     References
@@ -170,7 +170,7 @@ class PredictMaxRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
     forgetting_ : ndarray of shape (K,)
 
     Examples
@@ -203,7 +203,7 @@ class EligibilityRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
     forgetting_ : ndarray of shape (K,)
 
     References
@@ -244,7 +244,7 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
         The actor's.
     critic_learning_rate_ : ndarray of shape (K,)
         Below 1. The critic forgets nothing and is the same for both sides.
@@ -293,7 +293,7 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
         alpha, an animal's to which all is new.
     baseline_ : ndarray of shape (K,)
     value_learning_rate_ : ndarray of shape ()
@@ -343,7 +343,7 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
 
     Attributes
     ----------
-    learning_rate_ : ndarray of shape (K,) or, if side-specific, (2, K)
+    learning_rate_ : ndarray of shape (K,) or, if side-specific, (C, K)
     inverse_temperature_ : ndarray of shape ()
         beta. Where alpha goes to 0, alpha beta is still determined, but beta is huge.
     forgetting_ : ndarray of shape (K,)

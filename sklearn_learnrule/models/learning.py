@@ -46,6 +46,8 @@ class SequenceModel(nn.Module):
     """
 
     engine: str
+    policy: Policy
+    """What chooses."""
     is_symmetric: bool = False
     """Whether it learns alike on both sides by itself, without mirror images."""
     has_prior: bool = False
@@ -57,11 +59,6 @@ class SequenceModel(nn.Module):
     def caution(self) -> str | None:
         """Return what speaks against trusting the model, whatever it is fitted to."""
         return None
-
-    @property
-    def policy(self) -> Policy:
-        """What chooses."""
-        raise NotImplementedError
 
     @property
     def noise(self) -> ProcessNoise | None:
@@ -132,6 +129,7 @@ class LearningModel(SequenceModel):
         super().__init__()
         moves = rule if noise is None else FilteredRule(rule, noise, lapses)
         self.dynamics = StandardizedRule(moves, deepcopy(units))
+        self.policy = rule.policy
         self.unfiltered_lapses = lapses if noise is None else None  # each module has one place
         self.initial_weights = nn.Parameter(initial_weights, requires_grad=train_initial_weights)
         unbounded = initial_weights.new_full((2, len(initial_weights)), torch.inf)
@@ -167,10 +165,6 @@ class LearningModel(SequenceModel):
         return self.dynamics
 
     @property
-    def policy(self) -> Policy:
-        return self.dynamics.policy
-
-    @property
     def noise(self) -> ProcessNoise | None:
         """The noise that moves weights beside the rule, if any."""
         inner = self.dynamics.rule
@@ -188,7 +182,7 @@ class LearningModel(SequenceModel):
 
     @property
     def start(self) -> Tensor:
-        """The initial weights in the user's units, (K,)."""
+        """The initial weights in the user's units, of all sets."""
         return self.initial_weights / self.dynamics.weight_units
 
     def published(self) -> dict[str, Tensor]:
@@ -199,8 +193,7 @@ class LearningModel(SequenceModel):
         if self.lapses:
             values["lapse_rates"] = self.lapses.rates
         values |= {} if self.effects is None else self.effects.published()
-        start = self.start if self.policy.n_choices == 2 else self.policy.sets(self.start)
-        return values | {"initial_weights": start}
+        return values | {"initial_weights": self.start.view(*self.policy.shape, -1)}
 
     def log_prior(self) -> Tensor:
         moves: Any = mover(self.dynamics.rule)[0]

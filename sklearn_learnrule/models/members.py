@@ -67,7 +67,7 @@ def look_back_members(
     ----------
     models : M models with noise
     sequences : Sequences of n_rows trials
-    chosen : bool ndarray of shape (n_rows,)
+    chosen : int ndarray of shape (n_rows,)
         The choices, of which the sequences tell all but each subject's last.
     paths : Tensor of shape (M, n_rows, K + S)
         What was known before each choice, see ``predict_paths`` of the estimator.

@@ -59,7 +59,7 @@ class TextbookRule(LearningRule):
     learning_rate : float or array of shape (K,) or, if they are side-specific, (C, K)
         alpha, at least 0.
     side_specific : bool
-        Whether one rate holds after choices of the first class, another after the second.
+        Whether each choice has rates of its own, which hold after it.
     forgetting : bool
         Whether the update gets - lambda w, with 0 <= lambda < 1 for each weight.
     initial_forgetting : float or array of shape (K,)

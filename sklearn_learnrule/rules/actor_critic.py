@@ -24,7 +24,7 @@ class ActorCriticRule(TextbookRule):
 
     Parameters
     ----------
-    learning_rate : float or array of shape (K,) or (2, K)
+    learning_rate : float or array of shape (K,) or (C, K)
         alpha, the actor's.
     critic_learning_rate : float or array of shape (K,)
         alpha_critic, from 0 to below 1: a critic with more overshoots. It is the same for

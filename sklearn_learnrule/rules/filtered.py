@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ._contract import LearningRule
 from ._textbook import Numbers, nonnegative
 from .lapses import LEARNED, Lapses
-from .observing import Observation, observe, pack, unpack
+from .observing import Observation, pack, unpack
 from .partial import PartialRule
 from .policy import Policy
 from .trial import Trial
@@ -133,7 +133,7 @@ class FilteredRule(LearningRule):
     Of more than two choices :func:`observe_one_of_many` does the like. Then the rule moves it, by
     its slope at the mean, and noise widens it:
 
-        w <- w + f(w, trial),          P <- F P F' + diag(variance),   F = 1 + df/dw
+        w <- w + f(w, trial),          P <- F P F' + noise,   F = 1 + df/dw
 
     A rule may drive weights away faster and faster, and their P with them. So w is held within
     ``MAX_WEIGHT``, P within ``MAX_COVARIANCE`` by scaling all of it, which leaves it a covariance;
@@ -163,24 +163,18 @@ class FilteredRule(LearningRule):
         """What a choice tells."""
         return Observation(self.n_weights, self.policy.n_choices, self.lapses)
 
-    @property
-    def odds(self) -> Tensor | None:
-        """Those of lapses, (C,), if there are any."""
-        return None if self.lapses is None else self.lapses.odds
-
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         packed, own = memory[:, : self.shown_memory], memory[:, self.shown_memory :]
-        seen = trial.features, trial.choice, self.odds, self.policy
-        mean, covariance = observe(weights, unpack(packed), *seen)
+        mean, covariance = self.observation.see(weights, unpack(packed), trial)
         update, slope, own = self.rule.linearize(mean, trial, own)
         transition = slope + torch.eye(self.n_weights, dtype=slope.dtype, device=slope.device)
         covariance = transition @ covariance @ transition.mT
-        covariance = covariance + spread(self.policy, self.noise.variance(trial))
+        covariance = covariance + noise_covariance(self.policy, self.noise.variance(trial))
         later = (mean + update).clamp(-MAX_WEIGHT, MAX_WEIGHT)
         return later - weights, torch.cat([pack(contain(covariance)), own], -1)
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        variance = spread(self.policy, self.noise.initial_std.to(like).square())
+        variance = noise_covariance(self.policy, self.noise.initial_std.to(like).square())
         packed = pack(variance).expand(n_subjects, -1)
         return torch.cat([packed, self.rule.initial_memory(n_subjects, like)], -1)
 
@@ -196,13 +190,17 @@ def mover(rule: LearningRule) -> tuple[LearningRule, Tensor]:
     return inner, torch.arange(rule.n_features)
 
 
-def spread(policy: Policy, variance: Tensor) -> Tensor:
-    """Return the covariance of weights that have these variances by feature, (..., K)."""
+def noise_covariance(policy: Policy, variance: Tensor) -> Tensor:
+    """Return the covariance of weights that noise of such variances by feature, (..., K), moves.
+
+    Noise moves the weights of each choice, the first one's too, independently and by half of the
+    variance. The policy's are their differences: two of one feature share the first one's half.
+    """
     of_weights = policy.in_all_sets(variance)
-    if policy.n_choices == 2:
+    if policy.n_choices == 2:  # which is the same, and less to compile
         return torch.diag_embed(of_weights)
     sets, features = torch.eye(policy.n_sets), torch.eye(variance.shape[-1])
-    shared = torch.kron((1 + sets) / 2, features).to(variance)  # by independent weights of each
+    shared = torch.kron((1 + sets) / 2, features).to(variance)
     return shared * of_weights[..., None, :]
 
 

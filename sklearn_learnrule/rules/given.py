@@ -29,7 +29,7 @@ class GivenWeightsRule(LearningRule):
     """
 
     def __init__(self, rule: LearningRule) -> None:
-        super().__init__(0, rule.memory_size)
+        super().__init__(0, rule.memory_size, n_choices=rule.policy.n_choices)
         self.shown_memory = rule.memory_size
         self.uses_answer = rule.uses_answer
         self.rule = rule

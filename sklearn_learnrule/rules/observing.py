@@ -36,10 +36,13 @@ class Observation(LearningRule):
         self.lapses = lapses
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
-        odds = None if self.lapses is None else self.lapses.odds
-        seen = trial.features, trial.choice, odds, self.policy
-        mean, covariance = observe(weights, unpack(memory), *seen)
+        mean, covariance = self.see(weights, unpack(memory), trial)
         return mean - weights, pack(covariance)
+
+    def see(self, mean: Tensor, covariance: Tensor, trial: Trial) -> tuple[Tensor, Tensor]:
+        """Return mean and covariance of the weights once the choice is seen."""
+        odds = None if self.lapses is None else self.lapses.odds
+        return observe(mean, covariance, trial.features, trial.choice, odds, self.policy)
 
 
 def observe(
@@ -128,7 +131,7 @@ class Against(NamedTuple):
     def of(cls, made: Tensor, logits: Tensor, between: Tensor) -> Against:
         """Return it of choices, 1 of C each, by mean and covariance of all logits."""
         others = 1 - made
-        n_pairs = (made.shape[-1] - 1) * (made.shape[-1] - 2)
+        n_pairs = max(1, (made.shape[-1] - 1) * (made.shape[-1] - 2))
         own = between.diagonal(0, -2, -1)
         apart = own[..., :, None] + own[..., None, :] - 2 * between
         varies = (others[..., None] * apart * others[..., None, :]).sum((-2, -1)) / n_pairs

@@ -45,7 +45,7 @@ class PartialRule(LearningRule):
     def __init__(self, rule: LearningRule, learned: Sequence[int], n_weights: int) -> None:
         super().__init__(n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
         if len(learned) != rule.n_features:
-            raise ValueError(f"The rule moves {rule.n_features} weights, got places {learned}.")
+            raise ValueError(f"The rule is of {rule.n_features} features, got places {learned}.")
         most = self.n_features - 1
         if sorted({*learned}) != [*learned] or not 0 <= learned[0] <= learned[-1] <= most:
             raise ValueError(f"Places should be ascending, from 0 to {most}, got {learned}.")

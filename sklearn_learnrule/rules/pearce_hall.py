@@ -35,7 +35,7 @@ class PearceHallRule(ReinforceRule):
 
     Parameters
     ----------
-    learning_rate : float or array of shape (K,) or (2, K)
+    learning_rate : float or array of shape (K,) or (C, K)
         alpha.
     baseline, initial_baseline
         b, as of REINFORCE.

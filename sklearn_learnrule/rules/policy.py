@@ -95,10 +95,9 @@ class Policy:
         return self.per_set(self.against_first(error) / 2, features)
 
     def side(self, choice: Tensor) -> Tensor:
-        """Return by how much a value of the choice made is in each class's, against the first.
+        """Return 1 for the set of the choice made and 0 for others, or -1 for all after the first.
 
-        Of two choices, -1 or 1, (...,); of more, 1 for the choice, or -1 for all if it is the
-        first, (..., C - 1).
+        (..., C - 1), or (...,) of two choices.
         """
         if self.n_choices == 2:
             return 2 * choice - 1

@@ -34,7 +34,7 @@ class QLearningRule(TextbookRule):
 
     Parameters
     ----------
-    learning_rate : float or array of shape (K,) or (2, K)
+    learning_rate : float or array of shape (K,) or (C, K)
         alpha, from 0 to below 1.
     inverse_temperature : float
         beta, above 0.

@@ -33,11 +33,11 @@ class Trial:
     features: Tensor
     """x_t = [s_t, 1], the policy's inputs, (N, K)."""
     choice: Tensor
-    """y_t, 0 or 1, (N,)."""
+    """y_t, 0 or 1, of C choices 0, 1, ... or C - 1, (N,)."""
     reward: Tensor
     """r_t, (N,)."""
     answer: Tensor
-    """z_t, the correct choice, 0 or 1, (N,)."""
+    """z_t, the correct choice, likewise; -1 where an error of C > 2 does not tell it, (N,)."""
     session_start: Tensor
     """1 where the *next* trial opens a new session, else 0, (N,)."""
     context: Tensor = field(default=NO_CONTEXT, metadata=OF_SUBJECTS)

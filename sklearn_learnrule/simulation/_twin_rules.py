@@ -57,7 +57,7 @@ class RewardTellsAnswer(LearningRule):
     reads_reward_known = True  # as far as the other rule does
 
     def __init__(self, rule: LearningRule) -> None:
-        super().__init__(rule.n_weights, rule.memory_size)
+        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
         self.rule = rule
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:

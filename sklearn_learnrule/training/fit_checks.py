@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from ..metrics import CHANCE, log_likelihood
+from ..metrics import log_likelihood
 from ..utils.arrays import Floats, Ints
 
 MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
@@ -32,14 +32,14 @@ def prediction_fault(
     score = log_likelihood(chosen, logits, sample_weight=weight)
     n_trials = np.count_nonzero(weight)
     n_choices = 2 if logits.ndim == 1 else 1 + logits.shape[1]
-    chance = CHANCE if n_choices == 2 else -np.log(n_choices)
+    chance = -np.log(n_choices)
     by_chance = (n_choices - 1) * features.shape[1] / n_trials  # what as many numbers may gain
     by_prior = n_told * (1 + np.log(n_trials) / 2) / n_trials
     tolerance = MAX_LOSS + by_chance + by_prior
     if not score >= chance - tolerance:
         return (
-            f"predicts the choices that it was fitted to worse than a coin does ({score:.4g} nats "
-            f"per trial, a coin {chance:.4g}): the training went astray. Lower lr, or leave it at "
+            f"predicts the choices that it was fitted to worse than chance does ({score:.4g} nats "
+            f"per trial, chance {chance:.4g}): the training went astray. Lower lr, or leave it at "
             "its default."
         )
     largest = np.abs(logits[weight > 0]).max()

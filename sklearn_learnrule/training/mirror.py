@@ -34,7 +34,7 @@ def fits_mirror_images(
     """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
     if not mirror:
         return False
-    if sequences.choice_labels:
+    if sequences.n_choices > 2:
         if mirror == "auto":
             return False
         raise ValueError(
