@@ -30,7 +30,7 @@ from ._tables import choice_colors, name_stimuli, split_choices, split_models
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
 MARKERS: tuple[dict[str, Any], ...] = (  # of several models, where colours are of choices
     {"marker": "_"},
-    *({"marker": marker, "markersize": 5} for marker in "x+|"),
+    *({"marker": marker, "markersize": 5} for marker in "x+|^v"),
 )
 POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
 MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model", "n_choices")
