@@ -21,7 +21,7 @@ from ._fits import Fit, read_fits, read_rule_fits
 from ._probes import MANY_STIMULI
 
 N_BINS = 10
-OWN_COLUMNS = ("fit", "subject", "choice", "n_trials", "animal", "model")
+OWN_COLUMNS = ("fit", "subject", "choice", "n_trials", "animal", "model", "n_choices")
 
 
 def weight_trajectories(estimators: Any, X: pd.DataFrame) -> pd.DataFrame:
@@ -94,8 +94,8 @@ def psychometric_table(
     DataFrame, one row a fit, animal, part and stimulus value
         ``fit``; ``subject``; the name of ``by`` if given; the stimulus; ``n_trials``;
         ``animal``, the share of choices of the second class; ``model``, the mean predicted
-        probability of it. Of more than two choices, a row for each: ``choice``, and how often this
-        is chosen.
+        probability of it. Of more than two choices, a row for each: ``choice``, how often this is
+        chosen, and ``n_choices``.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def psychometric_table(
             table = _shares(found, here, 1)
         else:
             of_each = {c: _shares(found, here, number) for number, c in enumerate(found.classes)}
-            table = pd.concat(of_each, names=["choice"])
+            table = pd.concat(of_each, names=["choice"]).assign(n_choices=len(of_each))
         tables.append(fit.named(table.reset_index()))
     return pd.concat(tables, ignore_index=True)
 

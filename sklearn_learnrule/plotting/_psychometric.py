@@ -12,6 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from scipy.stats import binomtest
 
 from ..inspection import band, psychometric_table, read_fits
+from ..metrics import chance_of
 from ._display import Display
 from ._style import (
     BLACK,
@@ -29,10 +30,10 @@ from ._tables import choice_colors, name_stimuli, split_choices, split_models
 DASHES = {"linestyle": "", "marker": "_", "markersize": 9}  # there is nothing between two stimuli
 MARKERS: tuple[dict[str, Any], ...] = (  # of several models, where colours are of choices
     {"marker": "_"},
-    *({"marker": marker, "markersize": 5} for marker in "x+|"),
+    *({"marker": marker, "markersize": 5} for marker in "x+|^v"),
 )
 POINT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 2.5, "linestyle": ""}
-MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model")
+MEASURES = ("fit", "subject", "choice", "n_trials", "animal", "model", "n_choices")
 
 
 class PsychometricDisplay(Display):
@@ -123,7 +124,7 @@ class PsychometricDisplay(Display):
         with grid(ax, len(curves), sharex=True, sharey=True) as axes:
             for panel, (title, curve) in zip(axes.flat, curves, strict=False):
                 panel.set_title(title)
-                panel.axhline(1 / max(len(colors), 2), color=GREY, linewidth=0.6, zorder=0)
+                panel.axhline(np.exp(chance_of(table)), color=GREY, linewidth=0.6, zorder=0)
                 for choice, rows in split_choices(curve).items():
                     color = colors.get(choice)
                     _draw_animals(panel, rows, x, color or BLACK)

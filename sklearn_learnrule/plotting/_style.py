@@ -48,7 +48,8 @@ STYLE: dict[Any, float] = {
     "figure.dpi": 200,
 }
 
-MODELS = ("-", "--", ":", "-.")  # lines of several models, where colours are of choices
+# Lines of several models, where colours are of choices.
+MODELS = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)), (0, (1, 4)))
 
 Entry = tuple[str, dict[str, Any]]  # of a legend: a label and the properties of its line
 GAP: Entry = ("", {"linestyle": ""})  # between groups of entries

@@ -161,8 +161,8 @@ class UpdateDisplay(Display):
     def _plot_choices(self, ax: Any, update: str) -> Self:
         """Draw the update of each choice's weight, a panel for each choice that was made."""
         colors = choice_colors(self.table, OF_CHOICE)
-        held = self.table.filter(like="weight_").groupby([self.table["fit"], self.table[OF_CHOICE]])
-        if (held.nunique() > 1).any(axis=None):
+        weights = [f"weight_{name}" for name in names_after("update_", self.table)]
+        if (self.table.groupby(["fit", OF_CHOICE])[weights].nunique() > 1).any(axis=None):
             raise ValueError(
                 "Of more than two choices, weights can be drawn at one value each, but the table "
                 "has several: give one of each, weights={(choice, weight): value}."
