@@ -225,7 +225,7 @@ def test_a_choice_tells_what_bayes_rule_does():
         assert (shrunk - expected_loss).norm() < 0.2 * expected_loss.norm()
         logits = filtered_logit(mean, pack(covariance), x, THREE)
         p = THREE.log_probability(logits, made).exp().item()
-        assert p == pytest.approx(weight.mean().item(), abs=0.003)
+        assert p == pytest.approx(weight.mean().item(), abs=0.006)
 
 
 def test_one_of_many_is_one_of_two_where_there_are_two():
