@@ -25,14 +25,14 @@ from sklearn_learnrule.metrics import log_likelihood
 N_ANIMALS, N_TRIALS = 12, 2000
 CHOICES = ["A", "B", "C"]
 STIMULI = [f"stimulus_{choice}" for choice in CHOICES]
-STEPS = {"lr": 0.005, "batch_size": 12, "mirror": False, "random_state": 0}
+STEPS = {"lr": 0.005, "max_epochs": 100, "batch_size": 12, "mirror": False, "random_state": 0}
 MODELS = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE, its numbers fitted": lr.ReinforceRuleEstimator(),
     "DNN": lr.DNNRuleEstimator(random_state=0),
     "RNN": lr.RNNRuleEstimator(random_state=0),
-    "DNN, all names": lr.DNNRuleEstimator(max_epochs=100, **STEPS),
-    "RNN, all names": lr.RNNRuleEstimator(max_epochs=60, **STEPS),
+    "DNN, all names": lr.DNNRuleEstimator(**STEPS),
+    "RNN, all names": lr.RNNRuleEstimator(**STEPS),
 }
 
 
