@@ -22,7 +22,7 @@ from ..data.schema import (
 from ..rules import Trial
 from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
-from ._learning import Choices, as_choices
+from ._learning import Choices
 
 
 class PerceivedTask:
@@ -57,12 +57,6 @@ class PerceivedTask:
                 f"with, an array of shape {self.shape}, and correct choices {self.shape[:1]}, but "
                 f"showed {stimulus.shape} and {answer.shape}."
             )
-        if not np.isin(answer, range(len(self.labels))).all():
-            raise ValueError(
-                f"The task should tell the correct choice among {self.labels} by its number, from "
-                f"0 to {len(self.labels) - 1}, but told {answer[:4].tolist()}."
-            )
-        answer = as_choices(answer, len(self.labels))
         self.shown.append(stimulus)
         if self.transformers is None:
             return stimulus, answer
