@@ -12,7 +12,7 @@ from many_choices import LABELS, THREE, design, random_trials, simulate
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from sklearn_learnrule import (
@@ -117,6 +117,8 @@ def test_folds_searches_and_scorers_work():
     scores = cross_val_score(rule, X, Y, cv=cv)
     assert_allclose(cross_val_score(rule, X, Y, cv=cv, scoring="neg_log_loss"), scores)
     assert (cross_val_score(rule, X, Y, cv=cv, scoring="accuracy") > 0.5).all()
+    p = cross_val_predict(rule, X, Y, cv=cv, method="predict_proba")  # which numbers the labels
+    assert -log_loss(Y, p) == pytest.approx(scores.mean(), abs=0.05)
     grid = {"reinforceruleestimator__forgetting": [False, True]}
     rule = ReinforceRuleEstimator(baseline=None, unlearned=[f"choice_back_{c}" for c in LABELS])
     piped = make_pipeline(PolicyRegressors(win_stay=False, previous_stimulus=False), rule)
