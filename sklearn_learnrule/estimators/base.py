@@ -62,7 +62,11 @@ class BaseRuleEstimator(FittedRule):
     subject_effects: Sequence[str] | int | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "initial_weights": [StrOptions({"zeros", "psychometric"}), each(ANY_NUMBER)],
+        "initial_weights": [
+            StrOptions({"zeros", "psychometric"}),
+            each(ANY_NUMBER),
+            each(each(ANY_NUMBER)),
+        ],
         "train_initial_weights": ["boolean"],
         "unlearned": [None, each(str)],
         "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
@@ -132,7 +136,9 @@ class BaseRuleEstimator(FittedRule):
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
         policy = Policy(sequences.n_choices)
-        start = initial_weights(self.initial_weights, sequences, chosen, weight, policy.n_choices)
+        start = initial_weights(
+            self.initial_weights, sequences, chosen, weight, type(self).__name__
+        )
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
         n_features = len(sequences.feature_names)
@@ -198,12 +204,15 @@ class BaseRuleEstimator(FittedRule):
         make: Any = self.make_rule
         if policy.n_choices == 2:
             return make(n_features)
-        if "n_choices" not in signature(make).parameters:
-            raise TypeError(
-                f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
-                "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
-            )
-        return make(n_features * policy.n_sets, n_choices=policy.n_choices)
+        takes = signature(make).parameters.values()
+        if any(each.name == "n_choices" or each.kind == each.VAR_KEYWORD for each in takes):
+            rule = make(n_features * policy.n_sets, n_choices=policy.n_choices)
+            if rule.policy == policy:
+                return rule
+        raise TypeError(
+            f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
+            "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
+        )
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
