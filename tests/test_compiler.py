@@ -81,7 +81,7 @@ FUNCTIONS = {
     "sums of exponentials": lambda w, t, a: 0.1 * torch.logaddexp(w, a * t.features),
     "sums of many": lambda w, t, a: 0.1 * a * (a * w).logsumexp(-1, keepdim=True),
     "shares": lambda w, t, a: 0.1 * (a * w).softmax(-1) - 0.1 * (a * w).log_softmax(-1),
-    "diagonals": lambda w, t, a: 0.1 * (a * w[:, :, None] * w[:, None, :]).diagonal(0, -2, -1),
+    "diagonals of squares": lambda w, t, a: 0.1 * (w[:, :, None] * w[:, None]).diagonal(0, -2, -1),
     "parts": lambda w, t, a: 0.1 * torch.cat([w[:, 1:], a[:1].expand(len(w), 1)], -1),
     "splits": lambda w, t, a: 0.1 * torch.cat([-part for part in (a * w).split(1, -1)], -1),
     "unbinding": lambda w, t, a: 0.1 * torch.stack([x * x for x in (a * w).unbind(-1)], -1),
