@@ -177,9 +177,7 @@ def test_groups_are_compared_choice_by_choice():
     X, y, _ = lr.make_design(trials, stimulus=STIMULI, answer="answer", covariates="group")
     rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     found = compare_groups(rule, X, y, "group", verbose=0)
-    bands = found.update_bands("bias")
-    assert bands["of_choice"].unique().tolist() == LABELS
-    assert 0 <= found.p_value <= 1
+    assert found.update_bands("bias")["of_choice"].unique().tolist() == LABELS
 
 
 def test_a_memoryless_rule_does_the_same_after_every_run():
@@ -431,7 +429,6 @@ def test_the_start_that_few_animals_do_not_tell_is_in_the_summary_choice_by_choi
     assert start["weight"].tolist() == 2 * WEIGHTS
 
 
-@pytest.mark.filterwarnings("ignore:. part.s. of:UserWarning")
 def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
     rules = {"noisy": noisy(), "own": own()}
     scores = pd.DataFrame(
@@ -445,10 +442,10 @@ def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
     path = write_report(rules, *design(), tmp_path, compare=scores, n_simulations=1, verbose=0)
     page = (path / "report.html").read_text(encoding="utf-8")
     assert "one of 3 at random: −1.099" in page
-    for what in ("A heatmap of updates", "An equation of few terms"):
-        assert f"{what} is of two choices, and these are 3." in page
-    failed = re.findall(r"(\w+) of \w+ could not be made", page)
-    assert set(failed) <= {"predictive_check"}
+    refused = ("heatmap of updates", "equation of few terms", "projection onto textbook rules")
+    for what in refused:
+        assert page.count(f" {what} is of two choices, and these are 3: use ") == 1
+    assert "could not be made" not in page
     made = {file.name for file in path.iterdir()}
     assert {
         "06-learning_and_noise-noisy.csv",
@@ -458,7 +455,6 @@ def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
     assert {"03-asymmetry-own.csv", "11-individuals-own.png", "07-importance.csv"} <= made
 
 
-@pytest.mark.filterwarnings("ignore:. part.s. of:UserWarning")
 def test_the_command_ranks_rules_on_three_choices(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     make_trials().to_csv("three.csv", index=False)
