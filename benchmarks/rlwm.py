@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
+from scipy.special import log_softmax
 from sklearn.base import clone
 from threadpoolctl import threadpool_limits
 
@@ -35,7 +36,7 @@ RULES = {
     "Q-learning": lr.QLearningRuleEstimator(unlearned=["bias"]),
     "Q-learning, forgetting": lr.QLearningRuleEstimator(forgetting=True, unlearned=["bias"]),
     "RNN": lr.RNNRuleEstimator(
-        n_ensemble=1, batch_size=4, lr=0.01, max_epochs=60, mirror=False, random_state=0
+        n_ensemble=1, batch_size=4, lr=0.01, max_epochs=20, mirror=False, random_state=0
     ),
 }
 
@@ -148,18 +149,19 @@ def loop_log_likelihood(
     """
     trials = trials[trials["choice"].notna()]
     rates, fades = (np.broadcast_to(rate, N_PICTURES) for rate in (alpha, forgetting))
+    blocks = trials.groupby(["subject", "block"])
+    block, place = blocks.ngroup().to_numpy(), blocks.cumcount().to_numpy()
+    picture, reward = trials["stimulus"].to_numpy() - 1, trials["reward"].to_numpy()
     choice = trials["choice"].map(ACTIONS.index).to_numpy()
-    columns = (trials[name].to_numpy() for name in ("subject", "block", "stimulus", "reward"))
-    score, last = np.zeros(len(trials)), None
-    for t, (person, block, picture, reward) in enumerate(zip(*columns, strict=True)):
-        if (person, block) != last:
-            q, last = np.zeros((N_PICTURES, N_ACTIONS)), (person, block)
-        seen, chosen = picture - 1, choice[t]
-        logits = beta * q[seen]
-        score[t] = logits[chosen] - np.log(np.exp(logits).sum())
-        surprise = reward - q[seen, chosen]
-        q *= 1 - fades[:, None]
-        q[seen, chosen] += rates[seen] * surprise
+    score, q = np.zeros(len(trials)), np.zeros((block.max() + 1, N_PICTURES, N_ACTIONS))
+    for t in range(place.max() + 1):
+        now = place == t  # of all blocks that are so long
+        b, seen, chosen = block[now], picture[now], choice[now]
+        logits = beta * q[b, seen]
+        score[now] = np.take_along_axis(log_softmax(logits, axis=1), chosen[:, None], 1)[:, 0]
+        surprise = reward[now] - q[b, seen, chosen]
+        q[b] *= 1 - fades[:, None]
+        q[b, seen, chosen] += rates[seen] * surprise
     return score
 
 

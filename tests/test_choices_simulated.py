@@ -24,6 +24,7 @@ from sklearn_learnrule.rules import (
 )
 from sklearn_learnrule.simulation import (
     FunctionRule,
+    Twin,
     predictive_check,
     simulate,
     simulate_learning,
@@ -200,15 +201,13 @@ def test_each_choice_has_its_rate_of_lapses():
     assert ((counts - expected) ** 2 / expected).sum() < chi2.ppf(0.999, C - 1)
 
 
-def test_weights_that_suit_neither_task_nor_rule_are_refused():
-    opens = np.zeros((2, 5), dtype=bool)
-    task = ContrastTask(opens, random_state=0, n_choices=C)
-    rng = np.random.RandomState(0)
-    for rule in (lambda weights, trial: 0 * weights, FunctionRule(6, lambda *_: 0.0, n_choices=C)):
-        needed = 4 if callable(rule) and not isinstance(rule, FunctionRule) else 8
-        message = f"need {needed} initial weights an animal, got 6."
-        with pytest.raises(ValueError, match=message):
-            simulate_learning(rule, task, np.zeros((2, 6)), opens, rng)
+@pytest.mark.parametrize(("n_choices", "n_needed"), [(2, 2), (3, 8)])
+def test_weights_that_suit_neither_task_nor_rule_are_refused(n_choices, n_needed):
+    opens, rng = np.zeros((2, 5), dtype=bool), np.random.RandomState(0)
+    task = ContrastTask(opens, random_state=0, n_choices=n_choices)
+    rule = FunctionRule(6, lambda weights, trial: 0 * weights, n_choices)
+    with pytest.raises(ValueError, match=f"need {n_needed} initial weights an animal, got 6."):
+        simulate_learning(rule, task, np.zeros((2, 6)), opens, rng)
 
 
 # --------------------------------------------------------------------------------------- twins
@@ -312,9 +311,15 @@ class Told(ContrastTask):
 
 
 def test_a_task_whose_answers_are_no_numbers_of_choices_is_refused(reinforce):
-    message = "The task should tell the correct choice among ['A', 'B', 'C'] by its number, from 0"
+    message = "A task should tell the correct choice by its number, from 0 to 2, but told ["
     with pytest.raises(ValueError, match=re.escape(message)):
         simulate(reinforce, partial(Told, n_choices=C), 20, n_trials=5)
+
+
+def test_a_choice_that_no_twin_has_made_is_told(cohort, reinforce):
+    never = cohort[0][cohort[0]["choice"] != "C"]
+    with pytest.raises(ValueError, match="No twin has ever chosen 'C', of which X would tell noth"):
+        Twin(reinforce).design(never)
 
 
 # ------------------------------------------------------------------------------ what is found

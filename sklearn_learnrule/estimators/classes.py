@@ -37,8 +37,9 @@ def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
 def check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
     """Raise if X's columns tell of other choices than these classes, or of another number."""
     labels = sequences.choice_labels
-    same = label_texts(classes) == labels if labels else len(classes) == 2
-    if same or not sequences.tells_choices:
+    numbers = [*range(len(labels))]  # as scikit-learn's cross_val_predict has them
+    same = label_texts(classes) == labels or classes.tolist() == numbers
+    if not sequences.tells_choices or (same if labels else len(classes) == 2):
         return
     raise ValueError(
         f"The choices are of the classes {classes.tolist()}, but X's columns tell of "

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid, pad
+from torch.nn.functional import logsigmoid
 
 from ._contract import LearningRule
 from .lapses import Lapses
@@ -129,18 +129,19 @@ class Against(NamedTuple):
 
     @classmethod
     def of(cls, made: Tensor, logits: Tensor, between: Tensor) -> Against:
-        """Return it of choices, 1 of C each, by mean and covariance of all logits."""
-        others = 1 - made
-        n_pairs = max(1, (made.shape[-1] - 1) * (made.shape[-1] - 2))
-        own = between.diagonal(0, -2, -1)
-        apart = own[..., :, None] + own[..., None, :] - 2 * between
-        varies = (others[..., None] * apart * others[..., None, :]).sum((-2, -1)) / n_pairs
+        """Return it of choices, 1 of C each, by the mean of all logits, and their covariance.
+
+        That is (..., C - 1, C - 1), without the first, which is 0.
+        """
+        n_others = made.shape[-1] - 1
+        others, own = 1 - made[..., 1:], between.diagonal(0, -2, -1)
+        twice = 2 * (n_others * (others * own).sum(-1) - _variance_along(others, between))
+        varies = twice / max(1, n_others * (n_others - 1))  # of two others' difference
         c = moderation(varies)[..., None]
         of_others = torch.where(made > 0.5, NEVER, c * logits)
-        total = of_others.logsumexp(-1, keepdim=True)
-        share = torch.exp(of_others - total)
+        total, share = of_others.logsumexp(-1, keepdim=True), of_others.softmax(-1)
         direction = made - share
-        k = moderation((direction[..., None] * between * direction[..., None, :]).sum((-2, -1)))
+        k = moderation(_variance_along(direction[..., 1:], between))
         mean = (made * logits).sum(-1) - (total / c)[..., 0]
         return cls(k, c[..., 0], share, direction, k * mean)
 
@@ -151,12 +152,16 @@ def _logits(
     """Return what weights have to do with the logits of C > 2 choices.
 
     Their covariance, (..., (C - 1) K, C - 1); the logits of all classes, (..., C), and the
-    covariance of these, (..., C, C).
+    covariance of these but the first, which is 0, (..., C - 1, C - 1).
     """
     x = features[..., None, :]
     along = policy.logits(covariance, x)  # (..., (C - 1) K, C - 1)
-    between = pad(policy.logits(along.mT, x), (1, 0, 1, 0))
+    between = policy.logits(along.mT, x)  # (..., C - 1, C - 1)
     return along, policy.of_all(policy.logits(mean, features)), between
+
+
+def _variance_along(direction: Tensor, covariance: Tensor) -> Tensor:
+    return (direction[..., None] * covariance * direction[..., None, :]).sum((-2, -1))
 
 
 def moderation(variance: Tensor) -> Tensor:

@@ -110,7 +110,8 @@ def simulate_learning(
     Raises
     ------
     ValueError
-        If there are not as many initial weights as the task's stimuli and the rule's choices need.
+        If there are not as many initial weights as the task's stimuli and the rule's choices need,
+        or the task's answers are no choices.
 
     Examples
     --------
@@ -135,7 +136,8 @@ def simulate_learning(
     seen = []
     with torch.no_grad():
         for t in range(known.shape[1]):
-            stimulus, answer = task.show(t)
+            stimulus, told = task.show(t)
+            answer = _read_answer(told, policy.n_choices)
             features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
             _check_fit(weights, features, policy)
             p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
@@ -144,8 +146,8 @@ def simulate_learning(
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            told = {"reward_known": known[:, t], "misses": missed[:, t]}
-            trial = _trial(features, outcome, context, told)
+            further = {"reward_known": known[:, t], "misses": missed[:, t]}
+            trial = _trial(features, outcome, context, further)
             if on_trial is not None:
                 on_trial(trial)
             update, memory = rule(weights, trial, memory)
@@ -171,6 +173,17 @@ def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState)
     shape = len(std), policy.n_choices, std.shape[1]
     of_each = random_state.normal(0.0, np.broadcast_to(std[:, None], shape)) / np.sqrt(2)
     return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
+
+
+def _read_answer(told: ArrayLike, n_choices: int) -> Choices:
+    """Return what a task tells of the correct choices; raise if these are no such numbers."""
+    answer = np.asarray(told)
+    if not np.isin(answer, range(n_choices)).all():
+        raise ValueError(
+            f"A task should tell the correct choice by its number, from 0 to {n_choices - 1}, but "
+            f"told {answer[:4].tolist()}."
+        )
+    return as_choices(answer, n_choices)
 
 
 def _check_fit(weights: torch.Tensor, features: torch.Tensor, policy: Policy) -> None:

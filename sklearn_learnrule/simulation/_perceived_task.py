@@ -25,7 +25,7 @@ from ..data.tables import label_texts
 from ..rules import Trial
 from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
-from ._learning import Choices, as_choices
+from ._learning import Choices
 
 
 class PerceivedTask:
@@ -64,12 +64,6 @@ class PerceivedTask:
                 f"with, an array of shape {self.shape}, and correct choices {self.shape[:1]}, but "
                 f"showed {stimulus.shape} and {answer.shape}."
             )
-        if not np.isin(answer, range(len(self.classes))).all():
-            raise ValueError(
-                f"The task should tell the correct choice among {self.classes.tolist()} by its "
-                f"number, from 0 to {len(self.classes) - 1}, but told {answer[:4].tolist()}."
-            )
-        answer = as_choices(answer, len(self.classes))
         self.shown.append(stimulus)
         if self.transformers is None:
             return stimulus, answer

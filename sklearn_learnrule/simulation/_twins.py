@@ -323,7 +323,8 @@ class Twin:
 
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
-        if unchosen := sorted(set(self.classes.tolist()).difference(trials["choice"])):
+        unchosen = sorted(set(self.classes.tolist()).difference(trials["choice"]))
+        if unchosen and len(self.classes) > 2:
             raise ValueError(
                 f"No twin has ever chosen {unchosen[0]!r}, of which X would tell nothing: simulate "
                 "more animals or trials."
