@@ -73,7 +73,7 @@ def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
     array([-0.127, -2.127])
     """
     logits = np.asarray(logits)
-    if logits.ndim > np.ndim(chosen):
+    if logits.ndim > max(1, np.ndim(chosen)):
         log_p = log_softmax(with_first(logits), axis=1)
         return np.take_along_axis(log_p, np.asarray(chosen, int)[:, None], 1)[:, 0]
     sign = np.where(chosen, 1.0, -1.0)
