@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, log_softmax, softmax
 from sklearn.utils import check_consistent_length
 
+from .data.schema import of_labels
+from .data.tables import label_texts, number_classes
 from .utils.arrays import Bools, Floats, Ints
 from .utils.texts import short
 from .utils.wrapping import final_estimator
@@ -48,6 +50,17 @@ def chance_of(table: pd.DataFrame) -> float:
     return -float(np.log(numbers[0]))
 
 
+def with_first(logits: Floats) -> Floats:
+    """Return C > 2 classes' logits from those of all but the first, whose logit is 0.
+
+    Examples
+    --------
+    >>> with_first(np.array([[2.0, -1.0]]))
+    array([[ 0.,  2., -1.]])
+    """
+    return np.insert(logits, 0, 0.0, axis=1)
+
+
 def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
     """Return log P(choice) of each trial in nats, from the logit of the second class.
 
@@ -60,8 +73,8 @@ def trial_log_likelihood(chosen: ArrayLike, logits: ArrayLike) -> Floats:
     array([-0.127, -2.127])
     """
     logits = np.asarray(logits)
-    if logits.ndim > np.ndim(chosen):
-        log_p = log_softmax(np.insert(logits, 0, 0.0, axis=1), axis=1)
+    if logits.ndim > max(1, np.ndim(chosen)):
+        log_p = log_softmax(with_first(logits), axis=1)
         return np.take_along_axis(log_p, np.asarray(chosen, int)[:, None], 1)[:, 0]
     sign = np.where(chosen, 1.0, -1.0)
     return -np.logaddexp(0.0, -sign * logits)
@@ -116,7 +129,7 @@ def choice_log_likelihood(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Floa
     >>> choice_log_likelihood(rule, X, y).mean().item() == rule.score(X, y)
     True
     """
-    return predict_choices(estimator, X, y)["log_likelihood"].to_numpy()
+    return read_predictions(estimator, X, y).log_likelihood
 
 
 def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
@@ -145,7 +158,8 @@ def predict_choices(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFra
         table = {"is_second": found.chosen == 1, "second": found.probability[:, 1]}
     else:
         table = {"choice": found.classes[found.chosen]}
-        table |= {f"p_{c}": p for c, p in zip(found.classes, found.probability.T, strict=True)}
+        columns = of_labels("p_", label_texts(found.classes))
+        table |= dict(zip(columns, found.probability.T, strict=True))
     return pd.DataFrame({**table, "log_likelihood": found.log_likelihood})
 
 
@@ -173,13 +187,7 @@ def read_predictions(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Predictio
             f"{type(estimator).__name__} should have been fitted to at least two classes of "
             f"choices, but was fitted to {classes.tolist()}."
         )
-    unknown = ~np.isin(labels, classes)
-    if unknown.any():
-        raise ValueError(
-            f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
-        )
-    order = np.argsort(classes)
-    chosen = order[np.searchsorted(classes, labels, sorter=order)]
+    chosen = number_classes(labels, classes)
     if getattr(final_estimator(estimator), "decision_is_logit", False):
         probability, made = _by_logits(estimator.decision_function(X), chosen)
     else:
@@ -198,8 +206,8 @@ def read_predictions(estimator: Any, X: pd.DataFrame, y: ArrayLike) -> Predictio
 def _by_logits(logits: Floats, chosen: Ints) -> tuple[Floats, Floats]:
     """Return the classes' probabilities, and log P(choice), from a decision function."""
     if logits.ndim == 1:
-        second = expit(logits)
-        return np.column_stack([1 - second, second]), trial_log_likelihood(chosen, logits)
+        both = np.column_stack([expit(-logits), expit(logits)])
+        return both, trial_log_likelihood(chosen, logits)
     return softmax(logits, axis=1), trial_log_likelihood(chosen, logits[:, 1:] - logits[:, :1])
 
 

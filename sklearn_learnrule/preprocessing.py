@@ -18,6 +18,7 @@ from .data.schema import (
     MISSES,
     PREVIOUS_CHOICE,
     PREVIOUS_REWARD,
+    is_design,
     labelled,
 )
 from .data.sequences import sequences_of
@@ -213,8 +214,7 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
 
     def _check(self, X: Any) -> None:
         check_kind(X)
-        is_design = isinstance(X, pd.DataFrame) and PREVIOUS_REWARD in X
-        if not (is_design and _previous_choices(X)):
+        if not (isinstance(X, pd.DataFrame) and is_design(X)):
             raise ValueError(
                 "PolicyRegressors needs the X of make_design, with its history columns."
             )

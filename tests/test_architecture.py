@@ -20,7 +20,7 @@ FLOORS = {
     "compiler": 2,  # makes machine code of rules
     "engine": 3,  # unrolls rules
     "data": 4,
-    "metrics": 4,
+    "metrics": 5,
     "preprocessing": 5,
     "models": 6,
     "training": 7,

@@ -1,5 +1,6 @@
 """Simulated animals that choose among any number of choices: cohorts, twins, and what is found."""
 
+import pickle
 import re
 from functools import partial
 
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
+from sklearn_learnrule.metrics import predict_choices
 from sklearn_learnrule.recovery import recovery_study
 from sklearn_learnrule.rules import (
     ActorCriticRule,
@@ -252,6 +254,25 @@ def test_twins_know_the_choices_before_where_the_policy_leans_on_them(cohort):
         assert_frame_equal(predicted, weights, rtol=1e-5, atol=1e-6, check_index_type=False)
 
 
+def test_whole_numbers_held_as_floats_are_labels_as_any_other(cohort):
+    names = {choice: float(number) for number, choice in enumerate(CHOICES, 1)}
+    texts = [f"{number:.0f}" for number in names.values()]
+    trials = cohort[0].groupby("subject").head(15)
+    trials = trials.assign(**{name: trials[name].map(names) for name in ("choice", "answer")})
+    X, y = design(trials)
+    rule = make_pipeline(lr.PolicyRegressors(), lr.ReinforceRuleEstimator(baseline=None))
+    rule.fit(X, y)
+    table, weights = simulate(rule, trials, 2, random_state=0, return_weights=True)
+    assert set(table["choice"]) == {1.0, 2.0, 3.0}
+    predicted = rule[-1].predict_weights(rule[:-1].transform(design(table)[0]))
+    assert_frame_equal(predicted, weights, rtol=1e-5, atol=1e-6, check_index_type=False)
+    assert list(predict_choices(rule, X, y))[1:4] == [f"p_{text}" for text in texts]
+    check = predictive_check(rule, X, y, by=1000, n_simulations=1, random_state=0)
+    assert {f"choices_{text}" for text in texts} < set(check["statistic"])
+    again = pickle.loads(pickle.dumps(rule))
+    assert (again.predict_proba(X) == rule.predict_proba(X)).all()
+
+
 def test_twins_are_shown_and_paid_what_the_animals_were(cohort, reinforce):
     trials, _ = cohort
     twins = simulate(reinforce, trials, random_state=0)
@@ -271,8 +292,11 @@ def test_twins_with_noise_and_lapses_miss_and_begin_anew_as_the_animals_did():
     twins, weights = simulate(rule, X, 20, random_state=0, return_weights=True)
     X_twins, y_twins = design(twins, **options | {"restart": "restart"})
     assert X_twins.index.equals(weights.index)
-    own = X.groupby("subject").head(len(X)).groupby("subject")["previous_misses"].sum()
-    assert (X_twins["previous_misses"].sum() <= 20 * own.sum()) and X_twins["previous_misses"].any()
+    replayed = X.groupby(["subject", "restart"]).cumcount(ascending=False) > 0
+    misses = X.loc[replayed, "previous_misses"].groupby("subject")
+    expected = np.concatenate([np.tile(own, 20) for _, own in misses])
+    assert X_twins["previous_misses"].any()
+    np.testing.assert_array_equal(X_twins["previous_misses"], expected)
     starts = weights.groupby(["subject", "restart"]).first().to_numpy()
     expected = np.kron([[1.0, 0.5], [0.5, 1.0]], 0.2**2 * np.eye(K))
     np.testing.assert_allclose(np.cov(starts.T), expected, atol=0.02)

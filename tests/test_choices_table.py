@@ -85,7 +85,7 @@ def test_two_choices_are_told_as_ever_and_a_plain_array_tells_nothing_of_them():
     assert (sequences.n_choices, sequences.choice_labels) == (2, [])
     with pytest.warns(UserWarning, match="X has no subject identity"):
         sequences = read_sequences(np.ones((3, 2)))
-    assert not sequences.tells_choices and sequences.choice_labels == []
+    assert (sequences.n_choices, sequences.tells_choices) == (2, False)
 
 
 def test_other_names_in_the_same_order_change_nothing_but_the_names():

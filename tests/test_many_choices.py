@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from many_choices import LABELS, THREE, design, random_trials, simulate
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
+from three_choices import LABELS, STIMULI, THREE, make_trials, random_trials
 
 from sklearn_learnrule import (
     ActorCriticRuleEstimator,
@@ -29,6 +29,7 @@ from sklearn_learnrule import (
     RewardMaxRuleEstimator,
     RNNRuleEstimator,
     SubjectKFold,
+    make_design,
 )
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.inspection import update_table
@@ -52,7 +53,12 @@ from sklearn_learnrule.rules import (
 from sklearn_learnrule.rules.observing import observe_one_of_many
 from sklearn_learnrule.testing import check_rule
 
-TABLE = simulate()
+
+def design(table, **options):
+    return make_design(table, stimulus=STIMULI, **options)
+
+
+TABLE = make_trials()
 X, Y, GROUPS = design(TABLE)
 OTHERS = {"left": "z", "middle": "a", "right": "m"}  # of which the first in order is another
 QUICK = {"max_epochs": 60, "n_ensemble": 1, "random_state": 0, "hidden_sizes": 8}
@@ -108,7 +114,7 @@ def test_a_classifier_of_three_classes_is_scikit_learns():
     assert_allclose(np.log(p) - np.log(p).mean(1, keepdims=True), logits, atol=1e-12)
     assert (rule.predict(X) == rule.classes_[p.argmax(1)]).all()
     assert rule.score(X, Y) == pytest.approx(-log_loss(Y, p))
-    assert rule.score(X, Y) > -np.log(3) + 0.2  # it learns
+    assert rule.score(X, Y) > -np.log(3) + 0.1  # it learns
     again = pickle.loads(pickle.dumps(rule))
     assert (again.predict_proba(X) == p).all()
 
@@ -117,7 +123,7 @@ def test_folds_searches_and_scorers_work():
     rule, cv = ReinforceRuleEstimator(baseline=None), SubjectKFold(3)
     scores = cross_val_score(rule, X, Y, cv=cv)
     assert_allclose(cross_val_score(rule, X, Y, cv=cv, scoring="neg_log_loss"), scores)
-    assert (cross_val_score(rule, X, Y, cv=cv, scoring="accuracy") > 0.5).all()
+    assert (cross_val_score(rule, X, Y, cv=cv, scoring="accuracy") > 0.45).all()
     p = cross_val_predict(rule, X, Y, cv=cv, method="predict_proba")  # which numbers the labels
     assert -log_loss(Y, p) == pytest.approx(scores.mean(), abs=0.05)
     grid = {"reinforceruleestimator__forgetting": [False, True]}
@@ -158,9 +164,9 @@ def test_weights_are_a_set_for_each_choice_but_the_first():
     rule = ReinforceRuleEstimator(baseline=None).fit(X, Y)
     weights = rule.predict_weights(X)
     assert weights.columns.names == ["choice", "weight"]
-    assert weights["right"].columns.tolist() == ["first", "second", "bias"]
+    assert weights["right"].columns.tolist() == [*STIMULI, "bias"]
     logits = np.column_stack([
-        (weights[label] * np.column_stack([X[["first", "second"]], np.ones(len(X))])).sum(axis=1)
+        (weights[label] * np.column_stack([X[STIMULI], np.ones(len(X))])).sum(axis=1)
         for label in LABELS[1:]
     ])  # fmt: skip
     expected = np.log(rule.predict_proba(X))

@@ -1,4 +1,4 @@
-"""Simulated animals that choose one of three, for the tests of what is shown of them."""
+"""Simulated animals that choose one of three, and trials at random."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn_learnrule.rules import Policy, ReinforceRule, Trial
 
 LABELS = ["left", "middle", "right"]
 STIMULI = ["s0", "s1"]
-POLICY, K = Policy(3), len(STIMULI) + 1
+THREE, K = Policy(3), len(STIMULI) + 1
 RATE = 0.3
 
 
@@ -26,8 +26,8 @@ def make_trials(n_subjects=6, n_trials=120, seed=0):
     features[..., -1] = 1.0
     weights, tables = torch.zeros(n_subjects, 2 * K).double(), []
     for t in range(n_trials):
-        chances = POLICY.probabilities(POLICY.logits(weights, features[t]))
-        choice = POLICY.sample(chances, torch.tensor(rng.random_sample(n_subjects)))
+        chances = THREE.probabilities(THREE.logits(weights, features[t]))
+        choice = THREE.sample(chances, torch.tensor(rng.random_sample(n_subjects)))
         answer = torch.tensor(shown[t]).double()
         reward = (choice == answer).double()
         trial = Trial(features[t], choice, reward, answer, torch.zeros_like(reward))
@@ -58,3 +58,18 @@ def fitted(kind=lr.ReinforceRuleEstimator, **how):
 
 def reinforce(**how):
     return fitted(baseline=None, **how)
+
+
+def random_trials(policy, n_features=3, n_subjects=4, n_trials=60, seed=0):
+    """Return trials at random, of which all but each last one are observed."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn(*shape):
+        return torch.rand(n_subjects, n_trials, *shape, generator=generator, dtype=torch.float64)
+
+    features = 2 * drawn(n_features) - 1
+    features[..., -1] = 1
+    choice, answer = ((policy.n_choices * drawn()).floor() for _ in range(2))
+    reward, opens = ((drawn() < p).double() for p in (0.5, 0.1))
+    observed = (torch.arange(n_trials) < n_trials - 1).expand(n_subjects, -1)
+    return Trial(features, choice, reward, answer, opens), observed

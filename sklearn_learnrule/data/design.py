@@ -24,6 +24,7 @@ from .schema import (
     PREVIOUS_REWARD,
     RESTART,
     REWARD_KNOWN,
+    of_labels,
 )
 from .tables import (
     as_labels,
@@ -329,9 +330,10 @@ class _History:
         _check_labels(made, labels, column.name, self.subjects)
         if len(labels) == 2:
             return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
+        columns = of_labels(f"{name}_", label_texts(labels))
         return {
-            f"{name}_{text}": self._before(1.0 * (made == label))
-            for text, label in zip(label_texts(labels), labels, strict=True)
+            column: self._before(1.0 * (made == label))
+            for column, label in zip(columns, labels, strict=True)
         }
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import pandas as pd
+from numpy.typing import NDArray
 
 COVARIATE = "covariate_"  # so begin the names of X's covariates
 CHOICE_WAS, ANSWER_WAS = "previous_choice_", "previous_answer_"  # of more than two, a label each
+OF_CHOICE = "of_choice"  # whose weights a table's row tells, beside the ``choice`` made
 ANY = "*"  # ends a name that stands for all that begin so
 
 Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history", "covariate"]
@@ -105,6 +107,32 @@ class Schema:
 def labelled(stem: str, columns: Iterable[Any]) -> list[Any]:
     """Return those of the columns whose names begin so."""
     return [name for name in columns if str(name).startswith(stem)]
+
+
+def of_labels(stem: str, texts: Iterable[str]) -> list[str]:
+    """Return the names of columns of one label each, whose texts are given.
+
+    Examples
+    --------
+    >>> of_labels(CHOICE_WAS, ["left", "middle", "right"])
+    ['previous_choice_left', 'previous_choice_middle', 'previous_choice_right']
+    """
+    return [f"{stem}{text}" for text in texts]
+
+
+def weight_columns(names: Iterable[str], classes: Sequence[Any] | NDArray[Any]) -> pd.Index:
+    """Return the columns of weights: their names or, of more than two classes, pairs.
+
+    Examples
+    --------
+    >>> weight_columns(["light", "bias"], ["left", "right"]).tolist()
+    ['light', 'bias']
+    >>> weight_columns(["light", "bias"], [1, 2, 3]).tolist()
+    [(2, 'light'), (2, 'bias'), (3, 'light'), (3, 'bias')]
+    """
+    if len(classes) == 2:
+        return pd.Index(list(names))
+    return pd.MultiIndex.from_product([classes[1:], list(names)], names=["choice", "weight"])
 
 
 def is_design(columns: Iterable[Any]) -> bool:

@@ -42,6 +42,7 @@ from .schema import (
 from .tables import BIAS, as_numbers, check_kind, weight_names
 from .time_order import count_within, session_starts
 
+NOBODY_KNOWS = -1  # which of more than two choices would have been correct
 NO_IDENTITY = (
     "X has no subject identity: it is taken as one sequence without choices and rewards, in which "
     "no rule can learn. Build X with make_design; if a transformer before this estimator dropped "
@@ -203,8 +204,7 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
     if not stimuli:
         raise ValueError("X has no stimulus column beside its identity, history and covariates.")
-    features = np.column_stack([*stimuli.values(), np.ones(len(X))])
-    fields = _fields(features, values, new_session, sequence, row_place)
+    fields = _fields(stimuli, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
         fields=fields,
@@ -235,7 +235,11 @@ def _numbers(X: pd.DataFrame, row_subject: pd.Index) -> dict[str, Floats]:
 
 
 def _fields(
-    features: Floats, values: dict[str, Floats], new_session: Bools, sequence: Ints, row_place: Ints
+    stimuli: dict[str, Floats],
+    values: dict[str, Floats],
+    new_session: Bools,
+    sequence: Ints,
+    row_place: Ints,
 ) -> Fields:
     """Return what is known of each trial: of its outcome, what the sequence's next row tells."""
     order = np.lexsort((row_place, sequence))  # a sequence's rows together, in temporal order
@@ -248,6 +252,7 @@ def _fields(
         return told * observed
 
     one = np.ones(len(sequence))
+    features = np.column_stack([*stimuli.values(), one])
     reward, known = outcome(values[PREVIOUS_REWARD]), outcome(values.get(REWARD_KNOWN, one))
     choice = outcome(_classes(values, PREVIOUS_CHOICE, CHOICE_WAS))
     if _tells_answers(values):
@@ -255,7 +260,7 @@ def _fields(
     elif PREVIOUS_CHOICE in values:
         answer = np.where(known == 0, 0.5, np.where(reward > 0, choice, 1 - choice)) * observed
     else:
-        answer = np.where(observed & (reward <= 0), -1.0, choice)
+        answer = np.where(observed & (reward <= 0), NOBODY_KNOWS, choice)
     misses = outcome(values.get(MISSES, 0 * one))
     return Fields(features, choice, reward, answer, outcome(new_session), known, misses, observed)
 

@@ -16,7 +16,7 @@ from pandas.api.types import is_hashable
 from scipy.sparse import issparse
 from sklearn.utils.validation import column_or_1d
 
-from ..utils.arrays import Floats
+from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 
 BIAS = "bias"
@@ -270,6 +270,17 @@ def label_texts(labels: NDArray[Any]) -> list[str]:
         str(int(label) if isinstance(label, float) and label.is_integer() else label)
         for label in labels.tolist()
     ]
+
+
+def number_classes(labels: NDArray[Any], classes: NDArray[Any]) -> Ints:
+    """Return the class of each label of y, 0, 1, ... C - 1, (n_rows,); raise for any other."""
+    unknown = ~np.isin(labels, classes)
+    if unknown.any():
+        raise ValueError(
+            f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
+        )
+    order = np.argsort(classes)
+    return order[np.searchsorted(classes, labels, sorter=order)]
 
 
 def _listed(labels: NDArray[Any]) -> str:

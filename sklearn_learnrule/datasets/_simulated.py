@@ -13,6 +13,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state, check_scalar
 
+from ..data.schema import weight_columns
 from ..estimators.subject_effects import INITIAL_WEIGHTS, read_effects, with_own_numbers
 from ..rules import LearningRule, Policy, ReinforceRule
 from ..simulation import FunctionRule, Simulation, UpdateFunction, simulate_learning
@@ -289,10 +290,7 @@ def _weights(
         levels["restart"] = trials["block"] - 1
     levels["trial"] = trials.groupby("subject").cumcount()
     index = pd.MultiIndex.from_arrays([*levels.values()], names=[*levels])
-    columns = pd.Index([*task.stimuli, "bias"])
-    if task.n_choices > 2:
-        both: Any = [task.choices[1:], columns]
-        columns = pd.MultiIndex.from_product(both, names=["choice", "weight"])
+    columns = weight_columns([*task.stimuli, "bias"], task.choices)
     return pd.DataFrame(weights, columns=columns, index=index)
 
 

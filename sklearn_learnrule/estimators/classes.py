@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ..data.sequences import Sequences
 from ..data.tables import as_labels, label_texts, sorted_labels
-from ..utils.arrays import Ints
-from ..utils.texts import short
 
 
 def read_labels(y: Any, name: str) -> NDArray[Any]:
@@ -24,16 +21,6 @@ def read_labels(y: Any, name: str) -> NDArray[Any]:
     labels = as_labels(y, "y")
     assert_all_finite(labels, input_name="y")
     return labels
-
-
-def number_classes(labels: NDArray[Any], classes: NDArray[Any]) -> Ints:
-    """Return the class of each choice, 0, 1, ... C - 1, (n_rows,)."""
-    unknown = ~np.isin(labels, classes)
-    if unknown.any():
-        raise ValueError(
-            f"y should hold the classes {classes.tolist()}, but has {short(labels[unknown][0])}."
-        )
-    return np.searchsorted(classes, labels)
 
 
 def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:

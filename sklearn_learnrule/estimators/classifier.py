@@ -24,9 +24,9 @@ from sklearn.utils.validation import (
 )
 
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
-from ..data.tables import label_texts
+from ..data.tables import label_texts, number_classes
 from ..engine import threads
-from ..metrics import log_likelihood
+from ..metrics import log_likelihood, with_first
 from ..models.learning import SequenceModel
 from ..rules import Units
 from ..training.dataset import SequenceDataset
@@ -43,7 +43,7 @@ from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_paramet
 from ..utils.texts import short
 from ..utils.warn import warn
 from ..utils.weights import relative_weights
-from .classes import check_told, number_classes, read_classes, read_labels
+from .classes import check_told, read_classes, read_labels
 from .fit_tasks import FitTasks, TakesCallbacks, with_callbacks
 from .frozen import StoredAsArrays
 from .misuse import refuse_changed_columns
@@ -262,7 +262,7 @@ class SequenceClassifier(
         logits = self._logits(self.read_sequences(X))
         if logits.ndim == 1:
             return logits
-        of_all = np.insert(logits, 0, 0.0, axis=1)
+        of_all = with_first(logits)
         return of_all - of_all.mean(1, keepdims=True)
 
     def predict_proba(self, X: Any) -> Floats:

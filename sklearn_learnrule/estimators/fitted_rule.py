@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils.validation import check_is_fitted
 
+from ..data.schema import weight_columns
 from ..data.sequences import Sequences
 from ..models.learning import choice_logits
 from ..models.members import copy_models, in_rows, look_back_members, pool_members
@@ -137,10 +138,7 @@ class FittedRule(SequenceClassifier):
     @property
     def weight_columns(self) -> pd.Index:
         """The names of all weights: of features or, of more than two choices, of both."""
-        if len(self.classes_) == 2:
-            return pd.Index(self.weight_names_)
-        both = [self.classes_[1:], self.weight_names_]
-        return pd.MultiIndex.from_product(both, names=["choice", "weight"])
+        return weight_columns(self.weight_names_, self.classes_)
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
         if self._is_individual:

@@ -12,7 +12,14 @@ import torch
 from skorch.history import History
 from torch import Tensor
 
-from ..data.schema import ANSWER_WAS, CHOICE_WAS, DESIGN, PREVIOUS_CHOICE, PREVIOUS_REWARD
+from ..data.schema import (
+    ANSWER_WAS,
+    CHOICE_WAS,
+    DESIGN,
+    PREVIOUS_CHOICE,
+    PREVIOUS_REWARD,
+    of_labels,
+)
 from ..data.sequences import Sequences, read_sequences
 from ..models.learning import SequenceModel
 from ..training.net import SequenceNet, idle_net
@@ -82,9 +89,9 @@ def _one_trial(estimator: Any, n_subjects: int) -> Sequences:
     """Return a trial each of the columns fitted, all 0, for which a model is made as for any."""
     covariates = DESIGN.covariates(getattr(estimator, "feature_names_in_", []))
     labels = estimator._choice_labels
-    history = [f"{CHOICE_WAS}{label}" for label in labels] or [PREVIOUS_CHOICE]
+    history = of_labels(CHOICE_WAS, labels) or [PREVIOUS_CHOICE]
     if estimator._answer_told:
-        history += [f"{ANSWER_WAS}{label}" for label in labels]
+        history += of_labels(ANSWER_WAS, labels)
     history += [PREVIOUS_REWARD, *estimator._further_history]
     columns = [*estimator._stimulus_names, *history, *covariates]
     subject = pd.Index([f"nobody {i}" for i in range(n_subjects)], name="subject")

@@ -12,10 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from ..rules import Policy
+from ..data.schema import OF_CHOICE
 from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
-from ._choices import OF_CHOICE, of_choices
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import take, update_after
@@ -149,15 +148,15 @@ def _contrasts(
 ) -> dict[str, dict[str, _Steps]]:
     """Return the two groups of steps of each contrast."""
     weights, update, trials = fit.visit(X).rows()
-    score = Policy(fit.n_choices).score(weights, trials.features, trials.choice)
-    moved, gradient = (of_choices(each, fit.n_choices).numpy() for each in (update, score))
+    score = fit.policy.score(weights, trials.features, trials.choice)
+    moved, gradient = (fit.policy.of_each(each).numpy() for each in (update, score))
     steps = _Steps(moved, gradient, experience.subject)
 
     probes = take(trials, state[:, None])  # (n_states, 1)
     after = {}
     for name, run in runs.items():
         updates = update_after(fit.rules, weights[state], take(trials, run), probes)
-        after[name] = replace(steps[state], update=of_choices(updates[:, 0], fit.n_choices).numpy())
+        after[name] = replace(steps[state], update=fit.policy.of_each(updates[:, 0]).numpy())
 
     # Of more than two choices, errors need not tell which was correct.
     name, by = ("side", "answer") if fit.n_choices == 2 else ("choice", "choice")

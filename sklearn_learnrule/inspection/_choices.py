@@ -6,46 +6,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor
 
+from ..data.schema import OF_CHOICE
 from ..rules import Policy
 from ._fits import RuleFit
 
-OF_CHOICE = "of_choice"  # whose weights they are, beside the ``choice`` that was made
-
-
-def of_choices(weights: Tensor, n_choices: int) -> Tensor:
-    """Return the weights of each of C > 2 choices, less their mean over choices.
-
-    So they hang on no first choice, as a policy's weights do, which are against it. Of two choices
-    that are told apart by one set of weights, these are returned as they are.
-
-    Parameters
-    ----------
-    weights : Tensor of shape (..., (C - 1) K)
-    n_choices : int
-        C.
-
-    Returns
-    -------
-    Tensor of shape (..., C K), a choice's weights after the other's; of two choices (..., K)
-
-    Examples
-    --------
-    >>> of_choices(torch.tensor([3.0, 1.0, 0.0, 5.0]), 3)
-    tensor([-1., -2.,  2., -1., -1.,  3.])
-    """
-    if n_choices == 2:
-        return weights
-    sets = Policy(n_choices).sets(weights)  # (..., C - 1, K)
-    of_all = torch.nn.functional.pad(sets, (0, 0, 1, 0))  # (..., C, K)
-    return (of_all - of_all.mean(-2, keepdim=True)).flatten(-2)
-
 
 def covariances_of_choices(covariances: Tensor, n_choices: int) -> Tensor:
-    """Return the covariances of what :func:`of_choices` makes of weights, (..., C K, C K)."""
-    return of_choices(of_choices(covariances, n_choices).mT, n_choices)
+    """Return the covariances of what :meth:`Policy.of_each` makes of weights, (..., C K, C K)."""
+    policy = Policy(n_choices)
+    return policy.of_each(policy.of_each(covariances).mT)
 
 
 def weight_table(fit: RuleFit, column: str = OF_CHOICE, **of_weights: Tensor) -> pd.DataFrame:
@@ -67,7 +38,7 @@ def weight_table(fit: RuleFit, column: str = OF_CHOICE, **of_weights: Tensor) ->
     columns: dict[str, Any] = {}
     several = fit.n_choices > 2
     for kind, values in of_weights.items():
-        each = of_choices(values, fit.n_choices)
+        each = fit.policy.of_each(values)
         n, by_weight = len(each), each.reshape(-1, len(fit.weight_names)).T.numpy()
         if several:
             columns[column] = np.tile(fit.final.classes_, n)

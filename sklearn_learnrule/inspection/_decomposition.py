@@ -19,7 +19,7 @@ from ..models.members import in_rows, look_back_members, pool_members, read_tria
 from ..models.smoothing import Filtered, draw_path, smooth
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
-from ._choices import covariances_of_choices, of_choices
+from ._choices import covariances_of_choices
 from ._fits import RuleFit, read_rule_fits
 
 ALL = "all"
@@ -79,11 +79,11 @@ def weight_decomposition(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.D
             for model, weights in zip(fit.models, means, strict=True)
         ]
         smoothed, std = pool_members(
-            of_choices(in_rows(sequences, means), fit.n_choices),
+            fit.policy.of_each(in_rows(sequences, means)),
             covariances_of_choices(in_rows(sequences, covariances), fit.n_choices),
         )
-        by_rule = of_choices(
-            torch.as_tensor(sequences.rows(torch.stack(alone).mean(0).numpy())), fit.n_choices
+        by_rule = fit.policy.of_each(
+            torch.as_tensor(sequences.rows(torch.stack(alone).mean(0).numpy()))
         )
         table = _identify(rows, fit)
         table["smoothed"], table["std"] = smoothed.numpy().ravel(), std.numpy().ravel()
@@ -229,7 +229,7 @@ def _draw_shares(
         while left > 0:
             normals = _normals(generators, sequences.lengths, min(left, at_once), known.offset)
             drawn = draw_path(known, normals)
-            moments.append(_moments(model, trials, drawn, observed, fit.n_choices))
+            moments.append(_moments(model, trials, drawn, observed))
             left -= at_once
     found = torch.cat(moments, 1).movedim(2, 0)  # (N, 2, D, K)
     whose = torch.as_tensor(sequences.sequence_subject)
@@ -258,17 +258,15 @@ def _normals(
     return normals
 
 
-def _moments(
-    model: LearningModel, trials: Trial, weights: Tensor, observed: Tensor, n_choices: int
-) -> Tensor:
+def _moments(model: LearningModel, trials: Trial, weights: Tensor, observed: Tensor) -> Tensor:
     """Return, summed over trials, Cov(w, R) and Var(w) of drawn weights (D, N, T, n_weights)."""
     n_draws = len(weights)
     repeated = trials.of_subjects(torch.arange(len(observed)).repeat(n_draws))
     start = weights[:, :, 0]  # (D, N, K)
     alone = _by_rule(model, repeated, start.flatten(0, 1), observed.repeat(n_draws, 1))
-    moved = of_choices(alone.unflatten(0, start.shape[:2]) - start[:, :, None], n_choices)
+    moved = model.policy.of_each(alone.unflatten(0, start.shape[:2]) - start[:, :, None])
     happened = trials.features[..., -1:]  # 1, and 0 in the padding: (N, T, 1)
     change = (weights - start[:, :, None]) * happened  # 0 to the last digit if there is none
-    change = of_choices(change, n_choices)  # (D, N, T, C K)
+    change = model.policy.of_each(change)  # (D, N, T, C K)
     deviation = (change - change.sum(2, keepdim=True) / happened.sum(1, keepdim=True)) * happened
     return torch.stack([(deviation * moved).sum(2), deviation.square().sum(2)])

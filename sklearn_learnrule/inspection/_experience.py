@@ -11,16 +11,16 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import KDTree
 
-from ..data.sequences import read_sequences
+from ..data.schema import OF_CHOICE
+from ..data.sequences import NOBODY_KNOWS, read_sequences
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
 
 OWN_COLUMNS = (
     *("fit", "trials_back", "length", "run"),
-    *("choice", "of_choice", "reward", "correct", "answer", "n_trials", "n_subjects"),
+    *("choice", OF_CHOICE, "reward", "correct", "answer", "n_trials", "n_subjects"),
 )
 SLIP = 0.1  # an answer that so few of the trials with a stimulus have
-NOBODY_KNOWS = -1  # which of more than two choices would have been correct
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.learning import LearningModel
 from ..models.members import copy_models, read_trials
-from ..rules import LearningRule, Trial
+from ..rules import LearningRule, Policy, Trial
 from ..training.dataset import SequenceDataset
 from ..training.individuals import KnownSubjects, follow_subjects
 from ..utils.arrays import Ints
@@ -103,9 +102,11 @@ class RuleFit(Fit):
     @property
     def weight_columns(self) -> list[Any]:
         """As of ``predict_weights``: names or, of more than two choices, pairs of both."""
-        if self.n_choices == 2:
-            return self.weight_names
-        return list(product(self.final.classes_[1:].tolist(), self.weight_names))
+        return list(self.final.weight_columns)
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.n_choices)
 
     @cached_property
     def models(self) -> list[LearningModel]:

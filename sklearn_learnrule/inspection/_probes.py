@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike
 
+from ..data.sequences import NOBODY_KNOWS
 from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
-from ._experience import NOBODY_KNOWS, SLIP, Experience
+from ._experience import SLIP, Experience
 from ._fits import RuleFit
 
 Grid: TypeAlias = Mapping[str, ArrayLike]

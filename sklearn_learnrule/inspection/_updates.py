@@ -11,9 +11,9 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
-from ..rules import Policy
+from ..data.schema import OF_CHOICE
 from ..utils.arrays import Floats, evenly
-from ._choices import OF_CHOICE, weight_table
+from ._choices import weight_table
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, Visited, read_rule_fits
 from ._probes import (
@@ -135,7 +135,7 @@ def update_table(
 def weight_grid(fit: RuleFit, visits: list[Visited], weights: Grid | None) -> pd.DataFrame:
     """Return every combination of the weights' values, (W, n_weights), by default some visited.
 
-    Of more than two choices, by default one: the median of each.
+    Columns are the weights' numbers. Of more than two choices, by default one row: the medians.
     """
     given, names = dict(weights or {}), fit.weight_columns
     check_names("weights", given, names)
@@ -145,18 +145,17 @@ def weight_grid(fit: RuleFit, visits: list[Visited], weights: Grid | None) -> pd
     varied = ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)) if fit.n_choices == 2 else ()
     for k, n_values in varied:
         axes[names[k]] = evenly(low[k], high[k], n_values)
-    grid = make_grid(axes | given)
-    return grid.set_axis(pd.Index([f"weight_{name}" for name in names]), axis=1)
+    return make_grid(axes | given).set_axis(range(fit.n_weights), axis=1)
 
 
 def show_points(
     points: pd.DataFrame, fit: RuleFit, stimuli: list[str], updates: torch.Tensor
 ) -> pd.DataFrame:
-    """Put points (n rows), weights first, and the updates there (n, n_weights) into a table.
+    """Put points (n rows), of weights by number, and the updates there (n, n_weights) into a table.
 
     Of C > 2 choices it has a row for each one's weights. Its index is the number of the point.
     """
-    held = torch.tensor(points.iloc[:, : fit.n_weights].to_numpy(copy=True))
+    held = torch.tensor(points[list(range(fit.n_weights))].to_numpy(copy=True))
     columns = weight_table(fit, weight=held, update=updates)
     outcome = points[OUTCOME].assign(choice=fit.final.classes_[points["choice"]])
     table = points[stimuli].join(outcome).join(columns)
@@ -171,16 +170,14 @@ def _support(
     table: pd.DataFrame, fit: RuleFit, visited: Visited, experience: Experience
 ) -> pd.DataFrame:
     """Return the numbers of trials and animals that came near the rows of the table."""
-    weights = [f"weight_{name}" for name in fit.weight_columns]
-    largest = Policy(fit.n_choices).in_all_sets(visited.largest)
-    reach = dict(zip(weights, (REACH / largest).tolist(), strict=True))
-    states = experience.stimuli.join(pd.DataFrame(visited.rows()[0].numpy(), columns=weights))
+    reach: Any = dict(enumerate((REACH / fit.policy.in_all_sets(visited.largest)).tolist()))
+    states = experience.stimuli.join(pd.DataFrame(visited.rows()[0].numpy()))
     for name in states:
         axis = np.unique(table[name])
         if name in experience.stimulus_names and len(axis) == 1:
             states[name] = axis[0]
         else:
-            states[name] = _nearest(axis, states[name].to_numpy(), reach.get(str(name), 0.0))
+            states[name] = _nearest(axis, states[name].to_numpy(), reach.get(name, 0.0))
     cell = [*states, *OUTCOME]
     states[OUTCOME] = np.column_stack([experience.choice, experience.reward, experience.correct])
     states = states.assign(subject=experience.subject, correct=experience.correct).dropna()

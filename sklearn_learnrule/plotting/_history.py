@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from ..data.schema import OF_CHOICE
 from ..inspection import band, history_table
 from ._display import Display
 from ._style import (
@@ -24,7 +25,6 @@ from ._style import (
     panels,
 )
 from ._tables import (
-    OF_CHOICE,
     check_outcomes,
     name_stimuli,
     names_after,

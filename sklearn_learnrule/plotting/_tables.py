@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.schema import OF_CHOICE
 from ..utils.texts import settings
 from ._fit import in_lines
 from ._style import COLORS, ordered_colors
 
-OF_CHOICE = "of_choice"  # whose weights they are, of more than two choices
 PLACE = "stimulus shown"  # its number, of stimuli that differ in several columns
 NOT_STIMULI = {
     *("fit", "trials_back", "length", "run"),

@@ -7,8 +7,12 @@ from itertools import cycle, product
 from typing import Any, Self
 
 import pandas as pd
+import torch
 
+from ..data.schema import weight_columns
 from ..inspection import band, weight_trajectories
+from ..rules import Policy
+from ..utils.texts import short
 from ._display import Display
 from ._style import (
     BLACK,
@@ -47,7 +51,8 @@ class WeightTrajectoryDisplay(Display):
     ----------
     table : DataFrame from :func:`~sklearn_learnrule.inspection.weight_trajectories`
     truth : DataFrame or None, default=None
-        The true weights of simulated animals, with index and columns as of ``predict_weights``.
+        The true weights of simulated animals, with index and columns as of ``predict_weights``;
+        of more than two choices, columns of others raise a ValueError.
 
     Attributes
     ----------
@@ -139,7 +144,7 @@ class WeightTrajectoryDisplay(Display):
             for model, style in zip(models, cycle(MODELS), strict=False)
             for choice, color in colors.items()
         }
-        truth = None if self.truth is None else _of_each(self.truth, list(colors))
+        truth = None if self.truth is None else _of_each(self.truth, self.table, list(colors))
         entries = choice_entries(colors)
         if len(models) > 1:
             dashes = zip(models, cycle(MODELS), strict=False)
@@ -184,13 +189,19 @@ class WeightTrajectoryDisplay(Display):
         mark_starts(panel, here)
 
 
-def _of_each(weights: pd.DataFrame, choices: list[Any]) -> pd.DataFrame:
-    """Return each choice's weights less their mean, from those of all but the first against it."""
-    names = weights.columns.unique("weight")
-    columns = pd.MultiIndex.from_product([choices, names], names=["choice", "weight"])
-    of_all = weights.reindex(columns=columns, fill_value=0.0)
-    means = of_all.T.groupby("weight").transform("mean").T
-    return of_all - means
+def _of_each(truth: pd.DataFrame, table: pd.DataFrame, choices: list[Any]) -> pd.DataFrame:
+    """Return each choice's true weights less their mean, as a table of fits has them."""
+    names = names_after("weight_", table)
+    given, expected = truth.columns.tolist(), weight_columns(names, choices).tolist()
+    if sorted(given, key=str) != sorted(expected, key=str):
+        raise ValueError(
+            f"truth should have the columns of predict_weights, {short(expected)}, but has "
+            f"{short(given)}."
+        )
+    weights = torch.tensor(truth[expected].to_numpy(dtype=float))
+    of_each = Policy(len(choices)).of_each(weights).numpy()
+    both = pd.MultiIndex.from_product([choices, names], names=["choice", "weight"])
+    return pd.DataFrame(of_each, truth.index, both)
 
 
 def _draw_choices(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..data.schema import DESIGN
+from ..data.schema import DESIGN, OF_CHOICE
 from ..inspection import band, read_fits, update_table, weight_trajectories
 from ..utils.arrays import evenly
 from ..utils.choices import two_choices_only
@@ -31,7 +31,6 @@ from ._style import (
     panels,
 )
 from ._tables import (
-    OF_CHOICE,
     check_outcomes,
     choice_colors,
     name_stimuli,
@@ -115,8 +114,6 @@ class UpdateDisplay(Display):
             be told apart; heatmaps 21.
         """
         n_choices = read_fits(estimators)[0].n_choices
-        if kind == "heatmap":
-            two_choices_only(n_choices, HEATMAP, "kind='slices'")
         if n_choices > 2:
             return cls(update_table(estimators, X, **options)).plot(ax, weight=weight, kind=kind)
         n_weights = N_HEATMAP_WEIGHTS if kind == "heatmap" else _n_slices(estimators)
@@ -142,6 +139,8 @@ class UpdateDisplay(Display):
             raise ValueError(f"kind should be one of {KINDS}, got {kind!r}.")
         check_outcomes(self.table)
         if OF_CHOICE in self.table:
+            if kind == "heatmap":
+                two_choices_only(self.table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")
             return self._plot_choices(ax, update_column(self.table, weight))
         x, update = stimulus_column(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-OF_TWO_ALONE = {
-    "heatmap": "A heatmap of updates",
-    "equation": "An equation of few terms",
-    "nearest": "The projection onto textbook rules",
-}
-"""What exhibits are of two choices, by name."""
-
 CAPTIONS = {
     "update": (
         "How one trial changes a weight: of each choice, less their mean, a panel for the "

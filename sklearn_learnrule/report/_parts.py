@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ..utils.choices import OfTwoChoices
 from ..utils.texts import number
-from ._many_choices import CAPTIONS, OF_TWO_ALONE
+from ._many_choices import CAPTIONS
 from ._models import Model, tell, together
 
 DPI = 150
@@ -116,10 +117,6 @@ def exhibit_models(exhibit: Exhibit, models: list[Model], question: Question) ->
     shown = Shown(exhibit.name, exhibit.caption)
     if question.n_choices > 2:
         shown.caption = CAPTIONS.get(exhibit.name, exhibit.caption)
-        if exhibit.name in OF_TWO_ALONE:
-            what = OF_TWO_ALONE[exhibit.name]
-            why = Note(f"{what} is of two choices, and these are {question.n_choices}.")
-            return Shown(exhibit.name, "", [(None, why)])
     if exhibit.together and all(len(model.all) == 1 for model in models):
         with suppress(Exception):  # one bad model must not lose the others: each by itself
             parts = exhibit.make(together(models), question)
@@ -133,6 +130,8 @@ def exhibit_models(exhibit: Exhibit, models: list[Model], question: Question) ->
                 parts = exhibit.make(model, question)
             for part in parts:
                 shown.parts.append((model, part))
+        except OfTwoChoices as why:
+            return Shown(exhibit.name, "", [(None, Note(str(why)))])
         except Exception as failure:  # one bad picture must not lose the others
             text = f"{exhibit.name} of {model.name} could not be made: {tell(failure)}"
             shown.parts.append((model, Failure(text)))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from ..data.schema import OF_CHOICE
 from ..data.sequences import read_sequences, subjects_of
 from ..inspection import (
     Fit,
@@ -70,7 +71,7 @@ def _equation(model: Model, question: Question) -> Iterator[Part]:
 
 def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
     table = asymmetry_table(model.fits, question.X, random_state=question.random_state)
-    whose = ["of_choice"] if question.n_choices > 2 else []
+    whose = [OF_CHOICE] if question.n_choices > 2 else []
     cell = ["contrast", "group", "measure", *whose, "weight"]
     bands = table.rename(columns={"estimate": "mean"})
     if len(model.all) > 1:

@@ -123,6 +123,26 @@ class Policy:
         """Return weights set by set, (..., (C - 1) K) -> (..., C - 1, K)."""
         return weights.unflatten(-1, (self.n_sets, weights.shape[-1] // self.n_sets))
 
+    def all_sets(self, weights: Tensor) -> Tensor:
+        """Return the same with the first class's set, which is 0, (..., C, K)."""
+        return pad(self.sets(weights), (0, 0, 1, 0))
+
+    def of_each(self, weights: Tensor) -> Tensor:
+        """Return each class's weights less their mean over classes, (..., C K).
+
+        So they hang on no first class. Of two choices, that one set of weights tells apart, it is
+        returned as it is, (..., K).
+
+        Examples
+        --------
+        >>> Policy(3).of_each(torch.tensor([3.0, 1.0, 0.0, 5.0]))
+        tensor([-1., -2.,  2., -1., -1.,  3.])
+        """
+        if self.n_choices == 2:
+            return weights
+        of_all = self.all_sets(weights)
+        return (of_all - of_all.mean(-2, keepdim=True)).flatten(-2)
+
     def in_all_sets(self, of_features: Tensor) -> Tensor:
         """Return what is of features for the weights, (..., K) -> (..., (C - 1) K)."""
         if self.n_choices == 2:
@@ -163,7 +183,7 @@ class Policy:
         """Return the weights that choose among mirror images as these do among trials."""
         if self.n_choices == 2:
             return torch.cat([weights[..., :-1], -weights[..., -1:]], -1)
-        of_all = pad(self.sets(weights), (0, 0, 1, 0)).flip(-2)  # (..., C, K)
+        of_all = self.all_sets(weights).flip(-2)
         turned = torch.cat([-of_all[..., :-1], of_all[..., -1:]], -1)  # stimuli change their signs
         return (turned[..., 1:, :] - turned[..., :1, :]).flatten(-2)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -128,7 +128,6 @@ def simulate_learning(
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     rule = _prepared(rule, weights.shape[1], reward_known)
     policy, memory = rule.policy, rule.initial_memory(len(weights), like=weights)
-    rates = lapse_rates(lapses, policy.n_choices)
     known = np.ones(session_start.shape) if reward_known is None else reward_known.astype(float)
     opens_next = _next(session_start)
     missed = _next(np.zeros(known.shape) if misses is None else misses)
@@ -136,18 +135,13 @@ def simulate_learning(
     seen = []
     with torch.no_grad():
         for t in range(known.shape[1]):
-            stimulus, told = task.show(t)
-            answer = _read_answer(told, policy.n_choices)
+            stimulus, answer = _show(task, t, policy.n_choices)
             features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
-            _check_fit(weights, features, policy)
-            p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
-            drawn = torch.as_tensor(random_state.random_sample(len(weights)))
-            choice = as_choices(policy.sample(p, drawn).numpy(), policy.n_choices)
+            choice = _choose(policy, weights, features, lapses, random_state)
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
-            outcome = (choice.astype(float), reward, answer.astype(float), opens_next[:, t])
-            further = {"reward_known": known[:, t], "misses": missed[:, t]}
-            trial = _trial(features, outcome, context, further)
+            told = choice, reward, answer, opens_next[:, t], known[:, t], missed[:, t]
+            trial = _trial(features, context, *told)
             if on_trial is not None:
                 on_trial(trial)
             update, memory = rule(weights, trial, memory)
@@ -175,15 +169,31 @@ def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState)
     return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
 
 
-def _read_answer(told: ArrayLike, n_choices: int) -> Choices:
-    """Return what a task tells of the correct choices; raise if these are no such numbers."""
+def _show(task: Task, trial: int, n_choices: int) -> tuple[Floats, Choices]:
+    """Return what a task shows and tells of the correct choices; raise if these are none."""
+    stimulus, told = task.show(trial)
     answer = np.asarray(told)
     if not np.isin(answer, range(n_choices)).all():
         raise ValueError(
             f"A task should tell the correct choice by its number, from 0 to {n_choices - 1}, but "
             f"told {answer[:4].tolist()}."
         )
-    return as_choices(answer, n_choices)
+    return stimulus, as_choices(answer, n_choices)
+
+
+def _choose(
+    policy: Policy,
+    weights: torch.Tensor,
+    features: torch.Tensor,
+    lapses: float | Sequence[float],
+    random_state: np.random.RandomState,
+) -> Choices:
+    """Draw each animal's choice, (N,); raise if weights are not as many as it needs."""
+    _check_fit(weights, features, policy)
+    rates = lapse_rates(lapses, policy.n_choices)
+    p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
+    drawn = torch.as_tensor(random_state.random_sample(len(weights)))
+    return as_choices(policy.sample(p, drawn).numpy(), policy.n_choices)
 
 
 def _check_fit(weights: torch.Tensor, features: torch.Tensor, policy: Policy) -> None:
@@ -217,15 +227,9 @@ def _variances(
     return (1 + missed[..., None]) * every + further * opens_next[..., None]
 
 
-def _trial(
-    features: torch.Tensor,
-    outcome: Sequence[Floats],
-    context: torch.Tensor,
-    told: Mapping[str, Floats],
-) -> Trial:
-    choice, reward, answer, opens_next = map(torch.as_tensor, outcome)
-    further = {name: torch.as_tensor(field) for name, field in told.items()}
-    return Trial(features, choice, reward, answer, opens_next, context, **further)
+def _trial(features: torch.Tensor, context: torch.Tensor, *told: NDArray[Any]) -> Trial:
+    *outcome, known, misses = (torch.as_tensor(values.astype(float)) for values in told)
+    return Trial(features, *outcome, context, reward_known=known, misses=misses)
 
 
 def _next(values: NDArray[Any]) -> Floats:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ..data.schema import (
     ANSWER_WAS,
@@ -18,7 +19,9 @@ from ..data.schema import (
     PREVIOUS_REWARD,
     RESTART,
     REWARD_KNOWN,
+    of_labels,
 )
+from ..data.tables import label_texts
 from ..rules import Trial
 from ..utils.arrays import Bools, Floats, Ints
 from ._experiment import Experiment, ReplayTask
@@ -28,15 +31,19 @@ from ._learning import Choices
 class PerceivedTask:
     """A task whose stimuli are checked, noted down, and transformed for the rule.
 
-    ``columns`` are those of the X that the estimator was fitted to, ``labels`` its classes.
+    ``columns`` are those of the X that the estimator was fitted to, ``classes`` its labels, (C,).
     """
 
     def __init__(
-        self, experiment: Experiment, columns: list[str], labels: list[Any], transformers: Any
+        self,
+        experiment: Experiment,
+        columns: list[str],
+        classes: NDArray[Any],
+        transformers: Any,
     ) -> None:
         self.experiment = experiment
         self.columns = columns
-        self.labels = labels
+        self.classes = classes
         self.stimuli = DESIGN.stimuli(columns)
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
@@ -85,10 +92,9 @@ class PerceivedTask:
     @property
     def _history_columns(self) -> list[str]:
         choice, answer = [PREVIOUS_CHOICE], [PREVIOUS_ANSWER]
-        if len(self.labels) > 2:
-            choice, answer = (
-                [f"{stem}{label}" for label in self.labels] for stem in (CHOICE_WAS, ANSWER_WAS)
-            )
+        if len(self.classes) > 2:
+            texts = label_texts(self.classes)
+            choice, answer = (of_labels(stem, texts) for stem in (CHOICE_WAS, ANSWER_WAS))
         return [*choice, PREVIOUS_REWARD, *answer, REWARD_KNOWN, MISSES]
 
     def _history(
@@ -96,8 +102,8 @@ class PerceivedTask:
     ) -> Floats:
         """Return what the next row of X tells of a trial, (n, H)."""
         sides = (2 * values[:, None] - 1 for values in (choice, answer))
-        if len(self.labels) > 2:
-            classes = np.arange(len(self.labels))
+        if len(self.classes) > 2:
+            classes = np.arange(len(self.classes))
             sides = (values[:, None] == classes for values in (choice, answer))
         was_chosen, was_correct = sides
         return np.column_stack([was_chosen, reward, was_correct, known, misses])
@@ -122,7 +128,7 @@ class PerceivedTask:
         if not isinstance(task, ReplayTask):
             return None
         rows = np.nonzero(self.experiment.happened)
-        drawn = np.random.RandomState(0).randint(len(self.labels), size=(2, 3, len(rows[0])))
+        drawn = np.random.RandomState(0).randint(len(self.classes), size=(2, 3, len(rows[0])))
         coins = np.random.RandomState(1).randint(2, size=(2, 2, len(rows[0])))
         histories = (self._history(*told, *coin) for told, coin in zip(drawn, coins, strict=True))
         one, other = (self._transform(rows, task.stimulus[rows], each) for each in histories)

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, check_scalar
 from tqdm import tqdm
 
+from ..data.schema import of_labels
 from ..data.sequences import identity_of, session_numbers
+from ..data.tables import label_texts
 from ..utils.arrays import Bools, Ints
 from ._learning import Simulation
 from ._twins import Twin
@@ -177,7 +179,8 @@ def _classes_told(classes: NDArray[Any]) -> dict[str, int]:
     """Return the names of the statistics of how often classes are chosen, and which these are."""
     if len(classes) == 2:
         return {"second_choices": 1}
-    return {f"choices_{label}": number for number, label in enumerate(classes)}
+    names = of_labels("choices_", label_texts(classes))
+    return {name: number for number, name in enumerate(names)}
 
 
 def _statistics(

@@ -230,8 +230,7 @@ class Twin:
     ) -> Simulation:
         """Let the experiment's animals learn, each with its :meth:`own_effects`."""
         own = self.own_effects(experiment, rng, further)
-        labels = self.classes.tolist()
-        perceived = PerceivedTask(experiment, self.columns, labels, self.transformers)
+        perceived = PerceivedTask(experiment, self.columns, self.classes, self.transformers)
         rule = self.rules[0]
         if len(self.rules) > 1:
             rule = EnsembleRule(self.rules, self.initial_weights)

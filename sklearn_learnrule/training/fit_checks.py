@@ -6,7 +6,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from ..metrics import log_likelihood
+from ..metrics import log_likelihood, with_first
 from ..utils.arrays import Floats, Ints
 
 MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
@@ -72,7 +72,7 @@ def static_log_likelihood(
 
     def loss(policy: Floats) -> tuple[float, Floats]:
         logits = x @ policy.reshape(-1, x.shape[1]).T  # (n_rows, C - 1)
-        error = softmax(np.insert(logits, 0, 0.0, axis=1), axis=1)[:, 1:] - made
+        error = softmax(with_first(logits), axis=1)[:, 1:] - made
         gradient = (share[:, None] * error).T @ x
         return -log_likelihood(chosen, logits, sample_weight=weight), gradient.ravel()
 

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 
+class OfTwoChoices(ValueError):
+    """What is of two choices alone was asked of more."""
+
+
 def two_choices_only(n_choices: int, what: str, instead: str) -> None:
     """Raise for what is of two choices alone, and say what to use.
+
+    Raises
+    ------
+    OfTwoChoices
 
     Examples
     --------
@@ -12,7 +20,7 @@ def two_choices_only(n_choices: int, what: str, instead: str) -> None:
     >>> two_choices_only(3, "A heatmap", "slices")
     Traceback (most recent call last):
     ...
-    ValueError: A heatmap is of two choices, and these are 3: use slices.
+    sklearn_learnrule.utils.choices.OfTwoChoices: A heatmap is of two choices, and these are 3: ...
     """
     if n_choices > 2:
-        raise ValueError(f"{what} is of two choices, and these are {n_choices}: use {instead}.")
+        raise OfTwoChoices(f"{what} is of two choices, and these are {n_choices}: use {instead}.")
