@@ -228,8 +228,9 @@ def _variances(
 
 
 def _trial(features: torch.Tensor, context: torch.Tensor, *told: NDArray[Any]) -> Trial:
-    *outcome, known, misses = (torch.as_tensor(values.astype(float)) for values in told)
-    return Trial(features, *outcome, context, reward_known=known, misses=misses)
+    tensors = (torch.as_tensor(values.astype(float)) for values in told)
+    choice, reward, answer, opens_next, known, misses = tensors
+    return Trial(features, choice, reward, answer, opens_next, context, known, misses)
 
 
 def _next(values: NDArray[Any]) -> Floats:
