@@ -156,8 +156,8 @@ def test_an_update_of_a_policy_with_regressors_is_that_of_a_first_trial():
     piped = make_pipeline(PolicyRegressors(), ReinforceRuleEstimator(baseline=None)).fit(X, Y)
     table = update_table(piped, X)
     of_back = table.filter(regex="^update_.*(_back|_stay)")
-    assert of_back.shape[1] == 8 and (of_back == 0).all(axis=None)
-    assert (table[["update_first", "update_second"]] != 0).any().all()
+    assert of_back.shape[1] == 6 + len(STIMULI) and (of_back == 0).all(axis=None)
+    assert (table[[f"update_{name}" for name in STIMULI]] != 0).any().all()
 
 
 def test_weights_are_a_set_for_each_choice_but_the_first():

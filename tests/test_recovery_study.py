@@ -205,7 +205,7 @@ def test_a_cohort_that_makes_no_sense_is_told_and_the_rest_goes_on(cohort, fitte
     one_sided = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     one_sided.net_.module_.initial_weights.data[1] = 100.0
     rules = {"one-sided": one_sided, "constant": fitted["constant"]}
-    message = "one-sided, repeat 0: no cohort: ValueError: No twin has ever chosen 'left'"
+    message = "one-sided, repeat 0: no cohort: ValueError: Choices need at least two classes"
     with pytest.warns(FitFailedWarning, match=message):
         study = run(X, rules, n_repeats=1, cv=2)
     assert study.selected["selected_rule"].isna().tolist() == [True, False]
