@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from ._contract import LearningRule
+from ._wrapping import WrappingRule
 from .trial import Trial
 
 
-class BoundedRule(LearningRule):
+class BoundedRule(WrappingRule):
     """Another rule, whose weights are held at the bounds that they would pass.
 
     Parameters
@@ -32,16 +33,11 @@ class BoundedRule(LearningRule):
     highest: Tensor
 
     def __init__(self, rule: LearningRule, lowest: Tensor, highest: Tensor) -> None:
-        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
-        self.uses_answer = rule.uses_answer
+        super().__init__(rule)
         self.shown_memory = rule.shown_memory
-        self.rule = rule
         self.register_buffer("lowest", lowest)
         self.register_buffer("highest", highest)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         update, memory = self.rule(weights, trial, memory)
         return torch.clamp(weights + update, self.lowest, self.highest) - weights, memory
-
-    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        return self.rule.initial_memory(n_subjects, like)

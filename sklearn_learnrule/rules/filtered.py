@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ._contract import LearningRule
 from ._textbook import Numbers, nonnegative
+from ._wrapping import WrappingRule
 from .lapses import LEARNED, Lapses
 from .observing import Observation, pack, unpack
 from .partial import PartialRule
@@ -114,7 +115,7 @@ class ProcessNoise(nn.Module):
         return torch.stack(own or [one, one], -1)
 
 
-class FilteredRule(LearningRule):
+class FilteredRule(WrappingRule):
     """Another rule f, and noise: w <- w + f(w, trial) + noise, filtered by the choices.
 
     What is known of a subject's weights is a normal distribution, of mean w and covariance P. A
@@ -151,10 +152,8 @@ class FilteredRule(LearningRule):
         self, rule: LearningRule, noise: ProcessNoise, lapses: Lapses | None = None
     ) -> None:
         size = rule.n_weights * (rule.n_weights + 1) // 2
-        super().__init__(rule.n_weights, size + rule.memory_size, n_choices=rule.policy.n_choices)
+        super().__init__(rule, memory_size=size + rule.memory_size)
         self.shown_memory = size
-        self.uses_answer = rule.uses_answer
-        self.rule = rule
         self.noise = noise
         self.lapses = lapses
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from ._contract import LearningRule
+from ._wrapping import WrappingRule
 from .trial import Trial
 
 
@@ -18,7 +19,7 @@ class GivenTrial(Trial):
     """Before the choice, (N, K)."""
 
 
-class GivenWeightsRule(LearningRule):
+class GivenWeightsRule(WrappingRule):
     """Another rule that is told the weights of each trial, and so moves none: it remembers.
 
     It has no weights of its own, (N, 0). All of its memory, the other rule's, is shown.
@@ -29,14 +30,9 @@ class GivenWeightsRule(LearningRule):
     """
 
     def __init__(self, rule: LearningRule) -> None:
-        super().__init__(0, rule.memory_size, n_choices=rule.policy.n_choices)
+        super().__init__(rule, n_weights=0)
         self.shown_memory = rule.memory_size
-        self.uses_answer = rule.uses_answer
-        self.rule = rule
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         assert isinstance(trial, GivenTrial)
         return weights, self.rule(trial.weights, trial, memory)[1]
-
-    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        return self.rule.initial_memory(n_subjects, like)

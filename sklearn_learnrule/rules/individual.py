@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from ._contract import LearningRule
+from ._wrapping import WrappingRule
 from .trial import Trial
 
 
@@ -21,7 +22,7 @@ class Effect(NamedTuple):
     """Of the feature among the rule's; None: all."""
 
 
-class IndividualRule(LearningRule):
+class IndividualRule(WrappingRule):
     """Another rule, of whose parameters some are a subject's own.
 
     ``trial.context`` says by how much, an effect a column: see :meth:`LearningRule.vary` for what
@@ -50,11 +51,9 @@ class IndividualRule(LearningRule):
     def __init__(
         self, rule: LearningRule, effects: Iterable[Effect], columns: Sequence[int] | None = None
     ) -> None:
-        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
-        self.uses_answer = rule.uses_answer
+        super().__init__(rule)
         self.shown_memory = rule.shown_memory
         self.parameter_units = rule.parameter_units
-        self.rule = rule
         self.effects = [Effect(*effect) for effect in effects]
         self.columns = list(range(len(self.effects)) if columns is None else columns)
 
@@ -99,13 +98,6 @@ class IndividualRule(LearningRule):
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         return self.rule.varies_by(name)
 
-    def expect(self, **trials: bool) -> None:
-        self.rule.expect(**trials)
-
-    def textbook_parameters(self) -> dict[str, Tensor]:
-        """Return the other rule's: of a subject without effects."""
-        return self.rule.textbook_parameters()
-
     def log_prior(self) -> Tensor:
         """Return the other rule's."""
         inner: Any = self.rule
@@ -116,6 +108,3 @@ class IndividualRule(LearningRule):
 
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         self.rule.standardize_settings(feature, reward)
-
-    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        return self.rule.initial_memory(n_subjects, like)

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ._contract import LearningRule
+from ._wrapping import WrappingRule
 from .trial import Trial
 
 
-class PartialRule(LearningRule):
+class PartialRule(WrappingRule):
     """Another rule, of some of the policy's weights; the others it neither sees nor moves.
 
     What the other rule is told of a trial is the features of its own weights; where it asks for
@@ -43,15 +44,13 @@ class PartialRule(LearningRule):
     """Those of the rule's weights among the policy's."""
 
     def __init__(self, rule: LearningRule, learned: Sequence[int], n_weights: int) -> None:
-        super().__init__(n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
+        super().__init__(rule, n_weights=n_weights)
         if len(learned) != rule.n_features:
             raise ValueError(f"The rule is of {rule.n_features} features, got places {learned}.")
         most = self.n_features - 1
         if sorted({*learned}) != [*learned] or not 0 <= learned[0] <= learned[-1] <= most:
             raise ValueError(f"Places should be ascending, from 0 to {most}, got {learned}.")
-        self.uses_answer = rule.uses_answer
         self.parameter_units = rule.parameter_units
-        self.rule = rule
         self.register_buffer("learned", torch.tensor(learned), persistent=False)
         in_each = torch.arange(n_weights).view(self.policy.n_sets, -1)[:, learned].flatten()
         self.register_buffer("places", in_each, persistent=False)
@@ -61,13 +60,6 @@ class PartialRule(LearningRule):
 
     def make_symmetric(self, n_sided: int) -> bool:
         return self.rule.make_symmetric(int((self.learned < n_sided).sum()))
-
-    def expect(self, **trials: bool) -> None:
-        self.rule.expect(**trials)
-
-    def textbook_parameters(self) -> dict[str, Tensor]:
-        """Return the other rule's."""
-        return self.rule.textbook_parameters()
 
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         return self.rule.varies_by(name)
@@ -80,6 +72,3 @@ class PartialRule(LearningRule):
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         update, memory = self.rule(*self.part(weights, trial), memory)
         return torch.zeros_like(weights).index_copy(-1, self.places, update), memory
-
-    def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
-        return self.rule.initial_memory(n_subjects, like)

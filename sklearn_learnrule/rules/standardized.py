@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule
+from ._wrapping import WrappingRule
 from .filtered import mover
 from .observing import pack
 from .trial import Trial
@@ -40,7 +41,7 @@ class Units(nn.Module):
         return replace(trial, features=features, reward=reward)
 
 
-class StandardizedRule(LearningRule):
+class StandardizedRule(WrappingRule):
     """Another rule, told of trials and weights in standard units, as its parameters are.
 
     With c the units of the features and d that of reward, for a rule f in standard units
@@ -57,10 +58,8 @@ class StandardizedRule(LearningRule):
     """
 
     def __init__(self, rule: LearningRule, units: Units) -> None:
-        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
-        self.uses_answer = rule.uses_answer
+        super().__init__(rule)
         self.shown_memory = rule.shown_memory
-        self.rule = rule
         self.units = units
         unknown = set(rule.parameter_units or {}) - set(rule.textbook_parameters())
         if unknown:
@@ -68,9 +67,6 @@ class StandardizedRule(LearningRule):
                 f"parameter_units of {type(rule).__name__} should name some of its "
                 f"textbook_names, {sorted(rule.textbook_parameters())}, got {unknown.pop()!r}."
             )
-
-    def expect(self, **trials: bool) -> None:
-        self.rule.expect(**trials)
 
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's, in the user's units."""
