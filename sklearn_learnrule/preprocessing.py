@@ -126,8 +126,8 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     Parameters
     ----------
     previous_choice : bool, default=True
-        ``choice_back``, -1 or 1: to repeat oneself. Of more than two choices, 0 or 1 for each,
-        ``choice_back_<label>``.
+        ``choice_back``, -1 or 1: to repeat oneself. Of C > 2 choices one for each,
+        ``choice_back_<label>``, 1 - 1 / C for the one before and - 1 / C for others.
     win_stay : bool, default=True
         ``win_stay``, the reward before times that choice: to repeat what was paid. Of more than
         two, ``win_stay_<label>``.
@@ -198,19 +198,19 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
             else:
                 columns.append((name, X[name]))
         just_before = X[MISSES] == 0 if MISSES in X else 1.0
-        choices = _previous_choices(X)
+        choices = _sides(X)
         if self.previous_choice:
-            columns += [(f"choice_back{of}", X[name] * just_before) for name, of in choices.items()]
+            columns += [(f"choice_back{of}", side * just_before) for of, side in choices.items()]
         if self.win_stay:
             paid = X[PREVIOUS_REWARD] * just_before
-            columns += [(f"win_stay{of}", X[name] * paid) for name, of in choices.items()]
+            columns += [(f"win_stay{of}", side * paid) for of, side in choices.items()]
         if self.previous_stimulus:
             sequence = sequences_of(X)
             for name in names:
                 back = X[name].groupby(sequence).shift(fill_value=0.0)
                 columns.append((f"{name}_back", back * just_before))
         weight_names(name for name, _ in columns)
-        return pd.DataFrame(dict(columns)).join(X.drop(columns=names))
+        return pd.concat([pd.DataFrame(dict(columns)), X.drop(columns=names)], axis=1)
 
     def _check(self, X: Any) -> None:
         check_kind(X)
@@ -218,6 +218,19 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
             raise ValueError(
                 "PolicyRegressors needs the X of make_design, with its history columns."
             )
+
+
+def _sides(X: pd.DataFrame) -> dict[str, pd.Series]:
+    """Return the choice before and, of more than two, how each one's name goes on.
+
+    As -1 or 1, 0 where there is none; of C > 2 as 1 less 1 / C for it and - 1 / C for others. So
+    they add up to 0 on all trials, and take nothing from the bias.
+    """
+    choices = _previous_choices(X)
+    if len(choices) == 1:
+        return {of: X[name] for name, of in choices.items()}
+    before = X[[*choices]].sum(axis=1) / len(choices)  # 0 where there is none
+    return {of: X[name] - before for name, of in choices.items()}
 
 
 def _previous_choices(X: pd.DataFrame) -> dict[str, str]:

@@ -32,6 +32,7 @@ from sklearn_learnrule import (
     make_design,
 )
 from sklearn_learnrule.engine import unroll
+from sklearn_learnrule.inspection import update_table
 from sklearn_learnrule.rules import (
     DNNRule,
     FilteredRule,
@@ -130,6 +131,33 @@ def test_folds_searches_and_scorers_work():
     piped = make_pipeline(PolicyRegressors(win_stay=False, previous_stimulus=False), rule)
     search = GridSearchCV(piped, grid, cv=cv, error_score="raise").fit(X, Y)
     assert search.predict_proba(X).shape == (len(X), 3)
+
+
+def test_initial_weights_are_given_a_row_a_choice():
+    given = np.arange(6.0).reshape(2, 3) / 10
+    rule = ReinforceRuleEstimator(initial_weights=given, train_initial_weights=False).fit(X, Y)
+    assert_allclose(rule.initial_weights_, given)
+    assert_allclose(rule.predict_weights(X).iloc[0], given.ravel())
+
+
+def test_regressors_of_the_choice_before_leave_the_bias_alone():
+    """Else the few first trials would tell it, and nobody would choose there what none did."""
+    added = PolicyRegressors().fit_transform(X)
+    back, stay = added.filter(like="choice_back"), added.filter(like="win_stay")
+    assert back.shape[1] == stay.shape[1] == 3
+    assert_allclose(back.sum(axis=1), 0, atol=1e-12)
+    assert_allclose(stay.sum(axis=1), 0, atol=1e-12)
+    chosen = X.filter(like="previous_choice_").to_numpy()
+    assert (back.to_numpy().argmax(1) == chosen.argmax(1))[chosen.any(1)].all()
+    assert (back[X.index.get_level_values("trial") == 0] == 0).all(axis=None)
+
+
+def test_an_update_of_a_policy_with_regressors_is_that_of_a_first_trial():
+    piped = make_pipeline(PolicyRegressors(), ReinforceRuleEstimator(baseline=None)).fit(X, Y)
+    table = update_table(piped, X)
+    of_back = table.filter(regex="^update_.*(_back|_stay)")
+    assert of_back.shape[1] == 6 + len(STIMULI) and (of_back == 0).all(axis=None)
+    assert (table[[f"update_{name}" for name in STIMULI]] != 0).any().all()
 
 
 def test_weights_are_a_set_for_each_choice_but_the_first():
@@ -306,7 +334,7 @@ def test_animals_that_never_made_a_choice_are_told():
     one = TABLE[TABLE["subject"] == "animal 0"].assign(subject="another")
     X_, y, _ = design(pd.concat([never, one]))
     first = X_.index.get_level_values("subject") != "another"
-    with pytest.raises(ValueError, match=r"X's columns tell of \['left', 'middle', 'right'\]"):
+    with pytest.raises(ValueError, match="The choice 'middle', of which X's columns tell, is on"):
         ReinforceRuleEstimator().fit(X_[first], y[first])
 
 
@@ -345,5 +373,12 @@ def test_a_rule_of_two_choices_says_so():
 
     with pytest.raises(TypeError, match=r"make_rule should take \(self, n_weights, n_choices\)"):
         TwoChoices().fit(X, Y)
+
+    class Forgets(ReinforceRuleEstimator):
+        def make_rule(self, n_weights, n_choices=2):
+            return ReinforceRule(n_weights, None)
+
+    with pytest.raises(TypeError, match="and hand both to its rule"):
+        Forgets().fit(X, Y)
     with pytest.raises(ValueError, match="a multiple of 2"):
         LearningRule(3, n_choices=3)

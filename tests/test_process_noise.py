@@ -123,7 +123,7 @@ def filter_log_likelihood(lived, lapses=0.0):
         rule = true_filter(lapses)
         path = unroll(rule, start, trials, observed)
         logit = filtered_logit(path[..., :2], path[..., 2:], trials.features)
-        logit = TWO_CHOICES.lapsing_logits(logit, rule.odds).numpy()
+        logit = TWO_CHOICES.lapsing_logits(logit, rule.lapses.odds).numpy()
     return log_expit(np.where(lived.choice, logit, -logit))
 
 

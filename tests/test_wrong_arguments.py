@@ -209,7 +209,7 @@ def test_a_users_own_parameter_needs_no_constraint(cohort):
     [
         (
             {"initial_weights": [1.0, 0.0, 0.0]},
-            "initial_weights should be 2 numbers",
+            ".*: initial_weights should be 2 numbers",
         ),
         ({"process_noise": [0.1] * 3}, r"process_noise should be one finite number or \(2,\) of"),
         ({"process_noise": 0.1, "session_noise": []}, "session_noise should be one finite number"),

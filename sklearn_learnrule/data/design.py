@@ -349,6 +349,12 @@ def _check_labels(
     values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index
 ) -> None:
     """Raise for a label that no choice has."""
+    if values.dtype == bool and labels.dtype != bool:
+        raise ValueError(
+            f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
+            "True and False. If they say whether the animal was right, leave answer= out where it "
+            "was paid for that, or make a column of what was correct."
+        )
     known = np.isin(values, labels)
     if not known.all():
         row = int(np.argmin(known))

@@ -62,7 +62,11 @@ class BaseRuleEstimator(FittedRule):
     subject_effects: Sequence[str] | int | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "initial_weights": [StrOptions({"zeros", "psychometric"}), each(ANY_NUMBER)],
+        "initial_weights": [
+            StrOptions({"zeros", "psychometric"}),
+            each(ANY_NUMBER),
+            each(each(ANY_NUMBER)),
+        ],
         "train_initial_weights": ["boolean"],
         "unlearned": [None, each(str)],
         "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
@@ -131,15 +135,14 @@ class BaseRuleEstimator(FittedRule):
     def _make_model(
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> LearningModel:
-        policy = Policy(sequences.n_choices)
-        start = initial_weights(self.initial_weights, sequences, chosen, weight, policy.n_choices)
+        policy, name = Policy(sequences.n_choices), type(self).__name__
+        start = initial_weights(self.initial_weights, sequences, chosen, weight, name)
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
-        n_features = len(sequences.feature_names)
-        noise = self._make_noise(n_features, BROAD_STD / units.feature if broad else None)
+        noise = self._make_noise(sequences, BROAD_STD / units.feature if broad else None)
         rule, own = self._make_rule(sequences, noise)
         if rule.uses_answer:
-            sequences.check_answer_known(type(self).__name__)
+            sequences.check_answer_known(name)
         if rule.parameter_units is None:  # it is another rule in other units
             units = Units(torch.ones_like(units.feature), torch.ones_like(units.reward))
         rule.standardize_settings(units.feature, units.reward)
@@ -147,7 +150,6 @@ class BaseRuleEstimator(FittedRule):
             noise.standardize_settings(units.feature)
             noise.counts_misses = sequences.counts_misses
         learns_start = self.train_initial_weights and not broad
-        given: Any = self.lapses
         model = LearningModel(
             rule,
             torch.as_tensor(start) * policy.in_all_sets(units.feature),
@@ -156,7 +158,7 @@ class BaseRuleEstimator(FittedRule):
             truncation=self.truncation,
             engine=self.engine,
             noise=noise,
-            lapses=None if given is None else Lapses(given, policy.n_choices),
+            lapses=self._make_lapses(policy),
             effects=distribution(
                 own, rule, noise, units, sequences, scored, trains_start=learns_start
             ),
@@ -198,12 +200,15 @@ class BaseRuleEstimator(FittedRule):
         make: Any = self.make_rule
         if policy.n_choices == 2:
             return make(n_features)
-        if "n_choices" not in signature(make).parameters:
-            raise TypeError(
-                f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
-                "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
-            )
-        return make(n_features * policy.n_sets, n_choices=policy.n_choices)
+        takes = signature(make).parameters.values()
+        if any(each.name == "n_choices" or each.kind == each.VAR_KEYWORD for each in takes):
+            rule = make(n_features * policy.n_sets, n_choices=policy.n_choices)
+            if rule.policy == policy:
+                return rule
+        raise TypeError(
+            f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
+            "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
+        )
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
@@ -227,12 +232,16 @@ class BaseRuleEstimator(FittedRule):
         few = n_scored < FEW_SUBJECTS
         return few and self.process_noise is not None and isinstance(self.initial_std, str)
 
-    def _make_noise(self, n_features: int, start: torch.Tensor | None) -> ProcessNoise | None:
+    def _make_lapses(self, policy: Policy) -> Lapses | None:
+        given: Any = self.lapses
+        return None if given is None else Lapses(given, policy.n_choices)
+
+    def _make_noise(self, sequences: Sequences, start: torch.Tensor | None) -> ProcessNoise | None:
         if self.process_noise is None:
             return None
         std = self.initial_std if start is None else start
         given: Any = (self.process_noise, self.session_noise, std)
-        return ProcessNoise(n_features, *given)
+        return ProcessNoise(len(sequences.feature_names), *given)
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
         """Set the fitted attributes: parameters under their textbook names, and a table of them."""

@@ -41,8 +41,13 @@ def check_told(sequences: Sequences, classes: NDArray[Any]) -> None:
     same = label_texts(classes) == labels or classes.tolist() == numbers
     if not sequences.tells_choices or (same if labels else len(classes) == 2):
         return
+    never = [label for label in labels if label not in label_texts(classes)]
+    if len(never) + len(classes) == len(labels):
+        raise ValueError(
+            f"The choice {never[0]!r}, of which X's columns tell, is on none of these trials: fit "
+            "to more of them (other folds), or leave it out of the table, or name it as another."
+        )
     raise ValueError(
         f"The choices are of the classes {classes.tolist()}, but X's columns tell of "
-        f"{labels or 'two'}: make X and y by one make_design, and fit to animals that between them "
-        "have made every choice."
+        f"{labels or 'two'}: make X and y by one make_design."
     )

@@ -223,8 +223,8 @@ class SequenceClassifier(
         except (AssertionError, KeyError, IndexError):
             raise ValueError(
                 "warm_start goes on from the last fit, which had other layers, another number of "
-                "stimulus columns, a smaller ensemble, other subject_effects, other covariates or "
-                "another answer to mirror='auto': set warm_start=False."
+                "choices or of stimulus columns, a smaller ensemble, other subject_effects, other "
+                "covariates or another answer to mirror='auto': set warm_start=False."
             ) from None
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:

@@ -89,7 +89,9 @@ def _read(name: str, can_vary: dict[str, list[str]]) -> list[Effect]:
     match = OF_ONE_WEIGHT.fullmatch(name)
     parameter, weight = match.group("parameter", "weight") if match else (name, None)
     if parameter not in can_vary:
-        hint = " (initial_std is for that)" if parameter == INITIAL_WEIGHTS else ""
+        hint = ""
+        if parameter == INITIAL_WEIGHTS:
+            hint = " (initial_std is for that; of two choices without process noise they can)"
         raise ValueError(
             f"subject_effects should name parameters of this rule that can vary, {list(can_vary)}, "
             f"or of one weight, such as 'learning_rate[bias]'; got {short(name)}{hint}."

@@ -108,7 +108,7 @@ def probe_trials(
     fit: RuleFit, X: pd.DataFrame, experience: Experience, probes: pd.DataFrame, n_repeats: int
 ) -> Trial:
     """Return the probes as the fit's rule sees them, the same ``n_repeats`` times, (H, P)."""
-    rows = X.iloc[np.zeros(len(probes), dtype=int)].copy()  # for a transformer to take
+    rows = _strangers(X, len(probes))  # for a transformer to take
     rows[experience.stimulus_names] = probes[experience.stimulus_names].to_numpy()
     choice, reward, answer = (
         torch.tensor(probes[name].to_numpy(dtype=float)) for name in ("choice", "reward", "answer")
@@ -116,6 +116,19 @@ def probe_trials(
     trials = Trial(fit.features(rows), choice, reward, answer, torch.zeros_like(choice))
     repeated = trials.map(lambda values: values.expand(n_repeats, *values.shape))
     return replace(repeated, context=NO_CONTEXT)
+
+
+def _strangers(X: pd.DataFrame, n_rows: int) -> pd.DataFrame:
+    """Return the first of X's rows so many times, each as the first trial of another animal."""
+    rows = X.iloc[np.zeros(n_rows, dtype=int)].copy()
+    names = [f"probe {i}" for i in range(n_rows)]
+    if "subject" in rows.index.names:
+        levels = rows.index.to_frame(index=False).assign(subject=names)
+        rows.index = pd.MultiIndex.from_frame(levels) if len(levels.columns) > 1 else names
+        rows.index.names = [*levels.columns]
+    elif "subject" in rows:
+        rows["subject"] = names
+    return rows
 
 
 def take(trials: Trial, rows: Ints) -> Trial:

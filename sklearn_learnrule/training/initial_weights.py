@@ -16,9 +16,13 @@ CLIP = 0.01
 
 
 def initial_weights(
-    kind: str | Any, sequences: Sequences, chosen: Ints, weight: Floats, n_choices: int = 2
+    kind: str | Any, sequences: Sequences, chosen: Ints, weight: Floats, reader: str
 ) -> Floats:
-    """Return the starting weights, ((C - 1) K,): zeros, a psychometric fit, or the array given."""
+    """Return the starting weights, ((C - 1) K,): zeros, a psychometric fit, or the array given.
+
+    ``reader`` is who asks for them.
+    """
+    n_choices = sequences.n_choices
     n_features, n_sets = len(sequences.feature_names), n_choices - 1
     if isinstance(kind, str):
         if kind == "zeros":
@@ -29,7 +33,7 @@ def initial_weights(
     if given.shape != expected:
         rows = "" if n_sets == 1 else f"{n_sets} rows, one for each choice but the first, of "
         raise ValueError(
-            f"initial_weights should be {rows}{n_features} numbers, one for each of "
+            f"{reader}: initial_weights should be {rows}{n_features} numbers, one for each of "
             f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
     return given.flatten()

@@ -55,7 +55,7 @@ def each(constraint: Any) -> Meets:
     def test(value: Any) -> bool:
         if not isinstance(value, list | tuple):
             value = np.asarray(value, dtype=object)  # of what is no sequence, without dimension
-            if value.ndim != 1:
+            if value.ndim == 0:
                 return False
         return all(map(of_entry.is_satisfied_by, value))
 
