@@ -102,7 +102,7 @@ class RuleFit(Fit):
     @property
     def weight_columns(self) -> list[Any]:
         """As of ``predict_weights``: names or, of more than two choices, pairs of both."""
-        return list(self.final.weight_columns)
+        return list(self.final.weight_columns.tolist())
 
     @property
     def policy(self) -> Policy:

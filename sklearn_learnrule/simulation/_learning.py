@@ -128,6 +128,7 @@ def simulate_learning(
     weights = torch.tensor(initial_weights, dtype=torch.float64)
     rule = _prepared(rule, weights.shape[1], reward_known)
     policy, memory = rule.policy, rule.initial_memory(len(weights), like=weights)
+    rates = lapse_rates(lapses, policy.n_choices)
     known = np.ones(session_start.shape) if reward_known is None else reward_known.astype(float)
     opens_next = _next(session_start)
     missed = _next(np.zeros(known.shape) if misses is None else misses)
@@ -135,9 +136,8 @@ def simulate_learning(
     seen = []
     with torch.no_grad():
         for t in range(known.shape[1]):
-            stimulus, answer = _show(task, t, policy.n_choices)
-            features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(weights))]))
-            choice = _choose(policy, weights, features, lapses, random_state)
+            stimulus, features, answer = _show(task, t, policy.n_choices)
+            choice = _choose(policy, weights, features, rates, random_state)
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             told = choice, reward, answer, opens_next[:, t], known[:, t], missed[:, t]
@@ -169,8 +169,8 @@ def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState)
     return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
 
 
-def _show(task: Task, trial: int, n_choices: int) -> tuple[Floats, Choices]:
-    """Return what a task shows and tells of the correct choices; raise if these are none."""
+def _show(task: Task, trial: int, n_choices: int) -> tuple[Floats, torch.Tensor, Choices]:
+    """Return stimuli, features and the correct choices; raise if these are none."""
     stimulus, told = task.show(trial)
     answer = np.asarray(told)
     if not np.isin(answer, range(n_choices)).all():
@@ -178,19 +178,19 @@ def _show(task: Task, trial: int, n_choices: int) -> tuple[Floats, Choices]:
             f"A task should tell the correct choice by its number, from 0 to {n_choices - 1}, but "
             f"told {answer[:4].tolist()}."
         )
-    return stimulus, as_choices(answer, n_choices)
+    features = torch.as_tensor(np.column_stack([stimulus, np.ones(len(answer))]))
+    return stimulus, features, as_choices(answer, n_choices)
 
 
 def _choose(
     policy: Policy,
     weights: torch.Tensor,
     features: torch.Tensor,
-    lapses: float | Sequence[float],
+    rates: torch.Tensor,
     random_state: np.random.RandomState,
 ) -> Choices:
     """Draw each animal's choice, (N,); raise if weights are not as many as it needs."""
     _check_fit(weights, features, policy)
-    rates = lapse_rates(lapses, policy.n_choices)
     p = policy.with_lapses(policy.probabilities(policy.logits(weights, features)), rates)
     drawn = torch.as_tensor(random_state.random_sample(len(weights)))
     return as_choices(policy.sample(p, drawn).numpy(), policy.n_choices)
