@@ -142,6 +142,11 @@ def add_options(parser: Parser) -> None:
     """Add what both commands take: a table, its columns, the rules, the folds."""
     parser.add_argument("table", metavar="TABLE",
                         help="a CSV, TSV or Parquet file, or how many are named")  # fmt: skip
+    add_table_options(parser)
+    add_comparison_options(parser)
+
+
+def add_table_options(parser: Parser) -> None:
     table = parser.add_argument_group("your table")
     table.add_argument("--subject", nargs="+", default=["subject"], metavar="COLUMN",
                        help="its column of animals, or those that name one together, such as "
@@ -159,8 +164,8 @@ def add_options(parser: Parser) -> None:
     table.add_argument("--no-session", dest="session", action="store_const", const=None,
                        help="it has none: each animal had one session")  # fmt: skip
     table.add_argument("--missed", choices=("drop", "count"), default="drop",
-                       help="trials without a choice: leave them out, or count them, so that networks "
-                            "know how many lie between choices (default: drop)")  # fmt: skip
+                       help="trials without a choice: leave them out, or count them, so that "
+                            "networks know how many lie between (default: drop)")  # fmt: skip
     table.add_argument("--unknown-reward", choices=("drop", "keep"), default="drop",
                        help="trials with a choice, but without a reward, such as probe trials: "
                             "leave them out, or keep the choice, of which textbook rules "
@@ -173,6 +178,9 @@ def add_options(parser: Parser) -> None:
                             "on all of its trials, and no stimulus")  # fmt: skip
     table.add_argument("--max-trials", type=number, metavar="N",
                        help="keep each animal's first N trials only")  # fmt: skip
+
+
+def add_comparison_options(parser: Parser) -> None:
     work = parser.add_argument_group("the comparison")
     names = ", ".join(map(repr, RULES))
     work.add_argument("--rules", nargs="+", choices=RULES, default=DEFAULT_RULES, metavar="RULE",

@@ -180,8 +180,7 @@ class Layout:
         if len(self.choices) > 2:
             return trials
         code = {label: number for number, label in enumerate(self.choices)}
-        kind = "int64" if trials[named].isin(self.choices).all(axis=None) else float  # for NaN
-        return trials.assign(**{name: trials[name].map(code).astype(kind) for name in named})
+        return trials.assign(**{name: trials[name].map(code) for name in named})
 
 
 def _numbers(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> Floats:
