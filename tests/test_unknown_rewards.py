@@ -282,6 +282,15 @@ def test_equations_are_sought_where_the_reward_before_is_known(design, paid_befo
         assert (left**2).sum() > 1e-6 * square
 
 
+def test_no_equation_is_sought_where_no_reward_before_is_known(design):
+    X, y = design
+    rule = lr.ReinforceRuleEstimator().fit(X, y)
+    second = X.index.get_level_values("trial") == 2  # tells of the second trial's reward
+    alone = X.assign(**{KNOWN: 1.0 * second, "previous_reward": X["previous_reward"] * second})
+    with pytest.raises(ValueError, match="^An equation needs trials whose reward is known, and"):
+        inspection.sparse_rule(rule, alone)
+
+
 def test_sessions_are_judged_by_the_answers_that_are_known(trials):
     X, y, _ = lr.make_design(trials, unknown_reward="keep")
     rule = lr.ConstantRuleEstimator().fit(X, y)

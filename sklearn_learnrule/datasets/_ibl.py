@@ -104,7 +104,7 @@ def load_ibl_trials(
     subjects : str, list of str or None, default=None
         Keep these subjects only.
     max_trials : int or None, default=None
-        Keep each subject's first trials only.
+        Keep each subject's first trials only, of those that are not dropped.
     processing : {"published", "repaired"} or None, default=None
         In one session of the release (CSHL_002, 2019-03-05) stimuli on the right bear a negative
         contrast on 81 trials, and the field's usual processing puts these on the left, though the

@@ -184,7 +184,7 @@ class Layout:
 
 
 def _numbers(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> Floats:
-    """Return a column's numbers, NaN for none where none is needed; a message tells the row.
+    """Return a column's numbers; what is none is NaN where none is needed, else an error.
 
     A column of text may hold numbers: one word in a CSV file makes all else text.
     """

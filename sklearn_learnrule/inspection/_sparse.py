@@ -160,7 +160,8 @@ def sparse_rule(
     Raises
     ------
     ValueError
-        If X has one animal and ``n_terms`` is None, or a dict names several models.
+        If X has one animal and ``n_terms`` is None, no two rewards in turn are known, or a dict
+        names several models.
 
     Examples
     --------
@@ -224,6 +225,10 @@ def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
     values = factor_values(visited, fit.weight_names)
     update = visited.update.numpy()
     told = visited.told.numpy() & np.isfinite(values[PREVIOUS_REWARD])
+    if not told.any():
+        raise ValueError(
+            "An equation needs trials whose reward is known, and the reward before: X has none."
+        )
     step = np.sqrt((update**2).mean((0, 1))) * visited.largest.numpy()  # of a logit, (K,)
     update = np.where(step > NEGLIGIBLE * step.max(), update, 0.0)
     animals = np.unique(visited.subject[told.any(1)])
