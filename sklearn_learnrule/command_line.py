@@ -46,6 +46,7 @@ BRIEF: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3}
 
 IN_SHELL = {
     "choices=": "--choices ",
+    "keep or trial should": "--restart and --covariates should",
     "n_jobs": "--jobs",
     "cache=...": "--cache FOLDER",
     ", by prepare=": " in the file",
@@ -77,9 +78,10 @@ what TABLE must have:
     choice    what it chose, one of two or more: such as left or right, 0 or 1
     reward    what it got for that, in numbers: such as 1 or 0
   Name yours by the options if they are called otherwise. Trials without a choice or a reward
-  (empty cells) are left out and counted. Many files are one table if their names tell the rest,
-  in quotes: 'data/{{subject}}_{{session}}.csv'. Training data of the International Brain
-  Laboratory (CSV) are recognised by their columns.
+  (empty cells) are left out and counted, unless --missed or --unknown-reward says otherwise.
+  Many files are one table if their names tell the rest, in quotes:
+  'data/{{subject}}_{{session}}.csv'. Training data of the International Brain Laboratory (CSV)
+  are recognised by their columns.
 
 example:
   {program} {command} mice.csv --subject mouse --stimulus left right --choice response{more}
@@ -140,6 +142,11 @@ def add_options(parser: Parser) -> None:
     """Add what both commands take: a table, its columns, the rules, the folds."""
     parser.add_argument("table", metavar="TABLE",
                         help="a CSV, TSV or Parquet file, or how many are named")  # fmt: skip
+    add_table_options(parser)
+    add_comparison_options(parser)
+
+
+def add_table_options(parser: Parser) -> None:
     table = parser.add_argument_group("your table")
     table.add_argument("--subject", nargs="+", default=["subject"], metavar="COLUMN",
                        help="its column of animals, or those that name one together, such as "
@@ -156,8 +163,24 @@ def add_options(parser: Parser) -> None:
                             "another counts as missed (default: all are choices)")  # fmt: skip
     table.add_argument("--no-session", dest="session", action="store_const", const=None,
                        help="it has none: each animal had one session")  # fmt: skip
+    table.add_argument("--missed", choices=("drop", "count"), default="drop",
+                       help="trials without a choice: leave them out, or count them, so that "
+                            "networks know how many lie between (default: drop)")  # fmt: skip
+    table.add_argument("--unknown-reward", choices=("drop", "keep"), default="drop",
+                       help="trials with a choice, but without a reward, such as probe trials: "
+                            "leave them out, or keep the choice, of which textbook rules "
+                            "then learn nothing (default: drop)")  # fmt: skip
+    table.add_argument("--restart", nargs="+", metavar="COLUMN",
+                       help="its columns, such as block or session, at whose changes animals "
+                            "begin to learn anew")  # fmt: skip
+    table.add_argument("--covariates", nargs="+", metavar="COLUMN",
+                       help="its columns of what an animal is, such as genotype or age: the same "
+                            "on all of its trials, and no stimulus")  # fmt: skip
     table.add_argument("--max-trials", type=number, metavar="N",
                        help="keep each animal's first N trials only")  # fmt: skip
+
+
+def add_comparison_options(parser: Parser) -> None:
     work = parser.add_argument_group("the comparison")
     names = ", ".join(map(repr, RULES))
     work.add_argument("--rules", nargs="+", choices=RULES, default=DEFAULT_RULES, metavar="RULE",
@@ -293,23 +316,42 @@ def choose_rules(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def read_design(arguments: argparse.Namespace) -> tuple[pd.DataFrame, pd.Series]:
     """Return X and y, each animal's first trials only if so asked."""
-    names = {name: getattr(arguments, name) for name in ("subject", "stimulus", "answer", *COLUMNS)}
-    path, choices = arguments.table, arguments.choices
-    if choices is None and is_of_ibl(path):
-        trials = load_ibl_trials(path, verbose=True)
-    else:
-        prepare = None if choices is None else partial(as_typed, [names["choice"], names["answer"]])
-        trials = from_files(path, **names, choices=choices, prepare=prepare)
-        several, answered = len(names["stimulus"]) > 1, names["answer"] is not None
-        names = {
-            "stimulus": names["stimulus"] if several else "stimulus",
-            "answer": "answer" if answered else None,
-        }
-    X, y, _ = make_design(trials, **names)
+    trials, names = read_trials(arguments)
+    gaps: Any = {
+        "missed": "error" if arguments.missed == "drop" else "count",
+        "unknown_reward": "error" if arguments.unknown_reward == "drop" else "keep",
+    }
+    restart, covariates = arguments.restart, arguments.covariates
+    X, y, _ = make_design(trials, **names, restart=restart, covariates=covariates, **gaps)
     if arguments.max_trials is None:
         return X, y
     early = X.index.get_level_values("trial") < arguments.max_trials
     return X[early], y[early]
+
+
+def read_trials(arguments: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return the table of trials, and which of its columns make_design is to be told."""
+    names = {name: getattr(arguments, name) for name in ("subject", "stimulus", "answer", *COLUMNS)}
+    path, choices = arguments.table, arguments.choices
+    if choices is None and is_of_ibl(path):
+        return load_ibl_trials(path, verbose=True), names
+    further = dict.fromkeys([*(arguments.restart or ()), *(arguments.covariates or ())])
+    if names["session"] == "session":  # it is kept as such
+        further.pop("session", None)
+    trials = from_files(
+        path,
+        **names,
+        choices=choices,
+        keep=list(further) or None,
+        prepare=None if choices is None else partial(as_typed, [names["choice"], names["answer"]]),
+        missed="drop" if arguments.missed == "drop" else "keep",
+        unknown_reward=arguments.unknown_reward,
+    )
+    several, answered = len(names["stimulus"]) > 1, names["answer"] is not None
+    return trials, {
+        "stimulus": names["stimulus"] if several else "stimulus",
+        "answer": "answer" if answered else None,
+    }
 
 
 def is_of_ibl(path: str) -> bool:

@@ -140,6 +140,20 @@ def test_missed_trials_are_left_out_and_counted(in_folder, trials, capsys):
     assert f"read {len(trials)}, misses {n_missed}, kept {len(y)}" in capsys.readouterr().out
 
 
+def test_what_was_missed_or_unknown_is_kept_and_blocks_and_groups_are_known_if_so_asked(in_folder):
+    gaps = {"miss_rate": 0.2, "unknown_reward_rate": 0.2, "n_blocks": 2}
+    table = make_learning_cohort(3, 40, session_length=20, random_state=0, **gaps)
+    table["sex"] = table["subject"].map({"mouse_01": "f", "mouse_02": "m", "mouse_03": "f"})
+    options = {"missed": "count", "unknown_reward": "keep", "covariates": "sex"}
+    X, y, _ = lr.make_design(table, restart=["block", "session"], **options)
+    asked = ("--missed", "count", "--unknown-reward", "keep", "--covariates", "sex", "--restart")
+    for name in ("session", "day"):
+        write(table.rename(columns={"session": name}), "mice.csv")
+        shown, chosen = read("mice.csv", "--session", name, *asked, "block", name)
+        assert_frame_equal(shown, X)
+        assert chosen.tolist() == y.tolist()
+
+
 @pytest.mark.parametrize(
     ("labels", "none", "choices"),
     [
@@ -285,6 +299,13 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
             ["compare", "mice.csv", "--stimulus", "choice", "contrast"],
             "of that name. Rename it in the file.",
         ),
+        (
+            ["compare", "mice.csv", "--session", "all", "--restart", "session"],
+            "--restart and --covariates should not name column 'session': the table of trials has "
+            "another of that name. Rename it in the file.",
+        ),
+        (["compare", "mice.csv", "--restart", "shift"], "Column 'shift' is not in the table"),
+        (["compare", "mice.csv", "--missed", "keep"], "invalid choice: 'keep'"),
         (["compare", "mice.csv", "--rules", "RMSprop"], "invalid choice: 'RMSprop'"),
         (["compare", "mice.csv", "--figure", "no/a.png"], "should be in a folder that exists"),
         (["compare", "mice.csv", "--figure", "."], "'.' should end in one of ."),

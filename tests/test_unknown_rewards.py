@@ -26,6 +26,7 @@ from sklearn_learnrule import inspection
 from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import ENGINES, unroll
+from sklearn_learnrule.inspection._candidates import PREVIOUS_REWARD
 from sklearn_learnrule.report import write_report
 from sklearn_learnrule.rules import FilteredRule
 from sklearn_learnrule.simulation import predictive_check, simulate
@@ -255,6 +256,43 @@ def test_tables_are_of_trials_whose_outcome_is_known(trials, design):
     correct = (known["choice"] == known["answer"]).groupby([known["session"], known["subject"]])
     observed = check.query("statistic == 'accuracy'").set_index("block")["observed"]
     np.testing.assert_allclose(observed, correct.mean().groupby("session").mean())
+
+
+@pytest.fixture
+def paid_before(trials):
+    """The reward before each trial that is told an outcome: 0 on the first, NaN if unknown."""
+    of_animals = trials.groupby("subject")["reward"]
+    last = ~trials["subject"].duplicated(keep="last")
+    return of_animals.shift(fill_value=0)[trials["reward"].notna() & ~last]
+
+
+def test_an_equation_predicts_nothing_of_a_reward_before_that_nobody_knows(design, paid_before):
+    rule = lr.ReinforceRuleEstimator().fit(*design)
+    equations = {"stimulus": {}, "bias": {(PREVIOUS_REWARD,): 0.5}}
+    predicted = inspection.SparseRule(None, None, equations).predict(rule, design[0])
+    shown = predicted.groupby("weight")["predicted"]
+    np.testing.assert_array_equal(shown.get_group("bias"), 0.5 * paid_before)
+    assert (shown.get_group("stimulus") == 0).all()
+
+
+def test_equations_are_sought_where_the_reward_before_is_known(design, paid_before):
+    dnn = lr.DNNRuleEstimator(max_epochs=3, n_ensemble=1, random_state=0).fit(*design)
+    told = inspection.sparse_rule(dnn, design[0], n_terms=3).predict(dnn, design[0])
+    for _, table in told.groupby("weight"):
+        known = table[paid_before.notna().to_numpy()]
+        left = known["update"] - known["predicted"]
+        square = (known["predicted"] ** 2).sum()
+        assert abs((left * known["predicted"]).sum()) < 1e-9 * square  # least squares
+        assert (left**2).sum() > 1e-6 * square
+
+
+def test_no_equation_is_sought_where_no_reward_before_is_known(design):
+    X, y = design
+    rule = lr.ReinforceRuleEstimator().fit(X, y)
+    second = X.index.get_level_values("trial") == 2  # tells of the second trial's reward
+    alone = X.assign(**{KNOWN: 1.0 * second, "previous_reward": X["previous_reward"] * second})
+    with pytest.raises(ValueError, match="^An equation needs trials whose reward is known, and"):
+        inspection.sparse_rule(rule, alone)
 
 
 def test_sessions_are_judged_by_the_answers_that_are_known(trials):

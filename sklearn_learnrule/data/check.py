@@ -13,7 +13,7 @@ from ..utils.texts import short
 from ..utils.warn import warn
 from .design import make_design
 from .schema import TRIALS
-from .tables import as_labels, as_names, as_numbers, as_table
+from .tables import as_labels, as_names, as_table
 
 N_TOLD, OPPOSITE = 20, 2 / 3  # so many trials, and more than this share of them, are no accident
 TELLS = 0.5  # from this correlation on, a stimulus of one sign tells the side by its size
@@ -73,8 +73,12 @@ def checked(
     stimulus: str | Sequence[str],
     trial: str | None,
     labels: Sequence[Any] | None = None,
+    **gaps: Any,
 ) -> pd.DataFrame:
-    """Do as :func:`check_trials`; its messages name the labels that choices had before."""
+    """Do as :func:`check_trials`; its messages name the labels that choices had before.
+
+    ``gaps`` are ``missed`` and ``unknown_reward`` of :func:`make_design`.
+    """
     table = as_table(trials)
     stimuli = as_names(stimulus, "stimulus")
     needed = [*TRIALS.identity, *stimuli, "choice", "reward"]
@@ -86,9 +90,10 @@ def checked(
             f"{missing[0]!r} (sklearn_learnrule.data.TRIALS.describe() says what each is)."
         )
     answer = "answer" if "answer" in table.columns else None
-    X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial)
+    X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial, **gaps)
     if len(stimuli) == 1:
-        fault = _fault_of_sign(table, X.iloc[:, 0], subjects, labels)
+        chosen = table[table["choice"].notna()]
+        fault = _fault_of_sign(chosen, X.iloc[:, 0], subjects, labels)
         if fault is not None:
             warn(fault)
     return table
@@ -107,8 +112,8 @@ def _fault_of_sign(
     if "answer" in trials.columns:
         correct = as_labels(trials["answer"], "answer")
     else:  # what was paid
-        reward = as_numbers(trials["reward"], "reward", pd.Index(subjects))
-        told &= reward > reward.min()
+        reward = trials["reward"].to_numpy(dtype=float, na_value=np.nan)
+        told &= reward > np.nanmin(reward)
     right = correct == codes[1]
     if (shown >= 0).all() or (shown <= 0).all():
         return _fault_of_one_sign(shown[told], right[told], (first, second))

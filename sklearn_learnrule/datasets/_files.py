@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..data.tables import as_names
 from ..utils.texts import short
-from ._layout import Layout, Names, Prepare, optional
+from ._layout import Gaps, Layout, Names, Prepare, optional
 
 FilePath = str | os.PathLike[str]
 
@@ -41,13 +41,15 @@ def from_files(
     choices: Sequence[Any] | None = None,
     keep: Names | None = None,
     prepare: Prepare | None = None,
+    missed: Gaps = "drop",
+    unknown_reward: Gaps = "drop",
     verbose: bool = True,
 ) -> pd.DataFrame:
     """Read CSV, TSV or Parquet files, one or many, as one table of trials.
 
-    Trials without a choice or without a reward (an empty cell, NaN) are left out and counted.
-    Sessions come in the order of their names, numbers as numbers and dates year first; where names
-    tell another order or none, rename them by ``prepare``.
+    Trials without a choice or without a reward (an empty cell, NaN) are counted and, by default,
+    left out. Sessions come in the order of their names, numbers as numbers and dates year first;
+    where names tell another order or none, rename them by ``prepare``.
 
     Parameters
     ----------
@@ -72,11 +74,19 @@ def from_files(
         right, where positive stimuli are on the right; more of them stay as they are. None: all
         labels are choices, and of two the second in sorted order is y = 1.
     keep : str or list of str or None, default=None
-        Further columns to keep.
+        Further columns to keep, such as those that ``restart`` and ``covariates`` of
+        :func:`~sklearn_learnrule.make_design` name.
     prepare : callable or None, default=None
         Of the table of each file, with the columns of its name, to the table that is read: where a
         stimulus is to be computed, a session is to be renamed (by a number or date), or trials of
         another task are to be left out.
+    missed : "drop" or "keep", default="drop"
+        What becomes of trials without a choice. "keep": they stay, choice and reward NaN, for
+        ``make_design(..., missed="count")``; of two that ``choices`` names, labels are then 0.0
+        and 1.0.
+    unknown_reward : "drop" or "keep", default="drop"
+        What becomes of trials with a choice and without a reward. "keep": they stay, reward NaN,
+        for ``make_design(..., unknown_reward="keep")``.
     verbose : bool, default=True
         Whether to print what was read and what was left out.
 
@@ -122,7 +132,18 @@ def from_files(
     >>> X, y, groups = make_design(trials)
     """
     layout = Layout(
-        stimulus, choice, reward, answer, subject, session, trial, choices, keep, prepare
+        stimulus,
+        choice,
+        reward,
+        answer,
+        subject,
+        session,
+        trial,
+        choices,
+        keep,
+        prepare,
+        missed,
+        unknown_reward,
     )
     animals = as_names(subject, "subject")
     parts = [

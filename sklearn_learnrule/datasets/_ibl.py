@@ -15,7 +15,7 @@ from ..preprocessing import tanh_contrast
 from ..utils.warn import warn
 from ._files import FilePath, read_table
 from ._ibl_release import LOWEST, code_fault, find_sessions, range_fault, read_sessions
-from ._layout import summary
+from ._layout import Gaps, check_gaps, summary
 
 Subjects = str | Sequence[str] | None
 Processing = Literal["published", "repaired"] | None
@@ -57,6 +57,7 @@ def load_ibl_trials(
     subjects: Subjects = None,
     max_trials: int | None = None,
     processing: Processing = None,
+    missed: Gaps = "drop",
     return_report: Literal[False] = False,
     verbose: bool = False,
 ) -> pd.DataFrame: ...
@@ -69,6 +70,7 @@ def load_ibl_trials(
     subjects: Subjects = None,
     max_trials: int | None = None,
     processing: Processing = None,
+    missed: Gaps = "drop",
     return_report: Literal[True],
     verbose: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
@@ -80,6 +82,7 @@ def load_ibl_trials(
     subjects: Subjects = None,
     max_trials: int | None = None,
     processing: Processing = None,
+    missed: Gaps = "drop",
     return_report: bool = False,
     verbose: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
@@ -91,8 +94,9 @@ def load_ibl_trials(
         A folder of the behavioural data release: its root, a lab, a subject or a session. Its
         sessions, ``<lab>/Subjects/<subject>/<date>/<number>/alf``, come in order of subject, date
         and number. Trials without a choice, without feedback (these timed out) or without a
-        contrast are dropped. A session with a missing or broken file, with arrays of unequal
-        length, or that has been read from another folder, is left out with a warning.
+        contrast are dropped, unless ``missed`` says otherwise. A session with a missing or broken
+        file, with arrays of unequal length, or that has been read from another folder, is left out
+        with a warning.
 
         A CSV file, plain or compressed: one row a trial, in temporal order, with the columns
         ``IBL_COLUMNS``: contrasts of each side from 0 to 1 (0 or NaN where nothing was shown),
@@ -100,7 +104,7 @@ def load_ibl_trials(
     subjects : str, list of str or None, default=None
         Keep these subjects only.
     max_trials : int or None, default=None
-        Keep each subject's first trials only.
+        Keep each subject's first trials only, of those that are not dropped.
     processing : {"published", "repaired"} or None, default=None
         In one session of the release (CSHL_002, 2019-03-05) stimuli on the right bear a negative
         contrast on 81 trials, and the field's usual processing puts these on the left, though the
@@ -108,6 +112,10 @@ def load_ibl_trials(
         "repaired" turns any stimulus that is opposite to the answer to the answer's side, and
         changes nothing else. None: as published, with a warning if there are such trials; of a CSV
         file, negative contrasts are refused.
+    missed : "drop" or "keep", default="drop"
+        What becomes of trials without a choice or without feedback, which a CSV file does not have.
+        "keep": they stay, choice, answer and reward NaN, for ``make_design(..., missed="count")``;
+        choice and answer of the others are then 1.0 and 0.0.
     return_report : bool, default=False
         Whether to return the report too.
     verbose : bool, default=False
@@ -125,9 +133,10 @@ def load_ibl_trials(
         One row a session, index ``subject`` and ``session``. Trials ``read`` are the sum of
         ``misses`` (no choice; of these ``rewarded_misses`` were rewarded all the same, so that
         the record of the choice is lost), ``no_feedback``, ``no_contrast``, ``cut`` (by
-        ``max_trials``, beyond which no session is read) and ``kept``. ``negative_contrasts`` are
-        among kept and cut; ``wrong_side`` (as published, answer and stimulus
-        disagree) and ``repaired`` among kept. ``problem`` says why a session was left out.
+        ``max_trials``, beyond which no session is read) and ``kept``; with ``missed="keep"``,
+        misses and no_feedback are among kept and cut. So are ``negative_contrasts``;
+        ``wrong_side`` (as published, answer and stimulus disagree) and ``repaired`` are among kept.
+        ``problem`` says why a session was left out.
 
     Raises
     ------
@@ -141,15 +150,16 @@ def load_ibl_trials(
     The data: International Brain Laboratory, figshare 11636748, December 2019.
     """
     check_processing(processing)
+    check_gaps(missed=missed)
     if max_trials is not None:
         check_scalar(max_trials, "max_trials", Integral, min_val=1)
     if os.path.isdir(path):
-        table, report = _read_release(path, subjects, max_trials, verbose)
+        table, report = _read_release(path, subjects, max_trials, verbose, missed)
     else:
         table, report = _read_csv(path, subjects, signed=processing is not None)
     if max_trials is not None:
         table = table.groupby("subject", sort=False).head(max_trials)
-    trials, report = finish(table, report, processing)
+    trials, report = finish(table, report, processing, missed)
     if verbose:
         print(summarize(report))
     return (trials, report) if return_report else trials
@@ -162,7 +172,7 @@ def check_processing(processing: Processing) -> None:
 
 
 def finish(
-    table: pd.DataFrame, report: pd.DataFrame, processing: Processing
+    table: pd.DataFrame, report: pd.DataFrame, processing: Processing, missed: Gaps
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the table of trials of one in the field's usual columns, and complete the report."""
     wrong_side = _wrong_side(table)
@@ -170,17 +180,18 @@ def finish(
         _warn_of_wrong_side(table[wrong_side])
     if processing == "repaired":
         table = _turn(table, wrong_side)
-    report = _complete(report, table, wrong_side, repaired=processing == "repaired")
+    dropped = ["no_contrast"] if missed == "keep" else ["misses", "no_feedback", "no_contrast"]
+    report = _complete(report, table, wrong_side, dropped, repaired=processing == "repaired")
     return _as_trial_table(table), report
 
 
 def _read_release(
-    path: FilePath, subjects: Subjects, max_trials: int | None, verbose: bool
+    path: FilePath, subjects: Subjects, max_trials: int | None, verbose: bool, missed: Gaps
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     sessions = find_sessions(path)
     wanted = _choose(subjects, (session.subject for session in sessions), path)
     sessions = [session for session in sessions if session.subject in wanted]
-    tables, report = read_sessions(sessions, max_trials, verbose)
+    tables, report = read_sessions(sessions, max_trials, verbose, missed)
     if not tables:
         raise ValueError(
             f"No session in {path} can be read; the first: {report['problem'].iloc[0]}."
@@ -257,7 +268,8 @@ def _choose(subjects: Subjects, there: Iterable[str], path: FilePath) -> set[str
 def _wrong_side(table: pd.DataFrame) -> pd.Series:
     """Whether the stimulus is on the side opposite to the answer."""
     signed = table["contrastRight"] - table["contrastLeft"]
-    return (signed != 0) & ((signed > 0) != (table["answer"] == 1))
+    opposite = (signed > 0) != (table["answer"] == 1)
+    return (signed != 0) & opposite & table["answer"].notna()
 
 
 def _turn(table: pd.DataFrame, trials: pd.Series) -> pd.DataFrame:
@@ -290,7 +302,11 @@ def _by_session(table: pd.DataFrame) -> Any:
 
 
 def _complete(
-    report: pd.DataFrame, table: pd.DataFrame, wrong_side: pd.Series, repaired: bool
+    report: pd.DataFrame,
+    table: pd.DataFrame,
+    wrong_side: pd.Series,
+    dropped: list[str],
+    repaired: bool,
 ) -> pd.DataFrame:
     """Add what became of the trials that were read, and put the columns in order."""
     report = report.reindex(columns=[*COUNTS, "problem"])
@@ -299,8 +315,7 @@ def _complete(
     report["repaired"] = report["wrong_side"] * repaired
     report.loc[report["problem"] != "", list(COUNTS)] = 0  # also where a twin was read
     report = report.fillna(0).astype(dict.fromkeys(COUNTS, "int64"))
-    dropped = report[["misses", "no_feedback", "no_contrast", "kept"]].sum(axis=1)
-    report["cut"] = report["read"] - dropped
+    report["cut"] = report["read"] - report[[*dropped, "kept"]].sum(axis=1)
     return report
 
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from ..utils.warn import warn
+from ._layout import Gaps
 
 CODED = ("choice", "feedbackType")
 CODES = (-1, 0, 1)
@@ -78,7 +79,10 @@ def _warn_of_folder(error: OSError) -> None:
 
 
 def read_sessions(
-    sessions: Sequence[Session], max_trials: int | None = None, verbose: bool = False
+    sessions: Sequence[Session],
+    max_trials: int | None = None,
+    verbose: bool = False,
+    missed: Gaps = "drop",
 ) -> tuple[list[pd.DataFrame], pd.DataFrame]:
     """Read sessions in order, of each subject until it has ``max_trials``.
 
@@ -105,7 +109,7 @@ def read_sessions(
             rows.append({**names, "problem": str(error)})
             continue
         read.add(session[:3])
-        columns, counts = decode(arrays)
+        columns, counts = decode(arrays, missed)
         rows.append({**names, **counts, "problem": ""})
         tables.append(pd.DataFrame({"lab": session.lab, **names, **columns}))
         n_kept[session.subject] += len(tables[-1])
@@ -195,21 +199,23 @@ def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def decode(
-    raw: Mapping[str, NDArray[Any]],
+    raw: Mapping[str, NDArray[Any]], missed: Gaps = "drop"
 ) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
     """Drop the trials without a choice, an outcome or a stimulus, and code the rest as is usual.
 
-    A trial without feedback timed out: the choice beside it was not made.
+    A trial without feedback timed out: the choice beside it was not made. Trials that were missed
+    so may be kept: what the animal did is NaN there, and so is a contrast that is not known.
     """
-    missed = raw["choice"] == 0
-    no_feedback = ~missed & (raw["feedbackType"] == 0)
-    no_contrast = np.isnan(raw["contrastLeft"]) & np.isnan(raw["contrastRight"])
-    no_contrast &= ~missed & ~no_feedback
-    kept = ~(missed | no_feedback | no_contrast)
+    unchosen = raw["choice"] == 0
+    no_feedback = ~unchosen & (raw["feedbackType"] == 0)
+    unseen = np.isnan(raw["contrastLeft"]) & np.isnan(raw["contrastRight"])
+    undone = unchosen | no_feedback
+    no_contrast = unseen & ~undone
+    kept = ~no_contrast if missed == "keep" else ~(undone | no_contrast)
     counts = {
         "read": len(kept),
-        "misses": int(missed.sum()),
-        "rewarded_misses": int((missed & (raw["feedbackType"] == 1)).sum()),
+        "misses": int(unchosen.sum()),
+        "rewarded_misses": int((unchosen & (raw["feedbackType"] == 1)).sum()),
         "no_feedback": int(no_feedback.sum()),
         "no_contrast": int(no_contrast.sum()),
     }
@@ -217,12 +223,18 @@ def decode(
     left, right = np.nan_to_num([raw[f"contrast{side}"][kept] for side in ("Left", "Right")])
     counts["negative_contrasts"] = int(((left < 0) | (right < 0)).sum())
     signed = right - left  # as is usual: so a negative contrast lands on the other side
-    columns = {
-        "contrastLeft": np.where(signed < 0, -signed, 0.0),
-        "contrastRight": np.where(signed > 0, signed, 0.0),
-        **{name: raw[name][kept] for name in ("probabilityLeft",) if name in raw},
+    other = np.where(unseen[kept], np.nan, 0.0)
+    did = {
         "choice": (choice == -1).astype(np.int64),
         "feedbackType": (feedback == 1).astype(np.int64),
         "answer": (feedback * choice == -1).astype(np.int64),
+    }
+    if (gaps := undone[kept]).any():
+        did = {name: np.where(gaps, np.nan, codes) for name, codes in did.items()}
+    columns = {
+        "contrastLeft": np.where(signed < 0, -signed, other),
+        "contrastRight": np.where(signed > 0, signed, other),
+        **{name: raw[name][kept] for name in ("probabilityLeft",) if name in raw},
+        **did,
     }
     return columns, counts

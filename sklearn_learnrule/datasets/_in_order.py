@@ -34,7 +34,7 @@ READINGS = ("%y%m%d", "%d%m%y", "%m%d%y")  # of six digits as a date
 
 
 class Part(NamedTuple):
-    """The trials of one source that have a choice and a reward."""
+    """The trials of one source that are kept."""
 
     place: str  # what a message calls it
     trials: pd.DataFrame

@@ -9,7 +9,7 @@ import importlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,7 @@ from ._in_order import Part, join
 
 Names = str | Sequence[str]
 Prepare = Callable[[pd.DataFrame], Any]
+Gaps = Literal["drop", "keep"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,11 @@ class Layout:
     choices: Sequence[Any] | None = None
     keep: Names | None = None
     prepare: Prepare | None = None
+    missed: Gaps = "drop"
+    unknown_reward: Gaps = "drop"
 
     def __post_init__(self) -> None:
+        check_gaps(missed=self.missed, unknown_reward=self.unknown_reward)
         if self.choices is not None and (
             isinstance(self.choices, str) or len(set(self.choices)) < max(2, len(self.choices))
         ):
@@ -73,7 +77,7 @@ class Layout:
         return list(dict.fromkeys([*clock, *as_names(self.keep, "keep")]))
 
     def read(self, table: pd.DataFrame, place: str, start: pd.Timestamp | None = None) -> Part:
-        """Name the columns of one source as all do; leave out trials without choice or reward.
+        """Name the columns of one source as all do; drop trials without choice or reward, or not.
 
         Raises
         ------
@@ -103,14 +107,20 @@ class Layout:
                 table[name] = [chosen.get(plain(label), label) for label in table[name]]
             missed |= ~table[self.choice].isin(self.choices)
         unpaid = table[self.reward].isna() & ~missed
-        kept = ~(missed | unpaid)
+        told = ~(missed | unpaid)
+        keep_missed, keep_unpaid = (gap == "keep" for gap in (self.missed, self.unknown_reward))
+        kept = told | (missed & keep_missed) | (unpaid & keep_unpaid)
+        choice = table[self.choice]
         columns = {
             "subject": subjects,
             "session": subject_names(table, sessions) if sessions else 1,
-            **{new: _numbers(table[old], kept, subjects) for old, new in self.stimuli.items()},
-            "choice": table[self.choice],
+            **{
+                new: _numbers(table[old], kept & ~missed, subjects)
+                for old, new in self.stimuli.items()
+            },
+            "choice": choice.astype(object).where(~missed) if keep_missed else choice,
             **({} if self.answer is None else {"answer": table[self.answer]}),
-            "reward": _numbers(table[self.reward], kept, subjects),
+            "reward": np.where(told, _numbers(table[self.reward], told, subjects), np.nan),
             **{name: table[name] for name in self.others},
         }
         trials = pd.DataFrame(columns, table.index)
@@ -120,7 +130,7 @@ class Layout:
             trials[kept],
             list(named.itertuples(index=False, name=None)),
             {"read": len(table), "misses": int(missed.sum()), "no_reward": int(unpaid.sum())},
-            frozenset(table[self.choice][missed].dropna()),
+            frozenset(choice[missed].dropna()),
             start,
         )
 
@@ -131,7 +141,7 @@ class Layout:
         for part in parts:
             counts.update(part.counts)
         no_choices = frozenset[Any]().union(*(part.no_choices for part in parts))
-        if trials.empty:
+        if not trials[["choice", "reward"]].notna().all(axis=1).any():
             found = f" Labels that are not among choices={self.choices}: {_listed(no_choices)}."
             raise ValueError(
                 f"No trial is left of {counts['read']}: {counts['misses']} have no choice, "
@@ -149,7 +159,7 @@ class Layout:
 
     def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
         """Code choices and answers as 0 and 1, if it was told which of two is which."""
-        found = set(as_labels(trials["choice"], f"column {self.choice!r}").tolist())
+        found = set(as_labels(trials["choice"].dropna(), f"column {self.choice!r}").tolist())
         if self.choices is None:
             return trials
         lost = [label for label in self.choices if label not in found]
@@ -159,7 +169,7 @@ class Layout:
                 f"for none were {_listed(no_choices)}.",
             )
         named = ["choice"] if self.answer is None else ["choice", "answer"]
-        unknown = ~trials[named[-1]].isin(self.choices)
+        unknown = trials["choice"].notna() & ~trials[named[-1]].isin(self.choices)
         if unknown.any():
             wrong = trials[unknown].iloc[0]
             raise ValueError(
@@ -170,18 +180,19 @@ class Layout:
         if len(self.choices) > 2:
             return trials
         code = {label: number for number, label in enumerate(self.choices)}
-        return trials.assign(**{name: trials[name].map(code).astype("int64") for name in named})
+        return trials.assign(**{name: trials[name].map(code) for name in named})
 
 
-def _numbers(column: pd.Series, kept: pd.Series, subjects: pd.Index) -> Floats:
-    """Return a column's numbers, 0 where trials are not kept; a message tells the source's row.
+def _numbers(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> Floats:
+    """Return a column's numbers; what is none is NaN where none is needed, else an error.
 
     A column of text may hold numbers: one word in a CSV file makes all else text.
     """
-    values = np.where(kept, np.asarray(column, dtype=object), 0)
+    values = np.asarray(column, dtype=object)
     parsed = pd.to_numeric(pd.Series(values), errors="coerce")
-    numbers = pd.Series(np.where(parsed.isna(), values, parsed))
-    return as_numbers(numbers, f"Column {column.name!r}", subjects)
+    numbers = pd.Series(np.where(needed, np.where(parsed.isna(), values, parsed), 0))
+    sound = as_numbers(numbers, f"Column {column.name!r}", subjects)
+    return np.where(needed, sound, parsed).astype(float)
 
 
 def _listed(labels: Iterable[Any]) -> str:
@@ -204,7 +215,14 @@ def check(
 ) -> None:
     """Check a loader's table, unless its animals chose one side only, as in an early session."""
     if trials["choice"].nunique() > 1:
-        checked(trials, stimuli, trial, labels)
+        checked(trials, stimuli, trial, labels, missed="count", unknown_reward="keep")
+
+
+def check_gaps(**options: Gaps) -> None:
+    """Raise unless it is said whether trials that lack something are dropped or kept."""
+    for name, option in options.items():
+        if option not in ("drop", "keep"):
+            raise ValueError(f"{name} should be 'drop' or 'keep', got {option!r}.")
 
 
 def summary(

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ._in_order import Part
-from ._layout import Layout, Names, Prepare, optional
+from ._layout import Gaps, Layout, Names, Prepare, optional
 
 START = "start_time"  # of each trial: every table of trials has it
 
@@ -27,19 +27,21 @@ def from_nwb(
     choices: Sequence[Any] | None = None,
     keep: Names | None = None,
     prepare: Prepare | None = None,
+    missed: Gaps = "drop",
+    unknown_reward: Gaps = "drop",
     verbose: bool = True,
 ) -> pd.DataFrame:
     """Make a table of trials of those in NWB files, one or many.
 
     Subject and session are the files'; sessions come in the order in which they began. Trials
-    without a choice or without a reward (NaN) are left out and counted.
+    without a choice or without a reward (NaN) are counted and, by default, left out.
 
     Parameters
     ----------
     source : path, NWBFile of pynwb, or a list of these
         A file, a pattern such as ``"nwb/*.nwb"``, or a folder: every file in it, or in folders of
         it, whose name ends in ".nwb".
-    stimulus, choice, reward, answer, choices, keep, prepare, verbose
+    stimulus, choice, reward, answer, choices, keep, prepare, missed, unknown_reward, verbose
         As of :func:`from_files`: columns of the files' ``trials``. ``prepare`` is given these as a
         DataFrame.
 
@@ -84,7 +86,16 @@ def from_nwb(
     """
     pynwb = optional("pynwb", "NWB files", "nwb")
     layout = Layout(
-        stimulus, choice, reward, answer, trial=START, choices=choices, keep=keep, prepare=prepare
+        stimulus,
+        choice,
+        reward,
+        answer,
+        trial=START,
+        choices=choices,
+        keep=keep,
+        prepare=prepare,
+        missed=missed,
+        unknown_reward=unknown_reward,
     )
     parts = []
     for each in _files(source, pynwb):

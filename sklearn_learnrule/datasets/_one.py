@@ -16,7 +16,7 @@ from ..utils.warn import warn
 from ._ibl import Processing, check_processing, finish, summarize
 from ._ibl_release import CODED, GRADED, check_arrays, decode
 from ._in_order import Part, join
-from ._layout import check
+from ._layout import Gaps, check, check_gaps
 
 MANY = 0.1  # of all trials, that were rewarded without a choice: another coding
 NEEDED = (*CODED, "contrastLeft", "contrastRight")
@@ -28,13 +28,15 @@ def from_one(
     subject: str | Sequence[str],
     session: Any,
     processing: Processing = None,
+    missed: Gaps = "drop",
     verbose: bool = True,
 ) -> pd.DataFrame:
     """Make a table of trials of what ``one.load_object(eid, "trials")`` returns.
 
     Nothing of ONE is needed to do so. Trials without a choice, without feedback (these timed out)
-    or without a contrast are left out and counted. Sessions come in the order of their names,
-    numbers as numbers and dates year first; a name that tells another order or none is refused.
+    or without a contrast are counted and, by default, left out. Sessions come in the order of their
+    names, numbers as numbers and dates year first; a name that tells another order or none is
+    refused.
 
     Parameters
     ----------
@@ -49,6 +51,8 @@ def from_one(
         sessions, of each.
     processing : {"published", "repaired"} or None, default=None
         Of stimuli on the side opposite to the answer, as of :func:`load_ibl_trials`.
+    missed : "drop" or "keep", default="drop"
+        What becomes of trials without a choice or feedback, as of :func:`load_ibl_trials`.
     verbose : bool, default=True
         Whether to print what was read and what was left out.
 
@@ -86,10 +90,11 @@ def from_one(
     1  2019-03-05/001     -0.25       1       0     0.0
     """
     check_processing(processing)
+    check_gaps(missed=missed)
     parts, rows = [], []
     for number, (each, *names) in enumerate(_sessions(trials, subject, session)):
         try:
-            columns, counts = decode(_arrays(each))
+            columns, counts = decode(_arrays(each), missed)
         except (TypeError, ValueError) as error:
             place = f"Session {short(names[1])} of {short(names[0])}"
             raise type(error)(f"{place}: {error}.") from error
@@ -104,7 +109,7 @@ def from_one(
             f"{n_paid / n_read:.0%} of all trials were rewarded though their choice is 0, which is "
             "none: choices should be coded -1 (right), 0 (none) and 1 (left).",
         )
-    table, report = finish(join(parts), report, processing)
+    table, report = finish(join(parts), report, processing, missed)
     check(table, ["stimulus"])
     if verbose:
         print(summarize(report))

@@ -10,6 +10,7 @@ from itertools import combinations_with_replacement
 from typing import Any, TypeAlias
 
 import numpy as np
+import torch
 
 from ..data.tables import BIAS
 from ..rules import choice_probability
@@ -126,7 +127,10 @@ def textbook_subsets(name: str) -> list[list[Term]]:
 
 
 def factor_values(visited: Visited, names: Sequence[str]) -> dict[Factor, Floats]:
-    """Return each factor on each trial, (N, T); what was before is 0 on a first trial."""
+    """Return each factor on each trial, (N, T); what was before is 0 on a first trial.
+
+    The reward before is NaN where nobody knows it.
+    """
     trials, weights = visited.trials, visited.weights
     p = choice_probability(weights, trials.features)  # (N, T)
     error = trials.choice - p
@@ -139,7 +143,7 @@ def factor_values(visited: Visited, names: Sequence[str]) -> dict[Factor, Floats
         LOGIT: (weights * trials.features).sum(-1),
     }
     values |= {
-        PREVIOUS_REWARD: values[REWARD].roll(1, 1),
+        PREVIOUS_REWARD: trials.reward.where(trials.reward_known > 0, torch.nan).roll(1, 1),
         PREVIOUS_CHOICE: values[CHOICE].roll(1, 1),
     }
     for k, name in enumerate(names):

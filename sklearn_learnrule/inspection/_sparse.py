@@ -16,6 +16,7 @@ from ..utils.arrays import Floats
 from ..utils.choices import two_choices_only
 from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
+    PREVIOUS_REWARD,
     Term,
     as_text,
     factor_values,
@@ -83,7 +84,8 @@ class SparseRule:
         -------
         DataFrame, one row a fit, weight and trial whose outcome is known
             ``fit``; ``weight``; ``subject``, ``session`` and ``trial`` as in X; ``update``, of the
-            fitted rule; ``predicted``, by the equation at the same weights.
+            fitted rule; ``predicted``, by the equation at the same weights, NaN where it has the
+            reward before and nobody knows that.
         """
         equations = self._equations
         tables = []
@@ -129,6 +131,7 @@ def sparse_rule(
 
     Of each number of terms the best are sought by forward selection in which terms are exchanged
     for better ones, without coefficients shrunk. How many to take, animals that are left out tell.
+    Trials whose own reward is unknown, or the reward before, are left out.
 
     Parameters
     ----------
@@ -157,7 +160,8 @@ def sparse_rule(
     Raises
     ------
     ValueError
-        If X has one animal and ``n_terms`` is None, or a dict names several models.
+        If X has one animal and ``n_terms`` is None, no two rewards in turn are known, or a dict
+        names several models.
 
     Examples
     --------
@@ -219,7 +223,12 @@ def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
     """Return the moments of the terms and of all weights' updates, by group of animals."""
     visited = fit.visit(X)
     values = factor_values(visited, fit.weight_names)
-    update, told = visited.update.numpy(), visited.told.numpy()
+    update = visited.update.numpy()
+    told = visited.told.numpy() & np.isfinite(values[PREVIOUS_REWARD])
+    if not told.any():
+        raise ValueError(
+            "An equation needs trials whose reward is known, and the reward before: X has none."
+        )
     step = np.sqrt((update**2).mean((0, 1))) * visited.largest.numpy()  # of a logit, (K,)
     update = np.where(step > NEGLIGIBLE * step.max(), update, 0.0)
     animals = np.unique(visited.subject[told.any(1)])
