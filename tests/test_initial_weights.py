@@ -26,7 +26,7 @@ def static_animals(n_subjects, n_trials, weights, seed=0):
 def test_a_psychometric_fit_recovers_the_weights_that_made_many_early_choices():
     X, is_second = static_animals(300, 100, (2.0, -0.5))
     sequences = read_sequences(X)
-    found = psychometric_weights(sequences, is_second, np.ones(len(X)))
+    found = psychometric_weights(sequences, is_second, np.ones(len(X)), "Rule")
     np.testing.assert_allclose(found, [2.0, -0.5], atol=0.06)
 
 
@@ -36,7 +36,7 @@ def test_a_psychometric_fit_is_the_line_through_the_log_odds():
     is_second = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
     X, _, _ = lr.make_design(trials.assign(choice=is_second, reward=0))
     slope, bias = (np.log(3) + np.log(4)) / 2, (np.log(3) - np.log(4)) / 2
-    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)))
+    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)), "Rule")
     np.testing.assert_allclose(found, [slope, bias])
 
 
@@ -44,14 +44,14 @@ def test_shares_of_none_and_all_are_taken_as_a_hundredth_and_its_rest():
     trials = pd.DataFrame({"subject": 1, "session": 1, "stimulus": [1.0, -1.0] * 3})
     is_second = trials["stimulus"].to_numpy() > 0
     X, _, _ = lr.make_design(trials.assign(choice=is_second, reward=1))
-    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)))
+    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)), "Rule")
     np.testing.assert_allclose(found, [np.log(99), 0], atol=1e-12)
 
 
 def test_only_the_first_hundred_trials_of_each_subject_count():
     X, is_second = static_animals(3, 130, (1.0, 0.0))
     sequences = read_sequences(X)
-    expected = psychometric_weights(sequences, is_second, np.ones(len(X)))
+    expected = psychometric_weights(sequences, is_second, np.ones(len(X)), "Rule")
     late = sequences.row_trial >= 100
     np.testing.assert_array_equal(
         psychometric_weights(sequences, is_second ^ late, np.ones(len(X))), expected
@@ -75,8 +75,11 @@ def test_zeros_and_an_array_mean_themselves():
     X, is_second = static_animals(1, 10, (1.0, 0.0))
     sequences = read_sequences(X)
     given = np.array([0.5, -1.0])
-    assert initial_weights("zeros", sequences, is_second, np.ones(len(X))).tolist() == [0.0, 0.0]
-    started = initial_weights(given, sequences, is_second, np.ones(len(X)))
+    assert initial_weights("zeros", sequences, is_second, np.ones(len(X)), "Rule").tolist() == [
+        0.0,
+        0.0,
+    ]
+    started = initial_weights(given, sequences, is_second, np.ones(len(X)), "Rule")
     started += 1.0
     assert started.tolist() == [1.5, 0.0]
     assert given.tolist() == [0.5, -1.0]
@@ -88,7 +91,7 @@ def test_an_estimator_starts_where_it_is_told_to(kind):
     rule = lr.ReinforceRuleEstimator(
         baseline=None, initial_weights=kind, train_initial_weights=False
     ).fit(X, is_second)
-    expected = initial_weights(kind, read_sequences(X), is_second, np.ones(len(X)))
+    expected = initial_weights(kind, read_sequences(X), is_second, np.ones(len(X)), "Rule")
     np.testing.assert_allclose(rule.initial_weights_, expected)
     first = rule.predict_weights(X).groupby("subject").first()
     np.testing.assert_allclose(first, [expected] * 2)
@@ -101,4 +104,4 @@ def test_initial_weights_are_one_for_each_weight():
         r"array of shape \(1,\)\."
     )
     with pytest.raises(ValueError, match=text):
-        initial_weights([1.0], read_sequences(X), is_second, np.ones(len(X)))
+        initial_weights([1.0], read_sequences(X), is_second, np.ones(len(X)), "Rule")
