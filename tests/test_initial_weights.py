@@ -26,7 +26,7 @@ def static_animals(n_subjects, n_trials, weights, seed=0):
 def test_a_psychometric_fit_recovers_the_weights_that_made_many_early_choices():
     X, is_second = static_animals(300, 100, (2.0, -0.5))
     sequences = read_sequences(X)
-    found = psychometric_weights(sequences, is_second, np.ones(len(X)), "Rule")
+    found = psychometric_weights(sequences, is_second, np.ones(len(X)))
     np.testing.assert_allclose(found, [2.0, -0.5], atol=0.06)
 
 
@@ -36,7 +36,7 @@ def test_a_psychometric_fit_is_the_line_through_the_log_odds():
     is_second = np.array([1, 1, 1, 0, 1, 0, 0, 0, 0], dtype=bool)
     X, _, _ = lr.make_design(trials.assign(choice=is_second, reward=0))
     slope, bias = (np.log(3) + np.log(4)) / 2, (np.log(3) - np.log(4)) / 2
-    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)), "Rule")
+    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)))
     np.testing.assert_allclose(found, [slope, bias])
 
 
@@ -44,14 +44,14 @@ def test_shares_of_none_and_all_are_taken_as_a_hundredth_and_its_rest():
     trials = pd.DataFrame({"subject": 1, "session": 1, "stimulus": [1.0, -1.0] * 3})
     is_second = trials["stimulus"].to_numpy() > 0
     X, _, _ = lr.make_design(trials.assign(choice=is_second, reward=1))
-    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)), "Rule")
+    found = psychometric_weights(read_sequences(X), is_second, np.ones(len(X)))
     np.testing.assert_allclose(found, [np.log(99), 0], atol=1e-12)
 
 
 def test_only_the_first_hundred_trials_of_each_subject_count():
     X, is_second = static_animals(3, 130, (1.0, 0.0))
     sequences = read_sequences(X)
-    expected = psychometric_weights(sequences, is_second, np.ones(len(X)), "Rule")
+    expected = psychometric_weights(sequences, is_second, np.ones(len(X)))
     late = sequences.row_trial >= 100
     np.testing.assert_array_equal(
         psychometric_weights(sequences, is_second ^ late, np.ones(len(X))), expected
