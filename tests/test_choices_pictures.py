@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from drawn import legend
 from matplotlib.colors import to_hex
-from three_choices import LABELS, STIMULI, K, design, fitted, make_trials, reinforce
+from three_choices import LABELS, STIMULI, K, design, fitted, make_trials, noisy, own, reinforce
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import plotting
@@ -26,14 +26,6 @@ def closed_figures():
 
     yield
     plt.close("all")
-
-
-def noisy():
-    return reinforce(process_noise=0.05)
-
-
-def own():
-    return reinforce(subject_effects=("learning_rate",))
 
 
 # ----------------------------------------------------------------------------------- the pictures

@@ -8,7 +8,7 @@ import pytest
 import torch
 from drawn import legend
 from pandas.testing import assert_frame_equal
-from three_choices import LABELS, STIMULI, K, design, make_trials, reinforce
+from three_choices import LABELS, STIMULI, K, design, make_trials, noisy, own, reinforce
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import inspection, plotting
@@ -39,14 +39,6 @@ def closed_figures():
 
     yield
     plt.close("all")
-
-
-def noisy():
-    return reinforce(process_noise=0.05)
-
-
-def own():
-    return reinforce(subject_effects=("learning_rate",))
 
 
 def renamed():

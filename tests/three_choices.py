@@ -73,3 +73,11 @@ def random_trials(policy, n_features=3, n_subjects=4, n_trials=60, seed=0):
     reward, opens = ((drawn() < p).double() for p in (0.5, 0.1))
     observed = (torch.arange(n_trials) < n_trials - 1).expand(n_subjects, -1)
     return Trial(features, choice, reward, answer, opens), observed
+
+
+def noisy():
+    return reinforce(process_noise=0.05)
+
+
+def own():
+    return reinforce(subject_effects=("learning_rate",))

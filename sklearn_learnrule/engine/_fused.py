@@ -156,9 +156,9 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         if is_known_network(rule):
             return Driver(NetworkSteps(moved, width, dtype), rule)
         return Driver(TracedSteps(rule, trials, dtype), rule)
-    observing = TracedSteps(rule.observation, trials, dtype)
     if is_known_network(moved):
-        return FilteredDriver(NetworkSteps(moved, width, dtype, in_filter=True), rule, observing)
+        steps: Any = NetworkSteps(moved, width, dtype, in_filter=True)
+        return FilteredDriver(steps, rule, TracedSteps(rule.observation, trials, dtype))
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)
@@ -166,8 +166,8 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         raise Untraceable(
             f"takes slopes by steps, but {type(moved).__name__} has a linearize of its own"
         )
-    trials = _told(trials, len(places))
-    return FilteredDriver(TracedSteps(moved, trials, dtype, in_filter=True), rule, observing)
+    steps = TracedSteps(moved, _told(trials, len(places)), dtype, in_filter=True)
+    return FilteredDriver(steps, rule, TracedSteps(rule.observation, trials, dtype))
 
 
 def _told(trials: Trial, n_weights: int) -> Trial:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from ..engine import AffineRecurrence
-from ..rules import Trial, observe, unpack
+from ..rules import Trial, unpack
 from .along import memory_along
 from .learning import LearningModel
 
@@ -44,16 +44,11 @@ def look_back(model: LearningModel, path: Tensor, trials: Trial, observed: Tenso
     units, rule, n_weights = model.rule.units, model.rule.rule, model.rule.n_weights
     trials, path = units.standardize(trials), path * model.dynamics.path_units()
     before, spread_before = path[..., :n_weights], unpack(path[..., n_weights:])
+    filtered: Any = model.dynamics.rule
+    known = before.flatten(0, 1), spread_before.flatten(0, 1)
     mean, covariance = (
-        known.unflatten(0, observed.shape)
-        for known in observe(
-            before.flatten(0, 1),
-            spread_before.flatten(0, 1),
-            trials.features.flatten(0, 1),
-            trials.choice.flatten(),
-            None if model.lapses is None else model.lapses.odds,
-            rule.policy,
-        )
+        each.unflatten(0, observed.shape)
+        for each in filtered.observation.see(*known, trials.all_rows())
     )
     each = trials.rows(observed)
     memory = memory_along(rule, trials, mean, observed)
