@@ -30,6 +30,7 @@ MODELS = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE, its numbers fitted": lr.ReinforceRuleEstimator(),
     "DNN": lr.DNNRuleEstimator(random_state=0),
+    "DNN, choices not alike": lr.DNNRuleEstimator(random_state=0, mirror=False),
     "RNN": lr.RNNRuleEstimator(random_state=0),
     "DNN, all names": lr.DNNRuleEstimator(**STEPS),
     "RNN, all names": lr.RNNRuleEstimator(**STEPS),

@@ -336,7 +336,7 @@ def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
     assert capsys.readouterr() == ("", "")
     lr.DNNRuleEstimator(mirror=True, device="cpu", verbose=1, **how).fit(X, y)
     shown = capsys.readouterr().err
-    assert "DNNRuleEstimator (alike on both sides, fused engine, cpu): 100%" in shown
+    assert "DNNRuleEstimator (all choices alike, fused engine, cpu): 100%" in shown
     lr.RNNRuleEstimator(mirror=True, device="cpu", verbose=1, **how).fit(X, y)
     shown = capsys.readouterr().err
     assert "RNNRuleEstimator (with mirror images, fused engine, cpu): 100%" in shown

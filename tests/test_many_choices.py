@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
-from three_choices import LABELS, STIMULI, THREE, make_trials, random_trials
+from three_choices import LABELS, STIMULI, THREE, K, make_trials, random_trials
 
 from sklearn_learnrule import (
     ActorCriticRuleEstimator,
@@ -105,6 +105,23 @@ def test_the_order_and_names_of_labels_change_nothing(name):
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("noise", "tolerance"), [(None, 1e-5), (0.05, 2e-3)])
+def test_nor_do_they_change_what_a_dnn_learns_that_takes_choices_for_alike(noise, tolerance):
+    """The optimizer's steps of initial weights, which are against the first choice's, would."""
+    how = {**QUICK, "max_epochs": 15, "train_initial_weights": False, "initial_weights": "zeros"}
+    how |= {} if noise is None else FIXED
+    how["activation"] = "tanh"  # a filter's slopes are taken by small steps, perhaps over kinks
+    rule = DNNRuleEstimator(mirror=True, process_noise=noise, lr=0.01, **how)
+    renamed = design(TABLE.replace({"choice": OTHERS, "answer": OTHERS}), answer="answer")[:2]
+    told = design(TABLE, answer="answer")[:2]
+    before, after = (clone(rule).fit(*some) for some in (told, renamed))
+    order = [list(after.classes_).index(OTHERS[label]) for label in before.classes_]
+    p = before.predict_proba(told[0])
+    assert p.std(0).min() > 0.02
+    assert_allclose(after.predict_proba(renamed[0])[:, order], p, atol=tolerance)
+
+
 def test_a_classifier_of_three_classes_is_scikit_learns():
     rule = ReinforceRuleEstimator(baseline=None).fit(X, Y)
     assert rule.classes_.tolist() == LABELS
@@ -185,7 +202,17 @@ def test_networks_take_three_choices_and_are_stored(kind):
         p = network.predict_proba(X_)
         assert p.shape == (len(X_), 3) and np.isfinite(p).all()
         assert_allclose(pickle.loads(pickle.dumps(network)).predict_proba(X_), p, atol=1e-12)
-        assert not network.mirrored_
+        assert network.mirrored_ is (kind is DNNRuleEstimator)  # which can learn alike of all
+
+
+@pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
+def test_a_network_is_told_that_choices_are_alike_where_they_are():
+    rule = ReinforceRule(2 * K, None, learning_rate=0.3, side_specific=True, n_choices=3)
+    rule.root_learning_rate.data[1:] = 0  # of two choices, nothing is learned
+    one_sided = design(make_trials(rule=rule.double()), answer="answer")[:2]
+    network = DNNRuleEstimator(n_ensemble=1, max_epochs=1, random_state=0)
+    mirrored = [clone(network).fit(*some).mirrored_ for some in (one_sided, (X, Y))]
+    assert mirrored == [False, True]
 
 
 def test_a_network_without_answers_does_not_read_them():
@@ -199,13 +226,19 @@ def test_a_network_without_answers_does_not_read_them():
 # -------------------------------------------------------------------------- rules and engines
 
 
+def alike(rule):
+    assert rule.make_symmetric(0)
+    return rule
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: QLearningRule(4, n_choices=3, learning_rate=0.1, side_specific=True),
         lambda: DNNRule(4, hidden_sizes=8, n_choices=3),
+        lambda: alike(DNNRule(4, hidden_sizes=8, n_choices=3)),
     ],
-    ids=["Q-learning", "DNN"],
+    ids=["Q-learning", "DNN", "DNN, alike"],
 )
 def test_all_that_is_checked_of_a_rule_holds(make):
     torch.manual_seed(0)
@@ -215,6 +248,7 @@ def test_all_that_is_checked_of_a_rule_holds(make):
 RULES = {
     "REINFORCE": ReinforceRule(9, "free", learning_rate=0.2, n_choices=4),
     "RNN": RNNRule(9, 4, 8, n_choices=4),
+    "DNN, alike": alike(DNNRule(9, (8, 4), "tanh", n_choices=4)),
 }
 
 
@@ -341,7 +375,7 @@ def test_animals_that_never_made_a_choice_are_told():
 @pytest.mark.parametrize(
     ("estimator", "sentence"),
     [
-        (DNNRuleEstimator(mirror=True), "more than two choices are no sides"),
+        (RNNRuleEstimator(mirror=True), "more than two choices are no sides"),
         (ReinforceRuleEstimator(initial_weights=[0.0, 0, 0]), "should be 2 rows, one for each"),
         (ReinforceRuleEstimator(lapses=[0.1, 0.1]), "one finite number or"),
         (PredictMaxRuleEstimator(), "an error does not tell which was right"),
@@ -359,7 +393,7 @@ def test_sides_of_an_array_without_history_are_not_swapped():
         pytest.warns(UserWarning, match="no subject identity"),
         pytest.raises(ValueError, match="more than two choices are no sides"),
     ):
-        DNNRuleEstimator(mirror=True, **QUICK).fit(plain, y)
+        ChoiceRNNClassifier(mirror=True).fit(plain, y)
 
 
 def test_what_is_remembered_of_three_choices_is_compiled_of_three():

@@ -17,10 +17,10 @@ THREE, K = Policy(3), len(STIMULI) + 1
 RATE = 0.3
 
 
-def make_trials(n_subjects=6, n_trials=120, seed=0):
+def make_trials(n_subjects=6, n_trials=120, seed=0, rule=None):
     """Return trials of animals that learn, by REINFORCE, which choice is right at each stimulus."""
     rng = np.random.RandomState(seed)
-    rule = ReinforceRule(2 * K, None, learning_rate=RATE, n_choices=3).double()
+    rule = rule or ReinforceRule(2 * K, None, learning_rate=RATE, n_choices=3).double()
     shown = rng.randint(3, size=(n_trials, n_subjects))  # the first, the second or no stimulus
     features = torch.tensor(np.eye(K)[shown]).double()
     features[..., -1] = 1.0

@@ -4,6 +4,9 @@ A row holds everything that one trial computes: the network's inputs, the memory
 layer's output before and after its activation, each in a slot padded to ``LANES``. A row of
 *deltas* holds the loss's gradient with respect to the same slots. The parameters' gradients are
 added up as products of rows and deltas, a block of them at a time.
+
+A network that learns of all choices alike has several such rows of a trial, one after another: see
+``_kernels_alike``.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import NamedTuple
 
 from numba import njit
 
+from ._kernels_alike import apart_back, fill_apart, join_updates, other, part_updates
 from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
@@ -48,7 +52,8 @@ class Network(NamedTuple):
     n_sided: int
     """As of the rule."""
     handed_on: int
-    """Inside the filter, the place in a row of the update, and after it of the new memory."""
+    """Inside the filter, the place in a row of the update, and after it of the new memory; where
+    choices are alike, in a delta also that of the weights' adjoint."""
     n_effects: int
     """How many of a subject's own numbers are inputs, too."""
     rate_column: int
@@ -58,6 +63,10 @@ class Network(NamedTuple):
     misses_input: int
     n_sets: int
     """Of weights: the number of choices less one."""
+    n_views: int
+    """The rows of a trial: 1 or, where choices are alike, one of each but the choice made."""
+    alike: int
+    """As of the rule."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -69,7 +78,7 @@ def read(layout):
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
-        layout[15],
+        layout[15], layout[16], layout[17],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -93,11 +102,11 @@ def context_of(network, fields, subject, row):
 
 
 @njit
-def set_pace(network, fields, subject, row, update):
+def set_pace(network, fields, subject, row, n, update):
     """Multiply an update, or its adjoint, by the subject's own factor, if it has one."""
     if network.rate_column >= 0:
         factor = exp(context_of(network, fields, subject, row)[network.rate_column])
-        for k in range(network.n_weights):
+        for k in range(n):
             update[k] = update[k] * factor
 
 
@@ -114,6 +123,9 @@ def fill_choice(n_sets, choice, inputs):
 @njit
 def fill_inputs(network, fields, subject, trial, weights, row):
     """[w, x, y, r] and, unless switched off, session start, correct choice, own numbers."""
+    if network.alike:
+        fill_inputs_alike(network, fields, subject, trial, weights, row)
+        return
     n_weights, n_sets = network.n_weights, network.n_sets
     n_features = n_weights // n_sets
     features = shift(at_address(fields[0], row), trial * n_features)
@@ -127,20 +139,48 @@ def fill_inputs(network, fields, subject, trial, weights, row):
         for k in range(network.n_sided):
             row[n_weights + k] = -features[k]
         outcome[0] = 1
-    outcome = shift(outcome, n_sets)
-    outcome[0] = at_address(fields[2], row)[trial]
-    if network.session_input:
-        outcome[1] = at_address(fields[4], row)[trial]
-    outcome = shift(outcome, 1 + network.session_input)
+    outcome = fill_outcome(network, fields, trial, shift(outcome, n_sets))
     if network.answer_input:
         answer = at_address(fields[3], row)[trial]
         fill_choice(n_sets, 1 - answer if turned else answer, outcome)
-    own = context_of(network, fields, subject, row)
-    further = shift(outcome, n_sets * network.answer_input)
+    fill_further(network, fields, subject, trial, shift(outcome, n_sets * network.answer_input))
+
+
+@njit
+def fill_inputs_alike(network, fields, subject, trial, weights, row):
+    """[w - w of y, p, p of y, x, r], and further as in ``DNNRule``, of each view."""
+    n_features = network.n_weights // network.n_sets
+    features = shift(at_address(fields[0], row), trial * n_features)
+    made = int(at_address(fields[1], row)[trial])
+    size = network.row_size
+    fill_apart(weights, features, made, n_features, network.n_views, row, size)
+    for view in range(network.n_views):
+        outcome = shift(row, view * size + 2 * n_features + 2)
+        outcome = fill_outcome(network, fields, trial, outcome)
+        if network.answer_input:
+            answer = at_address(fields[3], row)[trial]
+            outcome[0] = 1 if answer == made else 0
+            outcome[1] = 1 if answer == other(made, view) else 0
+        fill_further(network, fields, subject, trial, shift(outcome, 2 * network.answer_input))
+
+
+@njit
+def fill_outcome(network, fields, trial, outcome):
+    """Fill in reward and session start, and return the place after them."""
+    outcome[0] = at_address(fields[2], outcome)[trial]
+    if network.session_input:
+        outcome[1] = at_address(fields[4], outcome)[trial]
+    return shift(outcome, 1 + network.session_input)
+
+
+@njit
+def fill_further(network, fields, subject, trial, further):
+    """Fill in what comes last: whether the reward is known, misses, own numbers."""
+    own = context_of(network, fields, subject, further)
     if network.known_input:
-        further[0] = at_address(fields[6], row)[trial]
+        further[0] = at_address(fields[6], further)[trial]
     if network.misses_input:
-        misses = at_address(fields[7], row)[trial]
+        misses = at_address(fields[7], further)[trial]
         further[network.known_input] = misses / (1 + misses)
     copy(own, shift(further, network.known_input + network.misses_input), network.n_effects)
 
@@ -157,17 +197,19 @@ def activate_below(network, layer, row):
 def fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row):
     """Fill a row from the weights, the trial, and the old memory."""
     fill_inputs(network, fields, subject, trial, weights, row)
-    linear(layers, parameters, row)
-    first = 0
-    if network.memory_width:
-        copy(memory, old_memory(layers, row), network.memory_width)
-        gru(network, layers, parameters, row)
-        first = 2
-        linear(shift(layers, first * N_COLUMNS), parameters, row)
-    for number in range(first + 1, network.n_layers):
-        layer = shift(layers, number * N_COLUMNS)
-        activate_below(network, layer, row)
-        linear(layer, parameters, row)
+    for _ in range(network.n_views):
+        linear(layers, parameters, row)
+        first = 0
+        if network.memory_width:
+            copy(memory, old_memory(layers, row), network.memory_width)
+            gru(network, layers, parameters, row)
+            first = 2
+            linear(shift(layers, first * N_COLUMNS), parameters, row)
+        for number in range(first + 1, network.n_layers):
+            layer = shift(layers, number * N_COLUMNS)
+            activate_below(network, layer, row)
+            linear(layer, parameters, row)
+        row = shift(row, network.row_size)
 
 
 def step(layout, parameters, fields, subject, trial, weights, memory, row):
@@ -180,8 +222,13 @@ def step(layout, parameters, fields, subject, trial, weights, memory, row):
 @njit
 def hand_on(network, layers, fields, subject, trial, row, update, memory):
     """Fill in the update and the new memory, as they look from no side."""
-    copy(last_output(network, layers, row), update, network.n_weights)
-    set_pace(network, fields, subject, row, update)
+    outputs = last_output(network, layers, row)
+    if network.alike:
+        made, n_features = at_address(fields[1], row)[trial], network.n_weights // network.n_sets
+        join_updates(int(made), n_features, network.n_views, outputs, network.row_size, update)
+    else:
+        copy(outputs, update, network.n_weights)
+    set_pace(network, fields, subject, row, network.n_weights, update)
     copy(new_memory(layers, row), memory, network.memory_width)
     if is_turned(network, fields, trial, row):
         turn(network, update)
@@ -221,7 +268,10 @@ def fill_deltas(network, layers, parameters, row, delta, adjoint):
     if network.memory_width:
         linear_back(shift(layers, first * N_COLUMNS), transposed, delta)
         gru_back(network, layers, transposed, row, delta, adjoint)
-    linear_back_to(layers, network.n_weights, parameters, delta)
+    n_of_weights = network.n_weights
+    if network.alike:
+        n_of_weights = network.n_weights // network.n_sets + 2
+    linear_back_to(layers, n_of_weights, parameters, delta)
 
 
 def step_back(
@@ -237,14 +287,31 @@ def take_back(
     network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
 ):
     """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
+    if network.alike:
+        take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update)
+        return
     turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
     copy(of_update, outputs, network.n_weights)
-    set_pace(network, fields, subject, row, outputs)
+    set_pace(network, fields, subject, row, network.n_weights, outputs)
     if turned:
         turn(network, outputs)
     fill_deltas(network, layers, parameters, row, delta, of_memory)
     if turned:
         turn(network, delta)
+
+
+@njit
+def take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update):
+    """The same of all views; the weights' adjoint goes to its own place."""
+    made, n_features = int(at_address(fields[1], row)[trial]), network.n_weights // network.n_sets
+    size, n_views, outputs = network.row_size, network.n_views, last_output(network, layers, delta)
+    part_updates(made, n_features, n_views, of_update, outputs, size)
+    for view in range(n_views):
+        row_here, delta_here = shift(row, view * size), shift(delta, view * size)
+        set_pace(network, fields, subject, row, n_features, shift(outputs, view * size))
+        fill_deltas(network, layers, parameters, row_here, delta_here, delta_here)
+    of_weights = shift(delta, network.handed_on)
+    apart_back(made, n_features, n_views, row, delta, size, of_weights)
 
 
 def retreat(
@@ -255,8 +322,9 @@ def retreat(
     k = network.n_weights
     of_memory = shift(adjoint, k)
     take_back(network, layers, parameters, fields, subject, trial, row, delta, adjoint, of_memory)
+    of_weights = shift(delta, network.handed_on if network.alike else 0)
     for i in range(k):
-        adjoint[i] = adjoint[i] + delta[i] + above[i]
+        adjoint[i] = adjoint[i] + of_weights[i] + above[i]
 
 
 def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width, memory, rows):
@@ -267,9 +335,9 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
     network, layers = read(layout)
     size = network.row_size
     for i in range(n_rows):
-        weights_now = shift(weights, i * width)
-        fill_inputs(network, fields, subject, start + i, weights_now, shift(rows, i * size))
-    first = 0
+        weights_now, views = shift(weights, i * width), shift(rows, i * network.n_views * size)
+        fill_inputs(network, fields, subject, start + i, weights_now, views)
+    n_rows, first = n_rows * network.n_views, 0
     if network.memory_width:
         linear_rows(layers, parameters, rows, n_rows, size)
         fill_memories(network, layers, parameters, memory, n_rows, rows)
@@ -283,6 +351,7 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
 
 def add_gradients(layout, parameters, fields, rows, deltas, n_rows, gradient):
     network, layers = read(layout)
+    n_rows = n_rows * network.n_views
     for number in range(network.n_layers):
         layer = shift(layers, number * N_COLUMNS)
         add_gradient(layer, gradient, rows, deltas, n_rows, network.row_size)

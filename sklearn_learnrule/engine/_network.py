@@ -102,17 +102,18 @@ class NetworkSteps:
         layers, row_size, self.sizes = lay_out(shapes)
         activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         handed_on = row_size
-        if in_filter:
+        if in_filter or rule.alike:
             row_size += padded(rule.n_weights + m)
+        n_views = rule.policy.n_sets if rule.alike else 1
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects,
             rule.rate_column, context_width, rule.known_input, rule.misses_input,
-            rule.policy.n_sets,
+            rule.policy.n_sets, n_views, rule.alike,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
-        sizes = BLOCK, rule.n_weights, m, row_size
+        sizes = BLOCK, rule.n_weights, m, n_views * row_size
         functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
         if in_filter:  # which goes trial by trial
             functions = (kernels.step, kernels.step_back, None, None)
@@ -120,7 +121,7 @@ class NetworkSteps:
             address(function, dtype) if function else 0
             for function in (*functions, kernels.add_gradients)
         ]
-        places = handed_on, handed_on + rule.n_weights, 0
+        places = handed_on, handed_on + rule.n_weights, handed_on if rule.alike else 0
         self.steps = Steps._make((*addresses, *sizes, *places))
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:

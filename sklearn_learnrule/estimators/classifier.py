@@ -160,14 +160,12 @@ class SequenceClassifier(
         model = make_model(torch.Generator())  # raises for what does not suit X, before any work
         self._warn(model.caution(), UserWarning)
         settings = TrainingSettings.of(self)
-        self.mirrored_ = fits_mirror_images(settings.mirror, sequences, chosen, weight, units)
+        given = sequences, chosen, weight, units
+        self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.make_symmetric())
         settings = replace(settings, mirrored=self.mirrored_)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
-            model = make_model(generator)
-            if settings.mirrored:
-                model.make_symmetric()
-            return self._go_on(model, member)
+            return self._go_on(make_model(generator, symmetric=settings.mirrored), member)
 
         device = self._device(model)
         told: Any = {"choice": chosen, "weight": weight, "dtype": self._dtype, "device": device}
@@ -203,9 +201,13 @@ class SequenceClassifier(
         weight: Floats,
         units: Units,
         generator: torch.Generator,
+        symmetric: bool = False,
     ) -> SequenceModel:
         with drawing_from(generator):
-            return self._make_model(sequences, chosen, weight, units).to(self._dtype)
+            model = self._make_model(sequences, chosen, weight, units)
+            if symmetric:
+                model.make_symmetric()
+        return model.to(self._dtype)
 
     def _go_on(self, model: SequenceModel, member: int) -> SequenceModel:
         """Let a warm start begin with the last fit's parameters; what is given stays so."""

@@ -62,7 +62,8 @@ class NetworkTraining(Training):
             it is so, and hides where it is not. "auto" finds out: it is done unless REINFORCE with
             a learning rate for each side predicts held-out animals better without (Wilcoxon's
             signed-rank test, p < .2). Stimulus columns have to be signed by side, as they change
-            their sign; "auto" leaves others alone, fewer than 4 animals and more than two choices.
-            ``mirrored_`` tells what was done.
+            their sign; "auto" leaves others alone, and fewer than 4 animals. Of more than two
+            choices: whether all are learned alike, by a DNN, which then sees each other choice
+            beside the one made; stimuli are as they are. ``mirrored_`` tells what was done.
         """
     _dtype: ClassVar[torch.dtype] = torch.float32

@@ -49,12 +49,13 @@ class SequenceModel(nn.Module):
     policy: Policy
     """What chooses."""
     is_symmetric: bool = False
-    """Whether it learns alike on both sides by itself, without mirror images."""
+    """Whether it learns alike of all choices by itself, without mirror images."""
     has_prior: bool = False
     """Whether :meth:`log_prior` is part of what is maximized."""
 
-    def make_symmetric(self) -> None:
-        """Become symmetric, if the model can."""
+    def make_symmetric(self) -> bool:
+        """Become symmetric, if the model can, and return whether it can."""
+        return False
 
     def caution(self) -> str | None:
         """Return what speaks against trusting the model, whatever it is fitted to."""
@@ -139,9 +140,10 @@ class LearningModel(SequenceModel):
         self.own_effects = effects
         self.own = tuple(own)
 
-    def make_symmetric(self) -> None:
+    def make_symmetric(self) -> bool:
         n_sided = self.dynamics.n_features - 1  # all but the bias
         self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
+        return self.is_symmetric
 
     def caution(self) -> str | None:
         if self.effects is not None and self.effects.are_of_one:

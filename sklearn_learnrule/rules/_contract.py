@@ -120,10 +120,11 @@ class LearningRule(nn.Module):
         return update[:, 0], slope, new_memory.unflatten(0, (n, k + 1))[:, 0]
 
     def make_symmetric(self, n_sided: int) -> bool:
-        """Learn alike on both sides from now on, if the rule can, and return whether it can.
+        """Learn alike of all choices from now on, if the rule can, and return whether it can.
 
-        Of its first ``n_sided`` weights the stimuli change signs with the sides; the others, if
-        any, are the bias, whose weight does. A rule that cannot is fitted to mirror images.
+        Parameters may be other ones then. Two choices are sides that change places: of its first
+        ``n_sided`` weights the stimuli change their signs; the others, if any, are the bias, whose
+        weight does. A rule that cannot is fitted to mirror images.
         """
         del n_sided
         return False

@@ -45,6 +45,8 @@ class NetworkRule(LearningRule):
     n_sided: int = NOT_SYMMETRIC
     """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
     reads_reward_known = True
+    alike: bool = False
+    """Whether all of more than two choices are learned alike, see :class:`DNNRule`."""
     known_input: bool = False
     """Whether the network sees if the reward is known."""
     misses_input: bool = False
@@ -67,18 +69,23 @@ class NetworkRule(LearningRule):
         self.session_input = session_input
         self.answer_input = answer_input
         self.uses_answer = answer_input
-        per_choice = self.policy.n_sets * (1 + answer_input)
-        self.n_inputs = n_weights + self.n_features + per_choice + 1 + session_input + n_effects
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
+    @property
+    def n_inputs(self) -> int:
+        told = self.policy.n_sets
+        n = self.n_weights + told + told * self.answer_input
+        if self.alike:  # two chances beside the weights; which choice was made goes without saying
+            n = self.n_features + 2 + 2 * self.answer_input
+        further = self.session_input + self.known_input + self.misses_input + self.n_effects
+        return n + self.n_features + 1 + further
+
     def expect(self, *, unknown_rewards: bool, misses: bool, answers: bool = True) -> None:
-        added = unknown_rewards - self.known_input + misses - self.misses_input
+        n_before = self.n_inputs
         self.known_input, self.misses_input = unknown_rewards, misses
         if self.answer_input and not answers:
             self.answer_input = self.uses_answer = False
-            added -= self.policy.n_sets
-        if added:
-            self.n_inputs += added
+        if self.n_inputs != n_before:
             self.renew_first_layer()
 
     def renew_first_layer(self) -> None:
@@ -99,11 +106,15 @@ class NetworkRule(LearningRule):
         some rewards are unknown, whether r is known comes before u, and where trials were missed,
         m / (1 + m) of m misses.
         """
-        outcome = [self.policy.one_hot(trial.choice), trial.reward]
+        choice, answer = (self.policy.one_hot(made) for made in (trial.choice, trial.answer))
+        return self._join(weights, trial, [choice], answer)
+
+    def _join(self, weights: Tensor, trial: Trial, choice: list[Tensor], answer: Tensor) -> Tensor:
+        outcome = [*choice, trial.reward]
         if self.session_input:
             outcome.append(trial.session_start)
         if self.answer_input:
-            outcome.append(self.policy.one_hot(trial.answer))
+            outcome.append(answer)
         if self.known_input:
             outcome.append(trial.reward_known)
         if self.misses_input:
@@ -122,6 +133,12 @@ class DNNRule(NetworkRule):
     A symmetric one learns alike on both sides, whatever its parameters, as it sees each trial from
     the side that was chosen: where that is the first, stimuli and the bias's weight change their
     signs, and the update of the bias. Then y is 1, and the correct choice 1 if it is the one made.
+
+    Of more than two choices it learns alike of all, whatever their names and order, as the same
+    network is asked of each other choice c, beside the one made, y:
+
+        update of w_c - w_y = scale * MLP(w_c - w_y, p_c, p_y, x, r, session start,
+                                          whether y is correct, whether c is)
 
     Examples
     --------
@@ -146,12 +163,18 @@ class DNNRule(NetworkRule):
         n_choices: int = 2,
     ) -> None:
         super().__init__(n_weights, 0, session_input, answer_input, n_effects, n_choices)
+        self.hidden = hidden_sizes, activation
         self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
 
     def make_symmetric(self, n_sided: int) -> bool:
-        if self.policy.n_choices > 2:
-            return False
-        self.n_sided = n_sided
+        if self.policy.n_choices == 2:
+            self.n_sided = n_sided
+            return True
+        self.alike = True
+        hidden_sizes, activation = self.hidden
+        mlp = make_mlp(self.n_inputs, hidden_sizes, self.n_features, activation)
+        self.mlp = mlp.to(self.scale)
+        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
         return True
 
     def renew_first_layer(self) -> None:
@@ -159,6 +182,8 @@ class DNNRule(NetworkRule):
         self.mlp[0] = nn.Linear(self.n_inputs, first.out_features)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        if self.alike:
+            return self._update_alike(weights, trial), memory
         if self.n_sided == NOT_SYMMETRIC:
             return self.scale_of(trial) * self.mlp(self.inputs(weights, trial)), memory
         side = (2 * trial.choice - 1)[:, None]
@@ -172,6 +197,23 @@ class DNNRule(NetworkRule):
         signs = torch.cat([torch.ones_like(stimuli), side * torch.ones_like(bias)], -1)
         update = self.scale_of(trial) * self.mlp(self.inputs(signs * weights, seen))
         return signs * update, memory
+
+    def _update_alike(self, weights: Tensor, trial: Trial) -> Tensor:
+        policy, n_choices = self.policy, self.policy.n_choices
+        made, correct = (policy.one_of_all(which) for which in (trial.choice, trial.answer))
+        sets = policy.all_sets(weights)  # (N, C, K)
+        chance = policy.of_all(policy.logits(weights, trial.features)).softmax(-1)  # (N, C)
+        chance_made, made_correct = (
+            (made * of_each).sum(-1, keepdim=True).expand_as(made) for of_each in (chance, correct)
+        )
+        apart = sets - (made[..., None] * sets).sum(-2, keepdim=True)
+        of_weights = torch.cat([apart, torch.stack([chance, chance_made], -1)], -1).flatten(0, 1)
+        told = torch.stack([made_correct, correct], -1).flatten(0, 1)  # (N C, 2)
+        each = trial.map(lambda values: values.repeat_interleave(n_choices, 0))  # (N C,)
+        seen = self._join(of_weights, each, [], told)
+        update = (self.scale_of(each) * self.mlp(seen)).unflatten(0, (-1, n_choices))
+        update = (1 - made)[..., None] * update  # (N, C, K), of the weights less those of y
+        return (update[:, 1:] - update[:, :1]).flatten(1)
 
 
 class RNNRule(NetworkRule):

@@ -1,4 +1,7 @@
-"""Mirror images: whether an animal with its sides swapped is one more animal to learn from."""
+"""Mirror images: whether an animal with its sides swapped is one more animal to learn from.
+
+Of more than two choices, which are no sides: whether what is learned of one is learned of all.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from sklearn.model_selection import KFold
 
 from ..data.sequences import Sequences
 from ..engine import threads
-from ..metrics import trial_log_likelihood
 from ..models.learning import LearningModel
-from ..rules import ReinforceRule, Units
+from ..rules import Policy, ReinforceRule, Units
 from ..utils.arrays import Floats, Ints
 from .dataset import SequenceDataset
 from .optimization import train
@@ -30,21 +32,27 @@ def fits_mirror_images(
     chosen: Ints,
     weight: Floats,
     units: Units,
+    is_symmetric: bool,
 ) -> bool:
-    """Return ``mirror`` or, if that is "auto", whether both sides are learned alike."""
+    """Return ``mirror`` or, if that is "auto", whether all choices are learned alike.
+
+    ``is_symmetric`` tells whether the model can do so by itself.
+    """
     if not mirror:
         return False
     if sequences.n_choices > 2:
         if mirror == "auto":
-            return False
-        raise ValueError(
-            "mirror=True swaps left and right, and more than two choices are no sides: set "
-            "mirror=False or mirror='auto'."
-        )
+            return is_symmetric and _choices_are_alike(sequences, chosen, weight, units)
+        if not is_symmetric:
+            raise ValueError(
+                "mirror=True swaps left and right, and more than two choices are no sides; only a "
+                "DNN can learn alike of them all: set mirror=False or mirror='auto'."
+            )
+        return True
     stimuli = sequences.fields.features[:, :-1]
     one_sided = (stimuli.min(0) >= 0) | (stimuli.max(0) <= 0)
     if mirror == "auto":
-        return not one_sided.any() and _sides_are_alike(sequences, chosen, weight, units)
+        return not one_sided.any() and _choices_are_alike(sequences, chosen, weight, units)
     if one_sided.any():
         raise ValueError(
             "mirror=True swaps left and right by the sign of every stimulus column, but "
@@ -54,10 +62,10 @@ def fits_mirror_images(
     return True
 
 
-def _sides_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: Units) -> bool:
-    """Return whether a rule that tells the sides apart predicts held-out subjects no better.
+def _choices_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: Units) -> bool:
+    """Return whether a rule that tells choices apart predicts held-out subjects no better.
 
-    The rule is REINFORCE with a learning rate for each side, which mirror images make one.
+    The rule is REINFORCE with a learning rate for each choice, which mirror images of two make one.
     """
     dataset = SequenceDataset(
         sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
@@ -67,12 +75,12 @@ def _sides_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: 
         return False
     folds = KFold(3, shuffle=True, random_state=0).split(counts)
     fits = [
-        (dataset.subset(counts[some]), dataset.subset(counts[others]), mirrored)
+        (dataset.subset(counts[some]), dataset.subset(counts[others]), alike)
         for some, others in folds
-        for mirrored in (False, True)
+        for alike in (False, True)
     ]
     try:
-        found = threads.share(lambda fit: _likelihood(*fit, units), fits)
+        found = threads.share(lambda fit: _likelihood(*fit, units, sequences.n_choices), fits)
     except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
         return False
     gains = np.concatenate(found[1::2]) - np.concatenate(found[::2])
@@ -80,20 +88,22 @@ def _sides_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: 
 
 
 def _likelihood(
-    fitted: SequenceDataset, held_out: SequenceDataset, mirrored: bool, units: Units
+    fitted: SequenceDataset, held_out: SequenceDataset, alike: bool, units: Units, n_choices: int
 ) -> Floats:
     """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
-    start = torch.zeros_like(units.feature)
-    rule = ReinforceRule(len(start), "free", side_specific=True)
+    images = alike and n_choices == 2
+    start = torch.zeros_like(Policy(n_choices).in_all_sets(units.feature))
+    apart = images or not alike
+    rule = ReinforceRule(len(start), "free", side_specific=apart, n_choices=n_choices)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
     model = LearningModel(rule, start, units, **how)
-    settings = TrainingSettings(mirrored=mirrored, tol=TOLERANCE)
+    settings = TrainingSettings(mirrored=images, tol=TOLERANCE)
     net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
     scores, weights = [], []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None
         choice, weight = block.target.choice, block.target.weight
-        each = torch.as_tensor(trial_log_likelihood(choice.numpy(), logits.numpy()))
+        each = net.module_.policy.log_probability(logits, choice)
         scores.append(block.by_subject((each * weight).sum(1)))
         weights.append(block.by_subject(weight.sum(1)))
     return (held_out.by_subject(scores) / held_out.by_subject(weights)).numpy()

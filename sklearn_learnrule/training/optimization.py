@@ -110,7 +110,7 @@ def _fit(
     how = model.describe_engine(len(dataset), torch.device(device))
     images = settings.mirrored and not model.is_symmetric
     if settings.mirrored:
-        how = f"{'with mirror images' if images else 'alike on both sides'}, {how}"
+        how = f"{'with mirror images' if images else 'all choices alike'}, {how}"
     optimizer, options = OPTIMIZERS[settings.optimizer]
     if settings.optimizer == "adam":
         decay = {"weight_decay": settings.weight_decay, "param_groups": UNDECAYED}
