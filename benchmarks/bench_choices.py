@@ -29,9 +29,15 @@ MAKERS: dict[str, Callable[[int, int], LearningRule]] = {
     "REINFORCE": lambda k, c: ReinforceRule(k, "free", n_choices=c).double(),
     "Q-learning": lambda k, c: QLearningRule(k, n_choices=c).double(),
     "DNN": lambda k, c: DNNRule(k, n_choices=c).float(),
+    "DNN, choices alike": lambda k, c: alike(DNNRule(k, n_choices=c)).float(),
     "RNN": lambda k, c: RNNRule(k, n_choices=c).float(),
 }
-NOISY = ("REINFORCE", "DNN")
+NOISY = ("REINFORCE", "DNN", "DNN, choices alike")
+
+
+def alike(rule: LearningRule) -> LearningRule:
+    assert rule.make_symmetric(N_FEATURES - 1)
+    return rule
 
 
 def make_rule(name: str, n_choices: int, *, noise: bool) -> LearningRule:
@@ -73,13 +79,15 @@ def cpu_seconds() -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rules", nargs="+", choices=MAKERS, default=[*MAKERS], metavar="RULE")
     parser.add_argument("--animals", type=int, default=12)
     parser.add_argument("--trials", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=6, help="the least of which counts")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
-    for name, noise in [(name, False) for name in MAKERS] + [(name, True) for name in NOISY]:
+    named = [(name, False) for name in options.rules]
+    for name, noise in named + [(name, True) for name, _ in named if name in NOISY]:
         rules = {c: make_rule(name, c, noise=noise) for c in (2, 3)}
         taken = pd.DataFrame([
             {c: milliseconds(rule, (options.animals, options.trials)) for c, rule in rules.items()}
