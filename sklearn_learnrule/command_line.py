@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,9 +17,13 @@ import pandas as pd
 from .data.design import make_design
 from .datasets import IBL_COLUMNS, from_files, load_ibl_trials
 from .estimators import (
+    ActorCriticRuleEstimator,
     ConstantRuleEstimator,
     DNNRuleEstimator,
+    EligibilityRuleEstimator,
+    PearceHallRuleEstimator,
     PredictMaxRuleEstimator,
+    QLearningRuleEstimator,
     ReinforceRuleEstimator,
     RewardMaxRuleEstimator,
     RNNRuleEstimator,
@@ -36,6 +43,10 @@ RULES: dict[str, Any] = {
     "REINFORCE, no baseline": ReinforceRuleEstimator(baseline=None),
     "RewardMax": RewardMaxRuleEstimator(),
     "PredictMax": PredictMaxRuleEstimator(),
+    "eligibility": EligibilityRuleEstimator(),
+    "Pearce-Hall": PearceHallRuleEstimator(),
+    "actor-critic": ActorCriticRuleEstimator(),
+    "Q-learning": QLearningRuleEstimator(),
     "DNN": DNNRuleEstimator(random_state=0),
     "RNN": RNNRuleEstimator(random_state=0),
 }
@@ -45,6 +56,9 @@ DEFAULT_RULES = ("constant", "REINFORCE", *NETWORKS)
 BRIEF: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3}
 
 IN_SHELL = {
+    "make it NaN and count them, make_design(..., missed='count') (in from_files and from_nwb, "
+    "name the choices, choices=...)": "name the choices, --choices, and count them, --missed count",
+    "make_design(..., answer=...)": "--answer",
     "choices=": "--choices ",
     "keep or trial should": "--restart and --covariates should",
     "n_jobs": "--jobs",
@@ -100,14 +114,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        with warnings_in_sentences():
+            arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError, WorkerDiedError) as error:
-        message = str(error)
-        for python, shell in IN_SHELL.items():
-            message = message.replace(python, shell)
-        parser.error(message)
+        parser.error(in_shell(error))
     except KeyboardInterrupt:
         parser.exit(130, "\nStopped. With --cache, the same command goes on from there.\n")
+
+
+def in_shell(message: Warning | Exception | str) -> str:
+    """Return a message with what it names in Python called as it is in the shell."""
+    text = str(message)
+    for python, shell in IN_SHELL.items():
+        text = text.replace(python, shell)
+    return text
+
+
+@contextmanager
+def warnings_in_sentences() -> Iterator[None]:
+    """Print what is warned of once, without the line of code that it comes from."""
+    told = set()
+
+    def tell(message: Warning | str, *of_code: Any) -> None:
+        del of_code
+        if (text := in_shell(message)) not in told:
+            told.add(text)
+            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def make_parser() -> Parser:

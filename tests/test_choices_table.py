@@ -178,10 +178,13 @@ def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
     table = make_table([2, 3, 10])
     X, y, _ = lr.make_design(table, answer="answer")
     holes = table["choice"].mask(table.index % 4 == 1)
-    other, floats, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
-    assert list(other.drop(columns="previous_misses")) == list(X)
-    assert read_sequences(other).choice_labels == ["2", "3", "10"]
-    assert (y.dtype.kind, floats.dtype.kind) == ("i", "f")
+    counted, whole, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
+    assert list(counted.drop(columns="previous_misses")) == list(X)
+    other, floats, _ = lr.make_design(table.assign(choice=table["choice"] * 1.0), answer="answer")
+    for design in (counted, other):
+        assert read_sequences(design).choice_labels == ["2", "3", "10"]
+    assert (y.dtype.kind, whole.dtype.kind, floats.dtype.kind) == ("i", "i", "f")
+    assert whole.tolist() == holes.dropna().tolist()
 
 
 @pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])

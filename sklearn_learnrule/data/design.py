@@ -123,7 +123,8 @@ def make_design(
         ``subject``, ``session``, with ``restart`` the level ``restart`` (0, 1, ... counts the
         subject's), and ``trial`` (0, 1, ... within the subject).
     y : Series
-        The choices, as given; numbers or booleans held as objects become plain.
+        The choices, as given; numbers or booleans held as objects become plain, and whole
+        numbers integers where missed trials (NaN) among them had made them floats.
     groups : Series
         The subject of each row.
 
@@ -173,7 +174,7 @@ def make_design(
     known = covariate_columns(trials, of_animals, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
-    y = _choices(trials.loc[happened, choice], index)
+    y = _choices(trials[choice], happened, index)
     if PREVIOUS_CHOICE not in X:
         _tell_of_no_choice(y)
     return X, y, groups
@@ -337,8 +338,14 @@ class _History:
         }
 
 
-def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
-    """Return y: the choices as they are, but plain where they are numbers held as objects."""
+def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:
+    """Return y: the choices as they are, but plain where they are numbers held as objects.
+
+    Whole numbers that are floats for the NaN of missed trials among them are integers again.
+    """
+    choice = column[happened]
+    if choice.dtype.kind == "f" and not happened.all() and (choice % 1 == 0).all():
+        choice = choice.astype(int)
     if choice.dtype != object:  # in which scikit-learn takes text alone
         return choice.set_axis(index)
     made = as_labels(choice, f"column {choice.name!r}")
