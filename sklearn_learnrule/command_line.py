@@ -14,20 +14,9 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from . import estimators
 from .data.design import make_design
 from .datasets import IBL_COLUMNS, from_files, load_ibl_trials
-from .estimators import (
-    ActorCriticRuleEstimator,
-    ConstantRuleEstimator,
-    DNNRuleEstimator,
-    EligibilityRuleEstimator,
-    PearceHallRuleEstimator,
-    PredictMaxRuleEstimator,
-    QLearningRuleEstimator,
-    ReinforceRuleEstimator,
-    RewardMaxRuleEstimator,
-    RNNRuleEstimator,
-)
 from .model_selection import compare_rules, rank_rules
 from .plotting import ComparisonDisplay
 from .report import write_report
@@ -38,17 +27,17 @@ PROGRAM = "python -m sklearn_learnrule"
 INSTALL = "install matplotlib, or sklearn_learnrule[plot]"
 COLUMNS = ("session", "choice", "reward")
 RULES: dict[str, Any] = {
-    "constant": ConstantRuleEstimator(),
-    "REINFORCE": ReinforceRuleEstimator(),
-    "REINFORCE, no baseline": ReinforceRuleEstimator(baseline=None),
-    "RewardMax": RewardMaxRuleEstimator(),
-    "PredictMax": PredictMaxRuleEstimator(),
-    "eligibility": EligibilityRuleEstimator(),
-    "Pearce-Hall": PearceHallRuleEstimator(),
-    "actor-critic": ActorCriticRuleEstimator(),
-    "Q-learning": QLearningRuleEstimator(),
-    "DNN": DNNRuleEstimator(random_state=0),
-    "RNN": RNNRuleEstimator(random_state=0),
+    "constant": estimators.ConstantRuleEstimator(),
+    "REINFORCE": estimators.ReinforceRuleEstimator(),
+    "REINFORCE, no baseline": estimators.ReinforceRuleEstimator(baseline=None),
+    "RewardMax": estimators.RewardMaxRuleEstimator(),
+    "PredictMax": estimators.PredictMaxRuleEstimator(),
+    "eligibility": estimators.EligibilityRuleEstimator(),
+    "Pearce-Hall": estimators.PearceHallRuleEstimator(),
+    "actor-critic": estimators.ActorCriticRuleEstimator(),
+    "Q-learning": estimators.QLearningRuleEstimator(),
+    "DNN": estimators.DNNRuleEstimator(random_state=0),
+    "RNN": estimators.RNNRuleEstimator(random_state=0),
 }
 NETWORKS = ("DNN", "RNN")
 DEFAULT_RULES = ("constant", "REINFORCE", *NETWORKS)

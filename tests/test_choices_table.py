@@ -236,6 +236,15 @@ def test_a_measure_is_not_taken_for_choices(choice, message):
         lr.make_design(make_table(choice=choice))
 
 
+def test_labels_that_differ_by_case_or_spaces_alone_are_one_too_many():
+    for odd in ("Left", "left "):
+        choice = make_table(LABELS[:2])["choice"].to_numpy(copy=True)
+        choice[7] = odd
+        labels = re.escape(", ".join(map(repr, sorted(("left", odd)))).replace(", ", " and "))
+        with pytest.raises(ValueError, match=rf"differ by more than case and spaces, .* {labels}"):
+            lr.make_design(make_table(LABELS[:2], choice=choice))
+
+
 def test_an_answer_that_nobody_chose_is_named():
     message = (
         "Column 'answer' should hold the labels of the choices, ['left', 'middle', 'right'], but "

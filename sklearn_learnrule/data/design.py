@@ -339,10 +339,7 @@ class _History:
 
 
 def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:
-    """Return y: the choices as they are, but plain where they are numbers held as objects.
-
-    Whole numbers that are floats for the NaN of missed trials among them are integers again.
-    """
+    """Return y: the choices as they are, but plain, and whole where NaN had made them floats."""
     choice = column[happened]
     if choice.dtype.kind == "f" and not happened.all() and (choice % 1 == 0).all():
         choice = choice.astype(int)
@@ -386,8 +383,13 @@ def _tell_of_no_choice(y: pd.Series) -> None:
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
+    if not stimuli:
+        raise ValueError(
+            "stimulus should name what was seen. Where nothing was, as by a bandit's arms, give a "
+            "column of zeros: trials.assign(nothing=0.0)."
+        )
     free = [name for name in DESIGN.stimuli(stimuli) if name not in others]
-    if not stimuli or free != stimuli:
+    if free != stimuli:
         forbidden = dict.fromkeys([*others, *DESIGN.names()])
         raise ValueError(
             "stimulus should name columns seen before the choice, and none of "

@@ -172,7 +172,8 @@ def as_numbers(column: pd.Series, where: str, subjects: pd.Index) -> Floats:
             row = int(np.argmin(known))
             raise ValueError(
                 f"{where} should be numeric, but has {short(values[row])} "
-                f"({place(subjects, row)}); recode it as numbers."
+                f"({place(subjects, row)}); recode it as numbers, or as a column of 0 and 1 for "
+                "each label."
             )
         numbers = np.where(missing, np.nan, values).astype(float)
     infinite = ~np.isfinite(numbers)
@@ -232,7 +233,7 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
     ------
     ValueError
         If they are fewer than two, or what a measure has rather than choices, or two of them are
-        the same as text, by which columns are named.
+        the same as text, by which columns are named, or but for case and spaces.
     """
     labels = np.unique(as_labels(values, where))
     if len(labels) < 2:
@@ -250,6 +251,13 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
     if not texts.is_unique:
         twin = texts[texts.duplicated()][0]
         raise ValueError(f"The labels in {where} should differ as text, but two are {twin!r}.")
+    bare = texts.str.strip().str.casefold()
+    if not bare.is_unique:
+        twins = texts[bare == bare[bare.duplicated()][0]]
+        raise ValueError(
+            f"The labels in {where} should differ by more than case and spaces, but two are "
+            f"{twins[0]!r} and {twins[1]!r}."
+        )
     return labels
 
 
