@@ -265,7 +265,7 @@ def test_a_stimulus_may_not_take_a_name_that_means_something_else(simple, name):
 def test_a_design_needs_a_stimulus(simple):
     with pytest.raises(ValueError, match=r"stimulus should name a column, or several, got \[\]\."):
         make_design(simple, stimulus=[])
-    with pytest.raises(ValueError, match=r"Where nothing was, .* give a column of zeros: trials.as"):
+    with pytest.raises(ValueError, match=r"Where nothing was, .* column of zeros: trials"):
         make_design(simple, stimulus=None)
 
 
