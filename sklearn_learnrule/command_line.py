@@ -48,6 +48,7 @@ IN_SHELL = {
     "make it NaN and count them, make_design(..., missed='count') (in from_files and from_nwb, "
     "name the choices, choices=...)": "name the choices, --choices, and count them, --missed count",
     "make_design(..., answer=...)": "--answer",
+    "session=None": "--no-session",
     "choices=": "--choices ",
     "keep or trial should": "--restart and --covariates should",
     "n_jobs": "--jobs",

@@ -215,7 +215,9 @@ def test_the_layout_of_the_ibl_is_recognised(run):
 
 def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
     trials.drop(columns="session").to_csv("mice.csv", index=False)
-    assert "Column 'session' is not in the table" in fails("compare", "mice.csv", *QUICKLY)
+    told = fails("compare", "mice.csv", *QUICKLY)
+    assert "Column 'session' is not in the table" in told
+    assert told.endswith(" Where there are none, say --no-session.\n")
     assert "6 animals" in run("compare", "mice.csv", "--no-session", *QUICKLY)
 
 

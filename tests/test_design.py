@@ -262,6 +262,11 @@ def test_a_stimulus_may_not_take_a_name_that_means_something_else(simple, name):
         make_design(trials, stimulus=[name], subject="target")
 
 
+def test_a_table_without_sessions_is_told_how_to_say_so(simple):
+    with pytest.raises(ValueError, match=r" Where there are none, say session=None\."):
+        make_design(simple.drop(columns="session"))
+
+
 def test_a_design_needs_a_stimulus(simple):
     with pytest.raises(ValueError, match=r"stimulus should name a column, or several, got \[\]\."):
         make_design(simple, stimulus=[])

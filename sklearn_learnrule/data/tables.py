@@ -114,7 +114,9 @@ def _unknown_column(name: Hashable, trials: pd.DataFrame) -> str:
     columns = list(trials.columns)
     shown = ", ".join(repr(column) for column in columns[:12]) + (", ..." * (len(columns) > 12))
     close = difflib.get_close_matches(str(name), [str(column) for column in columns], n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = " Where there are none, say session=None." if name == "session" else ""
+    if close:
+        hint = f" Did you mean {close[0]!r}?"
     if name in trials.index.names:
         hint = " It is in the index: give trials.reset_index()."
     return f"Column {name!r} is not in the table, whose columns are {shown}.{hint}"
