@@ -125,8 +125,8 @@ def warnings_in_sentences() -> Iterator[None]:
     """Print what is warned of once, without the line of code that it comes from."""
     told = set()
 
-    def tell(message: Warning | str, *of_code: Any) -> None:
-        del of_code
+    def tell(message: Warning | str, *of_code: Any, **further: Any) -> None:
+        del of_code, further
         if (text := in_shell(message)) not in told:
             told.add(text)
             print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)

@@ -187,6 +187,13 @@ def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
     assert whole.tolist() == holes.dropna().tolist()
 
 
+def test_numbers_that_are_too_large_to_be_whole_stay_as_they_are():
+    table = make_table([2.0**60, 2.0**61, 2.0**62]).drop(columns="answer")
+    table["choice"] = table["choice"].mask(table.index % 4 == 1)
+    _, y, _ = lr.make_design(table, missed="count")
+    assert y.tolist() == table["choice"].dropna().tolist()
+
+
 @pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])
 def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
     labels = LABELS if isinstance(label, str) else [1, 2, 3]

@@ -46,6 +46,7 @@ COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
 OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
+LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 
 
 def make_design(
@@ -341,8 +342,9 @@ class _History:
 def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:
     """Return y: the choices as they are, but plain, and whole where NaN had made them floats."""
     choice = column[happened]
-    if choice.dtype.kind == "f" and not happened.all() and (choice % 1 == 0).all():
-        choice = choice.astype(int)
+    if choice.dtype.kind == "f" and not happened.all():
+        whole = (choice % 1 == 0) & (choice.abs() < LARGEST)
+        choice = choice.astype(int) if whole.all() else choice
     if choice.dtype != object:  # in which scikit-learn takes text alone
         return choice.set_axis(index)
     made = as_labels(choice, f"column {choice.name!r}")
@@ -385,7 +387,7 @@ def _tell_of_no_choice(y: pd.Series) -> None:
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
     if not stimuli:
         raise ValueError(
-            "stimulus should name what was seen. Where nothing was, as by a bandit's arms, give a "
+            "stimulus should name what was seen. Where nothing was, as in a bandit task, give a "
             "column of zeros: trials.assign(nothing=0.0)."
         )
     free = [name for name in DESIGN.stimuli(stimuli) if name not in others]

@@ -92,7 +92,7 @@ def _read(name: str, can_vary: dict[str, list[str]]) -> list[Effect]:
         hint = ""
         if parameter == INITIAL_WEIGHTS:
             hint = (
-                " (which can of two choices without process noise; with it, initial_std tells how "
+                " (which can of two choices, without process noise; with it, initial_std tells how "
                 "far apart animals begin)"
             )
         raise ValueError(

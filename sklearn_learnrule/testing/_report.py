@@ -28,7 +28,7 @@ class RuleReport:
     remarks: tuple[str, ...]
     """What is no failure, but good to know."""
     n_choices: int = 2
-    """Of how many it has passed."""
+    """How many choices it was checked with."""
 
     def __str__(self) -> str:
         several = f" of {self.n_choices} choices" if self.n_choices > 2 else ""
