@@ -30,6 +30,7 @@ from .tables import (
     as_labels,
     as_names,
     as_numbers,
+    as_stimuli,
     as_table,
     check_columns,
     check_complete,
@@ -157,7 +158,7 @@ def make_design(
             2       2           0.2              1.0              1.0
     """
     trials = as_table(trials)
-    stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
+    stimuli, animals = as_stimuli(stimulus), as_names(subject, "subject")
     of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
     names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
     check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
@@ -385,11 +386,6 @@ def _tell_of_no_choice(y: pd.Series) -> None:
 
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
-    if not stimuli:
-        raise ValueError(
-            "stimulus should name what was seen. Where nothing was, as in a bandit task, give a "
-            "column of zeros: trials.assign(nothing=0.0)."
-        )
     free = [name for name in DESIGN.stimuli(stimuli) if name not in others]
     if free != stimuli:
         forbidden = dict.fromkeys([*others, *DESIGN.names()])

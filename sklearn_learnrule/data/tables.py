@@ -97,6 +97,16 @@ def as_names(columns: Any, argument: str) -> list[Any]:
     return names
 
 
+def as_stimuli(columns: Any) -> list[Any]:
+    """Return the columns of what was seen, of which there is at least one."""
+    if columns is None:
+        raise ValueError(
+            "stimulus should name what was seen. Where nothing was, as in a bandit task, give a "
+            "column of zeros: trials.assign(nothing=0.0)."
+        )
+    return as_names(columns, "stimulus")
+
+
 def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     """Raise unless each name that is used is that of one column."""
     columns: list[Any] = list(trials.columns)
