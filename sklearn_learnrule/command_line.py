@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,16 +14,9 @@ from typing import Any, NoReturn
 
 import pandas as pd
 
+from . import estimators
 from .data.design import make_design
 from .datasets import IBL_COLUMNS, from_files, load_ibl_trials
-from .estimators import (
-    ConstantRuleEstimator,
-    DNNRuleEstimator,
-    PredictMaxRuleEstimator,
-    ReinforceRuleEstimator,
-    RewardMaxRuleEstimator,
-    RNNRuleEstimator,
-)
 from .model_selection import compare_rules, rank_rules
 from .plotting import ComparisonDisplay
 from .report import write_report
@@ -31,13 +27,17 @@ PROGRAM = "python -m sklearn_learnrule"
 INSTALL = "install matplotlib, or sklearn_learnrule[plot]"
 COLUMNS = ("session", "choice", "reward")
 RULES: dict[str, Any] = {
-    "constant": ConstantRuleEstimator(),
-    "REINFORCE": ReinforceRuleEstimator(),
-    "REINFORCE, no baseline": ReinforceRuleEstimator(baseline=None),
-    "RewardMax": RewardMaxRuleEstimator(),
-    "PredictMax": PredictMaxRuleEstimator(),
-    "DNN": DNNRuleEstimator(random_state=0),
-    "RNN": RNNRuleEstimator(random_state=0),
+    "constant": estimators.ConstantRuleEstimator(),
+    "REINFORCE": estimators.ReinforceRuleEstimator(),
+    "REINFORCE, no baseline": estimators.ReinforceRuleEstimator(baseline=None),
+    "RewardMax": estimators.RewardMaxRuleEstimator(),
+    "PredictMax": estimators.PredictMaxRuleEstimator(),
+    "eligibility": estimators.EligibilityRuleEstimator(),
+    "Pearce-Hall": estimators.PearceHallRuleEstimator(),
+    "actor-critic": estimators.ActorCriticRuleEstimator(),
+    "Q-learning": estimators.QLearningRuleEstimator(),
+    "DNN": estimators.DNNRuleEstimator(random_state=0),
+    "RNN": estimators.RNNRuleEstimator(random_state=0),
 }
 NETWORKS = ("DNN", "RNN")
 DEFAULT_RULES = ("constant", "REINFORCE", *NETWORKS)
@@ -45,6 +45,10 @@ DEFAULT_RULES = ("constant", "REINFORCE", *NETWORKS)
 BRIEF: dict[str, Any] = {"n_ensemble": 1, "max_epochs": 60, "lr": 3e-3}
 
 IN_SHELL = {
+    "make it NaN and count them, make_design(..., missed='count') (in from_files and from_nwb, "
+    "name the choices, choices=...)": "name the choices, --choices, and count them, --missed count",
+    "make_design(..., answer=...)": "--answer",
+    "session=None": "--no-session",
     "choices=": "--choices ",
     "keep or trial should": "--restart and --covariates should",
     "n_jobs": "--jobs",
@@ -100,14 +104,36 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = make_parser()
     arguments = parser.parse_args(argv)
     try:
-        arguments.run(arguments)
+        with warnings_in_sentences():
+            arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError, WorkerDiedError) as error:
-        message = str(error)
-        for python, shell in IN_SHELL.items():
-            message = message.replace(python, shell)
-        parser.error(message)
+        parser.error(in_shell(error))
     except KeyboardInterrupt:
         parser.exit(130, "\nStopped. With --cache, the same command goes on from there.\n")
+
+
+def in_shell(message: Warning | Exception | str) -> str:
+    """Return a message with what it names in Python called as it is in the shell."""
+    text = str(message)
+    for python, shell in IN_SHELL.items():
+        text = text.replace(python, shell)
+    return text
+
+
+@contextmanager
+def warnings_in_sentences() -> Iterator[None]:
+    """Print what is warned of once, without the line of code that it comes from."""
+    told = set()
+
+    def tell(message: Warning | str, *of_code: Any, **further: Any) -> None:
+        del of_code, further
+        if (text := in_shell(message)) not in told:
+            told.add(text)
+            print(f"{PROGRAM}: {text}", file=sys.stderr, flush=True)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = tell
+        yield
 
 
 def make_parser() -> Parser:

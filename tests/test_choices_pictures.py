@@ -130,6 +130,23 @@ def test_sessions_show_the_chance_of_one_in_three(quantity, chance):
     assert any(floor == pytest.approx(chance, abs=1e-4) for floor in floors)
 
 
+def test_where_nobody_knows_what_was_correct_sessions_show_rewards_and_no_chance():
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(*design(None))
+    display = plotting.SessionCurveDisplay.from_estimator(rule, *design(None))
+    assert display.ax_.get_ylabel() == "P(rewarded)"
+    assert list(legend(display.ax_)) == ["animals"]
+    assert not any(len(set(line.get_ydata())) == 1 for line in display.ax_.lines)
+
+
+def test_whole_numbers_are_drawn_as_such_though_held_as_floats():
+    table = update_table(reinforce(), design()[0])
+    numbers = dict(zip(LABELS, (1.0, 2.0, 3.0), strict=True))
+    coded = table.assign(**{name: table[name].map(numbers) for name in ("choice", "of_choice")})
+    display = plotting.UpdateDisplay(coded).plot()
+    assert [panel.get_title() for panel in display.axes_[0]] == ["after 1", "after 2", "after 3"]
+    assert list(legend(display.axes_[0, -1]))[:3] == ["1", "2", "3"]
+
+
 def test_subject_effects_are_drawn_as_of_two():
     X, y = design()
     panel = plotting.SubjectEffectsDisplay.from_estimator(own(), X, y).ax_

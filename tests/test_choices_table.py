@@ -178,10 +178,20 @@ def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
     table = make_table([2, 3, 10])
     X, y, _ = lr.make_design(table, answer="answer")
     holes = table["choice"].mask(table.index % 4 == 1)
-    other, floats, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
-    assert list(other.drop(columns="previous_misses")) == list(X)
-    assert read_sequences(other).choice_labels == ["2", "3", "10"]
-    assert (y.dtype.kind, floats.dtype.kind) == ("i", "f")
+    counted, whole, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
+    assert list(counted.drop(columns="previous_misses")) == list(X)
+    other, floats, _ = lr.make_design(table.assign(choice=table["choice"] * 1.0), answer="answer")
+    for design in (counted, other):
+        assert read_sequences(design).choice_labels == ["2", "3", "10"]
+    assert (y.dtype.kind, whole.dtype.kind, floats.dtype.kind) == ("i", "i", "f")
+    assert whole.tolist() == holes.dropna().tolist()
+
+
+def test_numbers_that_are_too_large_to_be_whole_stay_as_they_are():
+    table = make_table([2.0**60, 2.0**61, 2.0**62]).drop(columns="answer")
+    table["choice"] = table["choice"].mask(table.index % 4 == 1)
+    _, y, _ = lr.make_design(table, missed="count")
+    assert y.tolist() == table["choice"].dropna().tolist()
 
 
 @pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])
@@ -231,6 +241,15 @@ def test_a_measure_is_not_taken_for_choices(choice, message):
     labels = "Choices should have labels, 100 at most and no fractions, but column 'choice' has "
     with pytest.raises(ValueError, match=re.escape(labels + message)):
         lr.make_design(make_table(choice=choice))
+
+
+def test_labels_that_differ_by_case_or_spaces_alone_are_one_too_many():
+    for odd in ("Left", "left "):
+        choice = make_table(LABELS[:2])["choice"].to_numpy(copy=True)
+        choice[7] = odd
+        labels = re.escape(", ".join(map(repr, sorted(("left", odd)))).replace(", ", " and "))
+        with pytest.raises(ValueError, match=rf"differ by more than case and spaces, .* {labels}"):
+            lr.make_design(make_table(LABELS[:2], choice=choice))
 
 
 def test_an_answer_that_nobody_chose_is_named():

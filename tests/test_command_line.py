@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 
 import pandas as pd
 import pytest
@@ -174,6 +175,25 @@ def test_two_labels_are_the_choices_and_others_count_as_missed(
     assert y.tolist() == (kept == "right").astype(int).tolist()
 
 
+def test_what_is_warned_of_is_told_once_in_the_words_of_the_command(in_folder, trials, capsys):
+    trials.assign(choice=trials["choice"].mask(trials.index % 9 == 4, "none")).to_csv("three.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        program.main(["compare", "three.csv", *QUICKLY])
+    told = capsys.readouterr().err
+    label = "Column 'choice' has the label 'none' on 49 of 444 trials. If these were missed, "
+    assert told.count(label) == 1
+    assert "missed, name the choices, --choices, and count them, --missed count; if it is" in told
+    assert ".py" not in told
+
+
+def test_every_textbook_rule_is_ranked(run, trials):
+    trials.to_csv("mice.csv", index=False)
+    rules = ["eligibility", "Pearce-Hall", "actor-critic", "Q-learning"]
+    printed = run("compare", "mice.csv", *QUICKLY, "--rules", *rules, "--max-trials", "30")
+    assert all(f"\n{rule}" in printed for rule in rules)
+
+
 def test_the_layout_of_the_ibl_is_recognised(run):
     trials = make_learning_cohort(2, 40, random_state=0)
     pd.DataFrame(
@@ -195,7 +215,9 @@ def test_the_layout_of_the_ibl_is_recognised(run):
 
 def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
     trials.drop(columns="session").to_csv("mice.csv", index=False)
-    assert "Column 'session' is not in the table" in fails("compare", "mice.csv", *QUICKLY)
+    told = fails("compare", "mice.csv", *QUICKLY)
+    assert "Column 'session' is not in the table" in told
+    assert told.endswith(" Where there are none, say --no-session.\n")
     assert "6 animals" in run("compare", "mice.csv", "--no-session", *QUICKLY)
 
 

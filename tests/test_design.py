@@ -210,7 +210,7 @@ def set_cell(column, row, value):
         (
             lambda t: t.assign(left=["low", "low", "high", "low", "low"]).astype({"left": object}),
             "Column 'left' should be numeric, but has 'low' (subject 'Bo', row 0); recode it as "
-            "numbers.",
+            "numbers, or as a column of 0 and 1 for each label.",
         ),
         (
             lambda t: t.assign(side="left"),
@@ -262,9 +262,16 @@ def test_a_stimulus_may_not_take_a_name_that_means_something_else(simple, name):
         make_design(trials, stimulus=[name], subject="target")
 
 
+def test_a_table_without_sessions_is_told_how_to_say_so(simple):
+    with pytest.raises(ValueError, match=r" Where there are none, say session=None\."):
+        make_design(simple.drop(columns="session"))
+
+
 def test_a_design_needs_a_stimulus(simple):
     with pytest.raises(ValueError, match=r"stimulus should name a column, or several, got \[\]\."):
         make_design(simple, stimulus=[])
+    with pytest.raises(ValueError, match=r"Where nothing was, .* column of zeros: trials"):
+        make_design(simple, stimulus=None)
 
 
 @pytest.mark.parametrize("column", ["side", "drops", "target"])

@@ -242,7 +242,7 @@ def alike(rule):
 )
 def test_all_that_is_checked_of_a_rule_holds(make):
     torch.manual_seed(0)
-    check_rule(make())
+    assert " of 3 choices passes 19 checks" in str(check_rule(make()))
 
 
 RULES = {
@@ -414,5 +414,12 @@ def test_a_rule_of_two_choices_says_so():
 
     with pytest.raises(TypeError, match="and hand both to its rule"):
         Forgets().fit(X, Y)
+
+    class Swallows(ReinforceRuleEstimator):  # the memory's size comes second
+        def make_rule(self, n_weights, n_choices=2):
+            return LearningRule(n_weights, n_choices)
+
+    with pytest.raises(TypeError, match=r"super\(\).__init__\(n_weights, n_choices=n_choices\)"):
+        Swallows().fit(X, Y)
     with pytest.raises(ValueError, match="a multiple of 2"):
         LearningRule(3, n_choices=3)

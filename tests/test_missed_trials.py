@@ -283,7 +283,7 @@ def test_the_report_counts_missed_trials(trials, design, tmp_path):
     path = tmp_path / "report.html"
     rules = {"constant": lr.ConstantRuleEstimator()}
     write_report(rules, *design, path, compare=False, n_simulations=2, verbose=0)
-    assert ["trials missed", f"{int(design[0][MISSES].sum())}"] in Page(path).rows
+    assert ["trials missed between choices", f"{int(design[0][MISSES].sum())}"] in Page(path).rows
 
 
 # ------------------------------------------------------------------------------- cohorts

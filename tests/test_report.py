@@ -323,6 +323,19 @@ def test_animals_are_told_apart_by_the_rules_that_did_not_fail(models, cohort, t
     assert Page(tmp_path / "b" / "report.html").says(told)
 
 
+def test_tiny_numbers_are_no_rows_of_zeros(tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {"Asymmetries": _sections.SECTIONS["Asymmetries"]})
+    trials = make_learning_cohort(3, 60, random_state=0)
+    trials["stimulus"] *= 16_000  # as frequencies in Hz are
+    X, y, _ = lr.make_design(trials)
+    rule = lr.ReinforceRuleEstimator(baseline=None)
+    write_report({"REINFORCE": rule}, X, y, tmp_path, compare=False, **OPTIONS)
+    rows = Page(tmp_path / "report.html").rows
+    rate = next(row[-1] for row in rows if row[:2] == ["stimulus", "correct"])
+    assert re.match(r"\d\.?\d?e−\d\d \[", rate)
+    assert not re.search(r"\.0{7}", str(rows))
+
+
 def test_folds_and_lists_are_one_model_with_bands(cohort, tmp_path, monkeypatch):
     names = ("Asymmetries", "How the weights moved", "Checks", "Parameters")
     monkeypatch.setattr(_write, "SECTIONS", {name: _sections.SECTIONS[name] for name in names})

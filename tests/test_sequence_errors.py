@@ -132,7 +132,7 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
         (
             with_cell("stimulus", 0, "bright"),
             "Column 'stimulus' of X should be numeric, but has 'bright' (subject 'Ada', row 0); "
-            "recode it as numbers.",
+            "recode it as numbers, or as a column of 0 and 1 for each label.",
         ),
         (
             lambda X: X.drop(columns="stimulus"),

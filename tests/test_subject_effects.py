@@ -364,7 +364,7 @@ def test_networks_learn_who_animals_are(effects):
         (["learning_rate", "learning_rate"], {}, "each once; got 'learning_rate' twice"),
         ([], {}, "each once; got none"),
         (["process_noise"], {}, "can vary"),
-        (["initial_weights"], {"process_noise": "learned"}, r"\(initial_std is for that"),
+        (["initial_weights"], {"process_noise": "learned"}, "; with it, initial_std tells how far"),
         (["process_noise[bias]"], {"process_noise": "learned"}, "not of single weights"),
         ("learning_rate", {}, "subject_effects should be None or a sequence"),
         (2, {}, "subject_effects should be None or a sequence"),

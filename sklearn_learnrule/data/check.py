@@ -13,7 +13,7 @@ from ..utils.texts import short
 from ..utils.warn import warn
 from .design import make_design
 from .schema import TRIALS
-from .tables import as_labels, as_names, as_table
+from .tables import as_labels, as_stimuli, as_table
 
 N_TOLD, OPPOSITE = 20, 2 / 3  # so many trials, and more than this share of them, are no accident
 TELLS = 0.5  # from this correlation on, a stimulus of one sign tells the side by its size
@@ -80,7 +80,7 @@ def checked(
     ``gaps`` are ``missed`` and ``unknown_reward`` of :func:`make_design`.
     """
     table = as_table(trials)
-    stimuli = as_names(stimulus, "stimulus")
+    stimuli = as_stimuli(stimulus)
     needed = [*TRIALS.identity, *stimuli, "choice", "reward"]
     missing = [name for name in needed if name not in table.columns]
     if missing:

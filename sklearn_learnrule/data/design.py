@@ -30,6 +30,7 @@ from .tables import (
     as_labels,
     as_names,
     as_numbers,
+    as_stimuli,
     as_table,
     check_columns,
     check_complete,
@@ -46,6 +47,7 @@ COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
 OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
+LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 
 
 def make_design(
@@ -123,7 +125,8 @@ def make_design(
         ``subject``, ``session``, with ``restart`` the level ``restart`` (0, 1, ... counts the
         subject's), and ``trial`` (0, 1, ... within the subject).
     y : Series
-        The choices, as given; numbers or booleans held as objects become plain.
+        The choices, as given; numbers or booleans held as objects become plain, and whole
+        numbers integers where missed trials (NaN) among them had made them floats.
     groups : Series
         The subject of each row.
 
@@ -155,7 +158,7 @@ def make_design(
             2       2           0.2              1.0              1.0
     """
     trials = as_table(trials)
-    stimuli, animals = as_names(stimulus, "stimulus"), as_names(subject, "subject")
+    stimuli, animals = as_stimuli(stimulus), as_names(subject, "subject")
     of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
     names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
     check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
@@ -173,7 +176,7 @@ def make_design(
     known = covariate_columns(trials, of_animals, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
-    y = _choices(trials.loc[happened, choice], index)
+    y = _choices(trials[choice], happened, index)
     if PREVIOUS_CHOICE not in X:
         _tell_of_no_choice(y)
     return X, y, groups
@@ -337,8 +340,12 @@ class _History:
         }
 
 
-def _choices(choice: pd.Series, index: pd.MultiIndex) -> pd.Series:
-    """Return y: the choices as they are, but plain where they are numbers held as objects."""
+def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:
+    """Return y: the choices as they are, but plain, and whole where NaN had made them floats."""
+    choice = column[happened]
+    if choice.dtype.kind == "f" and not happened.all():
+        whole = (choice % 1 == 0) & (choice.abs() < LARGEST)
+        choice = choice.astype(int) if whole.all() else choice
     if choice.dtype != object:  # in which scikit-learn takes text alone
         return choice.set_axis(index)
     made = as_labels(choice, f"column {choice.name!r}")
@@ -380,7 +387,7 @@ def _tell_of_no_choice(y: pd.Series) -> None:
 
 def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
     free = [name for name in DESIGN.stimuli(stimuli) if name not in others]
-    if not stimuli or free != stimuli:
+    if free != stimuli:
         forbidden = dict.fromkeys([*others, *DESIGN.names()])
         raise ValueError(
             "stimulus should name columns seen before the choice, and none of "

@@ -97,6 +97,16 @@ def as_names(columns: Any, argument: str) -> list[Any]:
     return names
 
 
+def as_stimuli(columns: Any) -> list[Any]:
+    """Return the columns of what was seen, of which there is at least one."""
+    if columns is None:
+        raise ValueError(
+            "stimulus should name what was seen. Where nothing was, as in a bandit task, give a "
+            "column of zeros: trials.assign(nothing=0.0)."
+        )
+    return as_names(columns, "stimulus")
+
+
 def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     """Raise unless each name that is used is that of one column."""
     columns: list[Any] = list(trials.columns)
@@ -114,7 +124,9 @@ def _unknown_column(name: Hashable, trials: pd.DataFrame) -> str:
     columns = list(trials.columns)
     shown = ", ".join(repr(column) for column in columns[:12]) + (", ..." * (len(columns) > 12))
     close = difflib.get_close_matches(str(name), [str(column) for column in columns], n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = " Where there are none, say session=None." if name == "session" else ""
+    if close:
+        hint = f" Did you mean {close[0]!r}?"
     if name in trials.index.names:
         hint = " It is in the index: give trials.reset_index()."
     return f"Column {name!r} is not in the table, whose columns are {shown}.{hint}"
@@ -172,7 +184,8 @@ def as_numbers(column: pd.Series, where: str, subjects: pd.Index) -> Floats:
             row = int(np.argmin(known))
             raise ValueError(
                 f"{where} should be numeric, but has {short(values[row])} "
-                f"({place(subjects, row)}); recode it as numbers."
+                f"({place(subjects, row)}); recode it as numbers, or as a column of 0 and 1 for "
+                "each label."
             )
         numbers = np.where(missing, np.nan, values).astype(float)
     infinite = ~np.isfinite(numbers)
@@ -232,7 +245,7 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
     ------
     ValueError
         If they are fewer than two, or what a measure has rather than choices, or two of them are
-        the same as text, by which columns are named.
+        the same as text, by which columns are named, or but for case and spaces.
     """
     labels = np.unique(as_labels(values, where))
     if len(labels) < 2:
@@ -250,6 +263,13 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
     if not texts.is_unique:
         twin = texts[texts.duplicated()][0]
         raise ValueError(f"The labels in {where} should differ as text, but two are {twin!r}.")
+    bare = texts.str.strip().str.casefold()
+    if not bare.is_unique:
+        twins = texts[bare == bare[bare.duplicated()][0]]
+        raise ValueError(
+            f"The labels in {where} should differ by more than case and spaces, but two are "
+            f"{twins[0]!r} and {twins[1]!r}."
+        )
     return labels
 
 

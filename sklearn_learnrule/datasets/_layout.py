@@ -16,7 +16,15 @@ import pandas as pd
 
 from ..data import TRIALS
 from ..data.check import checked
-from ..data.tables import as_labels, as_names, as_numbers, as_table, check_columns, subject_names
+from ..data.tables import (
+    as_labels,
+    as_names,
+    as_numbers,
+    as_stimuli,
+    as_table,
+    check_columns,
+    subject_names,
+)
 from ..utils.arrays import Floats
 from ..utils.texts import plural, short
 from ..utils.warn import warn
@@ -67,7 +75,7 @@ class Layout:
     @property
     def stimuli(self) -> dict[str, str]:
         """The name in the table of trials of each stimulus column."""
-        names = as_names(self.stimulus, "stimulus")
+        names = as_stimuli(self.stimulus)
         return {names[0]: "stimulus"} if len(names) == 1 else {name: name for name in names}
 
     @property

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_scalar
 
 from ..data import TRIALS, check_trials
-from ..data.tables import as_labels, as_names, as_numbers, two_labels
+from ..data.tables import as_labels, as_names, as_numbers, as_stimuli, two_labels
 from ..utils.texts import short
 from ._layout import Layout, Names
 
@@ -246,7 +246,7 @@ def to_psytrack(trials: Any, *, stimulus: str | Sequence[str] = "stimulus") -> d
         "y": y,
         "r": numbers("reward"),
         "dayLength": table.groupby("session", sort=False, observed=True).size().to_numpy(),
-        "inputs": {name: numbers(name)[:, None] for name in as_names(stimulus, "stimulus")},
+        "inputs": {name: numbers(name)[:, None] for name in as_stimuli(stimulus)},
     }
     if "answer" in table:
         answer = side("answer")

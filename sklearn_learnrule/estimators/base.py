@@ -207,7 +207,8 @@ class BaseRuleEstimator(FittedRule):
                 return rule
         raise TypeError(
             f"{type(self).__name__} knows two choices, and these are {policy.n_choices}: its "
-            "make_rule should take (self, n_weights, n_choices) and hand both to its rule."
+            "make_rule should take (self, n_weights, n_choices) and hand both to its rule, "
+            "which hands n_choices on: super().__init__(n_weights, n_choices=n_choices)."
         )
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:

@@ -91,7 +91,10 @@ def _read(name: str, can_vary: dict[str, list[str]]) -> list[Effect]:
     if parameter not in can_vary:
         hint = ""
         if parameter == INITIAL_WEIGHTS:
-            hint = " (initial_std is for that; of two choices without process noise they can)"
+            hint = (
+                " (which can of two choices, without process noise; with it, initial_std tells how "
+                "far apart animals begin)"
+            )
         raise ValueError(
             f"subject_effects should name parameters of this rule that can vary, {list(can_vary)}, "
             f"or of one weight, such as 'learning_rate[bias]'; got {short(name)}{hint}."

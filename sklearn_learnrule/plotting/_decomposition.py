@@ -19,6 +19,7 @@ from ._style import (
     PAGE,
     RED,
     Entry,
+    choice_text,
     key,
     mark_starts,
     panels,
@@ -120,7 +121,7 @@ class DecompositionDisplay(Display):
                 here = split_choices(of_animal)[choice]
                 for panel, name in zip(line, weights, strict=True):
                     _draw(panel, here[here["weight"] == name])
-                of_choice = "" if choice is None else f"\n{choice}"
+                of_choice = "" if choice is None else f"\n{choice_text(choice)}"
                 line[0].set_ylabel(f"{model}\n{subject}{of_choice}".strip())
             for panel, name in zip(axes[0], weights, strict=True):
                 panel.set_title(name)

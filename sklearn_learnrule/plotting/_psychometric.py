@@ -20,6 +20,7 @@ from ._style import (
     GREY,
     MODELS,
     choice_entries,
+    choice_text,
     draw_line,
     grid,
     key,
@@ -101,7 +102,8 @@ class PsychometricDisplay(Display):
         """
         table = psychometric_table(estimators, X, y, stimulus=stimulus, by=by)
         second = read_fits(estimators)[0].estimator.classes_[1]
-        display = cls(table, second if isinstance(second, str) else f"choice = {second}")
+        text = choice_text(second)
+        display = cls(table, text if isinstance(second, str) else f"choice = {text}")
         return display.plot(ax, by_subject=by_subject, max_panels=max_panels)
 
     def plot(self, ax: Any = None, *, by_subject: bool = False, max_panels: int = 8) -> Self:

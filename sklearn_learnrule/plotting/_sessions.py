@@ -27,7 +27,8 @@ class SessionCurveDisplay(Display):
     Black is what the animals did; in colour is the model's probability of a correct choice, one
     step ahead of the animals, or how well it predicts their choices. Lines are faint where
     fewer than half of the animals have so many sessions. Several fits of an animal are averaged;
-    those in a dict are models of their own. Grey is chance.
+    those in a dict are models of their own. Grey is chance. Of more than two choices of which X
+    does not tell the correct one, there are the animals' rewarded choices alone.
 
     Parameters
     ----------
@@ -105,7 +106,9 @@ class SessionCurveDisplay(Display):
             panel.xaxis.get_major_locator().set_params(integer=True)
             chance = chance_of(self.table)
             floor = np.exp(chance) if correct else chance
-            panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
+            untold = correct and self.table["model"].isna().all()  # nobody knows what was correct
+            if not untold:
+                panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
             if correct and self.check is not None:
                 _draw_sessions(panel, _twins(self.check), **TWINS)
                 entries.append(("twins", TWINS))
@@ -114,12 +117,12 @@ class SessionCurveDisplay(Display):
                 entries.append(("animals", ANIMALS))
             for color, (model, fits) in zip(cycle(COLORS), models.items(), strict=False):
                 means = _means(fits, "model" if correct else quantity)
-                if means["mean"].isna().all():  # nobody knows what would have been correct
+                if means["mean"].isna().all():
                     continue
                 opacity = BAND if len(models) == 1 else 0  # several would hide each other
                 _draw_sessions(panel, means, color=color, opacity=opacity)
                 entries.append((model or "model", {"color": color}))
-            label_outer(axes, "session", QUANTITIES[quantity])
+            label_outer(axes, "session", "P(rewarded)" if untold else QUANTITIES[quantity])
             key(axes, *entries)
         return self._drawn_on(axes)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ..data.tables import label_texts
 from ._fit import MM, fit_labels, in_lines
 
 # Okabe and Ito's colours, told apart by the colour-blind; their yellow is too light for lines.
@@ -172,9 +173,14 @@ def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
     return LINES if stimuli.nunique() >= COARSE else POINTS
 
 
+def choice_text(choice: Any) -> str:
+    """Write a label of choice, a whole number alike whether it is held as a float or not."""
+    return label_texts(np.array([choice], dtype=object))[0]
+
+
 def choice_entries(colors: dict[Any, str]) -> list[Entry]:
     """Return what the key tells of each choice's colour, if choices have colours."""
-    entries: list[Entry] = [(str(choice), {"color": color}) for choice, color in colors.items()]
+    entries: list[Entry] = [(choice_text(c), {"color": color}) for c, color in colors.items()]
     return [*entries, GAP] if entries else []
 
 

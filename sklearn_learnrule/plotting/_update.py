@@ -23,6 +23,7 @@ from ._style import (
     POINTS,
     Entry,
     choice_entries,
+    choice_text,
     draw_line,
     key,
     label_outer,
@@ -167,7 +168,7 @@ class UpdateDisplay(Display):
                 "has several: give one of each, weights={(choice, weight): value}."
             )
         shown, x, ticks = stimulus_axis(self.table)
-        cells, shape = panels_of(shown, ["choice"], "after {}".format)
+        cells, shape = panels_of(shown, ["choice"], _after)
         styles = POINTS if ticks else outcome_styles(shown[x])
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, here) in zip(axes.flat, cells, strict=True):
@@ -182,6 +183,10 @@ class UpdateDisplay(Display):
             title = f"{weight_label(update.removeprefix('update_'))} of"
             key(axes, *choice_entries(colors), *_outcome_entries(styles), title=title)
         return self._drawn_on(axes)
+
+
+def _after(choice: Any) -> str:
+    return f"after {choice_text(choice)}"
 
 
 def _n_slices(estimators: Any) -> int | None:

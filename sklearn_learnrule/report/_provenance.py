@@ -33,7 +33,7 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
     if sequences.lacks_rewards:
         facts["reward unknown"] = _share(trials.reward_known[trials.observed] == 0)
     if sequences.counts_misses:
-        facts["trials missed"] = f"{trials.misses.sum():,.0f}"
+        facts["trials missed between choices"] = f"{trials.misses.sum():,.0f}"
     if n_restarts := len(sequences.lengths) - len(n_trials):
         facts["restarts of learning"] = f"{n_restarts:,}"
     if sequences.covariate_names:

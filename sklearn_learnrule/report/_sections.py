@@ -38,6 +38,7 @@ from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, 
 
 FAR_BACK = (1, 7, 17, 27)  # trials back of a run of 4, as in the method's paper
 RUN = 4
+DECIMALS = 6  # at most; of smaller numbers each has its own two digits
 
 
 def _slices(model: Model, question: Question) -> Iterator[Part]:
@@ -97,13 +98,13 @@ def _side_by_side(texts: pd.Series, level: str) -> pd.DataFrame:
 
 
 def _intervals(bands: pd.DataFrame) -> pd.Series:
-    """Write means and their intervals, with two digits of the largest of their measure."""
+    """Write means and intervals, with two digits of the largest of their measure."""
     size = bands.abs().max(axis=1).groupby(level=["measure", "weight"]).transform("max")
     decimals = (1 - np.floor(np.log10(size.where(size > 0, 1)))).clip(0).astype(int)
-    texts = [
-        "{} [{},\u00a0{}]".format(*(written(round(value, n), f".{n}f") for value in row))
-        for n, row in zip(decimals, bands.to_numpy(), strict=True)
-    ]
+    texts = []
+    for n, row in zip(decimals, bands.to_numpy(), strict=True):
+        few = [written(v, ".2g") if n > DECIMALS else written(round(v, n), f".{n}f") for v in row]
+        texts.append("{} [{},\u00a0{}]".format(*few))
     return pd.Series(texts, bands.index)
 
 

@@ -27,11 +27,14 @@ class RuleReport:
     """How many times faster than the loop each engine is that serves it, gradients included."""
     remarks: tuple[str, ...]
     """What is no failure, but good to know."""
+    n_choices: int = 2
+    """How many choices it was checked with."""
 
     def __str__(self) -> str:
+        several = f" of {self.n_choices} choices" if self.n_choices > 2 else ""
         times = [f"{name} {factor:.0f} times" for name, factor in self.speed.items()]
         return "\n".join([
-            f"{self.rule} passes {len(self.checks)} checks: {', '.join(self.checks)}.",
+            f"{self.rule}{several} passes {len(self.checks)} checks: {', '.join(self.checks)}.",
             f"Faster than the loop: {', '.join(times)}.",
             *(f"Note: {remark}." for remark in self.remarks),
         ])  # fmt: skip
@@ -87,7 +90,8 @@ def check_rule(rule: LearningRule) -> RuleReport:
                 f"{name}, {title}: expected numbers, but it raises {type(error).__name__} "
                 f"({' '.join(str(error).split())}): mend it, or what it takes for granted."
             ) from error
-    return RuleReport(name, tuple(CHECKS), _speed(deepcopy(rule).double()), tuple(remarks))
+    speed = _speed(deepcopy(rule).double())
+    return RuleReport(name, tuple(CHECKS), speed, tuple(remarks), rule.policy.n_choices)
 
 
 def _speed(rule: LearningRule) -> dict[str, float]:
