@@ -4,9 +4,9 @@
     python benchmarks/what_predicts.py --render --figure benchmarks/what_predicts.png
 
 FILE holds the first 10,001 trials of 89 mice of the International Brain Laboratory's release. Each
-row is fitted to ten of the twelve mice of Liu, Geadah & Pillow (2025) and scored on the others (five
-folds, seed 99), but the last, which is fitted to 77 other mice; the first trial of an animal is not
-scored. Finished fits stand in the CSV beside this script, and are not run again.
+row is fitted to ten of the twelve mice of Liu, Geadah & Pillow (2025) and scored on the others
+(five folds, seed 99), but the last, which is fitted to 77 other mice; the first trial of an animal
+is not scored. Finished fits stand in the CSV beside this script, and are not run again.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def interval(values: pd.Series) -> float:
 
 def render(table: pd.DataFrame) -> str:
     """Return a Markdown table: a row a thing added."""
-    lines = ["| | nats | published | bits a trial above chance | added, millibits | mice that gain |",
-             "|---|---|---|---|---|---|"]  # fmt: skip
+    head = "| | nats | published | bits a trial above chance | added, millibits | mice that gain |"
+    lines = [head, "|---" * 6 + "|"]
     before = None
     for name, nats in table.items():
         published = ROWS[str(name)].published

@@ -45,7 +45,7 @@ class TraceRule(LearningRule):
     """A user's own rule: weights follow a decaying trace of reward, which starts anywhere."""
 
     def __init__(self, n_weights: int, memory_size: int = 1) -> None:
-        super().__init__(n_weights, memory_size)
+        super().__init__(n_weights, memory_size=memory_size)
         self.first_trace = nn.Parameter(torch.full((memory_size,), 0.3))
         self.mix = nn.Linear(n_weights + memory_size + 1, n_weights + memory_size)
 

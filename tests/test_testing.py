@@ -28,7 +28,7 @@ class DecayRule(LearningRule):
     parameter_units = {}
 
     def __init__(self, n_weights, memory_size=0):
-        super().__init__(n_weights, memory_size)
+        super().__init__(n_weights, memory_size=memory_size)
         self.decay = nn.Parameter(torch.full((n_weights,), 0.05))
 
     def forward(self, weights, trial, memory):

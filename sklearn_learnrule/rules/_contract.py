@@ -72,7 +72,7 @@ class LearningRule(nn.Module):
     """
 
     def __init__(
-        self, n_weights: int, memory_size: int | None = None, *, n_choices: int = 2
+        self, n_weights: int, *, memory_size: int | None = None, n_choices: int = 2
     ) -> None:
         super().__init__()
         self.policy = Policy(n_choices)

@@ -72,15 +72,15 @@ class TextbookRule(LearningRule):
     def __init__(
         self,
         n_weights: int,
-        memory_size: int = 0,
         *,
+        memory_size: int = 0,
         n_choices: int = 2,
         learning_rate: Numbers = 0.01,
         side_specific: bool = False,
         forgetting: bool = False,
         initial_forgetting: Numbers = 0.001,
     ) -> None:
-        super().__init__(n_weights, memory_size, n_choices=n_choices)
+        super().__init__(n_weights, memory_size=memory_size, n_choices=n_choices)
         self.side_specific = side_specific
         self.forgets = forgetting
         shape = (n_choices, self.n_features) if side_specific else (self.n_features,)

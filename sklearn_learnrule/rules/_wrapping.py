@@ -22,7 +22,7 @@ class WrappingRule(LearningRule):
     ) -> None:
         super().__init__(
             rule.n_weights if n_weights is None else n_weights,
-            rule.memory_size if memory_size is None else memory_size,
+            memory_size=rule.memory_size if memory_size is None else memory_size,
             n_choices=rule.policy.n_choices,
         )
         self.uses_answer = rule.uses_answer

@@ -58,7 +58,8 @@ class ActorCriticRule(TextbookRule):
         **options: Any,
     ) -> None:
         options["n_choices"] = n_choices
-        super().__init__(n_weights, n_weights // Policy(n_choices).n_sets, **options)
+        n_features = n_weights // Policy(n_choices).n_sets
+        super().__init__(n_weights, memory_size=n_features, **options)
         root = share_root(critic_learning_rate, "critic_learning_rate", self.n_features)
         self.root_critic_learning_rate = nn.Parameter(root)
         start = spread(initial_value, "initial_value", self.n_features)

@@ -44,7 +44,7 @@ class EligibilityRule(TextbookRule):
     def __init__(self, n_weights: int, window: int = 10, **options: Any) -> None:
         if window != int(window) or window < 0:
             raise ValueError(f"window should be a whole number of at least 0, got {window}.")
-        super().__init__(n_weights, int(window) * (n_weights + 1), **options)
+        super().__init__(n_weights, memory_size=int(window) * (n_weights + 1), **options)
         self.window = int(window)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:

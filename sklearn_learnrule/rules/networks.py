@@ -64,7 +64,7 @@ class NetworkRule(LearningRule):
         n_effects: int,
         n_choices: int,
     ) -> None:
-        super().__init__(n_weights, memory_size, n_choices=n_choices)
+        super().__init__(n_weights, memory_size=memory_size, n_choices=n_choices)
         self.n_effects = n_effects
         self.session_input = session_input
         self.answer_input = answer_input

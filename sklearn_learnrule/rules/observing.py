@@ -32,7 +32,8 @@ class Observation(LearningRule):
     reads_reward_known = True
 
     def __init__(self, n_weights: int, n_choices: int = 2, lapses: Lapses | None = None) -> None:
-        super().__init__(n_weights, n_weights * (n_weights + 1) // 2, n_choices=n_choices)
+        size = n_weights * (n_weights + 1) // 2
+        super().__init__(n_weights, memory_size=size, n_choices=n_choices)
         self.lapses = lapses
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:

@@ -71,7 +71,7 @@ class QLearningRule(TextbookRule):
         shape = (n_choices, n_features) if side_specific else (n_features,)
         eta = (share_root(learning_rate, "learning_rate", *shape) * root_beta).square()
         options |= {"learning_rate": eta, "side_specific": side_specific, "n_choices": n_choices}
-        super().__init__(n_weights, n_features, **options)
+        super().__init__(n_weights, memory_size=n_features, **options)
         self.root_temperature = nn.Parameter(1 / root_beta)
 
     @property
