@@ -6,8 +6,10 @@ Ask digital twins first. Mice that favour the right side were trained on hard co
 first day. Would easy ones first have been better, or correction trials after errors, or both? A
 rule is fitted to the mice, and twins that learn by it are trained in each way. Then the experiment
 is done: mice that learn by the true rule are trained so, too. Were the twins right? Those of
-REINFORCE put the four trainings in the true order, and foretell what each saves. Those of a network
-do not: it was fitted to mice that had never seen an easy stimulus, of which a warning tells.
+REINFORCE put the four trainings in the true order, and foretell what each saves to ten trials.
+Those of a network put them in order, too, but are wrong by fifty trials about what easy stimuli and
+what correction trials save. Of easy stimuli, which no mouse had seen, a warning tells; of correction
+trials none does: a network may be wrong even where mice have been.
 
 In a shell::
 
@@ -112,8 +114,8 @@ print((answer.loc["as now"] - answer).iloc[1:].round().to_string())
 # %%
 # What was right
 # --------------
-# The dots of REINFORCE's twins are where the truth is (bars). Broken lines say that the fit has
-# seen no such states: an equation may be trusted there if it is the true one, a network may not.
+# The dots of REINFORCE's twins are where the truth is (bars). Open ones say that no mouse has been
+# in such states: what an equation says of them is right if it is the true one. No fit knows that.
 
 display = CurriculumDisplay.from_design(found["REINFORCE"])
 bar: Any = {"marker": "|", "linestyle": "", "color": "black", "markersize": 14}

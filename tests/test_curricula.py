@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import BRIEFLY_TRAINED
+from helpers import BRIEFLY_TRAINED, curriculum_design
 from pandas.testing import assert_frame_equal
 from scipy.special import expit
 from sklearn.pipeline import make_pipeline
@@ -18,7 +18,6 @@ from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.preprocessing import tanh_contrast
 from sklearn_learnrule.rules import ReinforceRule
 from sklearn_learnrule.simulation import (
-    CurriculumDesign,
     Twin,
     design_curriculum,
     simulate,
@@ -136,17 +135,6 @@ def test_a_twin_has_learned_when_the_mean_of_its_last_trials_is_so_high(skill, e
 # ------------------------------------------------------------------------------ how sure it is
 
 
-def made_up(trials, reached=True):
-    """A design of trials (O, F, N)."""
-    names = ["option", "fit", "twin"]
-    index = pd.MultiIndex.from_product([range(n) for n in np.shape(trials)], names=names)
-    twins = pd.DataFrame({"trials": np.ravel(trials)}, index).reset_index()
-    got_there = np.broadcast_to(np.array(reached, dtype=bool), np.shape(trials)).ravel()
-    twins = twins.assign(reached=got_there, share_outside=np.nan)
-    twins = twins.replace({"option": {0: "z", 1: "a"}})
-    return CurriculumDesign(twins, twins.assign(session=1, skill=0.5), 0.75, 1000)
-
-
 def test_uncertainty_is_split_between_fits_and_twins():
     rng = np.random.RandomState(0)
     fits, twins = rng.normal(0, 30, (400, 1, 1)), rng.normal(0, 50, (400, 20, 1))
@@ -166,18 +154,20 @@ def test_means_of_several_fits_are_as_far_apart_as_these_and_twins_are():
 
 def test_with_fits_that_disagree_the_best_option_is_not_known():
     first = [[100] * 5, [300] * 5]  # option z, by two fits
-    found = made_up([first, [[200] * 5, [200] * 5]])
+    found = curriculum_design([first, [[200] * 5, [200] * 5]])
     z, a = found.table.to_dict("records")
     assert (z["option"], z["trials"], z["lower"], z["upper"]) == ("z", 200, 100, 300)
     assert (z["p_best"], a["p_best"]) == (0.5, 0.5)
     assert (z["std_fits"], z["std_twins"]) == (pytest.approx(100 * np.sqrt(2)), 0)
     difference = found.differences("a").iloc[0]
     assert (difference["option"], difference["lower"], difference["upper"]) == ("z", -100, 100)
+    assert "5 twins of each of 2 fits, 95% intervals over fits and twins" in str(found)
     assert "Differences from 'z', twin by twin" in str(found)
+    assert "of one fit, 95% intervals over twins alone" in str(curriculum_design([[[1, 2]]]))
 
 
 def test_a_median_is_told_if_more_than_half_get_there():
-    found = made_up(
+    found = curriculum_design(
         [[[10, 20, 1000, 1000]], [[10, 20, 30, 1000]]], [[[1, 1, 0, 0]], [[1, 1, 1, 0]]]
     )
     assert found.table["median"].isna().tolist() == [True, False]
@@ -348,4 +338,4 @@ def test_a_reference_that_is_no_option_is_told():
     with pytest.raises(
         ValueError, match=re.escape("reference should be one of ['z', 'a'], got 'b'")
     ):
-        made_up([[[1, 2]], [[3, 4]]]).differences("b")
+        curriculum_design([[[1, 2]], [[3, 4]]]).differences("b")

@@ -45,7 +45,7 @@ class CurriculumDisplay(Display):
     >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
     >>> options = {"as now": {}, "errors repeated": {"repeat_errors": 0.5}}
     >>> found = design_curriculum(rule, ContrastTask, options, test={}, X=X, n_trials=300,
-    ...                           n_twins=10, random_state=0, verbose=0)
+    ...                           criterion=0.6, random_state=0, verbose=0)
     >>> display = CurriculumDisplay.from_design(found)
     >>> [label.get_text() for label in display.ax_.get_yticklabels()]
     ['as now', 'errors repeated']

@@ -115,9 +115,12 @@ def design_curriculum(
     >>> X, y, _ = make_design(make_learning_cohort(6, 400, random_state=0))
     >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
     >>> options = {"hard": {"curriculum": [(0.25, 0.125)]}, "easy": {"curriculum": [(1.0, 0.5)]}}
-    >>> found = design_curriculum(rule, ContrastTask, options, test={"curriculum": [(0.25,)]}, X=X,
-    ...                           n_trials=400, n_twins=20, random_state=0, verbose=0)
-    >>> found.table[["option", "trials", "share_reached"]].round(1)
+    >>> found = design_curriculum(rule, ContrastTask, options, test=options["hard"], X=X,
+    ...                           n_trials=400, criterion=0.6, random_state=0, verbose=0)
+    >>> found.table[["option", "trials", "lower", "upper", "p_best"]].round(1)
+      option  trials  lower  upper  p_best
+    0   hard   235.6  233.1  238.2     0.0
+    1   easy   182.6  180.8  184.4     1.0
     """
     twins = _read_fits(estimator)
     _check_numbers(n_twins, criterion, window, level, n_trials)

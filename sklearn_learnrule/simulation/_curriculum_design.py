@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ..utils.arrays import Floats
-from ..utils.texts import plural, short
+from ..utils.texts import short
 from ._resampling import draw_means, split_spread
 
 TWIN = ["fit", "twin"]
@@ -127,11 +127,12 @@ class CurriculumDesign:
         return pd.DataFrame(told, skill.columns).reset_index()
 
     def __str__(self) -> str:
-        n_fits = self.twins["fit"].nunique()
-        n_twins = plural(self.twins["twin"].nunique(), "twin")
+        n_fits, n_twins = (self.twins[of].nunique() for of in TWIN)
+        of_fits = "one fit" if n_fits == 1 else f"each of {n_fits} fits"
+        over = "twins alone" if n_fits == 1 else "fits and twins"
         parts = [
-            f"Trials to a skill of {self.criterion:g}, {self.n_trials} at most; {n_twins} of "
-            f"{plural(n_fits, 'fit')}, {self.level:.0%} intervals",
+            f"Trials to a skill of {self.criterion:g}, {self.n_trials} at most; {n_twins} twins of "
+            f"{of_fits}, {self.level:.0%} intervals over {over}",
             self.table.round(2).to_string(index=False),
         ]
         if len(self.options) > 1:
