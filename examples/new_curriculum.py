@@ -7,9 +7,9 @@ first day. Would easy ones first have been better, or correction trials after er
 rule is fitted to the mice, and twins that learn by it are trained in each way. Then the experiment
 is done: mice that learn by the true rule are trained so, too. Were the twins right? Those of
 REINFORCE put the four trainings in the true order, and foretell what each saves to ten trials.
-Those of a network put them in order, too, but are wrong by fifty trials about what easy stimuli and
-what correction trials save. Of easy stimuli, which no mouse had seen, a warning tells; of correction
-trials none does: a network may be wrong even where mice have been.
+Those of a network put them in order, too, but are wrong by fifty trials about what easy stimuli
+save, and what correction trials do. Of easy stimuli, which no mouse had seen, a warning tells; of
+correction trials none does: a network may be wrong even where mice have been.
 
 In a shell::
 
@@ -107,7 +107,7 @@ answer = pd.DataFrame(
 answer["truth"] = [train(training, n_twins).mean() for training in TRAININGS.values()]
 left = found["DNN"].table.set_index("option")["share_outside"]
 print(f"\nTrials to a skill of {CRITERION:.0%}, means:\n")
-print(answer.assign(outside=left).round(2).to_string())
+print(answer.assign(**{"DNN outside": left}).round(2).to_string())
 print("\nTrials saved, against training as now:\n")
 print((answer.loc["as now"] - answer).iloc[1:].round().to_string())
 

@@ -104,11 +104,11 @@ class CurriculumDisplay(Display):
         return styles
 
     def _draw_trials(self, ax: Any, table: pd.DataFrame) -> None:
-        tails = (1 - self.design.level) / 2, (1 + self.design.level) / 2
-        twins = self.design.twins.groupby("option")["trials"].quantile(list(tails)).unstack()
+        twins, tail = self.design.twins.groupby("option")["trials"], (1 - self.design.level) / 2
+        first, last = twins.quantile(tail), twins.quantile(1 - tail)
         rows = zip(self._styles(table), table.itertuples(), strict=True)
         for row, ((option, style), found) in enumerate(rows):
-            ax.hlines(row, *twins.loc[option], style["color"], linewidth=0.6)
+            ax.hlines(row, first[option], last[option], style["color"], linewidth=0.6)
             ax.hlines(row, found.lower, found.upper, style["color"], linewidth=2)
             ax.plot(found.trials, row, **{**style, **DOT})
 

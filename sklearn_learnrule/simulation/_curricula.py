@@ -59,7 +59,7 @@ def design_curriculum(
     Parameters
     ----------
     estimator : fitted rule estimator, Pipeline that ends in one, or list or dict of some
-        Several are refits, such as by :func:`~sklearn_learnrule.inspection.bootstrap_fits`, or
+        Several are refits, such as 20 by :func:`~sklearn_learnrule.inspection.bootstrap_fits`, or
         models of their own: intervals are then over fits as well. With one, they tell nothing of
         how sure the rule is.
     task : function or class
@@ -122,7 +122,7 @@ def design_curriculum(
     0   hard   235.6  233.1  238.2     0.0
     1   easy   182.6  180.8  184.4     1.0
     """
-    twins = _read_fits(estimator)
+    fits = _read_fits(estimator)
     _check_numbers(n_twins, criterion, window, level, n_trials)
     _check_options(task, options, test)
     length = {"n_trials": n_trials, "session_length": session_length}
@@ -130,18 +130,18 @@ def design_curriculum(
     tested = _make(task, "test", test, **length).make_task
     rng = check_random_state(random_state)
     seed = rng.randint(MAX_SEED)
-    exams = [SkillTest.of_task(twin, tested, seed) for _, twin in twins]
-    seeds = [rng.randint(MAX_SEED, size=2) for _ in twins]
+    exams = [SkillTest.of_task(twin, tested, seed) for _, twin in fits]
+    seeds = [rng.randint(MAX_SEED, size=2) for _ in fits]
     trainings = [
         Training(option, *fit, curriculum, exam, own)
         for option, curriculum in curricula.items()
-        for fit, exam, own in zip(twins, exams, seeds, strict=True)
+        for fit, exam, own in zip(fits, exams, seeds, strict=True)
     ]
     tasks = [(training, X, n_twins, criterion, window) for training in trainings]
     how: Any = {"unit": "training", "n_jobs": n_jobs, "verbose": verbose}
     of_twins, of_sessions = zip(*run_tasks(Training.run, tasks, name="design", **how), strict=True)
-    tables = (pd.concat(each, ignore_index=True) for each in (of_twins, of_sessions))
-    found = CurriculumDesign(*tables, criterion, n_trials, level)
+    twins, sessions = (pd.concat(each, ignore_index=True) for each in (of_twins, of_sessions))
+    found = CurriculumDesign(twins, sessions, criterion, n_trials, level)
     _warn_of(found, window)
     return found
 
@@ -183,7 +183,7 @@ def _check_options(task: Any, options: Any, test: Any) -> None:
             "options should be a dict of names to keyword arguments of the task, such as "
             f"{{'as now': {{'criterion': 0.8}}}}, got {short(options)}."
         )
-    for name, option in {**options, "test": test}.items():
+    for name, option in [*options.items(), ("test", test)]:
         if not isinstance(option, Mapping):
             raise TypeError(
                 f"{name!r} should be a dict of keyword arguments of the task, got {short(option)}."
@@ -196,7 +196,7 @@ def _make(task: Any, name: str, option: Any, n_trials: int, session_length: int)
     try:
         training.for_twins(1, np.random.RandomState(0))
     except (TypeError, ValueError) as error:
-        raise type(error)(f"The task cannot be made as {name!r} says: {error}") from error
+        raise ValueError(f"The task cannot be made as {name!r} says: {error}") from error
     return training
 
 
