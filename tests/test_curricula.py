@@ -36,7 +36,7 @@ TRUTH = ReinforceRule(2, None, learning_rate=0.1)
 @pytest.fixture(scope="module")
 def cohort():
     """Animals that are trained on hard contrasts alone."""
-    return lr.make_design(make_learning_cohort(8, 250, rule=TRUTH, **HARD, random_state=0))[:2]
+    return lr.make_design(make_learning_cohort(8, 200, rule=TRUTH, **HARD, random_state=0))[:2]
 
 
 @pytest.fixture(scope="module")
@@ -55,14 +55,14 @@ def design(rule, options, **others):
 
 
 def test_where_nothing_is_seen_nothing_is_learned_and_twins_are_counted_with_all_they_did(rule):
-    found = design(rule, {"nothing": NOTHING, "hard": HARD}, n_trials=300)
+    found = design(rule, {"nothing": NOTHING, "hard": HARD}, n_trials=200)
     nothing, hard = found.table.to_dict("records")
-    assert nothing["trials"] == 300 and nothing["share_reached"] == 0
+    assert nothing["trials"] == 200 and nothing["share_reached"] == 0
     assert np.isnan(nothing["median"])
-    assert hard["trials"] < 200 and hard["share_reached"] == 1
+    assert hard["trials"] < 150 and hard["share_reached"] == 1
     assert hard["p_best"] == 1 and nothing["p_best"] == 0
     against = found.differences().iloc[0]
-    assert against["upper"] < -100 and against["share_faster"] == 1
+    assert against["upper"] < -50 and against["share_faster"] == 1
 
 
 def test_an_option_differs_from_itself_by_0(rule, cohort):
@@ -81,8 +81,8 @@ def test_an_option_differs_from_itself_by_0(rule, cohort):
 def test_twins_rank_trainings_as_mice_of_the_true_rule_do(rule):
     """In trials as well: .25 and .125, the same with correction trials, and 1 and .5."""
     options = {"hard": HARD, "repeated": HARD | {"repeat_errors": 0.0}, "easy": EASY}
-    found = design(rule, options, n_trials=250, n_twins=100).table.set_index("option")
-    opens, start = np.arange(250) == np.zeros((400, 1)), np.zeros((400, 2))
+    found = design(rule, options, n_trials=200, n_twins=100).table.set_index("option")
+    opens, start = np.arange(200) == np.zeros((400, 1)), np.zeros((400, 2))
     for name, option in options.items():
         task, rng = ContrastTask(opens, **option, random_state=1), np.random.RandomState(2)
         weights = simulate_learning(TRUTH, task, start, opens, rng).weights
@@ -177,15 +177,15 @@ def test_a_median_is_told_if_more_than_half_get_there():
 
 
 def test_individuals_lie_apart_and_are_the_same_in_all_options():
-    spread = {"learning_rate": np.linspace(-1.5, 1.5, 8)}
+    spread = {"learning_rate": np.linspace(-1.5, 1.5, 6)}
     trials = make_learning_cohort(
-        8, 250, rule=TRUTH, subject_effects=spread, random_state=0, **HARD
+        6, 150, rule=TRUTH, subject_effects=spread, random_state=0, **HARD
     )
     X, y, _ = lr.make_design(trials)
     alike = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
     options = {"hard": HARD, "easy": EASY}
-    how = {"n_trials": 300, "n_twins": 30}
+    how = {"n_trials": 200, "n_twins": 30}
     one_rule, of_own = (design(each, options, **how) for each in (alike, own))
     assert (of_own.table["std_twins"] > 2 * one_rule.table["std_twins"]).all()
     by_twin = of_own.twins.pivot(index="twin", columns="option", values="trials")
