@@ -49,7 +49,7 @@ def design_curriculum(
     compared is what a lab pays for, trials until the animals are good at what they are trained
     for. In training itself, an easy option makes for many correct choices without skill; so skill
     is the chance of a correct choice on the same stimuli for all, the ``test``. It is known from a
-    twin's weights, lapses included, and no twin is ever shown the test.
+    twin's weights, lapses included, whether or not it is ever shown these stimuli.
 
     Twins are the same animals in all options: their effects, starts, noise and luck are drawn from
     the same random numbers, as are a task's. So differences are paired, and those of an option to
@@ -60,8 +60,8 @@ def design_curriculum(
     ----------
     estimator : fitted rule estimator, Pipeline that ends in one, or list or dict of some
         Several are refits, such as 20 by :func:`~sklearn_learnrule.inspection.bootstrap_fits`, or
-        models of their own: intervals are then over fits as well. With one, they tell nothing of
-        how sure the rule is.
+        models of their own: intervals are then over fits as well, wide if these are few. With one,
+        they tell nothing of how sure the rule is.
     task : function or class
         ``(session_start, random_state=..., **option)`` makes a :class:`Task`, such as
         :class:`~sklearn_learnrule.datasets.ContrastTask`.
@@ -77,7 +77,8 @@ def design_curriculum(
     n_trials : int
         Trials of a twin.
     n_twins : int, default=100
-        Of each fit. With ``subject_effects``, each draws its own.
+        Of each fit; more cost little, as all go through a trial at once. With ``subject_effects``,
+        each draws its own.
     session_length : int, default=150
     criterion, window : float and int, default=.75 and 100
         A twin has learned when its mean skill in so many trials in a row is so high.
@@ -119,8 +120,8 @@ def design_curriculum(
     ...                           n_trials=400, criterion=0.6, random_state=0, verbose=0)
     >>> found.table[["option", "trials", "lower", "upper", "p_best"]].round(1)
       option  trials  lower  upper  p_best
-    0   hard   235.6  233.1  238.2     0.0
-    1   easy   182.6  180.8  184.4     1.0
+    0   hard   235.6  233.0  238.3     0.0
+    1   easy   182.6  180.7  184.6     1.0
     """
     fits = _read_fits(estimator)
     _check_numbers(n_twins, criterion, window, level, n_trials)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..utils.arrays import Floats
 from ..utils.texts import short
-from ._resampling import draw_means, split_spread
+from ._uncertainty import interval, share_of_best, split_spread
 
 TWIN = ["fit", "twin"]
 MUCH_OUTSIDE = 0.2  # of twins in the animals' own training, up to a tenth of trials is
@@ -66,20 +66,17 @@ class CurriculumDesign:
         outside of the states that animals visited, in their own training a few percent.
         """
         trials = self._by_twin("trials")  # (F, N, O)
-        draws = draw_means(trials)
-        is_best = draws == draws.min(1, keepdims=True)
+        limits = interval(trials, self.level)
         each = self.twins.groupby("option", sort=False)
         got_there = self.twins["trials"].where(self.twins["reached"], np.inf)
         median = got_there.groupby(self.twins["option"], sort=False).median()
-        std_fits, std_twins = split_spread(trials)
         columns = {
             "trials": trials.mean((0, 1)),
-            **self._interval(draws),
+            **{name: np.clip(limit, 0, self.n_trials) for name, limit in limits.items()},
             "median": median.replace(np.inf, np.nan).to_numpy(),
             "share_reached": each["reached"].mean().to_numpy(),
-            "std_fits": std_fits,
-            "std_twins": std_twins,
-            "p_best": (is_best / is_best.sum(1, keepdims=True)).mean(0),
+            **split_spread(trials),
+            "p_best": share_of_best(trials),
             "share_outside": each["share_outside"].mean().to_numpy(),
         }
         return pd.DataFrame({"option": self.options, **columns})
@@ -107,12 +104,10 @@ class CurriculumDesign:
         trials = self._by_twin("trials")
         paired = trials - trials[..., options.index(reference), None]
         paired = paired[..., [options.index(name) for name in others]]
-        std_fits, std_twins = split_spread(paired)
         columns = {
             "difference": paired.mean((0, 1)),
-            **self._interval(draw_means(paired)),
-            "std_fits": std_fits,
-            "std_twins": std_twins,
+            **interval(paired, self.level),
+            **split_spread(paired),
             "share_faster": ((1 - np.sign(paired)) / 2).mean((0, 1)),
         }
         return pd.DataFrame({"option": others, **columns})
@@ -123,7 +118,9 @@ class CurriculumDesign:
         skill = self.sessions.pivot(index=TWIN, columns=["option", "session"], values="skill")
         skill = skill[self.options]
         values = self._in_fits(skill)  # (F, N, O * sessions)
-        told = {"mean": values.mean((0, 1)), **self._interval(draw_means(values)), "n": len(skill)}
+        limits = interval(values, self.level).items()
+        told = {"mean": values.mean((0, 1)), **{k: np.clip(v, 0, 1) for k, v in limits}}
+        told |= {"n": np.full(values.shape[2], len(skill))}
         return pd.DataFrame(told, skill.columns).reset_index()
 
     def __str__(self) -> str:
@@ -149,7 +146,3 @@ class CurriculumDesign:
         n_fits = self.twins["fit"].nunique()
         values = of_twins[self.options].to_numpy(dtype=float)
         return values.reshape(n_fits, -1, values.shape[1])
-
-    def _interval(self, draws: Floats) -> dict[str, Floats]:
-        lower, upper = np.quantile(draws, [(1 - self.level) / 2, (1 + self.level) / 2], axis=0)
-        return {"lower": lower, "upper": upper}
