@@ -65,7 +65,7 @@ class CurriculumDesign:
         probability that of all options it takes the fewest trials; ``share_outside``, of trials
         outside of the states that animals visited, in their own training a few percent.
         """
-        trials = self._by_twin("trials")  # (F, N, O)
+        trials = self._trials
         limits = interval(trials, self.level)
         each = self.twins.groupby("option", sort=False)
         got_there = self.twins["trials"].where(self.twins["reached"], np.inf)
@@ -101,7 +101,7 @@ class CurriculumDesign:
         if reference not in options:
             raise ValueError(f"reference should be one of {options}, got {short(reference)}.")
         others = [name for name in options if name != reference]
-        trials = self._by_twin("trials")
+        trials = self._trials
         paired = trials - trials[..., options.index(reference), None]
         paired = paired[..., [options.index(name) for name in others]]
         columns = {
@@ -120,8 +120,7 @@ class CurriculumDesign:
         values = self._in_fits(skill)  # (F, N, O * sessions)
         limits = interval(values, self.level).items()
         told = {"mean": values.mean((0, 1)), **{k: np.clip(v, 0, 1) for k, v in limits}}
-        told |= {"n": np.full(values.shape[2], len(skill))}
-        return pd.DataFrame(told, skill.columns).reset_index()
+        return pd.DataFrame(told, skill.columns).assign(n=len(skill)).reset_index()
 
     def __str__(self) -> str:
         n_fits, n_twins = (self.twins[of].nunique() for of in TWIN)
@@ -137,9 +136,10 @@ class CurriculumDesign:
             parts += [self.differences().round(2).to_string(index=False)]
         return "\n".join(parts)
 
-    def _by_twin(self, value: str) -> Floats:
-        """Return what twins have in each option, (F, N, O)."""
-        return self._in_fits(self.twins.pivot(index=TWIN, columns="option", values=value))
+    @property
+    def _trials(self) -> Floats:
+        """The trials that each twin takes in each option, (F, N, O)."""
+        return self._in_fits(self.twins.pivot(index=TWIN, columns="option", values="trials"))
 
     def _in_fits(self, of_twins: pd.DataFrame) -> Floats:
         """Return a table of a row a twin, (F N, M), as (F, N, M), its columns' options in order."""
