@@ -7,6 +7,7 @@ import re
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -28,6 +29,7 @@ from sklearn_learnrule.rules import (
     TextbookRule,
     Trial,
 )
+from sklearn_learnrule.simulation import CurriculumDesign
 
 # Of test files that train for moments on purpose, or on data that can be told without error.
 BRIEFLY_TRAINED = pytest.mark.filterwarnings(
@@ -131,6 +133,19 @@ def make_trials(
     trials = Trial(*fields)
     observed = torch.arange(shape[1]) < torch.tensor(lengths)[:, None] - 1
     return trials, observed
+
+
+def curriculum_design(trials, reached=True, outside=np.nan, options="za") -> CurriculumDesign:
+    """Return a design of the trials that twins took, (O, F, N), of 1000, and made-up skills."""
+    shape = np.shape(trials)
+    index = pd.MultiIndex.from_product([list(options)[: shape[0]], *map(range, shape[1:])])
+    twins = index.set_names(["option", "fit", "twin"]).to_frame(index=False)
+    told = {"trials": trials, "reached": reached, "share_outside": outside}
+    twins = twins.assign(**{k: np.broadcast_to(v, shape).ravel() for k, v in told.items()})
+    twins["reached"] = twins["reached"].astype(bool)
+    skill = [twins.assign(session=n, skill=1 - 1 / (n + twins["twin"] + 1)) for n in (1, 2)]
+    sessions = pd.concat(skill)[["option", "fit", "twin", "session", "skill"]]
+    return CurriculumDesign(twins, sessions, 0.75, 1000)
 
 
 class CoinTask:

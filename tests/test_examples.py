@@ -24,6 +24,7 @@ STORIES = {
 
 
 @BRIEFLY_TRAINED
+@pytest.mark.filterwarnings("ignore:Twins leave the states that the animals visited")
 @pytest.mark.parametrize("name", STORIES)
 def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(name, monkeypatch, capsys):
     script, shown = EXAMPLES / f"{name}.py", []

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from drawn import legend
+from helpers import curriculum_design
 from matplotlib.text import Text
 
 import sklearn_learnrule as lr
@@ -74,6 +75,7 @@ def displays():
         plotting.SessionCurveDisplay.from_estimator(fits, X, y),
         plotting.RecoveryDisplay.from_study(study),
         plotting.LearningCurveDisplay(CURVE),
+        plotting.CurriculumDisplay(curriculum_design([[[9, 99]]] * 2, False, 1.0, [RULE, OTHER])),
     ]
     plt.close("all")
     return {type(display).__name__: display for display in made}

@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import curriculum_design
 from matplotlib.text import Text
 
 import sklearn_learnrule as lr
@@ -62,6 +63,7 @@ def displays():
         plotting.SessionCurveDisplay.from_estimator(fit, X, y),
         plotting.RecoveryDisplay.from_study(make_study()),
         plotting.LearningCurveDisplay(CURVE),
+        plotting.CurriculumDisplay(curriculum_design([[[9, 99, 999]]], [[[1, 1, 0]]])),
     ]
     plt.close("all")
     return {type(display).__name__: display for display in made}
@@ -86,7 +88,7 @@ def make_study():
 
 
 NAMES = plotting.__all__
-OF_RESULTS = {"AnimalRulesDisplay", "RecoveryDisplay"}  # of hours of fits, not of estimators
+OF_RESULTS = {"AnimalRulesDisplay", "CurriculumDisplay", "RecoveryDisplay"}  # not of estimators
 ONE_PANEL = {"ComparisonDisplay", "LearningCurveDisplay", "SessionCurveDisplay"}
 
 

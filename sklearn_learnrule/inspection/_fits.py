@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.sequences import Sequences
@@ -23,7 +22,7 @@ from ..rules import LearningRule, Policy, Trial
 from ..training.dataset import SequenceDataset
 from ..training.individuals import KnownSubjects, follow_subjects
 from ..utils.arrays import Ints
-from ..utils.wrapping import chosen, final_estimator, is_dict_of_models, split_transformers
+from ..utils.wrapping import chosen, final_estimator, is_dict_of_models, named, split_transformers
 
 Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
@@ -190,15 +189,10 @@ def read_fits(estimators: Any) -> list[Fit]:
     """
     if isinstance(estimators, Mapping) and not is_dict_of_models(estimators):
         return _folds(estimators)
-    if isinstance(estimators, Mapping):
-        named = list(estimators.items())
-    elif isinstance(estimators, Sequence) and not isinstance(estimators, Pipeline):
-        named = list(enumerate(estimators))
-    else:
-        named = [(0, estimators)]
-    if not named:
+    several = named(estimators)
+    if not several:
         raise ValueError("There are no estimators to look at (0 given).")
-    return [Fit(name, _checked(estimator)) for name, estimator in named]
+    return [Fit(name, _checked(estimator)) for name, estimator in several]
 
 
 def read_rule_fits(estimators: Any) -> list[RuleFit]:

@@ -2,6 +2,7 @@
 
 from ._animal_rules import AnimalRulesDisplay
 from ._comparison import ComparisonDisplay
+from ._curriculum import CurriculumDisplay
 from ._decomposition import DecompositionDisplay
 from ._equation import EquationDisplay
 from ._history import HistoryDisplay
@@ -16,6 +17,7 @@ from ._update import UpdateDisplay
 __all__ = [
     "AnimalRulesDisplay",
     "ComparisonDisplay",
+    "CurriculumDisplay",
     "DecompositionDisplay",
     "EquationDisplay",
     "HistoryDisplay",

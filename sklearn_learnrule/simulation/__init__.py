@@ -1,11 +1,14 @@
 """Learners by a known rule, digital twins of fitted animals, and checks by twins."""
 
+from ._curricula import design_curriculum
+from ._curriculum_design import CurriculumDesign
 from ._experiment import Experiment, Stimuli
 from ._learning import FunctionRule, Simulation, Task, UpdateFunction, simulate_learning
 from ._predictive import predictive_check
 from ._twins import Twin, simulate, split_twin
 
 __all__ = [
+    "CurriculumDesign",
     "Experiment",
     "FunctionRule",
     "Simulation",
@@ -13,6 +16,7 @@ __all__ = [
     "Task",
     "Twin",
     "UpdateFunction",
+    "design_curriculum",
     "predictive_check",
     "simulate",
     "simulate_learning",

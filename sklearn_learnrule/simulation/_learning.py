@@ -136,7 +136,7 @@ def simulate_learning(
     seen = []
     with torch.no_grad():
         for t in range(known.shape[1]):
-            stimulus, features, answer = _show(task, t, policy.n_choices)
+            stimulus, features, answer = show_trial(task, t, policy.n_choices)
             choice = _choose(policy, weights, features, rates, random_state)
             reward = task.reward(t, choice == answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
@@ -169,7 +169,7 @@ def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState)
     return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
 
 
-def _show(task: Task, trial: int, n_choices: int) -> tuple[Floats, torch.Tensor, Choices]:
+def show_trial(task: Task, trial: int, n_choices: int) -> tuple[Floats, torch.Tensor, Choices]:
     """Return stimuli, features and the correct choices; raise if these are none."""
     stimulus, told = task.show(trial)
     answer = np.asarray(told)

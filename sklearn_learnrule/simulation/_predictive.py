@@ -148,13 +148,7 @@ class Behaviour:
 
 def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> Behaviour:
     """Read what the one cohort of real animals did."""
-    missing = [name for name in twin.columns if name not in X]
-    if missing:
-        raise ValueError(
-            f"X should have the columns that the estimator was fitted to, {twin.columns}, but has "
-            f"no {missing[0]!r}."
-        )
-    sequences, _ = twin.estimator.read_choices(twin.transform(X[twin.columns]), y)
+    sequences, _ = twin.estimator.read_choices(twin.transform(X), y)
     trials = sequences.padded
     happened = trials.told
     if by == "session":

@@ -305,7 +305,14 @@ class Twin:
         return start
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame:
-        """Return X as the rule sees it."""
+        """Return X, of the columns that the estimator was fitted to, as the rule sees it."""
+        missing = [name for name in self.columns if name not in X]
+        if missing:
+            raise ValueError(
+                f"X should have the columns that the estimator was fitted to, {self.columns}, but "
+                f"has no {missing[0]!r}."
+            )
+        X = X[self.columns]
         return X if self.transformers is None else self.transformers.transform(X)
 
     def experience(self, X: pd.DataFrame) -> tuple[Trial, torch.Tensor]:

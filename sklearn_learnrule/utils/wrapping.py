@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -53,6 +53,21 @@ def split_transformers(estimator: Any) -> tuple[Pipeline | None, Any]:
 def has_search(estimator: Any) -> bool:
     """Whether it chooses parameters, also at the end of a pipeline, by folds of its own."""
     return any(isinstance(layer, BaseSearchCV) for layer in layers(estimator))
+
+
+def named(estimators: Any) -> list[tuple[Any, Any]]:
+    """Name several estimators, or one alone, by a dict's keys, else 0, 1, ...
+
+    Examples
+    --------
+    >>> named(["this", "that"])
+    [(0, 'this'), (1, 'that')]
+    """
+    if isinstance(estimators, Mapping):
+        return list(estimators.items())
+    if isinstance(estimators, Sequence) and not isinstance(estimators, Pipeline):
+        return list(enumerate(estimators))
+    return [(0, estimators)]
 
 
 def is_dict_of_models(estimators: Any) -> bool:
