@@ -189,28 +189,30 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         return self.names_out_
 
     def _extend(self, X: pd.DataFrame) -> pd.DataFrame:
-        names = DESIGN.stimuli(X.columns)
-        columns: list[tuple[str, pd.Series]] = []
-        for name in names:
+        index, sequence, names = X.index, sequences_of(X), DESIGN.stimuli(X.columns)
+        X = X.reset_index(drop=True)  # arrays and few names: twins come by here on every trial
+        stimuli = {name: X[name].to_numpy() for name in names}
+        columns: list[tuple[str, NDArray[Any]]] = []
+        for name, values in stimuli.items():
             if self.split_sides:
-                columns.append((f"{name}_left", (-X[name]).clip(lower=0)))
-                columns.append((f"{name}_right", X[name].clip(lower=0)))
+                columns.append((f"{name}_left", np.maximum(-values, 0)))
+                columns.append((f"{name}_right", np.maximum(values, 0)))
             else:
-                columns.append((name, X[name]))
-        just_before = X[MISSES] == 0 if MISSES in X else 1.0
-        choices = _sides(X)
+                columns.append((name, values))
+        just_before = (X[MISSES] == 0).to_numpy() if MISSES in X else 1.0
+        choices = {of: side.to_numpy() for of, side in _sides(X).items()}
         if self.previous_choice:
             columns += [(f"choice_back{of}", side * just_before) for of, side in choices.items()]
         if self.win_stay:
-            paid = X[PREVIOUS_REWARD] * just_before
+            paid = X[PREVIOUS_REWARD].to_numpy() * just_before
             columns += [(f"win_stay{of}", side * paid) for of, side in choices.items()]
         if self.previous_stimulus:
-            sequence = sequences_of(X)
-            for name in names:
-                back = X[name].groupby(sequence).shift(fill_value=0.0)
+            for name, values in stimuli.items():
+                back = pd.Series(values).groupby(sequence).shift(fill_value=0.0).to_numpy()
                 columns.append((f"{name}_back", back * just_before))
         weight_names(name for name, _ in columns)
-        return pd.concat([pd.DataFrame(dict(columns)), X.drop(columns=names)], axis=1)
+        rest = {name: X[name].to_numpy() for name in X if name not in stimuli}
+        return pd.DataFrame({**dict(columns), **rest}, index)
 
     def _check(self, X: Any) -> None:
         check_kind(X)
