@@ -4,8 +4,9 @@
 
 TRIALS holds the twelve mice of Liu, Geadah & Pillow (2025), in five folds as there; FILE the 89 of
 the release, of which 77 are fitted and the twelve simulated. Twins have the stimuli and sessions of
-the mice that their fit has not seen. Fits, and what twins did by session, are kept in --cache and
-not made again.
+the mice that their fit has not seen, but for stimuli that answered the mice's errors: they get
+those that answer their own, or with --replay the very stimuli. Fits, and what twins did by session,
+are kept in --cache and not made again.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials
-from sklearn_learnrule.simulation import predictive_check
+from sklearn_learnrule.simulation import BiasCorrection, predictive_check
 from sklearn_learnrule.utils.files import replacing
 
 CACHE = Path(__file__).with_name("twins_fits")
 SEED, LEVEL = 99, 0.9
+CORRECTION = BiasCorrection(easy=0.98)  # contrasts from 50%, as load_ibl_trials bends them
 RELEASE = "77"  # mice of the release that are fitted, and so their fold
 NOISY: dict[str, Any] = {"process_noise": "learned"}
 SEEDED: dict[str, Any] = {"random_state": SEED}
@@ -70,10 +72,12 @@ def measure(rule: str, fold: str, fitted: Any, held_out: Any, options: Any) -> p
         estimator = clone(RULES[rule]).fit(*fitted)
         with replacing(fit) as path:
             joblib.dump(estimator, path, compress=3)
-    kept = options.cache / f"{rule}-{fold}-{options.n_simulations}.csv"
+    stimuli = "replay" if options.replay else "corrected"
+    kept = options.cache / f"{rule}-{fold}-{stimuli}-{options.n_simulations}.csv"
     if not kept.exists():
         how: dict[str, Any] = {"n_simulations": options.n_simulations, "random_state": 0}
         how |= {"per_subject": True, "level": LEVEL, "verbose": 1}
+        how["correction"] = None if options.replay else CORRECTION
         check = predictive_check(joblib.load(fit), *held_out, **how)
         with replacing(kept) as path:
             check.to_csv(path, index=False)
@@ -150,6 +154,7 @@ def main() -> None:
     parser.add_argument("trials", help="the twelve mice's trials, read by load_ibl_trials")
     parser.add_argument("--release", metavar="FILE", help="the release's, to fit 77 others as well")
     parser.add_argument("--rules", nargs="+", choices=RULES, default=list(RULES), metavar="RULE")
+    parser.add_argument("--replay", action="store_true", help="the stimuli as the mice had them")
     parser.add_argument("--n-simulations", type=int, default=50, help="twins a mouse, default 50")
     parser.add_argument("--cache", type=Path, default=CACHE, help=f"default {CACHE.name}")
     parser.add_argument("--figure", help="where to draw the learning curves")

@@ -80,7 +80,8 @@ def test_bias_and_slope_are_those_of_a_logistic_regression_with_the_same_prior(
 def test_curves_of_faultless_or_one_sided_choices_are_finite():
     features = np.column_stack([np.tile([-1.0, 1.0], 200), np.ones(400)])
     chosen = np.column_stack([features[:, 0] > 0, np.ones(400, dtype=bool)])
-    slope, bias = _statistics.logistic_weights(features, chosen, np.zeros(400, dtype=int))[0]
+    found = _statistics.logistic_weights(features[:, None], chosen, np.zeros(400, dtype=int))
+    slope, bias = found[0].T
     assert slope[0] > 5 and bias[0] == pytest.approx(0)
     assert bias[1] > 5 and slope[1] == pytest.approx(0)
     assert np.abs([slope, bias]).max() < 4 * _statistics.PRIOR_STD
@@ -111,7 +112,9 @@ def test_animals_stuck_at_a_choice_are_told():
     stuck = np.where(np.arange(200) < 3, 0, 1)
     did = np.column_stack([stuck, np.where(np.arange(200) < 10, 0, 1), correct])
     one, trials = np.zeros(200, dtype=int), np.arange(200)
-    animals = _statistics.Behaviour(one, one, trials, one + 1, did[:, :1] * 1.0, did, did, did > 0)
+    animals = _statistics.Behaviour(
+        one, one, trials, one + 1, did[..., None] * 1.0, did, did, did > 0
+    )
     found = _statistics._one_sided(animals, range(2))
     assert found.to_numpy().tolist() == [[1.0, 0.0, 0.0]]
 
@@ -182,7 +185,7 @@ def test_trials_to_criterion_are_counted_to_the_trial_that_reached_it(correct, e
     did = np.array([[letter == "1"] for letter in correct])
     nothing = np.zeros(len(did), dtype=int)
     animals = _statistics.Behaviour(
-        nothing, nothing, np.arange(len(did)), nothing + 1, did * 1.0, did, did, did
+        nothing, nothing, np.arange(len(did)), nothing + 1, did[..., None] * 1.0, did, did, did
     )
     assert _statistics.trials_to_criterion(animals, 0.75, 4).to_numpy() == expected
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from tqdm import tqdm
 from ..data.schema import of_labels
 from ..data.sequences import identity_of, session_numbers
 from ..data.tables import label_texts
+from ._corrections import BiasCorrection
 from ._statistics import OF_ALL, Behaviour, Statistics
 from ._twins import Twin
 
@@ -32,6 +34,7 @@ def predictive_check(
     level: float = 0.95,
     per_subject: bool = False,
     reward: Any = None,
+    correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -60,6 +63,8 @@ def predictive_check(
         Whether to compare each animal with its own twins, instead of means over animals.
     reward : pair of floats, function or None, default=None
         How twins are paid, see :func:`simulate`.
+    correction : BiasCorrection or None, default=None
+        How errors were answered with stimuli, if they were, see :func:`simulate`.
     random_state : int, RandomState or None, default=None
     verbose : int, default=0
         1 shows progress.
@@ -102,22 +107,12 @@ def predictive_check(
     check_scalar(level, "level", numbers.Real, min_val=0, max_val=1, include_boundaries="neither")
     twin = Twin(estimator)
     animals, subjects = _read_animals(twin, X, y, by)
-    replay: Any = twin.read(X, None, None, reward)
-    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
+    replay: Any = twin.read(X, None, None, reward, correction)
     slopes = [f"slope_{name}" for name in twin.stimuli] if len(twin.classes) == 2 else []
     statistics = Statistics(_classes_told(twin.classes), slopes, criterion, window)
     rng = check_random_state(random_state)
-    n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
-    simulated = []
-    bar_options: Any = {"unit": "cohort", "leave": None, "disable": not verbose}
-    with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
-        for done in range(0, n_simulations, n_at_once):
-            n_cohorts = min(n_at_once, n_simulations - done)
-            experiment = replay.for_twins(n_cohorts, rng)
-            simulation = twin.run(experiment, rng)
-            cohorts = animals.as_twins_did(simulation, experiment.sequence, told)
-            simulated.append(statistics.of(cohorts))
-            bar.update(n_cohorts)
+    cohorts = _simulate(twin, replay, animals, n_simulations, rng, verbose)
+    simulated = [statistics.of(did) for did in cohorts]
     each = pd.concat([statistics.of(animals)[0], *simulated], axis=1)  # animals' first, twins'
     counted = _n_trials(animals)
     if per_subject:
@@ -151,12 +146,32 @@ def _read_animals(
         sequence=sequence,
         place=place,
         block=block[happened],
-        stimulus=sequences.pad(X[twin.stimuli].to_numpy(dtype=float))[happened],
+        stimulus=sequences.pad(X[twin.stimuli].to_numpy(dtype=float))[happened][:, None],
         choice=trials.choice[happened][:, None].astype(int),
         correct=(trials.choice == trials.answer)[happened][:, None],
         rewarded=trials.reward[happened][:, None] > 0,
     )
     return did, sequences.subjects
+
+
+def _simulate(
+    twin: Twin,
+    replay: Any,
+    animals: Behaviour,
+    n_simulations: int,
+    rng: np.random.RandomState,
+    verbose: int,
+) -> Iterator[Behaviour]:
+    """Yield what twins did, as many cohorts at once as the memory holds."""
+    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
+    n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
+    bar_options: Any = {"unit": "cohort", "leave": None, "disable": not verbose}
+    with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
+        for done in range(0, n_simulations, n_at_once):
+            n_cohorts = min(n_at_once, n_simulations - done)
+            experiment = replay.for_twins(n_cohorts, rng)
+            yield animals.as_twins_did(twin.run(experiment, rng), experiment.sequence, told)
+            bar.update(n_cohorts)
 
 
 def _classes_told(classes: NDArray[Any]) -> dict[str, int]:

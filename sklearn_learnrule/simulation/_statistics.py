@@ -30,7 +30,7 @@ class Behaviour:
     sequence: Ints  # (M,) whose first trial is the animal's, or one after a restart
     place: Ints  # (M,) in the sequence
     block: Ints  # (M,), from 1
-    stimulus: Floats  # (M, K - 1)
+    stimulus: Floats  # (M, C, K - 1)
     choice: Ints  # (M, C), the class, 0, 1, ...
     correct: Bools  # (M, C)
     rewarded: Bools  # (M, C)
@@ -43,10 +43,11 @@ class Behaviour:
         twins = np.argsort(sequence, kind="stable").reshape(len(happened), -1)  # (N, C)
 
         def trials(values: NDArray[Any]) -> NDArray[Any]:
-            return values[twins].swapaxes(1, 2)[happened]  # (M, C)
+            return values[twins].swapaxes(1, 2)[happened]  # (M, C, ...)
 
         return replace(
             self,
+            stimulus=trials(simulation.stimulus),
             choice=trials(simulation.choice.astype(int)),
             correct=trials(simulation.choice == simulation.answer),
             rewarded=trials(simulation.reward > 0),
@@ -100,14 +101,15 @@ def _one_sided(did: Behaviour, classes: range) -> pd.DataFrame:
 
 def _psychometric(did: Behaviour, slopes: list[str]) -> dict[str, pd.DataFrame]:
     """Return the bias and slopes of each animal's psychometric curve in each block."""
-    unit = did.stimulus.std(0)
+    unit = did.stimulus.std((0, 1))
     unit = np.where(unit > 0, unit, 1.0)
-    features = np.column_stack([did.stimulus / unit, np.ones(len(did.block))])  # (M, K)
+    bias = np.ones((*did.choice.shape, 1))
+    features = np.concatenate([did.stimulus / unit, bias], -1)  # (M, C, K)
     cells = pd.MultiIndex.from_arrays([did.animal, did.block])
     cell, names = pd.factorize(cells, sort=True)
-    weights = logistic_weights(features, did.choice == 1, cell)  # (cells, K, C)
-    weights[:, :-1] /= unit[:, None]
-    columns = dict(zip([*slopes, "bias"], weights.swapaxes(0, 1), strict=True))
+    weights = logistic_weights(features, did.choice == 1, cell)  # (n_cells, C, K)
+    weights[..., :-1] /= unit
+    columns = dict(zip([*slopes, "bias"], np.moveaxis(weights, -1, 0), strict=True))
     return {name: pd.DataFrame(columns[name], names) for name in ("bias", *slopes)}
 
 
@@ -120,44 +122,41 @@ def logistic_weights(features: Floats, chosen: Bools, cell: Ints) -> Floats:
 
     Parameters
     ----------
-    features : ndarray of shape (M, K)
+    features : ndarray of shape (M, C, K)
     chosen : bool ndarray of shape (M, C)
     cell : int ndarray of shape (M,), 0, 1, ..., each of which occurs
 
     Returns
     -------
-    ndarray of shape (n_cells, K, C)
+    ndarray of shape (n_cells, C, K)
 
     Examples
     --------
-    >>> features = np.column_stack([np.tile([-1.0, 1.0], 50), np.ones(100)])
-    >>> chosen = features[:, :1] > 0
+    >>> stimulus = np.tile([-1.0, 1.0], 50)
+    >>> features = np.column_stack([stimulus, np.ones(100)])[:, None]
+    >>> chosen = stimulus[:, None] > 0
     >>> chosen[:20] ^= True  # a fifth is wrong
-    >>> logistic_weights(features, chosen, np.zeros(100, dtype=int)).round(1)[0, :, 0]
-    array([1.4, 0. ])
+    >>> logistic_weights(features, chosen, np.zeros(100, dtype=int)).round(1)
+    array([[[1.4, 0. ]]])
     """
     order = np.argsort(cell, kind="stable")
-    features, chosen = features[order], chosen[order]
-    first = np.flatnonzero(np.diff(cell[order], prepend=-1))
+    features, chosen, cell = features[order], chosen[order], cell[order]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
 
     def total(values: Floats) -> Floats:
-        return np.add.reduceat(values, first, axis=0)  # (n_cells, C)
+        return np.add.reduceat(values, first, axis=0)  # (n_cells, ...)
 
-    n_weights = features.shape[1]
-    weights = np.zeros((len(first), n_weights, chosen.shape[1]))
-    pairs = [(i, j) for i in range(n_weights) for j in range(i + 1)]
+    n_weights = features.shape[-1]
+    weights = np.zeros((len(first), chosen.shape[1], n_weights))
+    prior = np.eye(n_weights) / PRIOR_STD**2
+    bend = np.empty((*weights.shape, n_weights))
     for _ in range(STEPS):
-        logits = (features[:, :, None] * weights[cell[order]]).sum(1)  # (M, C)
-        p = expit(logits)
-        left = chosen - p
-        gradient = np.stack([total(x[:, None] * left) for x in features.T], -1)  # (cells, C, K)
-        gradient -= weights.swapaxes(1, 2) / PRIOR_STD**2
-        bend = np.empty((*gradient.shape, n_weights))
-        for i, j in pairs:
-            product = features[:, i] * features[:, j]
-            bend[..., i, j] = bend[..., j, i] = total(product[:, None] * (p * (1 - p)))
-        bend += np.eye(n_weights) / PRIOR_STD**2
-        step = np.linalg.solve(bend, gradient[..., None])[..., 0].swapaxes(1, 2)
+        p = expit((features * weights[cell]).sum(-1))  # (M, C)
+        gradient = total(features * (chosen - p)[..., None]) - weights @ prior
+        weighted = features * (p * (1 - p))[..., None]
+        for i in range(n_weights):
+            bend[..., i, :] = total(weighted * features[..., i, None])
+        step = np.linalg.solve(bend + prior, gradient[..., None])[..., 0]
         weights += step.clip(-LONGEST_STEP, LONGEST_STEP)
         if np.abs(step).max() < TOLERANCE:
             break

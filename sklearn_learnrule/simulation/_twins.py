@@ -33,6 +33,7 @@ from ..rules import Trial
 from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
 from ..utils.wrapping import split_transformers
+from ._corrections import BiasCorrection
 from ._experiment import Experiment, Stimuli, make_curriculum
 from ._learning import Simulation, draw_noise, simulate_learning
 from ._perceived_task import PerceivedTask, with_identity
@@ -52,6 +53,7 @@ def simulate(
     n_trials: int | None = None,
     session_length: int | None = None,
     reward: Any = None,
+    correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[False] = False,
 ) -> pd.DataFrame: ...
@@ -66,6 +68,7 @@ def simulate(
     n_trials: int | None = None,
     session_length: int | None = None,
     reward: Any = None,
+    correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: Literal[True],
 ) -> tuple[pd.DataFrame, pd.DataFrame]: ...
@@ -79,6 +82,7 @@ def simulate(
     n_trials: int | None = None,
     session_length: int | None = None,
     reward: Any = None,
+    correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
     return_weights: bool = False,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
@@ -112,6 +116,9 @@ def simulate(
         What an error and a correct choice earn, or a function ``(correct (N,), random_state)``
         that returns the rewards (N,) and may toss coins; only with a table. None: what they
         earned in the table if that never varied; where it does not say, 0 and 1.
+    correction : BiasCorrection or None, default=None
+        How the experiment answered the animals' errors with stimuli, if it did: then twins see
+        none that answered the animals', but those that answer their own; only with a table.
     random_state : int, RandomState or None, default=None
     return_weights : bool, default=False
         Whether to return the twins' weights too.
@@ -151,7 +158,7 @@ def simulate(
     n_subjects = check_scalar(n_subjects, "n_subjects", numbers.Integral, min_val=1)
     rng = check_random_state(random_state)
     twin = Twin(estimator)
-    source = twin.read(stimuli, n_trials, session_length, reward)
+    source = twin.read(stimuli, n_trials, session_length, reward, correction)
     experiment = source.for_twins(n_subjects, rng)
     simulation = twin.run(experiment, rng)
     trials = twin.trials(experiment, simulation)
@@ -208,19 +215,29 @@ class Twin:
         return [values.cpu().numpy() for values in found]
 
     def read(
-        self, stimuli: Any, n_trials: int | None, session_length: int | None, reward: Any
+        self,
+        stimuli: Any,
+        n_trials: int | None,
+        session_length: int | None,
+        reward: Any,
+        correction: BiasCorrection | None = None,
     ) -> Stimuli:
         """Read what :func:`simulate` was given."""
         if not isinstance(stimuli, pd.DataFrame):
             if reward is not None:
                 raise ValueError("reward is for tables of stimuli: a task pays by itself.")
+            if correction is not None:
+                raise ValueError(
+                    "correction is for tables of stimuli: a task answers errors by itself."
+                )
             return make_curriculum(stimuli, n_trials, session_length)
         if n_trials is not None or session_length is not None:
             raise ValueError(
                 "n_trials and session_length are for tasks: a table's animals do the trials and "
                 "sessions that it has."
             )
-        return read_replay(stimuli, self.stimuli, self.classes, reward, self.further_history)
+        known = self.stimuli, self.classes, reward, self.further_history
+        return read_replay(stimuli, *known, correction)
 
     def run(
         self,
