@@ -61,9 +61,14 @@ class BiasCorrection:
                 "BiasCorrection(std=None) shows the same once more."
             )
 
-    def follows(self, stimulus: Floats, erred: Bools) -> Bools:
-        """Tell after which trials, stimuli (..., S) and errors (...), it comes."""
+    def answers(self, stimulus: Floats, erred: Bools) -> Bools:
+        """Tell which trials, of stimuli (..., S) and errors (...), it answers."""
         return erred & (np.abs(stimulus).max(-1) >= self.easy)
+
+    def given(self, stimulus: Floats, erred: Bools, opens: Bools) -> Bools:
+        """Tell which trials, (N, T), were shown as answers to the one before."""
+        after = np.pad(self.answers(stimulus, erred)[:, :-1], [(0, 0), (1, 0)])
+        return after & ~opens
 
 
 @dataclass
@@ -107,7 +112,7 @@ class CorrectedTask:
         if self.correction.std is not None:  # of two choices
             choice = np.where(correct, answer, ~answer)
             self._recent = np.column_stack([self._recent[:, 1:], choice])
-        self._again = self.correction.follows(stimulus, ~correct)
+        self._again = self.correction.answers(stimulus, ~correct)
         return self.pay(correct, self.rng)
 
 

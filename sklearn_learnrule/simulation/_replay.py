@@ -130,12 +130,10 @@ def _replay(
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
     sequence_subject, subjects = pd.factorize(sequences.sequence_subject[some])
-    of_animals = sequences.covariates[subjects]
     stimulus = trials.features[..., :-1]
     corrected = np.zeros_like(happened)
     if correction is not None:
-        corrected[:, 1:] = correction.follows(stimulus, erred)[:, :-1] & happened[:, 1:]
-        corrected &= ~opens
+        corrected = happened & correction.given(stimulus, erred, opens)
     return Replay(
         subjects=sequences.subjects[subjects],
         sequence_subject=sequence_subject,
@@ -148,7 +146,7 @@ def _replay(
         session_names=names,
         opens=opens[told],
         happened=happened[told],
-        covariates=pd.DataFrame(of_animals, columns=sequences.covariate_names),
+        covariates=pd.DataFrame(sequences.covariates[subjects], columns=sequences.covariate_names),
         pay=pay,
         correction=correction,
         corrected=corrected[told],
