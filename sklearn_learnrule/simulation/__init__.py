@@ -4,7 +4,8 @@ from ._corrections import BiasCorrection
 from ._experiment import Experiment, Stimuli
 from ._learning import FunctionRule, Simulation, Task, UpdateFunction, simulate_learning
 from ._predictive import predictive_check
-from ._twins import Twin, simulate, split_twin
+from ._simulate import simulate
+from ._twins import Twin, split_twin
 
 __all__ = [
     "BiasCorrection",

@@ -87,9 +87,9 @@ class CorrectedTask:
         self._recent = np.full((n_animals, self.correction.window), np.nan)  # choices of a session
         self._again = np.zeros(n_animals, dtype=bool)
         self._shown = self.stimulus[:, 0], self.answer[:, 0]
-        if self.correction.std is not None:
-            positive = self.answer[self.stimulus[..., 0] > 0]
-            self._sign = 1 if positive.mean() > 0.5 else -1  # of stimuli on the second's side
+        if self.correction.std is not None:  # the sign of stimuli on the second choice's side
+            agree = self.stimulus[..., 0] * np.where(self.answer, 1, -1)
+            self._sign = 1 if agree.sum() >= 0 else -1
 
     def show(self, trial: int) -> tuple[Floats, Choices]:
         opens = self.opens[:, trial]
