@@ -108,12 +108,25 @@ def mean_curve(check: pd.DataFrame) -> pd.DataFrame:
     return means[rows.size() >= check["subject"].nunique() / 2]
 
 
+def by_other_mice(check: pd.DataFrame) -> dict[str, str]:
+    """Return the same cells where each mouse is foretold by the mean of the others."""
+    cells = {}
+    for name, statistic, digits in STATISTICS:
+        rows = check[check["statistic"] == statistic]
+        each = rows.pivot(index="block", columns="subject", values="observed")
+        others = each.rsub(each.sum(axis=1), axis=0).div(each.count(axis=1) - 1, axis=0)
+        cells[f"{name} off by"] = f"{(each - others).abs().stack().mean():.{digits}f}"
+    return cells
+
+
 def render(results: pd.DataFrame) -> str:
     """Return the Markdown table."""
     by_rule = results.groupby(["rule", "mice"], sort=False)
     rows = [
         {"rule": rule, "mice fitted": mice} | summarize(check) for (rule, mice), check in by_rule
     ]
+    _, any_rule = next(iter(by_rule))
+    rows.append(dict.fromkeys(rows[0], "") | {"rule": "the other mice"} | by_other_mice(any_rule))
     lines = [[*rows[0]], ["---"] * len(rows[0]), *(row.values() for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -160,9 +173,8 @@ def main() -> None:
     parser.add_argument("--figure", help="where to draw the learning curves")
     options = parser.parse_args()
     options.cache.mkdir(exist_ok=True)
-    results = pd.concat(
-        measure(rule, *fold, options) for rule in options.rules for fold in make_folds(options)
-    )
+    folds = make_folds(options)
+    results = pd.concat([measure(rule, *fold, options) for rule in options.rules for fold in folds])
     print(render(results))
     if options.figure:
         draw(results, options.figure)

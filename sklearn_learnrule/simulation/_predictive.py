@@ -108,8 +108,8 @@ def predictive_check(
     twin = Twin(estimator)
     animals, subjects = _read_animals(twin, X, y, by)
     replay: Any = twin.read(X, None, None, reward, correction)
-    slopes = [f"slope_{name}" for name in twin.stimuli] if len(twin.classes) == 2 else []
-    statistics = Statistics(_classes_told(twin.classes), slopes, criterion, window)
+    told = _classes_told(twin.classes), _units_told(twin, animals)
+    statistics = Statistics(*told, criterion, window)
     rng = check_random_state(random_state)
     cohorts = _simulate(twin, replay, animals, n_simulations, rng, verbose)
     simulated = [statistics.of(did) for did in cohorts]
@@ -180,6 +180,15 @@ def _classes_told(classes: NDArray[Any]) -> dict[str, int]:
         return {"second_choices": 1}
     names = of_labels("choices_", label_texts(classes))
     return {name: number for number, name in enumerate(names)}
+
+
+def _units_told(twin: Twin, animals: Behaviour) -> dict[str, float]:
+    """Return the names of the statistics of psychometric slopes, and the stimuli's units."""
+    if len(twin.classes) > 2:
+        return {}
+    std = animals.stimulus.std((0, 1))
+    units = np.where(std > 0, std, 1.0)
+    return {f"slope_{name}": unit for name, unit in zip(twin.stimuli, units, strict=True)}
 
 
 def _n_trials(did: Behaviour) -> pd.Series:

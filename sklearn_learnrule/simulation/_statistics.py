@@ -59,7 +59,7 @@ class Statistics:
     """What is told of behaviour: see :func:`~.predictive_check`."""
 
     shares: dict[str, int]  # the classes whose share is told, by the statistic's name
-    slopes: list[str]  # names of the stimuli's slopes, none of more than two classes
+    units: dict[str, float]  # of each stimulus, by its slope's name; none of more than two classes
     criterion: float
     window: int
 
@@ -73,8 +73,8 @@ class Statistics:
         tables = {"accuracy": _share(did.correct, always, *blocks)}
         for name, number in self.shares.items():
             tables[name] = _share(did.choice == number, always, *blocks)
-        if self.slopes:
-            tables |= _psychometric(did, self.slopes)
+        if self.units:
+            tables |= _psychometric(did, self.units)
         tables["one_sided"] = _one_sided(did, range(did.choice.max() + 1))
         tables["win_stay"] = _share(stayed, won & goes_on[:, None], *animals)
         tables["lose_shift"] = _share(~stayed, ~won & goes_on[:, None], *animals)
@@ -99,18 +99,17 @@ def _one_sided(did: Behaviour, classes: range) -> pd.DataFrame:
     return pd.DataFrame((largest >= ONE_SIDED).astype(float), shares[0].index)
 
 
-def _psychometric(did: Behaviour, slopes: list[str]) -> dict[str, pd.DataFrame]:
+def _psychometric(did: Behaviour, units: dict[str, float]) -> dict[str, pd.DataFrame]:
     """Return the bias and slopes of each animal's psychometric curve in each block."""
-    unit = did.stimulus.std((0, 1))
-    unit = np.where(unit > 0, unit, 1.0)
+    unit = np.array([*units.values()])
     bias = np.ones((*did.choice.shape, 1))
     features = np.concatenate([did.stimulus / unit, bias], -1)  # (M, C, K)
     cells = pd.MultiIndex.from_arrays([did.animal, did.block])
     cell, names = pd.factorize(cells, sort=True)
     weights = logistic_weights(features, did.choice == 1, cell)  # (n_cells, C, K)
     weights[..., :-1] /= unit
-    columns = dict(zip([*slopes, "bias"], np.moveaxis(weights, -1, 0), strict=True))
-    return {name: pd.DataFrame(columns[name], names) for name in ("bias", *slopes)}
+    columns = dict(zip([*units, "bias"], np.moveaxis(weights, -1, 0), strict=True))
+    return {name: pd.DataFrame(columns[name], names) for name in ("bias", *units)}
 
 
 def logistic_weights(features: Floats, chosen: Bools, cell: Ints) -> Floats:
