@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from ..data.time_order import count_within
@@ -148,7 +149,7 @@ class Replay:
             sequence=sequence,
         )
 
-    def _task(self, drawn: tuple[Ints, Ints], rng: np.random.RandomState) -> Task:
+    def _task(self, drawn: tuple[NDArray[Any], ...], rng: np.random.RandomState) -> Task:
         """Make the task of some sequences, (n, 1), and trials, (1, T)."""
         if self.correction is None:
             return ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng)

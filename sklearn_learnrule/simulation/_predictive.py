@@ -201,13 +201,14 @@ def _n_trials(did: Behaviour) -> pd.Series:
 def _summary(statistics: pd.DataFrame, counted: pd.Series, level: float) -> pd.DataFrame:
     """Compare what animals did, the first column, with what each cohort of twins did, the others.
 
-    ``counted`` says of how much each is, by what the statistics' index has beside their names.
+    ``counted`` says of how much each is, by what the statistics' index has after their names.
     """
     observed, simulated = statistics.iloc[:, 0], statistics.iloc[:, 1:]
+    cells = statistics.reset_index("statistic").index
     below = (np.sign(-simulated.sub(observed, axis=0)) + 1) / 2  # 0, 1, or 1/2 for a tie
     table = pd.DataFrame(
         {
-            str(counted.name): counted.loc[statistics.index.droplevel("statistic")].to_numpy(),
+            str(counted.name): counted.loc[cells].to_numpy(),
             "observed": observed,
             "simulated": simulated.mean(axis=1),
             "lower": simulated.quantile((1 - level) / 2, axis=1),
