@@ -95,6 +95,18 @@ def test_of_a_design_and_its_table_corrections_are_one(trials, static):
     assert_frame_equal(of_design, of_table)
 
 
+def test_a_replay_warns_where_stimuli_seem_to_have_answered_errors(trials, static):
+    animals = simulate(static, trials, correction=BiasCorrection(EASY), random_state=1)
+    animals = animals.drop(columns="twin_of")
+    message = (
+        r"Stimuli came again after \d\d% of the animals' errors, but after \d\d% of their other"
+    )
+    for stimuli in (animals, lr.make_design(animals)[0]):
+        with pytest.warns(UserWarning, match=message):
+            simulate(static, stimuli, random_state=0)
+
+
+@pytest.mark.filterwarnings("ignore:Stimuli came again")
 def test_replays_overrate_twins_where_the_experiment_corrected_biases_and_corrections_do_not(
     trials, static
 ):

@@ -9,7 +9,10 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from ..utils.arrays import Bools, Floats, Ints
+from ..utils.warn import warn
 from ._learning import Choices, Pay
+
+ENOUGH, MUCH_MORE = 100, 0.2  # trials, and a difference of shares, that tell of corrections
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,31 @@ class BiasCorrection:
         """Tell which trials, of stimuli (..., S) and errors (...), it answers."""
         return erred & (np.abs(stimulus).max(-1) >= self.easy)
 
-    def given(self, stimulus: Floats, erred: Bools, opens: Bools) -> Bools:
-        """Tell which trials, (N, T), were shown as answers to the one before."""
-        after = np.pad(self.answers(stimulus, erred)[:, :-1], [(0, 0), (1, 0)])
-        return after & ~opens
+
+def corrections_in(
+    stimulus: Floats, erred: Bools, goes_on: Bools, correction: BiasCorrection | None
+) -> Bools:
+    """Tell which stimuli (N, T, S) answered errors (N, T), by the correction if one is told of.
+
+    If none is, warn if stimuli came again after errors much more than after other choices. Trials
+    that do not ``go on``, (N, T), follow none.
+    """
+    if correction is not None:
+        answered = correction.answers(stimulus, erred)[:, :-1]
+        return goes_on & np.pad(answered, [(0, 0), (1, 0)])
+    again = (stimulus[:, 1:] == stimulus[:, :-1]).all(-1)
+    after_errors, after_others = (
+        again[goes_on[:, 1:] & which] for which in (erred[:, :-1], ~erred[:, :-1])
+    )
+    enough = min(len(after_errors), len(after_others)) >= ENOUGH
+    if enough and after_errors.mean() - after_others.mean() > MUCH_MORE:
+        warn(
+            f"Stimuli came again after {after_errors.mean():.0%} of the animals' errors, but after "
+            f"{after_others.mean():.0%} of their other choices: it seems that errors were answered "
+            "with stimuli. Twins, who have not made these errors, seem to learn too early on them: "
+            "see BiasCorrection, which simulate and predictive_check take as correction=...",
+        )
+    return np.zeros_like(goes_on)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from ..data.design import make_design
 from ..data.schema import DESIGN, MISSES, RESTART, REWARD_KNOWN, is_design
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
-from ._corrections import BiasCorrection
+from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
 from ._learning import Pay, as_choices
 
@@ -105,7 +105,7 @@ def _of_trials(
     else:
         pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
     erred = np.zeros_like(happened)
-    if correction is not None:
+    if "choice" in trials:
         wrong = trials["choice"].notna() & (trials["choice"] != trials["answer"])
         erred = sequences.pad(wrong.to_numpy())
     return _replay(X, sequences, answer, happened, known, pay, correction, erred)
@@ -131,9 +131,7 @@ def _replay(
     told = np.ix_(some, np.arange(n_trials))
     sequence_subject, subjects = pd.factorize(sequences.sequence_subject[some])
     stimulus = trials.features[..., :-1]
-    corrected = np.zeros_like(happened)
-    if correction is not None:
-        corrected = happened & correction.given(stimulus, erred, opens)
+    corrected = corrections_in(stimulus, erred, happened & ~opens, correction)
     return Replay(
         subjects=sequences.subjects[subjects],
         sequence_subject=sequence_subject,
