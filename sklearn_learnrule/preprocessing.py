@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -23,10 +23,12 @@ from .data.schema import (
 )
 from .data.sequences import sequences_of
 from .data.tables import check_kind, weight_names
-from .utils.arrays import Floats
+from .utils.arrays import Floats, Ints
 from .utils.documentation import LinksToDocumentation
 from .utils.parameters import ABOVE_0, check_parameters, each
 from .utils.sklearn_private import get_output_config
+
+Columns: TypeAlias = Mapping[Any, NDArray[Any]]
 
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
@@ -112,6 +114,13 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
             bent[name] = tanh_contrast(X[name], self.slope)
         return bent
 
+    def transform_columns(self, columns: Columns, sequence: Ints) -> dict[str, NDArray[Any]]:
+        """Return columns of X, as arrays, bent: see that of :class:`PolicyRegressors`."""
+        del sequence
+        named = self._columns()
+        names = DESIGN.stimuli(columns) if named is None else named
+        return {**columns, **{name: tanh_contrast(columns[name], self.slope) for name in names}}
+
     def _columns(self) -> Sequence[str] | None:
         return [self.columns] if isinstance(self.columns, str) else self.columns
 
@@ -189,28 +198,38 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         return self.names_out_
 
     def _extend(self, X: pd.DataFrame) -> pd.DataFrame:
-        names = DESIGN.stimuli(X.columns)
-        columns: list[tuple[str, pd.Series]] = []
+        columns = {name: X[name].to_numpy() for name in X}
+        return pd.DataFrame(self.transform_columns(columns, sequences_of(X)), X.index)
+
+    def transform_columns(self, columns: Columns, sequence: Ints) -> dict[str, NDArray[Any]]:
+        """Return columns of X with the further ones, as arrays, for twins, who come trial by trial.
+
+        Parameters
+        ----------
+        columns : dict of ndarrays of shape (n_rows,)
+        sequence : int ndarray of shape (n_rows,)
+            Whose each row is; those of one are in their order.
+        """
+        names = DESIGN.stimuli(columns)
+        made: list[tuple[Any, NDArray[Any]]] = []
         for name in names:
             if self.split_sides:
-                columns.append((f"{name}_left", (-X[name]).clip(lower=0)))
-                columns.append((f"{name}_right", X[name].clip(lower=0)))
+                made.append((f"{name}_left", np.maximum(-columns[name], 0)))
+                made.append((f"{name}_right", np.maximum(columns[name], 0)))
             else:
-                columns.append((name, X[name]))
-        just_before = X[MISSES] == 0 if MISSES in X else 1.0
-        choices = _sides(X)
+                made.append((name, columns[name]))
+        just_before = columns[MISSES] == 0 if MISSES in columns else 1.0
+        choices = _sides(columns)
         if self.previous_choice:
-            columns += [(f"choice_back{of}", side * just_before) for of, side in choices.items()]
+            made += [(f"choice_back{of}", side * just_before) for of, side in choices.items()]
         if self.win_stay:
-            paid = X[PREVIOUS_REWARD] * just_before
-            columns += [(f"win_stay{of}", side * paid) for of, side in choices.items()]
+            paid = columns[PREVIOUS_REWARD] * just_before
+            made += [(f"win_stay{of}", side * paid) for of, side in choices.items()]
         if self.previous_stimulus:
-            sequence = sequences_of(X)
             for name in names:
-                back = X[name].groupby(sequence).shift(fill_value=0.0)
-                columns.append((f"{name}_back", back * just_before))
-        weight_names(name for name, _ in columns)
-        return pd.concat([pd.DataFrame(dict(columns)), X.drop(columns=names)], axis=1)
+                made.append((f"{name}_back", _back(columns[name], sequence) * just_before))
+        weight_names(name for name, _ in made)
+        return dict(made) | {name: columns[name] for name in columns if name not in names}
 
     def _check(self, X: Any) -> None:
         check_kind(X)
@@ -220,23 +239,32 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
             )
 
 
-def _sides(X: pd.DataFrame) -> dict[str, pd.Series]:
+def _sides(columns: Columns) -> dict[str, NDArray[Any]]:
     """Return the choice before and, of more than two, how each one's name goes on.
 
     As -1 or 1, 0 where there is none; of C > 2 as 1 less 1 / C for it and - 1 / C for others. So
     they add up to 0 on all trials, and take nothing from the bias.
     """
-    choices = _previous_choices(X)
+    choices = _previous_choices(columns)
     if len(choices) == 1:
-        return {of: X[name] for name, of in choices.items()}
-    before = X[[*choices]].sum(axis=1) / len(choices)  # 0 where there is none
-    return {of: X[name] - before for name, of in choices.items()}
+        return {of: columns[name] for name, of in choices.items()}
+    before = np.sum([columns[name] for name in choices], 0) / len(choices)  # 0 where there is none
+    return {of: columns[name] - before for name, of in choices.items()}
 
 
-def _previous_choices(X: pd.DataFrame) -> dict[str, str]:
+def _previous_choices(columns: Iterable[str]) -> dict[str, str]:
     """Return X's columns of the choice before and, of more than two, how each's name goes on."""
-    names = [name for name in X if name == PREVIOUS_CHOICE] or labelled(CHOICE_WAS, X)
+    names = [name for name in columns if name == PREVIOUS_CHOICE] or labelled(CHOICE_WAS, columns)
     return {name: name.removeprefix(PREVIOUS_CHOICE) for name in names}
+
+
+def _back(values: NDArray[Any], sequence: Ints) -> NDArray[Any]:
+    """Return each row's value of the row before in its sequence, 0 in the first."""
+    order = np.argsort(sequence, kind="stable")
+    is_first = np.diff(sequence[order], prepend=-1) != 0
+    back = np.empty(len(values))
+    back[order] = np.where(is_first, 0.0, np.roll(values[order], 1))
+    return back
 
 
 def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.linear_model import LogisticRegression
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.simulation import _predictive, predictive_check, simulate
+from sklearn_learnrule.simulation import _predictive, _statistics, predictive_check, simulate
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,64 @@ def test_observed_statistics_are_those_of_the_table(by, trials, cohort, reinforc
         reached = np.flatnonzero(rows.astype(float).rolling(100).mean() >= 0.75)
         n_needed.append(reached[0] + 1 if len(reached) else len(rows))
     assert table["trials_to_criterion"] == pytest.approx(np.mean(n_needed))
+
+
+def test_bias_and_slope_are_those_of_a_logistic_regression_with_the_same_prior(
+    trials, cohort, reinforce
+):
+    table = check(reinforce, cohort, by=40, n_simulations=2, per_subject=True)
+    done = trials[trials.groupby("subject").cumcount(ascending=False) > 0]
+    unit = done["stimulus"].std(ddof=0)
+    number = done.groupby("subject").cumcount() // 40 + 1
+    observed = table.set_index(["statistic", "subject", "block"])["observed"]
+    for cell, rows in done.groupby(["subject", number]):
+        features = np.column_stack([rows["stimulus"] / unit, np.ones(len(rows))])
+        model = LogisticRegression(C=_statistics.PRIOR_STD**2, fit_intercept=False, tol=1e-8)
+        slope, bias = model.fit(features, rows["choice"] == "right").coef_[0]
+        assert observed["bias", *cell] == pytest.approx(bias, abs=1e-3)
+        assert observed["slope_stimulus", *cell] == pytest.approx(slope / unit, abs=1e-3)
+
+
+def test_curves_of_faultless_or_one_sided_choices_are_finite():
+    features = np.column_stack([np.tile([-1.0, 1.0], 200), np.ones(400)])
+    chosen = np.column_stack([features[:, 0] > 0, np.ones(400, dtype=bool)])
+    found = _statistics.logistic_weights(features[:, None], chosen, np.zeros(400, dtype=int))
+    slope, bias = found[0].T
+    assert slope[0] > 5 and bias[0] == pytest.approx(0)
+    assert bias[1] > 5 and slope[1] == pytest.approx(0)
+    assert np.abs([slope, bias]).max() < 4 * _statistics.PRIOR_STD
+
+
+def test_each_animal_is_compared_with_its_own_twins(trials, cohort, reinforce):
+    table = check(reinforce, cohort, n_simulations=3, per_subject=True)
+    assert list(table) == [
+        *("statistic", "subject", "block", "n_trials", "observed", "simulated"),
+        *("lower", "upper", "share_below"),
+    ]
+    done = trials[trials.groupby("subject").cumcount(ascending=False) > 0]
+    curves = table[table["statistic"] == "accuracy"].set_index(["subject", "block"])
+    correct = (done["choice"] == done["answer"]).groupby([done["subject"], done["session"]])
+    np.testing.assert_allclose(curves["observed"], correct.mean())
+    np.testing.assert_array_equal(curves["n_trials"], correct.size())
+    whole = table[table["statistic"] == "win_stay"].set_index("subject")
+    assert whole["n_trials"].to_dict() == done["subject"].value_counts().to_dict()
+    means, of_animals = (
+        each.fillna({"block": 0}).groupby(["statistic", "block"])[["observed", "simulated"]].mean()
+        for each in (check(reinforce, cohort, n_simulations=3), table)
+    )
+    assert_frame_equal(of_animals, means)
+
+
+def test_animals_stuck_at_a_choice_are_told():
+    correct = np.arange(200) % 2 == 0
+    stuck = np.where(np.arange(200) < 3, 0, 1)
+    did = np.column_stack([stuck, np.where(np.arange(200) < 10, 0, 1), correct])
+    one, trials = np.zeros(200, dtype=int), np.arange(200)
+    animals = _statistics.Behaviour(
+        one, one, trials, one + 1, did[..., None] * 1.0, did, did, did > 0
+    )
+    found = _statistics._one_sided(animals, range(2))
+    assert found.to_numpy().tolist() == [[1.0, 0.0, 0.0]]
 
 
 def test_simulated_statistics_are_those_of_twins(cohort, reinforce):
@@ -118,17 +177,17 @@ def test_cohorts_are_simulated_in_portions_that_fit_the_memory(cohort, reinforce
     in_portions = check(reinforce, cohort, n_simulations=30)
     assert_frame_equal(at_once[["block", "observed"]], in_portions[["block", "observed"]])
     error = (at_once["upper"] - at_once["lower"]) / 2
-    assert ((at_once["simulated"] - in_portions["simulated"]).abs() < error).all()
+    assert ((at_once["simulated"] - in_portions["simulated"]).abs() <= error).all()
 
 
 @pytest.mark.parametrize(("correct", "expected"), [("0011110", 5), ("0000", 4), ("0", 1)])
 def test_trials_to_criterion_are_counted_to_the_trial_that_reached_it(correct, expected):
     did = np.array([[letter == "1"] for letter in correct])
     nothing = np.zeros(len(did), dtype=int)
-    animals = _predictive.Behaviour(
-        nothing, nothing, np.arange(len(did)), nothing + 1, did, did, did
+    animals = _statistics.Behaviour(
+        nothing, nothing, np.arange(len(did)), nothing + 1, did[..., None] * 1.0, did, did, did
     )
-    assert _predictive._trials_to_criterion(animals, 0.75, 4).to_numpy() == expected
+    assert _statistics.trials_to_criterion(animals, 0.75, 4).to_numpy() == expected
 
 
 def test_progress_is_shown_if_wanted(cohort, reinforce, capsys):

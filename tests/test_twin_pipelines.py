@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from pandas.testing import assert_frame_equal
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -68,3 +69,22 @@ def test_a_transformer_that_looks_further_back_is_refused(trials):
 def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(trials):
     further = FunctionTransformer(add_total, kw_args={"of": "stimulus"})
     assert_twins_weights_are_predicted(*fit(further, trials))
+
+
+def as_tables_alone(transformer):
+    """Return a transformer that does the same to tables, and cannot do so to columns."""
+    return FunctionTransformer(lambda X: clone(transformer).fit_transform(X))
+
+
+def test_twins_are_the_same_by_columns_as_by_tables(trials):
+    X, y, _ = lr.make_design(trials, stimulus="contrast")
+    steps = [lr.TanhContrast(), lr.PolicyRegressors(split_sides=True)]
+    by_columns, by_tables = (
+        make_pipeline(*each, lr.ReinforceRuleEstimator(baseline=None)).fit(X, y)
+        for each in (steps, map(as_tables_alone, steps))
+    )
+    how = {"n_subjects": 2, "n_trials": 25, "random_state": 0, "return_weights": True}
+    for twins, expected in zip(
+        *(simulate(each, TASK, **how) for each in (by_columns, by_tables)), strict=True
+    ):
+        assert_frame_equal(twins, expected)

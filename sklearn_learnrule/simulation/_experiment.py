@@ -13,13 +13,13 @@ from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.utils import check_scalar
 
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
-from ._learning import Choices, Task
-
-Pay = Callable[[Bools, np.random.RandomState], Floats]
+from ._corrections import BiasCorrection, CorrectedTask, draw_uncorrected
+from ._learning import Choices, Pay, Task
 
 SESSION_LENGTH = 150
 
@@ -112,6 +112,8 @@ class Replay:
     misses: Ints | None  # (N, T)
     answer_known: Bools  # (N, T)
     pay: Pay
+    correction: BiasCorrection | None
+    corrected: Bools  # (N, T), whether a stimulus answered an error of the animal
 
     def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
         which = np.repeat(np.arange(len(self.subjects)), n_subjects)
@@ -133,7 +135,7 @@ class Replay:
         n_trials = int(self.happened[sequence].any(0).sum())  # of the longest drawn
         drawn = np.ix_(sequence, np.arange(n_trials))
         return Experiment(
-            task=ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng),
+            task=self._task(drawn, rng),
             subjects=names.take(twin),
             session=self.session[drawn],
             session_names=self.session_names,
@@ -146,6 +148,15 @@ class Replay:
             twin_of=self.subjects.take(which[twin]),
             sequence=sequence,
         )
+
+    def _task(self, drawn: tuple[NDArray[Any], ...], rng: np.random.RandomState) -> Task:
+        """Make the task of some sequences, (n, 1), and trials, (1, T)."""
+        if self.correction is None:
+            return ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng)
+        told = zip(self.session[drawn], self.happened[drawn], self.corrected[drawn], strict=True)
+        shown = drawn[0], np.array([draw_uncorrected(*of_one, rng) for of_one in told])
+        stimulus, answer = self.stimulus[shown], self.answer[shown]
+        return CorrectedTask(self.correction, stimulus, answer, self.opens[drawn], self.pay, rng)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from ..utils.arrays import Bools, Floats, Ints
 
 UpdateFunction = Callable[[Floats, Trial], Any]
 Choices = NDArray[Any]  # of two, whether the second (bool); of more, 0, 1, ... C - 1 (int)
+Pay = Callable[[Bools, np.random.RandomState], Floats]
 
 
 class Task(Protocol):

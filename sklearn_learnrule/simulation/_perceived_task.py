@@ -52,6 +52,7 @@ class PerceivedTask:
         self._seen = self.shown, self.history
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
+        self.quick_steps = quick_steps(transformers, columns)
         self.features = None if transformers is None else self._features_known_beforehand()
 
     def show(self, trial: int) -> tuple[Floats, Choices]:
@@ -113,7 +114,7 @@ class PerceivedTask:
         of_first = self.experiment.happened[self.animal == 0]
         rows = np.nonzero(of_first)
         stimulus, history = (np.stack(seen[: of_first.shape[1]], 1) for seen in self._seen)
-        whole = self._transform(rows, stimulus[rows], history[rows])
+        whole = self._transform_X(rows, stimulus[rows], history[rows])
         same = np.asarray(np.isclose(whole, features[rows])).all(-1)
         if not same.all():
             raise ValueError(
@@ -140,6 +141,16 @@ class PerceivedTask:
 
     def _transform(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> Floats:
         """Return the features, (n_rows, K - 1), of such rows of X: see :meth:`_X`."""
+        if self.quick_steps:
+            names = [*self.stimuli, *self._history_columns]
+            told = dict(zip(names, [*stimulus.T, *history.T], strict=True))
+            columns = {name: told[name] for name in names if name in self.columns}
+            for step in self.quick_steps:
+                columns = step.transform_columns(columns, rows[0])
+            return np.column_stack([columns[name] for name in DESIGN.stimuli(columns)])
+        return self._transform_X(rows, stimulus, history)
+
+    def _transform_X(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> Floats:
         X = self.transformers.transform(self._X(rows, stimulus, history))
         return X[DESIGN.stimuli(X)].to_numpy(dtype=float)
 
@@ -168,6 +179,17 @@ class PerceivedTask:
         for name in DESIGN.covariates(self.columns):
             X[name] = told.covariate(name)[sequence]
         return with_identity(X, self.columns)[self.columns]
+
+
+def quick_steps(transformers: Any, columns: list[str]) -> list[Any]:
+    """Return the steps of a pipeline if all can do without a table: one a trial takes its time.
+
+    None can where identity is among X's columns.
+    """
+    if transformers is None or set(IDENTITY).intersection(columns):
+        return []
+    steps = [step for part in transformers for step in part]
+    return steps if all(hasattr(step, "transform_columns") for step in steps) else []
 
 
 def _counts_before(group: Ints, count: Ints) -> Ints:

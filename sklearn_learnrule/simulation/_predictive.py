@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,11 @@ from tqdm import tqdm
 from ..data.schema import of_labels
 from ..data.sequences import identity_of, session_numbers
 from ..data.tables import label_texts
-from ..utils.arrays import Bools, Ints
-from ._learning import Simulation
+from ._corrections import BiasCorrection
+from ._statistics import OF_ALL, Behaviour, Statistics
 from ._twins import Twin
 
 MAX_TRIALS_AT_ONCE = 2_000_000  # of all twins: bounds the memory
-OF_ALL = 0  # stands for the block of a statistic of all trials
 
 
 def predictive_check(
@@ -33,7 +32,9 @@ def predictive_check(
     criterion: float = 0.75,
     window: int = 100,
     level: float = 0.95,
+    per_subject: bool = False,
     reward: Any = None,
+    correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
     verbose: int = 0,
 ) -> pd.DataFrame:
@@ -58,23 +59,32 @@ def predictive_check(
         restarts, it learns, and is counted, from each anew.
     level : float, default=.95
         Share of the simulations between ``lower`` and ``upper``.
+    per_subject : bool, default=False
+        Whether to compare each animal with its own twins, instead of means over animals.
     reward : pair of floats, function or None, default=None
         How twins are paid, see :func:`simulate`.
+    correction : BiasCorrection or None, default=None
+        How errors were answered with stimuli, if they were, see :func:`simulate`.
     random_state : int, RandomState or None, default=None
     verbose : int, default=0
         1 shows progress.
 
     Returns
     -------
-    DataFrame, one row a statistic and block
+    DataFrame, one row a statistic and block, with ``per_subject`` of each animal
         ``statistic``, ``block`` (1, 2, ...; missing where the statistic is of all trials),
-        ``n_subjects`` (animals that have the block), ``observed``, ``simulated`` (mean),
-        ``lower``, ``upper``, ``share_below`` (of simulations below the observed value, ties
-        counting half: near 0 or 1, the twins do not do as the animals did). Statistics are
-        means over animals of
+        ``n_subjects`` (animals that have the block; with ``per_subject`` ``subject`` and its
+        ``n_trials``), ``observed``, ``simulated`` (mean), ``lower``, ``upper``, ``share_below``
+        (of simulations below the observed value, ties counting half: near 0 or 1, the twins do
+        not do as the animals did). Statistics are means over animals of
 
         - ``accuracy`` and ``second_choices``, the share of the second class, in each block; of
           more than two classes, the share of each, ``choices_<label>``;
+        - ``bias`` and ``slope_<stimulus>`` of two classes in each block, by logistic regression:
+          the log odds of the second class where nothing is shown, and how much a unit of each
+          stimulus column adds. A normal prior, of 5 standard deviations of the stimulus, keeps
+          them finite;
+        - ``one_sided``, whether 97% of a block's choices, or more, were of one class;
         - ``win_stay`` and ``lose_shift``, the shares of rewarded choices that were repeated and
           of unrewarded ones that were not;
         - ``trials_to_criterion``; all its trials for an animal that did not get there.
@@ -96,58 +106,25 @@ def predictive_check(
     check_scalar(window, "window", numbers.Integral, min_val=1)
     check_scalar(level, "level", numbers.Real, min_val=0, max_val=1, include_boundaries="neither")
     twin = Twin(estimator)
-    animals = _read_animals(twin, X, y, by)
-    replay: Any = twin.read(X, None, None, reward)
-    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
-    how = _classes_told(twin.classes), criterion, window
+    animals, subjects = _read_animals(twin, X, y, by)
+    replay: Any = twin.read(X, None, None, reward, correction)
+    told = _classes_told(twin.classes), _units_told(twin, animals)
+    statistics = Statistics(*told, criterion, window)
     rng = check_random_state(random_state)
-    n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
-    simulated = []
-    bar_options: Any = {"unit": "cohort", "leave": None, "disable": not verbose}
-    with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
-        for done in range(0, n_simulations, n_at_once):
-            n_cohorts = min(n_at_once, n_simulations - done)
-            experiment = replay.for_twins(n_cohorts, rng)
-            simulation = twin.run(experiment, rng)
-            cohorts = animals.as_twins_did(simulation, experiment.sequence, told)
-            simulated.append(_statistics(cohorts, *how))
-            bar.update(n_cohorts)
-    observed = _statistics(animals, *how)[0]
-    return _summary(observed, pd.concat(simulated, axis=1), animals, level)
+    cohorts = _simulate(twin, replay, animals, n_simulations, rng, verbose)
+    simulated = [statistics.of(did) for did in cohorts]
+    each = pd.concat([statistics.of(animals)[0], *simulated], axis=1)  # animals' first, twins'
+    counted = _n_trials(animals)
+    if per_subject:
+        return _summary(each, counted, level).assign(subject=lambda t: subjects[t["subject"]])
+    means = each.groupby(level=["statistic", "block"], sort=False).mean()
+    return _summary(means, counted.groupby(level="block").size().rename("n_subjects"), level)
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """What C cohorts did on the same M trials, those of each sequence in a row."""
-
-    animal: Ints  # (M,)
-    sequence: Ints  # (M,) whose first trial is the animal's, or one after a restart
-    place: Ints  # (M,) in the sequence
-    block: Ints  # (M,), from 1
-    choice: Ints  # (M, C), the class, 0, 1, ...
-    correct: Bools  # (M, C)
-    rewarded: Bools  # (M, C)
-
-    def as_twins_did(self, simulation: Simulation, sequence: Ints, happened: Bools) -> Behaviour:
-        """Return what twins did in place of animals, each of whom has C twins.
-
-        ``sequence`` says which of the animals' N sequences each of the simulation's was given.
-        """
-        twins = np.argsort(sequence, kind="stable").reshape(len(happened), -1)  # (N, C)
-
-        def trials(values: NDArray[Any]) -> NDArray[Any]:
-            return values[twins].swapaxes(1, 2)[happened]  # (M, C)
-
-        return replace(
-            self,
-            choice=trials(simulation.choice.astype(int)),
-            correct=trials(simulation.choice == simulation.answer),
-            rewarded=trials(simulation.reward > 0),
-        )
-
-
-def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> Behaviour:
-    """Read what the one cohort of real animals did."""
+def _read_animals(
+    twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int
+) -> tuple[Behaviour, pd.Index]:
+    """Read what the one cohort of real animals did, and their names."""
     sequences, _ = twin.estimator.read_choices(twin.transform(X), y)
     trials = sequences.padded
     happened = trials.told
@@ -158,15 +135,37 @@ def _read_animals(twin: Twin, X: pd.DataFrame, y: ArrayLike, by: str | int) -> B
         length = check_scalar(by, "by", numbers.Integral, min_val=1)
         block = 1 + np.broadcast_to(np.arange(happened.shape[1]) // length, happened.shape)
     sequence, place = np.nonzero(happened)
-    return Behaviour(
+    did = Behaviour(
         animal=sequences.sequence_subject[sequence],
         sequence=sequence,
         place=place,
         block=block[happened],
+        stimulus=sequences.pad(X[twin.stimuli].to_numpy(dtype=float))[happened][:, None],
         choice=trials.choice[happened][:, None].astype(int),
         correct=(trials.choice == trials.answer)[happened][:, None],
         rewarded=trials.reward[happened][:, None] > 0,
     )
+    return did, sequences.subjects
+
+
+def _simulate(
+    twin: Twin,
+    replay: Any,
+    animals: Behaviour,
+    n_simulations: int,
+    rng: np.random.RandomState,
+    verbose: int,
+) -> Iterator[Behaviour]:
+    """Yield what twins did, as many cohorts at once as the memory holds."""
+    told = replay.happened if replay.reward_known is None else replay.happened & replay.reward_known
+    n_at_once = max(1, MAX_TRIALS_AT_ONCE // replay.happened.size)
+    bar_options: Any = {"unit": "cohort", "leave": None, "disable": not verbose}
+    with tqdm(total=n_simulations, desc="simulate", **bar_options) as bar:
+        for done in range(0, n_simulations, n_at_once):
+            n_cohorts = min(n_at_once, n_simulations - done)
+            experiment = replay.for_twins(n_cohorts, rng)
+            yield animals.as_twins_did(twin.run(experiment, rng), experiment.sequence, told)
+            bar.update(n_cohorts)
 
 
 def _classes_told(classes: NDArray[Any]) -> dict[str, int]:
@@ -177,61 +176,33 @@ def _classes_told(classes: NDArray[Any]) -> dict[str, int]:
     return {name: number for number, name in enumerate(names)}
 
 
-def _statistics(
-    did: Behaviour, told: dict[str, int], criterion: float, window: int
-) -> pd.DataFrame:
-    """Return each cohort's statistics, a row a statistic and block, (n_statistics, C).
+def _units_told(twin: Twin, animals: Behaviour) -> dict[str, float]:
+    """Return the names of the statistics of psychometric slopes, and the stimuli's units."""
+    if len(twin.classes) > 2:
+        return {}
+    std = animals.stimulus.std((0, 1))
+    units = np.where(std > 0, std, 1.0)
+    return {f"slope_{name}": unit for name, unit in zip(twin.stimuli, units, strict=True)}
 
-    Which classes are ``told`` of see :func:`_classes_told`.
+
+def _n_trials(did: Behaviour) -> pd.Series:
+    """Return how many trials each animal has in each block, and in all."""
+    of_blocks = pd.Series(1, [did.animal, did.block]).groupby(level=[0, 1]).sum()
+    of_all = pd.Series(1, [did.animal, np.full_like(did.block, OF_ALL)]).groupby(level=[0, 1]).sum()
+    return pd.concat([of_blocks, of_all]).rename_axis(["subject", "block"]).rename("n_trials")
+
+
+def _summary(statistics: pd.DataFrame, counted: pd.Series, level: float) -> pd.DataFrame:
+    """Compare what animals did, the first column, with what each cohort of twins did, the others.
+
+    ``counted`` says of how much each is, by what the statistics' index has after their names.
     """
-    always = np.ones_like(did.correct)
-    goes_on = (np.diff(did.sequence) == 0) & (np.diff(did.place) == 1)
-    stayed = did.choice[1:] == did.choice[:-1]
-    won = did.rewarded[:-1]
-    by_block, by_animal = (did.animal, did.block), (did.animal[1:], np.full(len(won), OF_ALL))
-    tables = {
-        "accuracy": _share(did.correct, always, *by_block),
-        **{name: _share(did.choice == c, always, *by_block) for name, c in told.items()},
-        "win_stay": _share(stayed, won & goes_on[:, None], *by_animal),
-        "lose_shift": _share(~stayed, ~won & goes_on[:, None], *by_animal),
-        "trials_to_criterion": _trials_to_criterion(did, criterion, window),
-    }
-    return pd.concat(tables, names=["statistic", "block"])
-
-
-def _share(event: Bools, given: Bools, animal: Ints, block: Ints) -> pd.DataFrame:
-    """Return the share of the event where it could be, a mean over animals, by block."""
-    n_events, n_given = (
-        pd.DataFrame(where.astype(float)).groupby([animal, block]).sum()
-        for where in (event & given, given)
-    )
-    return (n_events / n_given).groupby(level=1).mean()
-
-
-def _trials_to_criterion(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
-    counts = []
-    sequences, start = np.unique(did.sequence, return_index=True)
-    for sequence in sequences:
-        correct = did.correct[did.sequence == sequence]  # (T, C)
-        total = np.pad(correct, [(1, 0), (0, 0)]).cumsum(0)
-        reached = total[window:] - total[:-window] >= criterion * window
-        in_the_end = np.ones_like(correct[:1])
-        first = np.concatenate([reached, in_the_end]).argmax(0) + window
-        counts.append(np.minimum(first, len(correct)))
-    of_animals = pd.DataFrame(np.array(counts)).groupby(did.animal[start]).mean()
-    return of_animals.mean().to_frame(OF_ALL).T
-
-
-def _summary(
-    observed: pd.Series, simulated: pd.DataFrame, animals: Behaviour, level: float
-) -> pd.DataFrame:
-    pairs = pd.DataFrame({"animal": animals.animal, "block": animals.block}).drop_duplicates()
-    n_subjects = pairs.groupby("block").size()
-    n_subjects[OF_ALL] = pairs["animal"].nunique()
+    observed, simulated = statistics.iloc[:, 0], statistics.iloc[:, 1:]
+    cells = statistics.reset_index("statistic").index
     below = (np.sign(-simulated.sub(observed, axis=0)) + 1) / 2  # 0, 1, or 1/2 for a tie
     table = pd.DataFrame(
         {
-            "n_subjects": n_subjects.loc[observed.index.get_level_values("block")].to_numpy(),
+            str(counted.name): counted.loc[cells].to_numpy(),
             "observed": observed,
             "simulated": simulated.mean(axis=1),
             "lower": simulated.quantile((1 - level) / 2, axis=1),

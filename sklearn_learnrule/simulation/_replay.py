@@ -14,8 +14,9 @@ from ..data.design import make_design
 from ..data.schema import DESIGN, MISSES, RESTART, REWARD_KNOWN, is_design
 from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Bools, Floats
-from ._experiment import Pay, Replay
-from ._learning import as_choices
+from ._corrections import BiasCorrection, corrections_in
+from ._experiment import Replay
+from ._learning import Pay, as_choices
 
 Rewards = tuple[float, float]  # of an error, of a correct choice
 
@@ -26,6 +27,7 @@ def read_replay(
     classes: NDArray[Any],
     reward: Any,
     further_history: Collection[str] = (),
+    correction: BiasCorrection | None = None,
 ) -> Replay:
     """Read a design X or a table of trials; ``stimuli`` are its columns that the animals saw.
 
@@ -37,17 +39,24 @@ def read_replay(
             f"The estimator was fitted with the stimulus columns {stimuli}, but the table has no "
             f"{missing[0]!r}, only {list(table.columns)}."
         )
+    if correction is not None:
+        correction.check(len(stimuli), len(classes))
     if is_design(table):
-        return _of_design(table[[*stimuli, *DESIGN.known(table)]], reward)
+        return _of_design(table[[*stimuli, *DESIGN.known(table)]], reward, correction)
     if "answer" not in table:
         raise ValueError(
             "A table of stimuli needs a column 'answer', the correct choice on each trial (or "
             f"give make_design's X); it has {list(table.columns)}."
         )
-    return _of_trials(table, stimuli, classes, reward, further_history)
+    if correction is not None and "choice" not in table:
+        raise ValueError(
+            "A correction needs a column 'choice', which tells after which errors the table's "
+            f"stimuli came; it has {list(table.columns)}."
+        )
+    return _of_trials(table, stimuli, classes, reward, further_history, correction)
 
 
-def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
+def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) -> Replay:
     """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
     sequences = read_sequences(X)
     sequences.check_answer_known("A replay of X")
@@ -58,7 +67,8 @@ def _of_design(X: pd.DataFrame, reward: Any) -> Replay:
     correct = (trials.choice == trials.answer)[trials.told]
     pay = _pay(reward, trials.reward[trials.told], correct)
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
-    return _replay(X, sequences, trials.answer, happened, known, pay)
+    erred = happened & (trials.choice != trials.answer) & (trials.answer != 0.5)
+    return _replay(X, sequences, trials.answer, happened, known, pay, correction, erred)
 
 
 def _of_trials(
@@ -67,6 +77,7 @@ def _of_trials(
     classes: NDArray[Any],
     reward: Any,
     further_history: Collection[str],
+    correction: BiasCorrection | None,
 ) -> Replay:
     answers = trials.assign(choice=trials["answer"], reward=1.0)
     options: Any = {"covariates": DESIGN.covariates(trials) or None}
@@ -93,7 +104,11 @@ def _of_trials(
         pay = _pay(reward, paid, correct)
     else:
         pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
-    return _replay(X, sequences, answer, happened, known, pay)
+    erred = np.zeros_like(happened)
+    if "choice" in trials:
+        wrong = trials["choice"].notna() & (trials["choice"] != trials["answer"])
+        erred = sequences.pad(wrong.to_numpy())
+    return _replay(X, sequences, answer, happened, known, pay, correction, erred)
 
 
 def _replay(
@@ -103,6 +118,8 @@ def _replay(
     happened: Bools,
     reward_known: Bools | None,
     pay: Pay,
+    correction: BiasCorrection | None,
+    erred: Bools,
 ) -> Replay:
     """Make a replay of the trials that happened; an answer of 1/2, of two choices, is unknown."""
     n_trials = int(happened.any(0).sum())
@@ -113,11 +130,12 @@ def _replay(
     some = np.flatnonzero(happened.any(1))
     told = np.ix_(some, np.arange(n_trials))
     sequence_subject, subjects = pd.factorize(sequences.sequence_subject[some])
-    of_animals = sequences.covariates[subjects]
+    stimulus = trials.features[..., :-1]
+    corrected = corrections_in(stimulus, erred, happened & ~opens, correction)
     return Replay(
         subjects=sequences.subjects[subjects],
         sequence_subject=sequence_subject,
-        stimulus=trials.features[told][..., :-1],
+        stimulus=stimulus[told],
         answer=as_choices(answer[told], n_choices),
         answer_known=answer[told] != 0.5,
         reward_known=None if reward_known is None else reward_known[told],
@@ -126,8 +144,10 @@ def _replay(
         session_names=names,
         opens=opens[told],
         happened=happened[told],
-        covariates=pd.DataFrame(of_animals, columns=sequences.covariate_names),
+        covariates=pd.DataFrame(sequences.covariates[subjects], columns=sequences.covariate_names),
         pay=pay,
+        correction=correction,
+        corrected=corrected[told],
     )
 
 

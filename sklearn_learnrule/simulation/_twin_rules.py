@@ -28,7 +28,8 @@ class EnsembleRule(LearningRule):
 
     def __init__(self, rules: list[LearningRule], initial_weights: Tensor) -> None:
         sizes = [initial_weights.numel(), *(rule.memory_size for rule in rules)]
-        super().__init__(rules[0].n_weights, sum(sizes), n_choices=rules[0].policy.n_choices)
+        n_choices = rules[0].policy.n_choices
+        super().__init__(rules[0].n_weights, memory_size=sum(sizes), n_choices=n_choices)
         self.uses_answer = any(rule.uses_answer for rule in rules)
         self.rules = rules
         self.initial_weights = initial_weights  # (M, K)
@@ -57,7 +58,8 @@ class RewardTellsAnswer(LearningRule):
     reads_reward_known = True  # as far as the other rule does
 
     def __init__(self, rule: LearningRule) -> None:
-        super().__init__(rule.n_weights, rule.memory_size, n_choices=rule.policy.n_choices)
+        size, n_choices = rule.memory_size, rule.policy.n_choices
+        super().__init__(rule.n_weights, memory_size=size, n_choices=n_choices)
         self.rule = rule
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
