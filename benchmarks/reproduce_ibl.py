@@ -65,8 +65,8 @@ def network(estimator: Any, seed: int) -> Any:
     return estimator(random_state=seed, callbacks=[("decay", decay)], **how, **plain, **start)
 
 
-def with_defaults(estimator: Any, seed: int) -> Any:
-    return estimator(random_state=seed)
+def with_defaults(estimator: Any, seed: int, **parameters: Any) -> Any:
+    return estimator(random_state=seed, **parameters)
 
 
 def drifting(estimator: Any, seed: int, **parameters: Any) -> Any:
@@ -111,6 +111,9 @@ WITH_NOISE = {
         ("RNN", RNN, ALONE if regressors is HISTORY else {}),
     )
 }
+WITH_NOISE["RNN, noise, history, our defaults"] = Model(
+    None, None, partial(with_defaults, RNN, process_noise="learned"), HISTORY
+)
 MODELS = TABLES | WITH_NOISE
 
 

@@ -26,7 +26,7 @@ class FunctionRule(LearningRule):
     """Moves two weights by a function of weights, trial and a parameter of two numbers."""
 
     def __init__(self, function, memory_size=0):
-        super().__init__(2, memory_size)
+        super().__init__(2, memory_size=memory_size)
         self.function = function
         self.rate = nn.Parameter(torch.tensor([0.3, 0.2], dtype=torch.float64))
 
@@ -169,7 +169,7 @@ class GRURule(LearningRule):
     """A user's network with a memory."""
 
     def __init__(self):
-        super().__init__(2, 3)
+        super().__init__(2, memory_size=3)
         self.gru, self.out = nn.GRUCell(3, 3), nn.Linear(3, 2)
 
     def forward(self, weights, trial, memory):
@@ -181,7 +181,7 @@ class LearnedStartRule(LearningRule):
     """Its memory starts where the fit says."""
 
     def __init__(self):
-        super().__init__(2, 2)
+        super().__init__(2, memory_size=2)
         self.value = nn.Parameter(torch.tensor([0.2, 0.5], dtype=torch.float64))
 
     def initial_memory(self, n_subjects, like):
@@ -318,7 +318,7 @@ def test_what_is_done_to_one_rule_of_the_package_is_not_done_to_others():
 def test_parameters_may_have_any_names():
     class Named(LearningRule):
         def __init__(self):
-            super().__init__(2, 2)
+            super().__init__(2, memory_size=2)
             for i, name in enumerate(("row", "adjoint", "gradient", "later", "weights", "trial")):
                 value = nn.Parameter(torch.tensor(0.1 * (i + 1), dtype=torch.float64))
                 setattr(self, name, value)
@@ -351,6 +351,6 @@ def test_memory_of_another_type_is_taken_over():
             return update.to(weights.dtype), 0.9 * memory
 
     trials, observed = make_trials([6], dtype=torch.float32)
-    given = InDouble(2, 1), torch.zeros(1, 2), trials, observed
+    given = InDouble(2, memory_size=1), torch.zeros(1, 2), trials, observed
     fused, loop = (unroll(*given, engine=engine) for engine in ("fused", "loop"))
     torch.testing.assert_close(fused, loop, check_dtype=False)

@@ -28,7 +28,8 @@ STORIES = {
 @pytest.mark.parametrize("name", STORIES)
 def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(name, monkeypatch, capsys):
     script, shown = EXAMPLES / f"{name}.py", []
-    monkeypatch.setattr(mirror_images, "_sides_are_alike", lambda *_: True)  # which is science, too
+    # what is found there is science, too
+    monkeypatch.setattr(mirror_images, "_choices_are_alike", lambda *_: True)
     monkeypatch.setattr(sys, "argv", [str(script), "--quick"])
     monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
     runpy.run_path(str(script), run_name="__main__")
