@@ -23,7 +23,8 @@ from sklearn_learnrule.simulation import (
     simulate,
     simulate_learning,
 )
-from sklearn_learnrule.simulation._skill import SkillTest, trials_to_criterion
+from sklearn_learnrule.simulation._skill import SkillTest
+from sklearn_learnrule.simulation._statistics import reach_criterion
 from sklearn_learnrule.simulation._uncertainty import interval, split_spread
 
 NOTHING = {"curriculum": [(0.0,)]}  # to be seen
@@ -86,7 +87,7 @@ def test_twins_rank_trainings_as_mice_of_the_true_rule_do(rule):
     for name, option in options.items():
         task, rng = ContrastTask(opens, **option, random_state=1), np.random.RandomState(2)
         weights = simulate_learning(TRUTH, task, start, opens, rng).weights
-        true, _ = trials_to_criterion(skill_by_hand(weights), 0.75, 20)
+        true, _ = reach_criterion(skill_by_hand(weights), 0.75, 20)
         assert found.loc[name, "trials"] == pytest.approx(true.mean(), rel=0.1)
         found.loc[name, "truth"] = true.mean()
     assert found["trials"].rank().tolist() == found["truth"].rank().tolist()
@@ -127,7 +128,7 @@ def test_skill_is_that_of_the_twins_that_simulate_makes_and_hangs_on_no_training
 @pytest.mark.parametrize(("skill", "expected"), [("0099", 4), ("9000", 4), ("00799", 4), ("97", 2)])
 def test_a_twin_has_learned_when_the_mean_of_its_last_trials_is_so_high(skill, expected):
     values = np.array([[int(letter) / 10 for letter in skill]])
-    trials, reached = trials_to_criterion(values, 0.75, 2)
+    trials, reached = reach_criterion(values, 0.75, 2)
     assert trials.tolist() == [expected]
     assert reached.tolist() == [skill != "9000"]
 

@@ -61,8 +61,7 @@ def apart_back(made, n_features, n_views, row, delta, row_size, adjoint):
         of_logit = inputs[n_features] * (slope[n_features] - mean)
         for k in range(n_features):
             slope[k] = slope[k] + of_logit * inputs[n_features + 2 + k]
-    for c in range(n_views):
-        fill_zeros(shift(adjoint, c * n_features), n_features)
+    fill_zeros(adjoint, n_views * n_features)
     for view in range(n_views):
         slope = shift(delta, view * row_size)
         for k in range(n_features):
@@ -81,8 +80,7 @@ def fill_zeros(numbers, n):
 @njit
 def join_updates(made, n_features, n_views, outputs, row_size, update):
     """Fill the weights' update from each view's, of w_c - w_y."""
-    for c in range(n_views):
-        fill_zeros(shift(update, c * n_features), n_features)
+    fill_zeros(update, n_views * n_features)
     for view in range(n_views):
         of_other, c = shift(outputs, view * row_size), other(made, view)
         for k in range(n_features):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..rules import lapse_odds, lapse_rates
-from ..utils.arrays import Bools, Floats, Ints
+from ..utils.arrays import Floats
 from ._experiment import make_curriculum
 from ._learning import Task, show_trial
 from ._perceived_task import PerceivedTask
@@ -52,14 +52,3 @@ class SkillTest:
             logits = policy.lapsing_logits(policy.logits(known, features), odds)
             total += share * policy.chance(logits, answer)
         return total.numpy()
-
-
-def trials_to_criterion(skill: Floats, criterion: float, window: int) -> tuple[Ints, Bools]:
-    """Return after how many trials a skill, (N, T), is reached by the mean of the last ``window``.
-
-    (N,); all T for an animal that never gets there, and whether it does, (N,).
-    """
-    total = np.pad(skill, [(0, 0), (1, 0)]).cumsum(1)
-    enough = total[:, window:] - total[:, :-window] >= criterion * window
-    reached = enough.any(1)
-    return np.where(reached, enough.argmax(1) + window, skill.shape[1]), reached

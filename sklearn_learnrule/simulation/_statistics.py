@@ -164,14 +164,22 @@ def logistic_weights(features: Floats, chosen: Bools, cell: Ints) -> Floats:
 
 def trials_to_criterion(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
     """Return the mean over an animal's sequences of the trials that it needed, (n_animals, C)."""
-    counts = []
     sequences, start = np.unique(did.sequence, return_index=True)
-    for sequence in sequences:
-        correct = did.correct[did.sequence == sequence]  # (T, C)
-        total = np.pad(correct, [(1, 0), (0, 0)]).cumsum(0)
-        reached = total[window:] - total[:-window] >= criterion * window
-        in_the_end = np.ones_like(correct[:1])
-        first = np.concatenate([reached, in_the_end]).argmax(0) + window
-        counts.append(np.minimum(first, len(correct)))
+    counts = [
+        reach_criterion(did.correct[did.sequence == sequence].T, criterion, window)[0]
+        for sequence in sequences
+    ]
     animal = did.animal[start]
     return pd.DataFrame(np.array(counts)).groupby([animal, np.full_like(animal, OF_ALL)]).mean()
+
+
+def reach_criterion(right: Floats | Bools, criterion: float, window: int) -> tuple[Ints, Bools]:
+    """Return after how many trials the mean of the last ``window`` reaches the criterion, (N,).
+
+    Of how right a choice is, or its chance, (N, T); all T where it never does; and whether it does.
+    """
+    total = np.pad(right, [(0, 0), (1, 0)]).cumsum(1)
+    enough = total[:, window:] - total[:, :-window] >= criterion * window
+    reached = enough.any(1)
+    first = np.pad(enough, [(0, 0), (0, 1)]).argmax(1)  # of none, if T is below the window
+    return np.where(reached, first + window, right.shape[1]), reached

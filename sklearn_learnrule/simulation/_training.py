@@ -11,7 +11,8 @@ import pandas as pd
 from ..utils.arrays import Floats, Ints
 from ._experiment import Curriculum
 from ._learning import Simulation
-from ._skill import SkillTest, trials_to_criterion
+from ._skill import SkillTest
+from ._statistics import reach_criterion
 from ._twins import Twin
 from ._visited import VisitedStates
 
@@ -33,7 +34,7 @@ class Training:
         """Return a table of twins, and one of their sessions: see :class:`CurriculumDesign`."""
         opens, simulation = self._simulate(n_twins)
         skill = self.exam.skill(self.twin, simulation.weights)
-        trials, reached = trials_to_criterion(skill, criterion, window)
+        trials, reached = reach_criterion(skill, criterion, window)
         outside: Floats | float = np.nan
         if X is not None:
             visited = VisitedStates.of_animals(self.twin, X)
