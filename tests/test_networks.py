@@ -16,6 +16,7 @@ from skorch.callbacks import Callback
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.estimators import fitted_rule
 from sklearn_learnrule.training.optimization import pace
 from sklearn_learnrule.training.settings import TrainingSettings
 
@@ -196,7 +197,8 @@ def test_weights_are_held_at_the_bounds_and_no_others_change(cohort):
     assert_allclose(held.loc[who]["stimulus"].iloc[passed], bound, rtol=1e-6)
 
 
-def test_a_diverging_rule_gives_finite_predictions_and_says_so(cohort):
+def test_a_diverging_rule_gives_finite_predictions_and_says_so_once(cohort, monkeypatch):
+    monkeypatch.setattr(fitted_rule, "ROWS_AT_A_TIME", 1)
     _, X, y = cohort
     network = lr.RNNRuleEstimator(memory_size=4, n_ensemble=1, **QUICK).fit(X, y)
     with torch.no_grad():

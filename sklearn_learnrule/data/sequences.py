@@ -7,6 +7,7 @@ features and bias).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeGuard
 
@@ -148,6 +149,15 @@ class Sequences:
             covariates=self.covariates[subjects],
         )
         return part, rows
+
+    def parts(self, n_rows: int) -> Iterator[tuple[Sequences, Ints]]:
+        """Yield whole subjects, about so many rows of them at a time, and which rows these are."""
+        number = np.cumsum(self.n_trials) // n_rows
+        if number[0] == number[-1]:
+            yield self, np.arange(len(self.row_sequence))
+            return
+        for part in np.unique(number):
+            yield self.some(np.flatnonzero(number[self.sequence_subject] == part))
 
     def rows(self, padded: NDArray[Any]) -> NDArray[Any]:
         """Read (N, T, ...) back in the order of X's rows."""

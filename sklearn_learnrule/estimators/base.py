@@ -274,11 +274,7 @@ class BaseRuleEstimator(FittedRule):
             table = summarize(model, dataset, *names, self.classes_)
             self._summary = table.to_dict("list")
         else:
-            paths = self.predict_paths(sequences) if model.effects else None
-            for i, net in enumerate(self.nets_):
-                padded = [path for path, _ in net.predict_path(dataset)]
-                path = dataset.rows(padded) if paths is None else paths[i].to(padded[0])
-                net.module_.bound(path[:, : net.module_.dynamics.n_weights])
+            self._bound(sequences)
         if broad:
             means, _ = self._smooth(sequences, chosen)
             scored = np.isin(sequences.row_sequence, dataset.scored_sequences)

@@ -19,12 +19,13 @@ from ..models.smoothing import smooth
 from ..rules import unpack
 from ..training.dataset import SequenceDataset, of_like_length, to_numpy
 from ..training.individuals import follow_block, follow_subjects
-from ..utils.arrays import Floats, Ints
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .classifier import SequenceClassifier
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
+ROWS_AT_A_TIME = 100_000  # paths take far more room than what is predicted by them
 
 
 class FittedRule(SequenceClassifier):
@@ -141,11 +142,9 @@ class FittedRule(SequenceClassifier):
         return weight_columns(self.weight_names_, self.classes_)
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
-        if self._is_individual:
-            dataset = self._told(sequences)
-            members = [dataset.rows(logits) for logits, _ in self._follow(dataset)]
-            return torch.stack(members).mean(0).numpy()
-        return self.policy_logits(self.predict_paths(sequences), sequences.fields.features)
+        found = [(rows, logits) for rows, _, logits in self._foresee(sequences)]
+        rows, logits = map(np.concatenate, zip(*found, strict=True))
+        return logits[np.argsort(rows)]
 
     def _told(self, sequences: Sequences) -> SequenceDataset:
         """Return the dataset of sequences that tell all that the rule reads."""
@@ -297,24 +296,45 @@ class FittedRule(SequenceClassifier):
         FloatingPointError
             If weights run away.
         """
-        dataset = self._told(sequences)
-        if self._is_individual:
-            of_subjects = torch.stack([dataset.rows(path) for _, path in self._follow(dataset)])
-            self._check_finite(sequences, of_subjects.isfinite().all(-1).all(0).numpy())
-            return of_subjects
+        rows, paths, _ = zip(*self._foresee(sequences), strict=True)
+        return torch.cat(paths, 1)[:, np.argsort(np.concatenate(rows))]
+
+    def _foresee(self, sequences: Sequences) -> Iterator[tuple[Ints, torch.Tensor, Floats]]:
+        """Yield some rows at a time, members' paths (M, n, K + S) there, and logits."""
+        ran_away = []
+        for part, rows in sequences.parts(ROWS_AT_A_TIME):
+            dataset = self._told(part)
+            if self._is_individual:
+                each = zip(*self._follow(dataset), strict=True)
+                told, paths = (torch.stack([*map(dataset.rows, members)]) for members in each)
+                logits = told.mean(0).numpy()
+            else:
+                paths, astray = self._unroll(dataset)
+                logits = self.policy_logits(paths, part.fields.features)
+                ran_away += [*part.whose(astray)]
+            self._check_finite(part, paths.isfinite().all(-1).all(0).numpy())
+            yield rows, paths, logits
+        _warn_of_runaways(type(self).__name__, ran_away)
+
+    def _bound(self, sequences: Sequences) -> None:
+        """Keep each member's predictions within the range of weights that subjects had."""
+        k = self._n_weights
+        weights = [paths[..., :k].clone() for _, paths, _ in self._foresee(sequences)]
+        for net, of_member in zip(self.nets_, torch.cat(weights, 1), strict=True):
+            net.module_.bound(of_member.to(net.module_.initial_weights))
+
+    def _unroll(self, dataset: SequenceDataset) -> tuple[torch.Tensor, Bools]:
+        """Return members' paths (M, n_rows, K + S), and whose would run away, (N,)."""
         paths, ran_away = [], np.zeros(len(dataset), dtype=bool)
         for net in self.nets_:
             padded, astray = zip(*net.predict_path(dataset), strict=True)
             paths.append(dataset.rows(padded).cpu().double())
             for block, of_block in zip(dataset.blocks, astray, strict=True):
                 ran_away[block.sequences] |= of_block.cpu().numpy()
-        _warn_of_runaways(type(self).__name__, sequences.whose(ran_away))
-        of_members = torch.stack(paths)
-        self._check_finite(sequences, of_members.isfinite().all(-1).all(0).numpy())
-        return of_members
+        return torch.stack(paths), ran_away
 
 
-def _warn_of_runaways(name: str, subjects: pd.Index) -> None:
+def _warn_of_runaways(name: str, subjects: list[Any]) -> None:
     if len(subjects):
         warn(
             f"{name}: the weights of {len(subjects)} subject(s) ({short(subjects[0])}) would go "
