@@ -103,7 +103,7 @@ def test_a_rule_that_all_animals_share_is_told_to_be_one(page):
 
 def test_without_covariates_there_are_no_groups(rule, cohort, tmp_path):
     X, y = cohort
-    X = X.drop(columns="covariate_genotype_wild")
+    X = X.drop(columns="covariate_genotype_wild_vs_ko")
     own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     page = Page(write_report(own, X, y, tmp_path / "a.html", **OPTIONS))
     assert page.says("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
@@ -118,7 +118,7 @@ def test_a_covariate_that_tells_nothing_apart_does_not_lose_the_others(rule, coh
     notes = [part.text for part in parts if isinstance(part, _parts.Note)]
     assert notes[1].startswith("age: All animals of X have the same covariate_age, 9, so that")
     (table,) = [part.table for part in parts if isinstance(part, _parts.Table)]
-    assert table["covariate"].tolist() == ["covariate_genotype_wild"]
+    assert table["covariate"].tolist() == ["covariate_genotype_wild_vs_ko"]
 
 
 def test_of_a_network_the_updates_of_groups_are_compared(cohort, tmp_path):
