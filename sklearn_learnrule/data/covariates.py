@@ -172,27 +172,27 @@ def _labels(
     Raises
     ------
     ValueError
-        If they tell animals not apart, tell each from all others, or one is blank.
+        If one is blank, or two are all but alike; if there is one alone, or one for each animal.
     """
-    where = f"column {column.name!r}"
-    blank = np.array([isinstance(value, str) and not value.strip() for value in values])
-    if blank.any():
+    where, labels = f"Column {column.name!r}", np.unique(values)
+    blank = [label for label in labels if isinstance(label, str) and not label.strip()]
+    if blank:
+        is_blank = np.isin(values, blank)
         raise ValueError(
-            f"C{where[1:]} is blank on {blank.sum()} of {len(blank)} trials, first at "
-            f"{place(subjects, int(np.argmax(blank)))}. Fill it, or drop those trials."
+            f"{where} is blank on {is_blank.sum()} of {len(values)} trials, first at "
+            f"{place(subjects, int(np.argmax(is_blank)))}. Fill it, or drop those trials."
         )
-    labels = np.unique(values)
     if len(labels) == 1:
         raise ValueError(
-            f"C{where[1:]} has the label {short(labels[0])} alone, but a covariate should tell "
-            "animals apart: make the design of all animals at once, or code the labels as numbers."
+            f"{where} has the label {short(labels[0])} alone, but a covariate should tell animals "
+            "apart: make the design of all animals at once, or code the labels as numbers."
         )
     if len(labels) == codes.max() + 1 > 2:
         raise ValueError(
-            f"C{where[1:]} has a label of its own for each of {len(labels)} animals, so that it "
-            "tells no groups: name another column, or give numbers."
+            f"{where} has a label of its own for each of {len(labels)} animals, so that it tells "
+            "no groups: name another column, or give numbers."
         )
-    check_labels_differ(labels, where)
+    check_labels_differ(labels, f"column {column.name!r}")
     if isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
         ordered = as_labels(pd.Series(column.dtype.categories), where)
         return ordered[np.isin(ordered, labels)]

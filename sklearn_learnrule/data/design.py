@@ -96,9 +96,9 @@ def make_design(
         ``["genotype", "age"]``. Numbers and booleans become a column, ``covariate_age``; text and
         categories one of 0 and 1 for each label but a reference, with which the others are
         compared: ``covariate_genotype_KO_vs_WT``. It is the first label, sorted or as categories
-        are ordered, or the one that a dict names, ``{"genotype": "WT", "age": None}``. (A name
-        that begins with ``covariate_`` stays.) Make the design of all animals at once. No rule
-        takes covariates for stimuli.
+        are ordered, or the one that a dict names, of numbers as well: ``{"genotype": "WT",
+        "age": None}``. (A name that begins with ``covariate_`` stays.) Make the design of all
+        animals at once. No rule takes covariates for stimuli.
     restart : str, list of str or None
         Learning begins anew where this column changes within an animal, or one of these, such as
         ``"block"`` or ``["session", "block"]``: the weights before the next trial are the initial

@@ -140,7 +140,7 @@ def _readable(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str]]:
     """Return the table with a group for each animal, its x axis, and what is written there."""
     animals = table.filter(["subject", "group"])
     shown, x, ticks = stimulus_axis(table.drop(columns=[*animals]))
-    known = {name: column.array for name, column in animals.items()}
+    known = {str(name): column.array for name, column in animals.items()}
     return shown.assign(**{"fit": 0, "group": EVERYONE, **known}), x, ticks
 
 
