@@ -304,9 +304,14 @@ def test_too_few_animals_are_refused(trials):
     check_refused(message, RULE, X, y, "genotype")
 
 
-def test_columns_that_may_be_of_two_covariates_are_told(trials):
-    X, y, _ = lr.make_design(trials, covariates=["genotype", "trained"])
-    X = X.rename(columns={"covariate_trained": "covariate_genotype_2_vs_control"})
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [("trained", "covariate_genotype_2_vs_control"), ("line", "covariate_genotype_b_vs_a")],
+)
+def test_columns_that_may_be_of_two_covariates_are_told(trials, name, other):
+    alone = trials.assign(line=(trials["age"] == 30).astype(float))  # of no knock-out
+    X, y, _ = lr.make_design(alone, covariates=["genotype", name])
+    X = X.rename(columns={f"covariate_{name}": other})
     check_refused("are of more than one covariate: rename", RULE, X, y, "genotype")
 
 
