@@ -47,7 +47,7 @@ trials = make_learning_cohort(
     random_state=0,
 )
 trials["genotype"] = trials["subject"].map(genotype)
-X, y, _ = lr.make_design(trials, covariates="genotype")
+X, y, _ = lr.make_design(trials, covariates={"genotype": "wild"})  # that are compared with
 print(f"{len(X)} trials of {n_mice} mice, of which half are knock-outs.\n")
 
 # %%
@@ -57,7 +57,7 @@ print(f"{len(X)} trials of {n_mice} mice, of which half are knock-outs.\n")
 # they have not seen. The second knows of such a mouse, before its first choice, only that it is one
 # of these; its choices then tell which. Neither is told the genotype.
 
-blind = X.drop(columns="covariate_genotype_wild")
+blind = X.drop(columns="covariate_genotype_ko_vs_wild")
 rules = {
     "one rule": lr.ReinforceRuleEstimator(baseline=None),
     "each its own": lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]),
@@ -90,13 +90,13 @@ print(f"The 90% interval holds the truth of {covered.sum()} mice of {n_mice}.\n"
 # %%
 # Do knock-outs learn more slowly?
 # --------------------------------
-# The same with the genotype. The true difference is log(2) = 0.69, a factor of 2; what these mice
-# have by chance comes on top of it.
+# The same with the genotype. The true difference is log(1/2) = -0.69, a factor of a half; what
+# these mice have by chance comes on top of it.
 
 found = compare_groups(rules["each its own"], X, y, "genotype")
 print(found)
 of_these = truth.groupby(genotype).mean()
-print(f"\nThe true difference of these mice: {of_these['wild'] - of_these['ko']:.2f}\n")
+print(f"\nThe true difference of these mice: {of_these['ko'] - of_these['wild']:.2f}\n")
 
 # %%
 # Would half as many have been enough?
@@ -104,7 +104,7 @@ print(f"\nThe true difference of these mice: {of_these['wild'] - of_these['ko']:
 # Cohorts of five mice in each group are simulated, which vary as the wild ones do, and whose second
 # group learns at half the rate or just as fast. How often is a difference found?
 
-is_wild = X["covariate_genotype_wild"] == 1
+is_wild = X["covariate_genotype_ko_vs_wild"] == 0
 pilot = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
 pilot.fit(blind[is_wild], y[is_wild])
 power = group_power(

@@ -12,6 +12,7 @@ from sklearn_learnrule import plotting
 from sklearn_learnrule.command_line import main
 from sklearn_learnrule.inspection import (
     subject_effects_table,
+    subject_update_table,
     update_table,
     weight_trajectories,
 )
@@ -156,6 +157,24 @@ def test_subject_effects_are_drawn_as_of_two():
     assert [label.get_text() for label in panel.get_yticklabels()] == [
         f"animal {i}" for i in np.argsort(effects)
     ]
+
+
+def test_animals_updates_have_a_panel_for_the_choice_made_and_each_choices_weight():
+    table = subject_update_table(own(), *design())
+    display = plotting.SubjectUpdateDisplay(table).plot(weight="bias")
+    titles = [panel.get_title() for panel in display.axes_.flat]
+    assert titles == [f"after {made}:\nweight of {of}" for made in LABELS for of in LABELS]
+    ticks = [label.get_text() for label in display.axes_[2, 0].get_xticklabels()]
+    assert ticks == ["s0 = 1", "s1 = 1", "all 0"]
+    for made, row in zip(LABELS, display.axes_, strict=True):
+        for of, panel in zip(LABELS, row, strict=True):
+            here = table[(table["choice"] == made) & (table["of_choice"] == of)]
+            drawn = np.concatenate([line.get_ydata() for line in panel.lines[1:]])
+            each = here.groupby([*STIMULI, "correct"])["update_bias"].mean()
+            assert np.sort(drawn) == pytest.approx(np.sort(each))
+    several = subject_update_table(own(), *design(), weights={("middle", "s0"): [0, 1]})
+    with pytest.raises(ValueError, match="weights can be drawn at one value each, but the table"):
+        plotting.SubjectUpdateDisplay(several).plot()
 
 
 def test_many_choices_still_have_a_colour_each():

@@ -157,9 +157,9 @@ def test_a_networks_own_numbers_are_told_from_factors_of_its_update(plain, netwo
 @pytest.mark.parametrize(
     ("groups", "labels"),
     [
-        ("genotype", ["wild", "ko", "wild", "other", "ko", "other"]),
-        ("age", 3 * ["up to 49.5", "above 49.5"]),
-        ("covariate_genotype_ko", list("010010")),
+        ("genotype", ["wild", "ko", "wild", "het", "ko", "het"]),
+        ("age", 3 * ["age up to 49.5", "age above 49.5"]),
+        ("covariate_genotype_ko_vs_het", 2 * ["not ko", "ko", "not ko"]),
         (ANIMALS["genotype"], ANIMALS["genotype"].tolist()),
         (ANIMALS["genotype"].to_dict(), ANIMALS["genotype"].tolist()),
     ],
@@ -175,7 +175,7 @@ def test_groups_are_those_of_a_covariate_or_as_they_are_given(informed, cohort, 
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
-        ("sex", "X has no covariate 'sex', but ['covariate_genotype_ko', 'covariate_genotype_wi"),
+        ("sex", "X has no covariate 'sex', but ['covariate_genotype_ko_vs_het', 'covariate_ge"),
         (ANIMALS["genotype"][1:], "a label for each animal, but has none for 'mouse_01'."),
     ],
 )

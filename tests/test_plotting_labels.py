@@ -38,6 +38,14 @@ EFFECTS = pd.DataFrame(
     for animal in ANIMALS
     for effect, kind in ((f"learning_rate[{STIMULUS}]", "factor"), ("baseline", "shift"))
 )
+UPDATES = pd.DataFrame(
+    {"subject": animal, "group": animal, STIMULUS: tone, f"weight_{STIMULUS}": weight}
+    for animal in ANIMALS
+    for tone in (-1.0, 1.0)
+    for weight in (0.1, 0.2)
+)
+UPDATES = UPDATES.assign(choice=UPDATES[STIMULUS] > 0, reward=1.0, correct=True)
+UPDATES[f"update_{STIMULUS}"] = 0.1
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +73,7 @@ def displays():
     made = [
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.SubjectEffectsDisplay(EFFECTS),
+        plotting.SubjectUpdateDisplay(UPDATES),
         plotting.ComparisonDisplay(differences, RULE),
         plotting.UpdateDisplay.from_estimator(fits, X),
         plotting.EquationDisplay.from_estimator(fits, X, n_terms=3),

@@ -34,6 +34,11 @@ EFFECTS = pd.DataFrame(
     for subject in "AB"
     for effect, kind in (("learning_rate", "factor"), ("baseline", "shift"))
 )
+UPDATES = pd.DataFrame(
+    {"subject": subject, "group": subject, "tone": tone, "weight_tone": 0.5, "choice": tone > 0}
+    for subject in "AB"
+    for tone in (-1.0, 1.0)
+).assign(reward=1.0, correct=True, update_tone=0.1)
 POSTERIOR = pd.DataFrame([[0.9, 0.1], [0.2, 0.8]], ["A", "B"], RULES)
 
 
@@ -53,6 +58,7 @@ def displays():
     made = [
         plotting.AnimalRulesDisplay(POSTERIOR, POPULATION),
         plotting.SubjectEffectsDisplay(EFFECTS),
+        plotting.SubjectUpdateDisplay(UPDATES),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
         plotting.EquationDisplay.from_estimator({"a rule": fit}, X),

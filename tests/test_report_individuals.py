@@ -92,9 +92,28 @@ def test_groups_are_those_of_compare_groups(report, page, rule, cohort):
     np.testing.assert_allclose(table[["difference", "p"]], found.table[["difference", "p"]])
     factor = found.table["factor"].item()
     assert page.says(
-        f"own, genotype_wild: the learning_rate is {factor:.3g} times as large (95% int"
+        f"own, genotype: the learning_rate of wild is {factor:.3g} times that of ko (95% interval"
     )
-    assert page.says(f"likelihood ratio: p = {found.p_value:.2g}).")
+    assert page.says(f"likelihood ratio: p = {found.p_value:.2g}.")
+    same(report / "01-groups-genotype-own.csv", found.updates)
+    assert (report / "01-groups-genotype-own.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        (
+            ("covariate_line_b_vs_a", -0.7, 0.5),
+            "of b is 0.5 times that of a (95% interval 0.368 to 1)",
+        ),
+        (("covariate_line_b_vs_a", 0.2, np.nan), "of b is 0.2 above that of a (95% interval −1 to"),
+        (("covariate_age", 0.1, 1.1), "is 1.1 times as large with each unit (95% interval 0.368"),
+        (("covariate_age", 0.1, np.nan), "is 0.1 higher with each unit (95% interval −1 to 0)"),
+    ],
+)
+def test_a_difference_is_told_from_the_reference_or_by_a_unit(row, told):
+    limits = dict(zip(["covariate", "difference", "factor"], row, strict=True), lower=-1, upper=0)
+    assert _individuals._difference(pd.Series(limits)).startswith(told)
 
 
 def test_a_rule_that_all_animals_share_is_told_to_be_one(page):
@@ -103,7 +122,7 @@ def test_a_rule_that_all_animals_share_is_told_to_be_one(page):
 
 def test_without_covariates_there_are_no_groups(rule, cohort, tmp_path):
     X, y = cohort
-    X = X.drop(columns="covariate_genotype_wild")
+    X = X.drop(columns="covariate_genotype_wild_vs_ko")
     own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
     page = Page(write_report(own, X, y, tmp_path / "a.html", **OPTIONS))
     assert page.says("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
@@ -118,14 +137,14 @@ def test_a_covariate_that_tells_nothing_apart_does_not_lose_the_others(rule, coh
     notes = [part.text for part in parts if isinstance(part, _parts.Note)]
     assert notes[1].startswith("age: All animals of X have the same covariate_age, 9, so that")
     (table,) = [part.table for part in parts if isinstance(part, _parts.Table)]
-    assert table["covariate"].tolist() == ["covariate_genotype_wild"]
+    assert table["covariate"].tolist() == ["covariate_genotype_wild_vs_ko"]
 
 
 def test_of_a_network_the_updates_of_groups_are_compared(cohort, tmp_path):
     brief = {"hidden_sizes": (4,), "n_ensemble": 1, "max_epochs": 2, "mirror": False}
     network = lr.DNNRuleEstimator(subject_effects=1, random_state=0, **brief)
     page = Page(write_report({"DNN": network}, *cohort, tmp_path / "a.html", **OPTIONS))
-    assert page.says("DNN, genotype_wild: by their updates, groups of shuffled animals differ as")
+    assert page.says("DNN, genotype: by their updates, groups of shuffled animals differ as")
     assert not page.says("one animal in six")
     assert ["animal", "u1"] in page.rows
 

@@ -192,14 +192,14 @@ def test_covariates_tell_groups_apart():
     X, y, _ = design(seed=4, slope=-0.8, covariates=["genotype"])
     estimator = reinforce().fit(X, y)
     summary = estimator.summary_.set_index(["parameter", "weight"])
-    row = summary.loc["covariate_genotype_mutant", "learning_rate"]
+    row = summary.loc["covariate_genotype_mutant_vs_control", "learning_rate"]
     assert abs(row["estimate"] + 0.8) < 2.5 * row["standard_error"]
     assert 0.1 < row["standard_error"] < 0.5
     assert estimator.covariate_effects_.shape == (1, 1)
     # An animal never seen starts where its group is.
     first = X.groupby(level="subject").head(1)
     unknown = estimator.predict_subject_effects(first)["learning_rate"]
-    is_mutant = first["covariate_genotype_mutant"].to_numpy() == 1
+    is_mutant = first["covariate_genotype_mutant_vs_control"].to_numpy() == 1
     assert unknown[is_mutant].to_numpy() == pytest.approx(row["estimate"], abs=1e-6)
     assert unknown[~is_mutant].to_numpy() == pytest.approx(0, abs=1e-6)
 

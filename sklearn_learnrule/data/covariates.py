@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,45 +13,102 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .schema import COVARIATE, DESIGN
-from .tables import as_labels, as_numbers, place
+from .tables import as_labels, as_names, as_numbers, check_labels_differ, label_texts, place
+
+TEXT = "(?:[^_]|__)+"  # a label in a name, where its own "_" is doubled
+OF_LABEL = re.compile(f"{COVARIATE}(.+?)_({TEXT})_vs_({TEXT})")
+
+
+class Label(NamedTuple):
+    """What a column of 0 and 1 says: whether an animal has this label, beside a reference.
+
+    Examples
+    --------
+    >>> Label("genotype", "KO", "WT").column
+    'covariate_genotype_KO_vs_WT'
+    """
+
+    covariate: str
+    label: str
+    reference: str
+
+    @property
+    def column(self) -> str:
+        label, reference = (text.replace("_", "__") for text in (self.label, self.reference))
+        return f"{COVARIATE}{self.covariate}_{label}_vs_{reference}"
+
+
+def read_label(column: Any) -> Label | None:
+    """Return what a column of X says, None if it is not of a label.
+
+    Examples
+    --------
+    >>> read_label("covariate_line_Cre__pos_vs_WT")
+    Label(covariate='line', label='Cre_pos', reference='WT')
+    >>> read_label("covariate_age")
+    """
+    match = OF_LABEL.fullmatch(str(column))
+    if match is None:
+        return None
+    return Label(match[1], *(text.replace("__", "_") for text in match.group(2, 3)))
+
+
+def covariate_name(column: Any) -> str:
+    """Return the name of the covariate that a column of X is of."""
+    label = read_label(column)
+    return str(column).removeprefix(COVARIATE) if label is None else label.covariate
+
+
+def columns_of(name: Any, columns: Iterable[Any]) -> list[Any]:
+    """Return those of X's columns that a covariate has, named as it is or as one of them."""
+    known, bare = DESIGN.covariates(columns), str(name).removeprefix(COVARIATE)
+    if (whole := f"{COVARIATE}{bare}") in known:
+        return [whole]
+    return [column for column in known if covariate_name(column) == bare]
 
 
 def covariate_columns(
-    trials: pd.DataFrame, names: Iterable[Any], happened: Bools, subjects: pd.Index
+    trials: pd.DataFrame, covariates: Any, happened: Bools, subjects: pd.Index
 ) -> dict[str, Floats]:
     """Return X's columns of these covariates, of trials that happened.
 
-    Numbers and booleans are a column; text and categories one of 0 and 1 for each label but the
-    first. ``subjects`` names the subject of each row of the table.
+    Numbers and booleans are a column; text and categories, and what has a reference, one of 0 and 1
+    for each other label. ``subjects`` names the subject of each row of the table.
     """
+    references = covariates if isinstance(covariates, Mapping) else {}
     codes = pd.factorize(subjects)[0]
     columns: dict[str, Floats] = {}
-    stems: dict[str, str] = {}  # of labels' columns
-    for name in names:
-        where = f"Column {name!r}"
+    of_each: list[tuple[str, list[str]]] = []
+    for name in as_names(covariates, "covariates"):
+        where, reference = f"Column {name!r}", references.get(name)
         values = as_labels(trials[name], f"column {name!r}")
         _check_constant(values, where, codes, subjects)
-        stem = str(name) if DESIGN.covariates([name]) else f"{COVARIATE}{name}"
-        if values.dtype.kind in "OU" or isinstance(trials[name].dtype, pd.CategoricalDtype):
-            made = _indicators(values, where, stem)
-            stems |= dict.fromkeys(made, stem)
+        bare = str(name).removeprefix(COVARIATE)
+        is_category = isinstance(trials[name].dtype, pd.CategoricalDtype)
+        if values.dtype.kind in "OU" or is_category or reference is not None:
+            labels = _labels(trials[name], values, codes, subjects)
+            made = _indicators(values, labels, bare, reference, where)
         else:
-            made = {stem: as_numbers(trials[name], where, subjects)}
+            made = {f"{COVARIATE}{bare}": as_numbers(trials[name], where, subjects)}
         if clash := [column for column in made if column in columns]:
             raise ValueError(f"Two covariates would be called {clash[0]!r} in X; rename one.")
         columns |= made
-    _check_not_taken_for_labels(columns, stems)
+        of_each.append((bare, list(made)))
+    _check_read_back(columns, of_each, subjects)
     return {column: values[happened] for column, values in columns.items()}
 
 
-def _check_not_taken_for_labels(columns: dict[str, Floats], stems: dict[str, str]) -> None:
-    """Raise if a column of 0 and 1 reads like a label of another covariate, ``stem_label``."""
-    for stem, column in product(dict.fromkeys(stems.values()), columns):
-        is_of_another = column.startswith(f"{stem}_") and stems.get(column) != stem
-        if is_of_another and np.isin(columns[column], [0, 1]).all():
+def _check_read_back(
+    columns: Mapping[str, Floats], of_each: list[tuple[str, list[str]]], subjects: pd.Index
+) -> None:
+    """Raise if a covariate's name would find others' columns, or a column says what it is not."""
+    for column, values in columns.items():
+        _check_label(column, values, f"Column {column!r} of X", subjects)
+    for name, made in of_each:
+        if columns_of(name, columns) != made:
             raise ValueError(
-                f"{column!r} in X would be taken for a label of the covariate "
-                f"{stem.removeprefix(COVARIATE)!r}, but is of another; rename one."
+                f"Of X's columns {list(columns)}, those of {name!r} would be taken for those of "
+                "another covariate; rename one."
             )
 
 
@@ -74,7 +131,9 @@ def covariates_of_subjects(
     """
     names = DESIGN.covariates(values)
     for name in names:
-        _check_constant(values[name], f"Column {name!r} of X", codes, subjects)
+        where = f"Column {name!r} of X"
+        _check_constant(values[name], where, codes, subjects)
+        _check_label(name, values[name], where, subjects)
     _, first = np.unique(codes, return_index=True)
     rows = [values[name][first] for name in names]
     return np.reshape(rows, (len(names), len(first))).T, names
@@ -93,12 +152,70 @@ def _check_constant(values: NDArray[Any], where: str, codes: Ints, subjects: pd.
         )
 
 
-def _indicators(values: NDArray[Any], where: str, stem: str) -> dict[str, Floats]:
-    """Return a column of 0 and 1 for each label but the first in sorted order."""
-    labels = np.unique(values)
+def _check_label(name: Any, values: Floats, where: str, subjects: pd.Index) -> None:
+    """Raise if a column is of a label by its name, but not of 0 and 1."""
+    wrong = ~np.isin(values, [0, 1]) if read_label(name) else np.zeros(len(values), dtype=bool)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{where} is of a label by its name, so it should be 0 or 1, but is "
+            f"{short(values[row])} ({place(subjects, row)}): let no transformer change covariates, "
+            "and name no column of numbers like that."
+        )
+
+
+def _labels(
+    column: pd.Series, values: NDArray[Any], codes: Ints, subjects: pd.Index
+) -> NDArray[Any]:
+    """Return a covariate's labels: those of ordered categories as ordered, others sorted.
+
+    Raises
+    ------
+    ValueError
+        If one is blank, or two are all but alike; if there is one alone, or one for each animal.
+    """
+    where, labels = f"Column {column.name!r}", np.unique(values)
+    blank = [label for label in labels if isinstance(label, str) and not label.strip()]
+    if blank:
+        is_blank = np.isin(values, blank)
+        raise ValueError(
+            f"{where} is blank on {is_blank.sum()} of {len(values)} trials, first at "
+            f"{place(subjects, int(np.argmax(is_blank)))}. Fill it, or drop those trials."
+        )
     if len(labels) == 1:
         raise ValueError(
             f"{where} has the label {short(labels[0])} alone, but a covariate should tell animals "
             "apart: make the design of all animals at once, or code the labels as numbers."
         )
-    return {f"{stem}_{label}": (values == label).astype(float) for label in labels[1:]}
+    if len(labels) == codes.max() + 1 > 2:
+        raise ValueError(
+            f"{where} has a label of its own for each of {len(labels)} animals, so that it tells "
+            "no groups: name another column, or give numbers."
+        )
+    check_labels_differ(labels, f"column {column.name!r}")
+    if isinstance(column.dtype, pd.CategoricalDtype) and column.dtype.ordered:
+        ordered = as_labels(pd.Series(column.dtype.categories), where)
+        return ordered[np.isin(ordered, labels)]
+    return labels
+
+
+def _indicators(
+    values: NDArray[Any], labels: NDArray[Any], name: str, reference: Any, where: str
+) -> dict[str, Floats]:
+    """Return a column of 0 and 1 for each label but the reference, by default the first."""
+    texts = label_texts(labels)
+    asked = [
+        text
+        for text, label in zip(texts, labels.tolist(), strict=True)
+        if reference is None or label == reference or text == str(reference)
+    ]
+    if not asked:
+        raise ValueError(
+            f"{where} has the labels {texts}: covariates should name one of them, with which the "
+            f"others are compared, got {short(reference)}."
+        )
+    return {
+        Label(name, text, asked[0]).column: (values == label).astype(float)
+        for text, label in zip(texts, labels, strict=True)
+        if text != asked[0]
+    }

@@ -5,7 +5,7 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -60,7 +60,7 @@ def make_design(
     session: str | None = "session",
     answer: str | None = None,
     trial: str | None = None,
-    covariates: str | Sequence[str] | None = None,
+    covariates: str | Sequence[str] | Mapping[str, Any] | None = None,
     restart: str | Sequence[str] | None = None,
     missed: Literal["error", "count"] = "error",
     unknown_reward: Literal["error", "keep"] = "error",
@@ -91,13 +91,14 @@ def make_design(
     trial : str or None
         A column of trial numbers or times, which is checked and not used otherwise: from row to
         row it must rise. It may start anew with each session.
-    covariates : str, list of str or None
+    covariates : str, list of str, dict or None
         Columns that say what an animal is, the same on all of its trials, such as
         ``["genotype", "age"]``. Numbers and booleans become a column, ``covariate_age``; text and
-        categories one of 0 and 1 for each label but the first in sorted order, as
-        ``covariate_genotype_ko`` beside "control". (A name that begins with ``covariate_`` stays.)
-        Make the design of all animals at once, for they are compared with that first label. No
-        rule takes covariates for stimuli.
+        categories one of 0 and 1 for each label but a reference, with which the others are
+        compared: ``covariate_genotype_KO_vs_WT``. It is the first label, sorted or as categories
+        are ordered, or the one that a dict names, of numbers as well: ``{"genotype": "WT",
+        "age": None}``. (A name that begins with ``covariate_`` stays.) Make the design of all
+        animals at once. No rule takes covariates for stimuli.
     restart : str, list of str or None
         Learning begins anew where this column changes within an animal, or one of these, such as
         ``"block"`` or ``["session", "block"]``: the weights before the next trial are the initial
@@ -162,7 +163,7 @@ def make_design(
     of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
     names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
     check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
-    _check_stimuli(stimuli, [*names.outcome, *animals, *_named(session)])
+    _check_stimuli(stimuli, [*names.outcome, *animals, *_named(session), *of_animals])
     subjects = subject_names(trials, animals)
     check_complete(trials, names.always, subjects)
     happened = _happened(trials[choice], missed)
@@ -173,7 +174,7 @@ def make_design(
     index = _identify(trials, subjects, names, happened)
     before = _History(index, happened, subjects).columns(told, names, keep, missed == "count")
     seen = _stimuli(told, stimuli, happened, subjects)
-    known = covariate_columns(trials, of_animals, happened, subjects)
+    known = covariate_columns(trials, covariates, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)

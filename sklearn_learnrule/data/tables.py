@@ -259,6 +259,19 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
             f"Choices should have labels, {MOST_CHOICES} at most and no fractions, but {where} has "
             f"{len(labels)} classes: {_listed(labels)}; is it the column of choices?"
         )
+    check_labels_differ(labels, where)
+    return labels
+
+
+def check_labels_differ(labels: NDArray[Any], where: str) -> None:
+    """Raise if two labels are the same as text, by which columns are named, but for case, spaces.
+
+    Parameters
+    ----------
+    labels : ndarray, each once
+    where : str
+        What a message calls the column.
+    """
     texts = pd.Index(label_texts(labels))
     if not texts.is_unique:
         twin = texts[texts.duplicated()][0]
@@ -270,7 +283,6 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
             f"The labels in {where} should differ by more than case and spaces, but two are "
             f"{twins[0]!r} and {twins[1]!r}."
         )
-    return labels
 
 
 def two_labels(values: Any, where: str) -> NDArray[Any]:

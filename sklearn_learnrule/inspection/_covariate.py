@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from ..data.schema import COVARIATE, DESIGN
-from ..data.sequences import Sequences
+from ..data.covariates import columns_of, covariate_name, read_label
+from ..data.sequences import Sequences, read_sequences
 from ..utils.arrays import Floats, Ints
 from ..utils.texts import number, short
+
+Groups = str | Mapping[Any, Any] | pd.Series  # a covariate, or the label of each animal
 
 
 class Covariate(NamedTuple):
@@ -30,8 +33,7 @@ def find_covariate(sequences: Sequences, name: str) -> Covariate:
         If X has none of that name, if it tells no animals apart, or if animals are too few.
     """
     known = sequences.covariate_names
-    stem = name if DESIGN.covariates([name]) else f"{COVARIATE}{name}"
-    columns = [stem] if stem in known else _labels_of(stem, sequences)
+    columns = columns_of(name, known)
     if not columns:
         raise ValueError(
             f"X has no covariate {short(name)}, but {known or 'none'}: name the column of trials "
@@ -56,7 +58,27 @@ def find_covariate(sequences: Sequences, name: str) -> Covariate:
             f"What {short(name)} says of animals, the other covariates of X say as well, so that "
             "choices cannot tell which of them matters: leave some out."
         )
-    return Covariate(columns, values, _groups(values, stem, columns))
+    return Covariate(columns, values, _groups(values, columns, known))
+
+
+def groups_of(X: pd.DataFrame, groups: Groups, subjects: pd.Series) -> Any:
+    """Return the label of the group of each of these subjects, as a column of a table.
+
+    Raises
+    ------
+    ValueError
+        If X has no covariate of that name, or one of the animals no label.
+    """
+    if isinstance(groups, str):
+        sequences = read_sequences(X)
+        groups = pd.Series(find_covariate(sequences, groups).groups, sequences.subjects)
+    found = pd.Series(groups).reindex(subjects)
+    lost = found.index[found.isna()]
+    if len(lost):
+        raise ValueError(
+            f"groups should have a label for each animal, but has none for {short(lost[0])}."
+        )
+    return found.array
 
 
 def _rank(covariates: Floats) -> int:
@@ -66,34 +88,28 @@ def _rank(covariates: Floats) -> int:
     return int(np.linalg.matrix_rank(apart / np.where(size > 0, size, 1)))
 
 
-def _labels_of(stem: str, sequences: Sequences) -> list[str]:
-    """Return the columns of 0 and 1 that stand for a covariate's labels, of which one has one."""
-    columns = [
-        name
-        for name, values in zip(sequences.covariate_names, sequences.covariates.T, strict=True)
-        if name.startswith(f"{stem}_") and np.isin(values, [0, 1]).all()
-    ]
-    places = [sequences.covariate_names.index(column) for column in columns]
-    if (sequences.covariates[:, places].sum(1) > 1).any():
-        raise ValueError(
-            f"X's columns {columns} are of more than one covariate: rename the columns of trials, "
-            "or name one of X's columns."
-        )
-    return columns
-
-
-def _groups(values: Floats, stem: str, columns: list[str]) -> pd.Categorical:
-    if columns != [stem]:
-        labels = [column.removeprefix(f"{stem}_") for column in columns]
-        first = f"not {labels[0]}" if len(labels) == 1 else "other"
-        which = np.where(values.any(1), values.argmax(1) + 1, 0)
-        return _categories(which, [first, *labels])
+def _groups(values: Floats, columns: list[str], known: list[str]) -> pd.Categorical:
+    """Return each animal's group: its label or, of numbers, which of two it has, or which half."""
+    name = covariate_name(columns[0])
+    labels = [label for label in map(read_label, columns) if label is not None]
+    if labels:
+        references = {label.reference for label in labels}
+        if len(references) > 1 or (values.sum(1) > 1).any():
+            raise ValueError(
+                f"X's columns {columns} are of more than one covariate: rename the columns of "
+                "trials, or name one of X's columns."
+            )
+        texts = [label.label for label in labels]
+        is_whole = columns_of(name, known) == columns
+        others = references.pop() if is_whole else f"not {texts[0]}"
+        return _categories(np.where(values.any(1), values.argmax(1) + 1, 0), [others, *texts])
     distinct, which = np.unique(values, return_inverse=True)
     if len(distinct) == 2:
-        return _categories(which.ravel(), [number(value) for value in distinct])
+        return _categories(which.ravel(), [f"{name} = {number(value)}" for value in distinct])
     middle = min(np.median(values), distinct[-2])  # so that some are above
     which = (values[:, 0] > middle).astype(int)
-    return _categories(which, [f"up to {number(middle)}", f"above {number(middle)}"])
+    sides = [f"{name} up to {number(middle)}", f"{name} above {number(middle)}"]
+    return _categories(which, sides)
 
 
 def _categories(which: Ints, names: list[str]) -> pd.Categorical:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 from scipy.stats import chi2
 from sklearn.base import clone
 
@@ -16,6 +17,7 @@ from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
 from ..utils.warn import warn
+from ..utils.wrapping import split_transformers
 from ._covariate import Covariate
 from ._fits import RuleFit, read_rule_fits
 from ._individuals import effect_kinds
@@ -74,17 +76,27 @@ class Question:
         return np.array(run_tasks(_refit, tasks, name="shuffles", keys=keys, **self.options))
 
 
+def check_passed_on(estimator: Any, X: pd.DataFrame, y: ArrayLike, columns: list[str]) -> None:
+    """Raise unless a pipeline gives its rule these covariates as they are, and can do without."""
+    transformers, _ = split_transformers(estimator)
+    if transformers is None:
+        return
+    advice = "let it pass covariates on, by remainder='passthrough', and name none of them."
+    seen = clone(transformers).fit_transform(X, y)
+    known = set(columns) <= {*getattr(seen, "columns", ())}
+    if not (known and np.array_equal(seen[columns], X[columns])):
+        raise ValueError(f"The pipeline does not give its rule {columns} as they are: {advice}")
+    try:
+        clone(transformers).fit_transform(X.drop(columns=columns), y)
+    except (KeyError, ValueError) as failure:  # of one that knows them by name
+        raise ValueError(f"The pipeline cannot do without {columns}: {advice}") from failure
+
+
 def compare_likelihoods(
     asked: Question, without: RuleFit, tested: Covariate, orders: Sequence[Ints]
 ) -> LikelihoodTest:
     """Compare a fit ``without`` a covariate to one with, and to those with it shuffled."""
     both = asked.fit()
-    read = both.models[0].effects
-    if read is None or not set(tested.columns) <= set(read.covariate_names):
-        raise ValueError(
-            f"The pipeline gives its rule no {tested.columns}: let it pass covariates on, by "
-            "remainder='passthrough'."
-        )
     base = log_likelihood(without, asked.without(tested.columns).X, asked.y)
     gain = log_likelihood(both, asked.X, asked.y) - base
     if gain < -WORSE:

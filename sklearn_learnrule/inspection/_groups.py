@@ -16,16 +16,23 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 from ..data.sequences import read_sequences
 from ..estimators.base import BaseRuleEstimator
 from ..utils.texts import plural, short
+from ..utils.warn import warn
 from ..utils.wrapping import final_estimator
 from ._bands import band
 from ._covariate import find_covariate
-from ._experience import check_not_own
-from ._group_tests import NO_TEST, Question, compare_likelihoods, shuffle_updates
+from ._group_tests import (
+    NO_TEST,
+    Question,
+    check_passed_on,
+    compare_likelihoods,
+    shuffle_updates,
+)
 from ._probes import Grid
 from ._subject_updates import subject_update_table
 from ._updates import OUTCOME
 
 LAST_OF_GRID = OUTCOME[-1]
+ENOUGH = 19  # shuffles, of which .05 is the least p-value
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,18 +44,18 @@ class GroupComparison:
     Attributes
     ----------
     groups : Series, by subject
-        Categories. Of a covariate of labels, "not ko" or, of more, "other" are those with the first
-        label, with which the others are compared. Of numbers, those up to the median and above.
+        Categories: a covariate's labels, the one first with which the others are compared. Of
+        numbers, those up to the median and above, or the two that there are.
     updates : DataFrame, one row an animal and point of a grid
-        ``group``, then as of :func:`subject_update_table`, by a fit that does not know the groups.
+        As of :func:`subject_update_table`, by a fit that does not know the groups.
     updates_p_value : float
         The share of shuffles in which the covariate explains as much of the variance of updates
         over animals, on average over points and weights, the true order among them; NaN without.
     table : DataFrame, one row a column of the covariate and a parameter that varies by animal
-        ``covariate``, ``parameter``, ``difference`` (from the first label, or by a unit of what is
-        a number), ``factor`` (what that is in times, where it is a difference of logarithms),
-        ``standard_error``, the 95% interval (``lower``, ``upper``), ``p`` (Wald's) and ``note``, as
-        in ``summary_``. Empty for networks.
+        ``covariate``, ``parameter``, ``difference`` (from the animals of the reference, or by a
+        unit of what is a number), ``factor`` (what that is in times, where it is a difference of
+        logarithms), ``standard_error``, the 95% interval (``lower``, ``upper``), ``p`` (Wald's) and
+        ``note``, as in ``summary_``. Empty for networks.
     likelihood_ratio : float
         Twice the nats by which the fit with the covariate is likelier, effects integrated out. NaN
         for networks, whose fits are not at the maximum of the likelihood.
@@ -99,7 +106,8 @@ class GroupComparison:
         Returns
         -------
         DataFrame, one row a group and point of the grid
-            The grid, ``group``, ``mean``, ``lower``, ``upper`` (Student's interval) and ``n``.
+            The grid, ``group``, ``mean``, ``lower``, ``upper`` (Student's interval, NaN of a group
+            of one animal) and ``n``.
         """
         by = ["group", *self._grid]
         return band(
@@ -119,7 +127,7 @@ class GroupComparison:
         -------
         DataFrame, one row a further group and point of the grid
             The grid, ``group``, ``difference``, ``lower`` and ``upper``: Student's interval, where
-            each group has its own spread (Welch's).
+            each group has its own spread (Welch's), NaN with a group of one animal.
         """
         each = self.updates.groupby(["group", *self._grid], observed=True, sort=False)
         told = each[f"update_{weight}"].agg(["mean", "std", "count"]).reset_index()
@@ -138,7 +146,7 @@ class GroupComparison:
     @property
     def _grid(self) -> list[str]:
         names: list[Any] = list(self.updates)
-        return names[names.index("subject") + 1 : names.index(LAST_OF_GRID) + 1]
+        return names[names.index("group") + 1 : names.index(LAST_OF_GRID) + 1]
 
 
 def compare_groups(
@@ -197,12 +205,14 @@ def compare_groups(
     ------
     ValueError
         If X has no such covariate or all animals share its value, if animals are too few for so
-        many covariates, or if the estimator has no ``subject_effects``.
+        many covariates, if the estimator has no ``subject_effects``, or if a pipeline does not pass
+        covariates on as they are.
 
     Warns
     -----
     UserWarning
-        If the fit with the covariate is the worse one, and so no maximum of the likelihood.
+        If the fit with the covariate is the worse one, and so no maximum of the likelihood; or if
+        so few shuffles give no p-value of .05.
 
     Examples
     --------
@@ -226,9 +236,10 @@ def compare_groups(
     check_scalar(n_permutations, "n_permutations", numbers.Integral, min_val=0)
     check_consistent_length(X, y)
     _check_varies(estimator, covariate)
+    _tell_few(n_permutations)
     sequences = read_sequences(X)
-    check_not_own(sequences.feature_names, ["group"])
     tested = find_covariate(sequences, covariate)
+    check_passed_on(estimator, X, y, tested.columns)
     rng = check_random_state(random_state)
     orders = [rng.permutation(len(tested.values)) for _ in range(n_permutations)]
     options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
@@ -236,11 +247,11 @@ def compare_groups(
 
     alike = asked.without(tested.columns)
     fit = alike.fit()
-    updates = subject_update_table(fit.estimator, alike.X, y, stimuli=stimuli, weights=weights)
+    groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
+    grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights}
+    updates = subject_update_table(fit.estimator, alike.X, y, groups=groups, **grid)
     changes = updates.iloc[:, list(updates).index(LAST_OF_GRID) + 1 :]
     of_animals = changes.to_numpy().reshape(len(tested.values), -1)
-    groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
-    updates.insert(0, "group", groups.loc[updates["subject"]].array)
     is_tested = hasattr(fit.final, "summary_")
     return GroupComparison(
         groups,
@@ -262,6 +273,15 @@ def _check_varies(estimator: Any, covariate: str) -> None:
             f"compare_groups asks what of the rule differs between animals by {short(covariate)}, "
             "but subject_effects is None, so that nothing does: set subject_effects="
             "['learning_rate'] or, of a network, subject_effects=2."
+        )
+
+
+def _tell_few(n_permutations: int) -> None:
+    if 0 < n_permutations < ENOUGH:
+        warn(
+            f"{plural(n_permutations, 'shuffle')} of animals can give no p-value below "
+            f"{1 / (n_permutations + 1):.2g}: n_permutations=199 is usual.",
+            UserWarning,
         )
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from ..data.sequences import read_sequences
 from ..rules import ProcessNoise, mover
-from ..utils.texts import short
-from ._covariate import find_covariate
+from ._covariate import Groups, groups_of
 from ._fits import RuleFit, read_rule_fits
 
 LEVEL = 0.9
@@ -29,7 +26,7 @@ def subject_effects_table(
     X: pd.DataFrame,
     y: ArrayLike | None = None,
     *,
-    groups: str | Mapping[Any, Any] | pd.Series | None = None,
+    groups: Groups | None = None,
 ) -> pd.DataFrame:
     """Tabulate what is each animal's own.
 
@@ -76,13 +73,7 @@ def subject_effects_table(
     tables = [_of_fit(fit, X, y) for fit in read_rule_fits(estimators)]
     table = pd.concat(tables, ignore_index=True)
     if groups is not None:
-        table.insert(2, "group", _groups(X, groups).reindex(table["subject"]).array)
-        lost = table.loc[table["group"].isna(), "subject"]
-        if len(lost):
-            raise ValueError(
-                "groups should have a label for each animal, but has none for "
-                f"{short(lost.iloc[0])}."
-            )
+        table.insert(2, "group", groups_of(X, groups, table["subject"]))
     return table
 
 
@@ -105,11 +96,3 @@ def effect_kinds(fit: RuleFit) -> list[str]:
     model = fit.models[0]
     rule, _ = mover(model.dynamics.rule)
     return [rule.varies_by(name) or ELSEWHERE.get(name, "number") for name, _ in model.own]
-
-
-def _groups(X: pd.DataFrame, groups: str | Mapping[Any, Any] | pd.Series) -> pd.Series:
-    """Return the label of each subject's group."""
-    if not isinstance(groups, str):
-        return pd.Series(groups)
-    sequences = read_sequences(X)
-    return pd.Series(find_covariate(sequences, groups).groups, sequences.subjects)

@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 
 from ..data.sequences import read_sequences
 from ..rules import Trial
+from ._covariate import Groups, groups_of
 from ._experience import check_not_own, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import (
@@ -32,6 +33,7 @@ def subject_update_table(
     X: pd.DataFrame,
     y: ArrayLike,
     *,
+    groups: Groups | None = None,
     stimuli: ArrayLike | Grid | None = None,
     weights: Grid | None = None,
     n_back: int = 20,
@@ -49,6 +51,8 @@ def subject_update_table(
     estimator : fitted rule estimator with ``subject_effects``, or pipeline that ends in one
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
         Animals, fitted or never seen.
+    groups : str, mapping or Series by subject, or None, default=None
+        A covariate of X, as of :func:`compare_groups`, or the label of each animal.
     stimuli : array, dict of str to array or None, default=None
         As of :func:`update_table`.
     weights : dict of str to array or None, default=None
@@ -63,14 +67,16 @@ def subject_update_table(
     Returns
     -------
     DataFrame, one row an animal and point of the grid
-        ``subject``; the stimulus columns; ``weight_<name>`` of every weight; ``choice`` (a class);
-        ``reward``; ``correct``; ``update_<name>`` of every weight (change per trial). Of more than
-        two choices also ``of_choice``, as of :func:`update_table`.
+        ``subject``; ``group``, if there are groups; the stimulus columns; ``weight_<name>`` of
+        every weight; ``choice`` (a class); ``reward``; ``correct``; ``update_<name>`` of every
+        weight (change per trial). Of more than two choices also ``of_choice``, as of
+        :func:`update_table`.
 
     Raises
     ------
     ValueError
-        If the fit had no ``subject_effects``, or several estimators are given.
+        If the fit had no ``subject_effects``, several estimators are given, or an animal has no
+        group.
 
     Examples
     --------
@@ -86,7 +92,7 @@ def subject_update_table(
     """
     fit = _one_fit(estimator)
     experience = read_experience(X, fit.weight_names)
-    check_not_own(experience.stimulus_names, ["subject"])
+    check_not_own(experience.stimulus_names, ["subject", "group"])
     probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes_met(experience))
     visited = fit.visit(X)
     medians = visited.rows()[0].median(0).values.tolist()
@@ -108,7 +114,10 @@ def subject_update_table(
         own_updates = show_points(table, fit, experience.stimulus_names, torch.cat(updates))
         own_updates.insert(0, "subject", subject)
         tables.append(own_updates)
-    return pd.concat(tables, ignore_index=True)
+    of_all = pd.concat(tables, ignore_index=True)
+    if groups is not None:
+        of_all.insert(1, "group", groups_of(X, groups, of_all["subject"]))
+    return of_all
 
 
 def _one_fit(estimator: Any) -> RuleFit:

@@ -11,6 +11,7 @@ from ._learning_curve import LearningCurveDisplay
 from ._psychometric import PsychometricDisplay
 from ._recovery import RecoveryDisplay
 from ._sessions import SessionCurveDisplay
+from ._subject_updates import SubjectUpdateDisplay
 from ._trajectories import WeightTrajectoryDisplay
 from ._update import UpdateDisplay
 
@@ -26,6 +27,7 @@ __all__ = [
     "RecoveryDisplay",
     "SessionCurveDisplay",
     "SubjectEffectsDisplay",
+    "SubjectUpdateDisplay",
     "UpdateDisplay",
     "WeightTrajectoryDisplay",
 ]

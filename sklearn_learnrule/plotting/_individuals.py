@@ -14,7 +14,7 @@ from ..utils.texts import number
 from ._display import Display
 from ._fit import height_of, in_lines
 from ._style import COLORS, GREY, key, panels
-from ._tables import split_models
+from ._tables import group_colors, split_models
 
 ROW = 0.13  # inches, of a named animal
 CLOSE_ROW = 0.04  # of one among so many that none is named
@@ -34,7 +34,7 @@ class SubjectEffectsDisplay(Display):
     row in all panels. Parameters that are at least 0 are shown by the factor by which an animal's
     is above the typical animal's, on a logarithmic axis that shows half and twice at least; others
     by how far they lie above it. Where covariates tell what to expect of an animal, the typical one
-    is that of which all labels are the first, and all numbers the mean.
+    is that of the labels with which others are compared, and of mean numbers.
 
     Fits in a list are refits of one model, over which is averaged; those in a dict are models of
     their own, a row of panels each. Of the folds of a cross-validation, each animal is told of by
@@ -125,13 +125,7 @@ class SubjectEffectsDisplay(Display):
         """The colour of each group."""
         if "group" not in self.table:
             return {"an animal": COLORS[0]}
-        groups = pd.Categorical(self.table["group"]).categories
-        if len(groups) > len(COLORS):
-            raise ValueError(
-                f"groups should be {len(COLORS)} at most, a colour each, but are {len(groups)}: "
-                "put animals into fewer, such as by pandas.cut."
-            )
-        return dict(zip(groups, COLORS, strict=False))
+        return group_colors(self.table)
 
     def _draw(self, ax: Any, effect: str, own: pd.DataFrame) -> None:
         """Draw one effect, animals from below."""

@@ -173,6 +173,12 @@ def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
     return LINES if stimuli.nunique() >= COARSE else POINTS
 
 
+def outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:
+    """Return what the key tells of updates after correct choices, and after errors."""
+    after = {"after correct": True, "after error": False}
+    return [(text, {"color": BLACK, **styles[correct]}) for text, correct in after.items()]
+
+
 def choice_text(choice: Any) -> str:
     """Write a label of choice, a whole number alike whether it is held as a float or not."""
     return label_texts(np.array([choice], dtype=object))[0]

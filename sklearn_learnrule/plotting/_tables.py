@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.schema import OF_CHOICE
-from ..utils.texts import settings
+from ..utils.texts import numbers, settings
 from ._fit import in_lines
 from ._style import COLORS, ordered_colors
 
@@ -97,6 +97,16 @@ def check_outcomes(table: pd.DataFrame) -> None:
             )
 
 
+def check_one_setting(table: pd.DataFrame, by: list[str]) -> None:
+    """Raise where weights of more than two choices have several values before the update."""
+    weights = [f"weight_{name}" for name in names_after("update_", table)]
+    if (table.groupby(by)[weights].nunique() > 1).any(axis=None):
+        raise ValueError(
+            "Of more than two choices, weights can be drawn at one value each, but the table "
+            "has several: give one of each, weights={(choice, weight): value}."
+        )
+
+
 def choose_subjects(
     table: pd.DataFrame, subjects: Sequence[Any] | None, max_subjects: int
 ) -> tuple[list[Any], str]:
@@ -129,6 +139,17 @@ def choice_colors(table: pd.DataFrame, by: str = "choice") -> dict[Any, str]:
     return dict(zip(choices, COLORS if few else ordered_colors(len(choices)), strict=False))
 
 
+def group_colors(table: pd.DataFrame) -> dict[Any, str]:
+    """Return a colour for each group of animals."""
+    groups = pd.Categorical(table["group"]).categories
+    if len(groups) > len(COLORS):
+        raise ValueError(
+            f"groups should be {len(COLORS)} at most, a colour each, but are {len(groups)}: "
+            "put animals into fewer, such as by pandas.cut."
+        )
+    return dict(zip(groups, COLORS, strict=False))
+
+
 def panels_of(
     table: pd.DataFrame, by: list[str], title: Callable[..., str]
 ) -> tuple[list[Panel], tuple[int, int]]:
@@ -139,3 +160,18 @@ def panels_of(
         groups: Any = fits.groupby(by) if by else [((), fits)]
         cells += [(f"{model}\n{title(*values)}".strip(), here) for values, here in groups]
     return cells, (len(models), len(cells) // len(models))
+
+
+def panels_of_weights(
+    table: pd.DataFrame, columns: list[str]
+) -> tuple[list[Panel], tuple[int, int]]:
+    """Split a table into panels, one a value of these weights before the update."""
+    texts = {}
+    for column in columns:
+        values, name = table[column].unique().tolist(), column.removeprefix("weight_")
+        texts[column] = {v: f"{name} = {t}" for v, t in zip(values, numbers(values), strict=True)}
+
+    def title(*values: float) -> str:
+        return ", ".join(texts[c][v] for c, v in zip(columns, values, strict=True))
+
+    return panels_of(table, columns, title)

@@ -28,15 +28,18 @@ from ._style import (
     key,
     label_outer,
     ordered_colors,
+    outcome_entries,
     outcome_styles,
     panels,
 )
 from ._tables import (
+    check_one_setting,
     check_outcomes,
     choice_colors,
     name_stimuli,
     names_after,
     panels_of,
+    panels_of_weights,
     stimulus_axis,
     stimulus_column,
     update_column,
@@ -145,12 +148,7 @@ class UpdateDisplay(Display):
             return self._plot_choices(ax, update_column(self.table, weight))
         x, update = stimulus_column(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)
-        settings = {name: _settings(self.table[name]) for name in others}
-        cells, shape = panels_of(
-            self.table,
-            others,
-            lambda *values: ", ".join(settings[n][v] for n, v in zip(others, values, strict=True)),
-        )
+        cells, shape = panels_of_weights(self.table, others)
         draw = _draw_slices if kind == "slices" else _draw_heatmaps
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
@@ -161,12 +159,7 @@ class UpdateDisplay(Display):
     def _plot_choices(self, ax: Any, update: str) -> Self:
         """Draw the update of each choice's weight, a panel for each choice that was made."""
         colors = choice_colors(self.table, OF_CHOICE)
-        weights = [f"weight_{name}" for name in names_after("update_", self.table)]
-        if (self.table.groupby(["fit", OF_CHOICE])[weights].nunique() > 1).any(axis=None):
-            raise ValueError(
-                "Of more than two choices, weights can be drawn at one value each, but the table "
-                "has several: give one of each, weights={(choice, weight): value}."
-            )
+        check_one_setting(self.table, ["fit", OF_CHOICE])
         shown, x, ticks = stimulus_axis(self.table)
         cells, shape = panels_of(shown, ["choice"], _after)
         styles = POINTS if ticks else outcome_styles(shown[x])
@@ -225,12 +218,6 @@ def _varying_weights(table: pd.DataFrame) -> list[str]:
     return [name for name in columns if table[name].nunique() > 1] or columns[:1]
 
 
-def _settings(column: pd.Series) -> dict[float, str]:
-    """Return what a panel of each value of a weight is called."""
-    values, name = column.unique().tolist(), str(column.name).removeprefix("weight_")
-    return {v: f"{name} = {text}" for v, text in zip(values, numbers(values), strict=True)}
-
-
 def _draw_slices(
     axes: NDArray[Any], tables: list[pd.DataFrame], x: str, weight: str, update: str
 ) -> None:
@@ -255,8 +242,7 @@ def _draw_slices(
 
 def _outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:
     return [
-        ("after correct", {"color": BLACK, **styles[True]}),
-        ("after error", {"color": BLACK, **styles[False]}),
+        *outcome_entries(styles),
         ("no animal there", {"color": BLACK, "alpha": FAINT, **styles[True]}),
     ]
 

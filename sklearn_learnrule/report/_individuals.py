@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ..data.schema import COVARIATE, DESIGN
+from ..data.covariates import covariate_name, read_label
+from ..data.schema import DESIGN
 from ..inspection import GroupComparison, compare_groups
-from ..plotting import SubjectEffectsDisplay
+from ..plotting import SubjectEffectsDisplay, SubjectUpdateDisplay
 from ..utils.texts import number
 from ._models import Model, tell
 from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
@@ -74,31 +75,33 @@ def _in_words(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _groups(model: Model, question: Question) -> Iterator[Part]:
-    columns = DESIGN.covariates(question.X)
-    if not columns:
+    names = dict.fromkeys(map(covariate_name, DESIGN.covariates(question.X)))
+    if not names:
         yield Note("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
         return
-    tables = []
-    for column in columns:
-        name = column.removeprefix(COVARIATE)
+    compared: dict[str, GroupComparison] = {}
+    for name in names:
         try:
-            found = _compare(model, question, column)
+            compared[name] = found = _compare(model, question, name)
         except ValueError as failure:  # one that cannot be compared must not lose the others
             yield Note(f"{name}: {tell(failure)}")
             continue
-        tables.append(found.table)
         yield from (part(f"{model.name}, {name}: {_outcome(found)}") for part in (Headline, Note))
-    table = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    if len(table):
+    tables = [found.table for found in compared.values() if len(found.table)]
+    if tables:
+        table = pd.concat(tables, ignore_index=True)
         yield Table(as_written(table, {"p": ".2g"}), table)
+    for name, found in compared.items():
+        figure = SubjectUpdateDisplay(found.updates).plot().figure_
+        yield picture(figure, f"Update of a weight by stimulus and {name}", found.updates, name)
 
 
-def _compare(model: Model, question: Question, column: str) -> GroupComparison:
+def _compare(model: Model, question: Question, name: str) -> GroupComparison:
     return compare_groups(
         model.candidate,
         question.X,
         question.y,
-        column,
+        name,
         n_permutations=0 if hasattr(model.first.final, "summary_") else N_SHUFFLES,
         random_state=question.random_state,
         verbose=question.verbose,
@@ -111,14 +114,24 @@ def _outcome(found: GroupComparison) -> str:
         p = written(found.updates_p_value, ".2g")
         return f"by their updates, groups of shuffled animals differ as much with p = {p}."
     p = written(found.p_value, ".2g")
-    row = found.table.iloc[0]
-    limits = row[["lower", "upper"]].to_numpy(dtype=float)
-    if np.isnan(row["factor"]):
-        size, interval = f"is {number(row['difference'])} higher", limits
+    parameter = found.table["parameter"].iloc[0]
+    rows = found.table[found.table["parameter"] == parameter]
+    each = ", ".join(_difference(row) for _, row in rows.iterrows())
+    return f"the {parameter} {each}; likelihood ratio: p = {p}."
+
+
+def _difference(row: pd.Series) -> str:
+    """Say by how much the animals of a label differ, or those of a unit more."""
+    limits, is_factor = row[["lower", "upper"]].to_numpy(dtype=float), not np.isnan(row["factor"])
+    size = number(row["factor" if is_factor else "difference"])
+    between = " to ".join(map(number, np.exp(limits) if is_factor else limits))
+    label = read_label(row["covariate"])
+    if label is None:
+        told = f"is {size} {'times as large' if is_factor else 'higher'} with each unit"
     else:
-        size, interval = f"is {number(row['factor'])} times as large", np.exp(limits)
-    between = " to ".join(map(number, interval))
-    return f"the {row['parameter']} {size} (95% interval {between}; likelihood ratio: p = {p})."
+        than = f"{'times' if is_factor else 'above'} that of {label.reference}"
+        told = f"of {label.label} is {size} {than}"
+    return f"{told} (95% interval {between})"
 
 
 INDIVIDUALS = Exhibit(
@@ -131,10 +144,13 @@ INDIVIDUALS = Exhibit(
 )
 GROUPS = Exhibit(
     "groups",
-    "By what parameters differ with each covariate, others being equal: from the first label's "
-    "animals, or by a unit of what is a number; of what is at least 0 in logarithms, and as a "
+    "By what parameters differ with each covariate, others being equal: from the animals of the "
+    "label named last, or by a unit of a number; of what is at least 0 in logarithms, and as a "
     "factor. Lower and upper are 95% intervals and p is Wald's, of one number at a time; the "
-    "likelihood ratio asks of all that vary at once, by fits with and without the covariate.",
+    "likelihood ratio asks of all that vary at once, by fits with and without the covariate. "
+    "Pictures show by what update of the first weight each group learns, on average over animals "
+    "with 90% intervals, by a fit that does not know the groups: solid or filled after a correct "
+    "choice, dashed or open after an error.",
     _groups,
     "individuals",
     joined=True,
