@@ -292,17 +292,6 @@ def test_one_session_and_one_animal_are_told_of(cohort, tmp_path, monkeypatch):
     assert page.says("no curve by session to draw: all trials of each animal are of one session.")
 
 
-def test_texts_stand_side_by_side_in_their_own_cells_and_in_the_order_they_had():
-    cells = [("run", "b", "w"), ("run", "b", "v"), ("all", "c", "v"), ("all", "a", "w")]
-    texts = pd.Series(["/".join(cell) for cell in cells], pd.MultiIndex.from_tuples(cells))
-    wide = _sections._side_by_side(texts.rename_axis(["group", "measure", "weight"]), "measure")
-    assert wide.index.tolist() == [("run", "w"), ("run", "v"), ("all", "v"), ("all", "w")]
-    assert wide.columns.tolist() == ["b", "c", "a"]
-    found = wide.stack().dropna()
-    assert [f"{group}/{measure}/{weight}" for group, weight, measure in found.index] == [*found]
-    assert sorted(found) == sorted(texts)
-
-
 # ------------------------------------------------------------ what may be given
 
 
@@ -321,19 +310,6 @@ def test_animals_are_told_apart_by_the_rules_that_did_not_fail(models, cohort, t
     same(read(tmp_path / "a", "01-animal_rules"), lr.animal_rules(scores).population.reset_index())
     told = "Which rule each animal follows cannot be told: scores should have one row a rule,"
     assert Page(tmp_path / "b" / "report.html").says(told)
-
-
-def test_tiny_numbers_are_no_rows_of_zeros(tmp_path, monkeypatch):
-    monkeypatch.setattr(_write, "SECTIONS", {"Asymmetries": _sections.SECTIONS["Asymmetries"]})
-    trials = make_learning_cohort(3, 60, random_state=0)
-    trials["stimulus"] *= 16_000  # as frequencies in Hz are
-    X, y, _ = lr.make_design(trials)
-    rule = lr.ReinforceRuleEstimator(baseline=None)
-    write_report({"REINFORCE": rule}, X, y, tmp_path, compare=False, **OPTIONS)
-    rows = Page(tmp_path / "report.html").rows
-    rate = next(row[-1] for row in rows if row[:2] == ["stimulus", "correct"])
-    assert re.match(r"\d\.?\d?e−\d\d \[", rate)
-    assert not re.search(r"\.0{7}", str(rows))
 
 
 def test_folds_and_lists_are_one_model_with_bands(cohort, tmp_path, monkeypatch):

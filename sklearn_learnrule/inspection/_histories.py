@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -111,11 +112,9 @@ def history_table(
 
     rng = check_random_state(random_state)
     run, rewarded = draw_sequences(experience, max(lengths), n_draws, rng)  # (H, L)
-    n_sequences = len(run) // n_draws
-    before, after = (
-        draw_fillers(experience, n_trials, n_draws, n_sequences, rng)
-        for n_trials in (n_warm_up, max(trials_back) - 1)
-    )
+    how: Any = {"n_draws": n_draws, "n_repeats": len(run) // n_draws, "rng": rng}
+    fill = partial(draw_fillers, experience, **how)
+    before, after = fill(n_warm_up), fill(max(trials_back) - 1)
     tables = []
     for fit in fits:
         trials = fit.trials(X)
