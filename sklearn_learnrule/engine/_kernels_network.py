@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from ._kernels_alike import apart_back, fill_apart, join_updates, other, part_updates
+from ._kernels_alike import apart_back, class_of, fill_apart, has_all, join_updates, part_updates
 from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
@@ -64,7 +64,7 @@ class Network(NamedTuple):
     n_sets: int
     """Of weights: the number of choices less one."""
     n_views: int
-    """The rows of a trial: 1 or, where choices are alike, one of each but the choice made."""
+    """The rows of a trial: 1 or, where choices are alike, one of each, see ``_kernels_alike``."""
     alike: int
     """As of the rule."""
 
@@ -148,19 +148,22 @@ def fill_inputs(network, fields, subject, trial, weights, row):
 
 @njit
 def fill_inputs_alike(network, fields, subject, trial, weights, row):
-    """[w - w of y, p, p of y, x, r], and further as in ``DNNRule``, of each view."""
+    """[w - w of y, p, p of y, x], and further as in ``NetworkRule.inputs_of_each``, of each view."""
     n_features = network.n_weights // network.n_sets
     features = shift(at_address(fields[0], row), trial * n_features)
     made = int(at_address(fields[1], row)[trial])
-    size = network.row_size
-    fill_apart(weights, features, made, n_features, network.n_views, row, size)
+    fill_apart(network, weights, features, made, row)
     for view in range(network.n_views):
-        outcome = shift(row, view * size + 2 * n_features + 2)
+        outcome, c = shift(row, view * network.row_size), class_of(network, made, view)
+        outcome = shift(outcome, 2 * n_features + 2)
+        if has_all(network):
+            outcome[0] = 1 if c == made else 0
+            outcome = shift(outcome, 1)
         outcome = fill_outcome(network, fields, trial, outcome)
         if network.answer_input:
             answer = at_address(fields[3], row)[trial]
             outcome[0] = 1 if answer == made else 0
-            outcome[1] = 1 if answer == other(made, view) else 0
+            outcome[1] = 1 if answer == c else 0
         fill_further(network, fields, subject, trial, shift(outcome, 2 * network.answer_input))
 
 
@@ -202,6 +205,7 @@ def fill_row(network, layers, parameters, fields, subject, trial, weights, memor
         first = 0
         if network.memory_width:
             copy(memory, old_memory(layers, row), network.memory_width)
+            memory = shift(memory, network.memory_width)
             gru(network, layers, parameters, row)
             first = 2
             linear(shift(layers, first * N_COLUMNS), parameters, row)
@@ -224,12 +228,13 @@ def hand_on(network, layers, fields, subject, trial, row, update, memory):
     """Fill in the update and the new memory, as they look from no side."""
     outputs = last_output(network, layers, row)
     if network.alike:
-        made, n_features = at_address(fields[1], row)[trial], network.n_weights // network.n_sets
-        join_updates(int(made), n_features, network.n_views, outputs, network.row_size, update)
+        join_updates(network, int(at_address(fields[1], row)[trial]), outputs, update)
     else:
         copy(outputs, update, network.n_weights)
     set_pace(network, fields, subject, row, network.n_weights, update)
-    copy(new_memory(layers, row), memory, network.memory_width)
+    for view in range(network.n_views):
+        of_view = new_memory(layers, shift(row, view * network.row_size))
+        copy(of_view, shift(memory, view * network.memory_width), network.memory_width)
     if is_turned(network, fields, trial, row):
         turn(network, update)
 
@@ -288,7 +293,9 @@ def take_back(
 ):
     """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
     if network.alike:
-        take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update)
+        take_back_alike(
+            network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
+        )
         return
     turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
     copy(of_update, outputs, network.n_weights)
@@ -301,17 +308,19 @@ def take_back(
 
 
 @njit
-def take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update):
+def take_back_alike(
+    network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
+):
     """The same of all views; the weights' adjoint goes to its own place."""
     made, n_features = int(at_address(fields[1], row)[trial]), network.n_weights // network.n_sets
-    size, n_views, outputs = network.row_size, network.n_views, last_output(network, layers, delta)
-    part_updates(made, n_features, n_views, of_update, outputs, size)
-    for view in range(n_views):
+    size, outputs = network.row_size, last_output(network, layers, delta)
+    part_updates(network, made, of_update, outputs)
+    for view in range(network.n_views):
         row_here, delta_here = shift(row, view * size), shift(delta, view * size)
         set_pace(network, fields, subject, row, n_features, shift(outputs, view * size))
-        fill_deltas(network, layers, parameters, row_here, delta_here, delta_here)
-    of_weights = shift(delta, network.handed_on)
-    apart_back(made, n_features, n_views, row, delta, size, of_weights)
+        of_view = shift(of_memory, view * network.memory_width)
+        fill_deltas(network, layers, parameters, row_here, delta_here, of_view)
+    apart_back(network, made, row, delta, shift(delta, network.handed_on))
 
 
 def retreat(
@@ -340,7 +349,7 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
     n_rows, first = n_rows * network.n_views, 0
     if network.memory_width:
         linear_rows(layers, parameters, rows, n_rows, size)
-        fill_memories(network, layers, parameters, memory, n_rows, rows)
+        fill_memories(network, layers, parameters, memory, network.n_views, n_rows, rows)
         first = 2
     for number in range(first, network.n_layers - 1):
         layer = shift(layers, number * N_COLUMNS)
