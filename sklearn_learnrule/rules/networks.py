@@ -278,7 +278,7 @@ class RNNRule(NetworkRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.alike:
-            of_each = memory.view(-1, self.gru.hidden_size)  # (N C, M)
+            of_each = memory.reshape(-1, self.gru.hidden_size)  # (N C, M)
             of_each = self.gru(self.inputs_of_each(weights, trial), of_each)
             return self.join(self.mlp(of_each), trial), of_each.view_as(memory)
         memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)
