@@ -46,7 +46,7 @@ class NetworkRule(LearningRule):
     """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
     reads_reward_known = True
     alike: bool = False
-    """Whether all of more than two choices are learned alike, as the subclass says."""
+    """Whether all of more than two choices are learned alike, see the subclasses."""
     sees_made: bool = False
     """Whether it then sees of each choice if it is the one made, which may go without saying."""
     known_input: bool = False
@@ -56,6 +56,9 @@ class NetworkRule(LearningRule):
     rate_column: int = NONE
     """Where the context has the logarithm of a subject's own factor of the update, if it has."""
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
+    hidden: tuple[int | Sequence[int], str]
+    """Sizes of the hidden layers, and their activation."""
+    mlp: nn.Sequential
 
     def __init__(
         self,
@@ -147,6 +150,12 @@ class NetworkRule(LearningRule):
         each = trial.map(lambda values: values.repeat_interleave(n_choices, 0))  # (N C,)
         return self._join(of_weights, each, [made.flatten()] if self.sees_made else [], told)
 
+    def ask_of_each(self, n_in: int) -> None:
+        """Draw the last layers anew, from so many numbers to the update of one set of weights."""
+        hidden_sizes, activation = self.hidden
+        self.mlp = make_mlp(n_in, hidden_sizes, self.n_features, activation).to(self.scale)
+        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
+
     def join(self, of_each: Tensor, trial: Trial) -> Tensor:
         """Return the weights' update from the network's outputs for each choice, (N C, K)."""
         of_each = of_each.unflatten(0, (-1, self.policy.n_choices))
@@ -198,10 +207,7 @@ class DNNRule(NetworkRule):
             self.n_sided = n_sided
             return True
         self.alike = True
-        hidden_sizes, activation = self.hidden
-        mlp = make_mlp(self.n_inputs, hidden_sizes, self.n_features, activation)
-        self.mlp = mlp.to(self.scale)
-        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
+        self.ask_of_each(self.n_inputs)
         return True
 
     def renew_first_layer(self) -> None:
@@ -230,6 +236,16 @@ class DNNRule(NetworkRule):
 
 class RNNRule(NetworkRule):
     """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
+
+    Of more than two choices a symmetric one learns alike of all, whatever their names and order. As
+    :class:`DNNRule`, it sees each choice c beside the one made, y, that one, too. Each has a memory
+    of its own, M numbers of the C M, in the order of the choices, and all have the same network:
+
+        h_c' = GRU(w_c - w_y, p_c, p_y, x, whether c is y, r, session start,
+                   whether y is correct, whether c is; h_c)
+        update of w_c - w_y = scale * (MLP(h_c') - MLP(h_y'))
+
+    Of two choices it learns from mirror images.
 
     Examples
     --------
@@ -264,13 +280,10 @@ class RNNRule(NetworkRule):
         if self.policy.n_choices == 2:
             return False
         self.alike = self.sees_made = True
-        hidden_sizes, activation = self.hidden
-        mlp = make_mlp(self.memory_size, hidden_sizes, self.n_features, activation)
-        self.mlp = mlp.to(self.scale)
+        self.ask_of_each(self.memory_size)
         self.renew_first_layer()
         self.gru = self.gru.to(self.scale)
         self.memory_size = self.policy.n_choices * self.memory_size
-        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
         return True
 
     def renew_first_layer(self) -> None:
