@@ -46,12 +46,15 @@ from sklearn_learnrule.rules import (
     QLearningRule,
     ReinforceRule,
     RNNRule,
+    StandardizedRule,
+    Units,
     filtered_logit,
     observe,
     pack,
     unpack,
 )
 from sklearn_learnrule.rules.observing import observe_one_of_many
+from sklearn_learnrule.simulation import simulate
 from sklearn_learnrule.testing import check_rule
 
 
@@ -248,6 +251,28 @@ def alike(rule):
 def test_all_that_is_checked_of_a_rule_holds(make):
     torch.manual_seed(0)
     assert " of 3 choices passes 19 checks" in str(check_rule(make()))
+
+
+def test_what_is_done_around_a_rule_knows_how_much_it_remembers_of_each_choice():
+    rule = PartialRule(RNNRule(4, 5, n_choices=3), [0, 2], 6)
+    noisy = StandardizedRule(
+        FilteredRule(rule, ProcessNoise(3, 0.1, 0.0, 0.3)), Units(torch.ones(3), torch.ones(()))
+    )
+    of_covariance = noisy.memory_size - 5
+    assert noisy.make_symmetric(2)
+    assert (rule.memory_size, noisy.memory_size) == (15, of_covariance + 15)
+    assert noisy.initial_memory(1, torch.zeros(1)).shape == (1, noisy.memory_size)
+
+
+def test_what_an_ensemble_remembers_of_each_choice_is_simulated_and_looked_at():
+    how = {"memory_size": 4, "hidden_sizes": 8, "max_epochs": 1, "n_ensemble": 2, "mirror": True}
+    how |= {"process_noise": 0.05, **FIXED, "unlearned": ["bias"], "random_state": 0}
+    rule = RNNRuleEstimator(**how).fit(X, Y)
+    again = pickle.loads(pickle.dumps(rule))
+    assert_allclose(again.predict_proba(X), rule.predict_proba(X), atol=1e-12)
+    updates = update_table(rule, X)
+    assert (updates["update_s0"] != 0).any() and (updates["update_bias"] == 0).all()
+    assert set(simulate(rule, TABLE, random_state=0)["choice"]) == set(LABELS)
 
 
 RULES = {
