@@ -30,7 +30,7 @@ def class_of(network, made, view):
 @njit
 def fill_apart(network, weights, features, made, row):
     """Fill each view's w_c - w_y, p_c, p_y and x."""
-    n_features, n_views = network.n_weights // network.n_sets, network.n_views
+    n_features, n_views = network.n_features, network.n_views
     row_size, highest = network.row_size, 0.0  # the logit of y
     for view in range(n_views):
         inputs, logit, c = shift(row, view * row_size), 0.0, class_of(network, made, view)
@@ -59,7 +59,7 @@ def fill_apart(network, weights, features, made, row):
 @njit
 def apart_back(network, made, row, delta, adjoint):
     """Fill the weights' adjoint from those of each view's w_c - w_y, p_c and p_y."""
-    n_features, n_views = network.n_weights // network.n_sets, network.n_views
+    n_features, n_views = network.n_features, network.n_views
     row_size = network.row_size
     of_made = mean = 0.0
     for view in range(n_views):
@@ -90,7 +90,7 @@ def fill_zeros(numbers, n):
 @njit
 def join_updates(network, made, outputs, update):
     """Fill the weights' update from each view's."""
-    n_features = network.n_weights // network.n_sets
+    n_features = network.n_features
     fill_zeros(update, network.n_weights)
     for view in range(network.n_views):
         of_class, c = shift(outputs, view * network.row_size), class_of(network, made, view)
@@ -105,7 +105,7 @@ def join_updates(network, made, outputs, update):
 @njit
 def part_updates(network, made, adjoint, outputs):
     """Fill the adjoint of each view's update from that of the weights' update."""
-    n_features = network.n_weights // network.n_sets
+    n_features = network.n_features
     for view in range(network.n_views):
         of_class, c = shift(outputs, view * network.row_size), class_of(network, made, view)
         for k in range(n_features):

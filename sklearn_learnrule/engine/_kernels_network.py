@@ -67,6 +67,8 @@ class Network(NamedTuple):
     """The rows of a trial: 1 or, where choices are alike, one of each, see ``_kernels_alike``."""
     alike: int
     """As of the rule."""
+    n_features: int
+    """As of the rule."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -78,7 +80,7 @@ def read(layout):
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
-        layout[15], layout[16], layout[17],
+        layout[15], layout[16], layout[17], layout[18],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -127,7 +129,7 @@ def fill_inputs(network, fields, subject, trial, weights, row):
         fill_inputs_alike(network, fields, subject, trial, weights, row)
         return
     n_weights, n_sets = network.n_weights, network.n_sets
-    n_features = n_weights // n_sets
+    n_features = network.n_features
     features = shift(at_address(fields[0], row), trial * n_features)
     copy(weights, row, n_weights)
     copy(features, shift(row, n_weights), n_features)
@@ -149,7 +151,7 @@ def fill_inputs(network, fields, subject, trial, weights, row):
 @njit
 def fill_inputs_alike(network, fields, subject, trial, weights, row):
     """[w - w of y, p, p of y, x], and further as in ``NetworkRule.inputs_of_each``, of each view."""
-    n_features = network.n_weights // network.n_sets
+    n_features = network.n_features
     features = shift(at_address(fields[0], row), trial * n_features)
     made = int(at_address(fields[1], row)[trial])
     fill_apart(network, weights, features, made, row)
@@ -232,9 +234,10 @@ def hand_on(network, layers, fields, subject, trial, row, update, memory):
     else:
         copy(outputs, update, network.n_weights)
     set_pace(network, fields, subject, row, network.n_weights, update)
-    for view in range(network.n_views):
-        of_view = new_memory(layers, shift(row, view * network.row_size))
-        copy(of_view, shift(memory, view * network.memory_width), network.memory_width)
+    if network.memory_width:
+        for view in range(network.n_views):
+            of_view = new_memory(layers, shift(row, view * network.row_size))
+            copy(of_view, shift(memory, view * network.memory_width), network.memory_width)
     if is_turned(network, fields, trial, row):
         turn(network, update)
 
@@ -275,7 +278,7 @@ def fill_deltas(network, layers, parameters, row, delta, adjoint):
         gru_back(network, layers, transposed, row, delta, adjoint)
     n_of_weights = network.n_weights
     if network.alike:
-        n_of_weights = network.n_weights // network.n_sets + 2
+        n_of_weights = network.n_features + 2
     linear_back_to(layers, n_of_weights, parameters, delta)
 
 
@@ -312,7 +315,7 @@ def take_back_alike(
     network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
 ):
     """The same of all views; the weights' adjoint goes to its own place."""
-    made, n_features = int(at_address(fields[1], row)[trial]), network.n_weights // network.n_sets
+    made, n_features = int(at_address(fields[1], row)[trial]), network.n_features
     size, outputs = network.row_size, last_output(network, layers, delta)
     part_updates(network, made, of_update, outputs)
     for view in range(network.n_views):

@@ -110,7 +110,7 @@ class NetworkSteps:
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects,
             rule.rate_column, context_width, rule.known_input, rule.misses_input,
-            rule.policy.n_sets, n_views, rule.alike,
+            rule.policy.n_sets, n_views, rule.alike, rule.n_features,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
