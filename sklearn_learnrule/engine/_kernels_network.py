@@ -150,7 +150,7 @@ def fill_inputs(network, fields, subject, trial, weights, row):
 
 @njit
 def fill_inputs_alike(network, fields, subject, trial, weights, row):
-    """[w - w of y, p, p of y, x], and further as in ``NetworkRule.inputs_of_each``, of each view."""
+    """[w - w of y, p, p of y, x] of each view, and further as in ``NetworkRule``."""
     n_features = network.n_features
     features = shift(at_address(fields[0], row), trial * n_features)
     made = int(at_address(fields[1], row)[trial])
