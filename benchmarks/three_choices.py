@@ -1,6 +1,7 @@
 """Three choices: networks and the true rule, which they do not know, on animals never seen.
 
 python benchmarks/three_choices.py
+python benchmarks/three_choices.py --seed 2
 
 Networks are also fitted to each animal under all names that its places may have: what is learned
 of one is learned of each.
@@ -32,6 +33,7 @@ MODELS = {
     "DNN": lr.DNNRuleEstimator(random_state=0),
     "DNN, choices not alike": lr.DNNRuleEstimator(random_state=0, mirror=False),
     "RNN": lr.RNNRuleEstimator(random_state=0),
+    "RNN, choices not alike": lr.RNNRuleEstimator(random_state=0, mirror=False),
     "DNN, all names": lr.DNNRuleEstimator(**STEPS),
     "RNN, all names": lr.RNNRuleEstimator(**STEPS),
 }
@@ -40,13 +42,15 @@ MODELS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", default=[*MODELS], choices=[*MODELS])
-    trials, _ = make_animals(seed=0)
-    new, weights = make_animals(seed=1)
+    parser.add_argument("--seed", type=int, default=0, help="of those fitted; scored is the next")
+    options = parser.parse_args()
+    trials, _ = make_animals(options.seed)
+    new, weights = make_animals(options.seed + 1)
     X_new, y_new = design(new)
     truth = log_likelihood(y_new.map(CHOICES.index), true_logits(X_new[STIMULI], weights))
     print(f"The truth: {truth:.4f} nats per trial of {len(X_new)} trials.\n")
     print("| model | nats per trial | below the truth | s |\n|---|---|---|---|")
-    for name in parser.parse_args().models:
+    for name in options.models:
         start = perf_counter()
         seen = under_all_names(trials) if name.endswith("all names") else trials
         score = MODELS[name].fit(*design(seen)).score(X_new, y_new)

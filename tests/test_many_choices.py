@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -45,12 +46,15 @@ from sklearn_learnrule.rules import (
     QLearningRule,
     ReinforceRule,
     RNNRule,
+    StandardizedRule,
+    Units,
     filtered_logit,
     observe,
     pack,
     unpack,
 )
 from sklearn_learnrule.rules.observing import observe_one_of_many
+from sklearn_learnrule.simulation import simulate
 from sklearn_learnrule.testing import check_rule
 
 
@@ -107,12 +111,15 @@ def test_the_order_and_names_of_labels_change_nothing(name):
 
 @pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("noise", "tolerance"), [(None, 1e-5), (0.05, 2e-3)])
-def test_nor_do_they_change_what_a_dnn_learns_that_takes_choices_for_alike(noise, tolerance):
+@pytest.mark.parametrize("kind", [DNNRuleEstimator, RNNRuleEstimator])
+def test_nor_do_they_change_what_a_network_learns_that_takes_choices_for_alike(
+    kind, noise, tolerance
+):
     """The optimizer's steps of initial weights, which are against the first choice's, would."""
     how = {**QUICK, "max_epochs": 15, "train_initial_weights": False, "initial_weights": "zeros"}
     how |= {} if noise is None else FIXED
     how["activation"] = "tanh"  # a filter's slopes are taken by small steps, perhaps over kinks
-    rule = DNNRuleEstimator(mirror=True, process_noise=noise, lr=0.01, **how)
+    rule = kind(mirror=True, process_noise=noise, lr=0.01, **how)
     renamed = design(TABLE.replace({"choice": OTHERS, "answer": OTHERS}), answer="answer")[:2]
     told = design(TABLE, answer="answer")[:2]
     before, after = (clone(rule).fit(*some) for some in (told, renamed))
@@ -202,7 +209,7 @@ def test_networks_take_three_choices_and_are_stored(kind):
         p = network.predict_proba(X_)
         assert p.shape == (len(X_), 3) and np.isfinite(p).all()
         assert_allclose(pickle.loads(pickle.dumps(network)).predict_proba(X_), p, atol=1e-12)
-        assert network.mirrored_ is (kind is DNNRuleEstimator)  # which can learn alike of all
+        assert network.mirrored_ is (kind is not ChoiceRNNClassifier)  # which has no weights
 
 
 @pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
@@ -237,18 +244,42 @@ def alike(rule):
         lambda: QLearningRule(4, n_choices=3, learning_rate=0.1, side_specific=True),
         lambda: DNNRule(4, hidden_sizes=8, n_choices=3),
         lambda: alike(DNNRule(4, hidden_sizes=8, n_choices=3)),
+        lambda: alike(RNNRule(4, 4, 8, n_choices=3)),
     ],
-    ids=["Q-learning", "DNN", "DNN, alike"],
+    ids=["Q-learning", "DNN", "DNN, alike", "RNN, alike"],
 )
 def test_all_that_is_checked_of_a_rule_holds(make):
     torch.manual_seed(0)
     assert " of 3 choices passes 19 checks" in str(check_rule(make()))
 
 
+def test_what_is_done_around_a_rule_knows_how_much_it_remembers_of_each_choice():
+    rule = PartialRule(RNNRule(4, 5, n_choices=3), [0, 2], 6)
+    noisy = StandardizedRule(
+        FilteredRule(rule, ProcessNoise(3, 0.1, 0.0, 0.3)), Units(torch.ones(3), torch.ones(()))
+    )
+    of_covariance = noisy.memory_size - 5
+    assert noisy.make_symmetric(2)
+    assert (rule.memory_size, noisy.memory_size) == (15, of_covariance + 15)
+    assert noisy.initial_memory(1, torch.zeros(1)).shape == (1, noisy.memory_size)
+
+
+def test_what_an_ensemble_remembers_of_each_choice_is_simulated_and_looked_at():
+    how = {"memory_size": 4, "hidden_sizes": 8, "max_epochs": 1, "n_ensemble": 2, "mirror": True}
+    how |= {"process_noise": 0.05, **FIXED, "unlearned": ["bias"], "random_state": 0}
+    rule = RNNRuleEstimator(**how).fit(X, Y)
+    again = pickle.loads(pickle.dumps(rule))
+    assert_allclose(again.predict_proba(X), rule.predict_proba(X), atol=1e-12)
+    updates = update_table(rule, X)
+    assert (updates["update_s0"] != 0).any() and (updates["update_bias"] == 0).all()
+    assert set(simulate(rule, TABLE, random_state=0)["choice"]) == set(LABELS)
+
+
 RULES = {
     "REINFORCE": ReinforceRule(9, "free", learning_rate=0.2, n_choices=4),
     "RNN": RNNRule(9, 4, 8, n_choices=4),
     "DNN, alike": alike(DNNRule(9, (8, 4), "tanh", n_choices=4)),
+    "RNN, alike": alike(RNNRule(9, 4, 8, "tanh", n_choices=4)),
 }
 
 
@@ -261,15 +292,60 @@ def test_engines_agree_where_a_filter_is_too_large_to_be_one_with_its_rule(name,
     noise = ProcessNoise(4, [0.1, 0.2, 0.05, 0.1], 0.3, 0.5)
     rule = FilteredRule(rule, noise.requires_grad_(), odds and odds.requires_grad_()).double()
     trials, observed = random_trials(rule.policy, n_features=4, n_trials=12)
+    assert_engines_agree(rule, trials, observed)
+
+
+def assert_engines_agree(rule, trials, observed, tolerance=1e-8, **how):
     found = []
     for engine in ("loop", "fused"):
-        start = torch.full((4, 12), 0.1, dtype=torch.float64, requires_grad=True)
-        path = unroll(rule, start, trials, observed, engine=engine)
+        start = torch.full((4, rule.n_weights), 0.1).to(trials.reward).requires_grad_()
+        path = unroll(rule, start, trials, observed, engine=engine, **how)
         total = (path * torch.linspace(1, 2, path[0].numel()).view_as(path[0])).sum()
         wanted = [start, *rule.parameters()]
         found.append([path, *torch.autograd.grad(total, wanted, allow_unused=True)])
     for loop, fused in zip(*found, strict=True):
-        assert (loop is None and fused is None) or torch.allclose(loop, fused, 1e-8, 1e-8)
+        if loop is None:
+            assert fused is None
+        else:
+            assert (fused - loop).norm() <= tolerance * (1 + loop.norm())
+
+
+@pytest.mark.parametrize("noise", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-8), (torch.float32, 1e-3)], ids=str
+)
+@pytest.mark.parametrize("kind", [DNNRule, RNNRule])
+def test_engines_agree_on_all_that_a_network_may_be_told_of_choices_alike(
+    kind, dtype, tolerance, noise
+):
+    torch.manual_seed(0)
+    rule = kind(6, hidden_sizes=8, activation="tanh", n_effects=2, n_choices=3)
+    rule.expect(unknown_rewards=True, misses=True)
+    rule, rule.rate_column = alike(rule), 2
+    rule.scale.data.fill_(0.1)
+    if noise:
+        rule = FilteredRule(rule, ProcessNoise(K, *3 * ["learned"]))
+    n_trials = 20 if noise else 130  # which are two blocks of trials, and two more
+    trials, observed = random_trials(THREE, n_trials=n_trials)
+    known, misses = torch.rand(4, n_trials) < 0.8, torch.randint(3, (4, n_trials))
+    told = {"context": torch.randn(4, 3) / 2, "reward_known": known, "misses": misses}
+    trials = replace(trials, **told, reward=known * trials.reward).map(lambda each: each.to(dtype))
+    assert_engines_agree(rule.to(dtype), trials, observed, tolerance, truncation=15)
+
+
+@pytest.mark.parametrize("kind", [DNNRule, RNNRule])
+def test_a_network_that_takes_choices_for_alike_chooses_the_same_by_any_names(kind):
+    torch.manual_seed(0)
+    rule, names = alike(kind(6, hidden_sizes=8, n_choices=3)).double(), torch.tensor([2, 0, 1])
+    rule.scale.data.fill_(3.0)
+    trials, observed = random_trials(THREE)
+    called = {name: names[getattr(trials, name).long()].double() for name in ("choice", "answer")}
+    found = []
+    for each in (trials, replace(trials, **called)):
+        path = unroll(rule, torch.zeros(4, 6).double(), each, observed)
+        found.append(THREE.of_all(THREE.logits(path, each.features)).softmax(-1))
+    assert found[0].std() > 0.05
+    assert_allclose(found[1][..., names].detach(), found[0].detach(), atol=1e-10)
 
 
 # ------------------------------------------------------------------------------ the filter
@@ -375,7 +451,6 @@ def test_animals_that_never_made_a_choice_are_told():
 @pytest.mark.parametrize(
     ("estimator", "sentence"),
     [
-        (RNNRuleEstimator(mirror=True), "more than two choices are no sides"),
         (ReinforceRuleEstimator(initial_weights=[0.0, 0, 0]), "should be 2 rows, one for each"),
         (ReinforceRuleEstimator(lapses=[0.1, 0.1]), "one finite number or"),
         (PredictMaxRuleEstimator(), "an error does not tell which was right"),

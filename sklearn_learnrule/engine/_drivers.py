@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..rules import FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
@@ -36,6 +37,14 @@ class Driver:
         """Return all parameters, flat."""
         return self.compiled.pack(rule)
 
+    def start(self, weights: Tensor, memory: Tensor) -> Tensor:
+        """Return weights and memory (N, K + M), the rule's own padded as its steps have it."""
+        n, size = self.compiled.n_memories, self.steps.memory_size
+        n_own = memory.shape[1] - self.in_filter * (self.width - self.n_weights)
+        shown, own = memory.tensor_split([memory.shape[1] - n_own], -1)
+        own = pad(own.unflatten(-1, (n, n_own // n)), (0, (size - n_own) // n))
+        return torch.cat([weights, shown, own.flatten(1)], -1)
+
     def unroll(
         self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
     ) -> Array:
@@ -43,7 +52,7 @@ class Driver:
 
         Return the memory before each block, if it is to be differentiated.
         """
-        memory = self._memory(start[:, self.n_weights :])
+        memory = np.ascontiguousarray(start[:, self.n_weights :])
         memories = self._memories(cohort, differentiable, path)
         own, fields = self.compiled.ready(parameters, back=False), addresses(cohort.trials)
 
@@ -60,7 +69,7 @@ class Driver:
     def unroll_back(
         self, parameters: Array, cohort: Cohort, path: Array, kept: Array, upstream: Array
     ) -> tuple[Array, Array]:
-        """Return the gradients of the parameters, and of the start but for padding."""
+        """Return the gradients of the parameters, and of the start."""
         own, fields = self.compiled.ready(parameters, back=True), addresses(cohort.trials)
         gradients = zeros_aligned(path.dtype, *cohort.n_chunks * [len(parameters)])
         of_start = np.empty((len(path), self.n_weights + self.steps.memory_size), path.dtype)
@@ -76,12 +85,6 @@ class Driver:
 
         over_subjects(unroll_some_back, cohort)
         return np.sum(gradients, axis=0), of_start
-
-    def _memory(self, start: Array) -> Array:
-        """Return the rule's own memory (N, M), padded as its steps have it."""
-        memory = np.zeros((len(start), self.steps.memory_size), start.dtype)
-        memory[:, : start.shape[1]] = start
-        return memory
 
     def _memories(self, cohort: Cohort, differentiable: bool, path: Array) -> Array:
         is_shown = self.steps.memory_size == self.width - self.n_weights and not self.in_filter
@@ -150,7 +153,7 @@ class FilteredDriver(Driver):
         self, parameters: Array, cohort: Cohort, start: Array, path: Array, differentiable: bool
     ) -> Array:
         own, *others = self._split(parameters)
-        memory = self._memory(start[:, self.width :])
+        memory = np.ascontiguousarray(start[:, self.width :])
         memories = self._memories(cohort, differentiable, path)
         trials, seen = self._of_rule(cohort), self._seen(cohort, *others)
         own, fields = self.compiled.ready(own, back=False), addresses(trials)

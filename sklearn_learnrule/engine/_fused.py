@@ -87,7 +87,7 @@ def unroll_fused(
     cohort = make_cohort(trials, observed, truncation, dtype)
     parameters = driver.pack(rule).to(dtype)
     memory = rule.initial_memory(len(observed), like=initial_weights).to(dtype)
-    start = torch.cat([initial_weights, memory], -1)  # (N, K + M)
+    start = driver.start(initial_weights, memory)
     return _Unroll.apply(parameters, start, driver, cohort, [*vars(trials).values()])
 
 
@@ -229,7 +229,7 @@ class _Unroll(torch.autograd.Function):
     ) -> Tensor:
         n_trials = cohort.trials[0].shape[1]
         path = start[:, None, : driver.width].expand(-1, n_trials, -1).contiguous()
-        ctx.driver, ctx.cohort, ctx.width = driver, cohort, start.shape[1]
+        ctx.driver, ctx.cohort = driver, cohort
         differentiable = any(ctx.needs_input_grad)
         ctx.kept = driver.unroll(
             parameters.numpy(), cohort, start.numpy(), path.numpy(), differentiable
@@ -249,5 +249,4 @@ class _Unroll(torch.autograd.Function):
         gradient, of_start = ctx.driver.unroll_back(
             parameters, ctx.cohort, path, ctx.kept, upstream.contiguous().numpy()
         )
-        of_start = torch.from_numpy(of_start[:, : ctx.width])
-        return torch.from_numpy(gradient), of_start, None, None, None
+        return torch.from_numpy(gradient), torch.from_numpy(of_start), None, None, None

@@ -42,7 +42,7 @@ def fill_rows(network, layers, parameters, inputs, memory, n_rows, rows):
     for i in range(n_rows):
         copy(shift(inputs, i * network.n_inputs), shift(rows, i * size), network.n_inputs)
     linear_rows(layers, parameters, rows, n_rows, size)
-    fill_memories(network, layers, parameters, memory, n_rows, rows)
+    fill_memories(network, layers, parameters, memory, 1, n_rows, rows)
     linear_rows(readout(layers), parameters, rows, n_rows, size)
 
 

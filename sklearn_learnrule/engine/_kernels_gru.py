@@ -68,10 +68,14 @@ def new_memory(layers, row):
 
 
 @njit
-def fill_memories(network, layers, parameters, memory, n_rows, rows):
-    """Fill old and new memory of a block's rows, given the inputs' part of the gates."""
+def fill_memories(network, layers, parameters, memory, n_views, n_rows, rows):
+    """Fill old and new memory of a block's rows, given the inputs' part of the gates.
+
+    A trial has a row of each of its views, which have memories of their own.
+    """
     for i in range(n_rows):
-        row = shift(rows, i * network.row_size)
-        copy(memory, old_memory(layers, row), network.memory_width)
+        row, before = shift(rows, i * network.row_size), shift(memory, i * network.memory_width)
+        if i >= n_views:
+            before = new_memory(layers, shift(row, -n_views * network.row_size))
+        copy(before, old_memory(layers, row), network.memory_width)
         gru(network, layers, parameters, row)
-        memory = new_memory(layers, row)

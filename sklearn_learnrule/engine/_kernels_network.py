@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from numba import njit
 
-from ._kernels_alike import apart_back, fill_apart, join_updates, other, part_updates
+from ._kernels_alike import apart_back, class_of, fill_apart, has_all, join_updates, part_updates
 from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
@@ -64,8 +64,10 @@ class Network(NamedTuple):
     n_sets: int
     """Of weights: the number of choices less one."""
     n_views: int
-    """The rows of a trial: 1 or, where choices are alike, one of each but the choice made."""
+    """The rows of a trial: 1 or, where choices are alike, one of each, see ``_kernels_alike``."""
     alike: int
+    """As of the rule."""
+    n_features: int
     """As of the rule."""
 
 
@@ -78,7 +80,7 @@ def read(layout):
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
-        layout[15], layout[16], layout[17],
+        layout[15], layout[16], layout[17], layout[18],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -127,7 +129,7 @@ def fill_inputs(network, fields, subject, trial, weights, row):
         fill_inputs_alike(network, fields, subject, trial, weights, row)
         return
     n_weights, n_sets = network.n_weights, network.n_sets
-    n_features = n_weights // n_sets
+    n_features = network.n_features
     features = shift(at_address(fields[0], row), trial * n_features)
     copy(weights, row, n_weights)
     copy(features, shift(row, n_weights), n_features)
@@ -148,19 +150,22 @@ def fill_inputs(network, fields, subject, trial, weights, row):
 
 @njit
 def fill_inputs_alike(network, fields, subject, trial, weights, row):
-    """[w - w of y, p, p of y, x, r], and further as in ``DNNRule``, of each view."""
-    n_features = network.n_weights // network.n_sets
+    """[w - w of y, p, p of y, x] of each view, and further as in ``NetworkRule``."""
+    n_features = network.n_features
     features = shift(at_address(fields[0], row), trial * n_features)
     made = int(at_address(fields[1], row)[trial])
-    size = network.row_size
-    fill_apart(weights, features, made, n_features, network.n_views, row, size)
+    fill_apart(network, weights, features, made, row)
     for view in range(network.n_views):
-        outcome = shift(row, view * size + 2 * n_features + 2)
+        outcome, c = shift(row, view * network.row_size), class_of(network, made, view)
+        outcome = shift(outcome, 2 * n_features + 2)
+        if has_all(network):
+            outcome[0] = 1 if c == made else 0
+            outcome = shift(outcome, 1)
         outcome = fill_outcome(network, fields, trial, outcome)
         if network.answer_input:
             answer = at_address(fields[3], row)[trial]
             outcome[0] = 1 if answer == made else 0
-            outcome[1] = 1 if answer == other(made, view) else 0
+            outcome[1] = 1 if answer == c else 0
         fill_further(network, fields, subject, trial, shift(outcome, 2 * network.answer_input))
 
 
@@ -202,6 +207,7 @@ def fill_row(network, layers, parameters, fields, subject, trial, weights, memor
         first = 0
         if network.memory_width:
             copy(memory, old_memory(layers, row), network.memory_width)
+            memory = shift(memory, network.memory_width)
             gru(network, layers, parameters, row)
             first = 2
             linear(shift(layers, first * N_COLUMNS), parameters, row)
@@ -224,12 +230,14 @@ def hand_on(network, layers, fields, subject, trial, row, update, memory):
     """Fill in the update and the new memory, as they look from no side."""
     outputs = last_output(network, layers, row)
     if network.alike:
-        made, n_features = at_address(fields[1], row)[trial], network.n_weights // network.n_sets
-        join_updates(int(made), n_features, network.n_views, outputs, network.row_size, update)
+        join_updates(network, int(at_address(fields[1], row)[trial]), outputs, update)
     else:
         copy(outputs, update, network.n_weights)
     set_pace(network, fields, subject, row, network.n_weights, update)
-    copy(new_memory(layers, row), memory, network.memory_width)
+    if network.memory_width:
+        for view in range(network.n_views):
+            of_view = new_memory(layers, shift(row, view * network.row_size))
+            copy(of_view, shift(memory, view * network.memory_width), network.memory_width)
     if is_turned(network, fields, trial, row):
         turn(network, update)
 
@@ -270,7 +278,7 @@ def fill_deltas(network, layers, parameters, row, delta, adjoint):
         gru_back(network, layers, transposed, row, delta, adjoint)
     n_of_weights = network.n_weights
     if network.alike:
-        n_of_weights = network.n_weights // network.n_sets + 2
+        n_of_weights = network.n_features + 2
     linear_back_to(layers, n_of_weights, parameters, delta)
 
 
@@ -288,7 +296,9 @@ def take_back(
 ):
     """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
     if network.alike:
-        take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update)
+        take_back_alike(
+            network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
+        )
         return
     turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
     copy(of_update, outputs, network.n_weights)
@@ -301,17 +311,19 @@ def take_back(
 
 
 @njit
-def take_back_alike(network, layers, parameters, fields, subject, trial, row, delta, of_update):
+def take_back_alike(
+    network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
+):
     """The same of all views; the weights' adjoint goes to its own place."""
-    made, n_features = int(at_address(fields[1], row)[trial]), network.n_weights // network.n_sets
-    size, n_views, outputs = network.row_size, network.n_views, last_output(network, layers, delta)
-    part_updates(made, n_features, n_views, of_update, outputs, size)
-    for view in range(n_views):
+    made, n_features = int(at_address(fields[1], row)[trial]), network.n_features
+    size, outputs = network.row_size, last_output(network, layers, delta)
+    part_updates(network, made, of_update, outputs)
+    for view in range(network.n_views):
         row_here, delta_here = shift(row, view * size), shift(delta, view * size)
         set_pace(network, fields, subject, row, n_features, shift(outputs, view * size))
-        fill_deltas(network, layers, parameters, row_here, delta_here, delta_here)
-    of_weights = shift(delta, network.handed_on)
-    apart_back(made, n_features, n_views, row, delta, size, of_weights)
+        of_view = shift(of_memory, view * network.memory_width)
+        fill_deltas(network, layers, parameters, row_here, delta_here, of_view)
+    apart_back(network, made, row, delta, shift(delta, network.handed_on))
 
 
 def retreat(
@@ -340,7 +352,7 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
     n_rows, first = n_rows * network.n_views, 0
     if network.memory_width:
         linear_rows(layers, parameters, rows, n_rows, size)
-        fill_memories(network, layers, parameters, memory, n_rows, rows)
+        fill_memories(network, layers, parameters, memory, network.n_views, n_rows, rows)
         first = 2
     for number in range(first, network.n_layers - 1):
         layer = shift(layers, number * N_COLUMNS)

@@ -95,25 +95,27 @@ class NetworkSteps:
         dtype: torch.dtype,
         in_filter: bool = False,
     ) -> None:
-        m = padded(rule.memory_size)
+        n_views = rule.policy.n_sets + rule.sees_made if rule.alike else 1
+        size = rule.memory_size // n_views  # of a memory
+        m = padded(size)
         shapes = [(layer.in_features, layer.out_features) for layer in linears(rule)]
         if m:
-            shapes = [(rule.n_inputs, 3 * m), (rule.memory_size, 3 * m), *shapes]
+            shapes = [(rule.n_inputs, 3 * m), (size, 3 * m), *shapes]
         layers, row_size, self.sizes = lay_out(shapes)
         activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         handed_on = row_size
         if in_filter or rule.alike:
-            row_size += padded(rule.n_weights + m)
-        n_views = rule.policy.n_sets if rule.alike else 1
+            row_size += padded(rule.n_weights + in_filter * n_views * m)
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects,
             rule.rate_column, context_width, rule.known_input, rule.misses_input,
-            rule.policy.n_sets, n_views, rule.alike,
+            rule.policy.n_sets, n_views, rule.alike, rule.n_features,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
-        sizes = BLOCK, rule.n_weights, m, n_views * row_size
+        sizes = BLOCK, rule.n_weights, n_views * m, n_views * row_size
+        self.n_memories = n_views
         functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
         if in_filter:  # which goes trial by trial
             functions = (kernels.step, kernels.step_back, None, None)

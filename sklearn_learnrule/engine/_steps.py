@@ -64,6 +64,8 @@ class CompiledRule(Protocol):
     steps: Steps
     layout: Array
     """Whole numbers that its functions want to know."""
+    n_memories: int
+    """How many memories of one size its memory is, each of which is padded."""
 
     def pack(self, rule: Any) -> Tensor:
         """Return the parameters, flat, from where gradients go back to the rule's own."""

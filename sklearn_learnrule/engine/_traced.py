@@ -25,6 +25,7 @@ class TracedSteps:
     """
 
     layout = np.zeros(1, np.int64)
+    n_memories = 1
 
     def __init__(
         self, rule: LearningRule, like: Trial, dtype: torch.dtype, in_filter: bool = False

@@ -83,7 +83,7 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     Parameters
     ----------
     memory_size : int, default=32
-        Units of the GRU.
+        Units of the GRU; of more than two choices that are learned alike, of each of them.
     {shared}
 
     References

@@ -63,7 +63,7 @@ class NetworkTraining(Training):
             a learning rate for each side predicts held-out animals better without (Wilcoxon's
             signed-rank test, p < .2). Stimulus columns have to be signed by side, as they change
             their sign; "auto" leaves others alone, and fewer than 4 animals. Of more than two
-            choices: whether all are learned alike, by a DNN, which then sees each other choice
+            choices: whether all are learned alike, by a DNN or an RNN, which then sees each choice
             beside the one made; stimuli are as they are. ``mirrored_`` tells what was done.
         """
     _dtype: ClassVar[torch.dtype] = torch.float32

@@ -142,7 +142,7 @@ class LearningModel(SequenceModel):
 
     def make_symmetric(self) -> bool:
         n_sided = self.dynamics.n_features - 1  # all but the bias
-        self.is_symmetric = self.rule.rule.make_symmetric(n_sided)
+        self.is_symmetric = self.dynamics.make_symmetric(n_sided)
         return self.is_symmetric
 
     def caution(self) -> str | None:

@@ -31,6 +31,12 @@ class WrappingRule(LearningRule):
     def expect(self, **trials: bool) -> None:
         self.rule.expect(**trials)
 
+    def make_symmetric(self, n_sided: int) -> bool:
+        further = self.memory_size - self.rule.memory_size
+        is_symmetric = self.rule.make_symmetric(n_sided)
+        self.memory_size = further + self.rule.memory_size  # which may be larger now
+        return is_symmetric
+
     def textbook_parameters(self) -> dict[str, Tensor]:
         """Return the other rule's."""
         return self.rule.textbook_parameters()

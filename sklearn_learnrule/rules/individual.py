@@ -103,8 +103,5 @@ class IndividualRule(WrappingRule):
         inner: Any = self.rule
         return inner.log_prior()
 
-    def make_symmetric(self, n_sided: int) -> bool:
-        return self.rule.make_symmetric(n_sided)
-
     def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
         self.rule.standardize_settings(feature, reward)

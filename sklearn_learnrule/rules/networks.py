@@ -46,7 +46,9 @@ class NetworkRule(LearningRule):
     """Of a symmetric rule, how many weights, the first ones, are of stimuli, not biases."""
     reads_reward_known = True
     alike: bool = False
-    """Whether all of more than two choices are learned alike, see :class:`DNNRule`."""
+    """Whether all of more than two choices are learned alike, see the subclasses."""
+    sees_made: bool = False
+    """Whether it then sees of each choice if it is the one made, which may go without saying."""
     known_input: bool = False
     """Whether the network sees if the reward is known."""
     misses_input: bool = False
@@ -54,6 +56,9 @@ class NetworkRule(LearningRule):
     rate_column: int = NONE
     """Where the context has the logarithm of a subject's own factor of the update, if it has."""
     parameter_units: Mapping[str, tuple[int, int]] | None = {}
+    hidden: tuple[int | Sequence[int], str]
+    """Sizes of the hidden layers, and their activation."""
+    mlp: nn.Sequential
 
     def __init__(
         self,
@@ -75,8 +80,8 @@ class NetworkRule(LearningRule):
     def n_inputs(self) -> int:
         told = self.policy.n_sets
         n = self.n_weights + told + told * self.answer_input
-        if self.alike:  # two chances beside the weights; which choice was made goes without saying
-            n = self.n_features + 2 + 2 * self.answer_input
+        if self.alike:  # two chances beside the weights
+            n = self.n_features + 2 + 2 * self.answer_input + self.sees_made
         further = self.session_input + self.known_input + self.misses_input + self.n_effects
         return n + self.n_features + 1 + further
 
@@ -126,6 +131,37 @@ class NetworkRule(LearningRule):
             seen.append(own if own.shape[1] else weights.new_zeros(len(weights), self.n_effects))
         return torch.cat(seen, -1)
 
+    def inputs_of_each(self, weights: Tensor, trial: Trial) -> Tensor:
+        """[w_c - w_y, p_c, p_y, x], of each choice c beside the one made, and further (N C, D).
+
+        That is whether it is the one made, where ``sees_made``, and as in :meth:`inputs`, but that
+        the correct choice is told by whether y is, and whether c is.
+        """
+        policy, n_choices = self.policy, self.policy.n_choices
+        made, correct = (policy.one_of_all(which) for which in (trial.choice, trial.answer))
+        sets = policy.all_sets(weights)  # (N, C, K)
+        chance = policy.of_all(policy.logits(weights, trial.features)).softmax(-1)  # (N, C)
+        chance_made, made_correct = (
+            (made * of_each).sum(-1, keepdim=True).expand_as(made) for of_each in (chance, correct)
+        )
+        apart = sets - (made[..., None] * sets).sum(-2, keepdim=True)
+        of_weights = torch.cat([apart, torch.stack([chance, chance_made], -1)], -1).flatten(0, 1)
+        told = torch.stack([made_correct, correct], -1).flatten(0, 1)  # (N C, 2)
+        each = trial.map(lambda values: values.repeat_interleave(n_choices, 0))  # (N C,)
+        return self._join(of_weights, each, [made.flatten()] if self.sees_made else [], told)
+
+    def ask_of_each(self, n_in: int) -> None:
+        """Draw the last layers anew, from so many numbers to the update of one set of weights."""
+        hidden_sizes, activation = self.hidden
+        self.mlp = make_mlp(n_in, hidden_sizes, self.n_features, activation).to(self.scale)
+        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
+
+    def join(self, of_each: Tensor, trial: Trial) -> Tensor:
+        """Return the weights' update from the network's outputs for each choice, (N C, K)."""
+        of_each = of_each.unflatten(0, (-1, self.policy.n_choices))
+        update = self.scale_of(trial)[..., None, :] * of_each  # (N, C, K)
+        return (update[:, 1:] - update[:, :1]).flatten(1)
+
 
 class DNNRule(NetworkRule):
     """DNNGLM: update = scale * MLP(w, x, y, r, session start, correct choice).
@@ -171,10 +207,7 @@ class DNNRule(NetworkRule):
             self.n_sided = n_sided
             return True
         self.alike = True
-        hidden_sizes, activation = self.hidden
-        mlp = make_mlp(self.n_inputs, hidden_sizes, self.n_features, activation)
-        self.mlp = mlp.to(self.scale)
-        self.scale = nn.Parameter(self.scale.detach()[: self.n_features].clone())
+        self.ask_of_each(self.n_inputs)
         return True
 
     def renew_first_layer(self) -> None:
@@ -183,7 +216,9 @@ class DNNRule(NetworkRule):
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.alike:
-            return self._update_alike(weights, trial), memory
+            others = 1 - self.policy.one_of_all(trial.choice).flatten()
+            outputs = self.mlp(self.inputs_of_each(weights, trial))
+            return self.join(others[:, None] * outputs, trial), memory
         if self.n_sided == NOT_SYMMETRIC:
             return self.scale_of(trial) * self.mlp(self.inputs(weights, trial)), memory
         side = (2 * trial.choice - 1)[:, None]
@@ -198,26 +233,19 @@ class DNNRule(NetworkRule):
         update = self.scale_of(trial) * self.mlp(self.inputs(signs * weights, seen))
         return signs * update, memory
 
-    def _update_alike(self, weights: Tensor, trial: Trial) -> Tensor:
-        policy, n_choices = self.policy, self.policy.n_choices
-        made, correct = (policy.one_of_all(which) for which in (trial.choice, trial.answer))
-        sets = policy.all_sets(weights)  # (N, C, K)
-        chance = policy.of_all(policy.logits(weights, trial.features)).softmax(-1)  # (N, C)
-        chance_made, made_correct = (
-            (made * of_each).sum(-1, keepdim=True).expand_as(made) for of_each in (chance, correct)
-        )
-        apart = sets - (made[..., None] * sets).sum(-2, keepdim=True)
-        of_weights = torch.cat([apart, torch.stack([chance, chance_made], -1)], -1).flatten(0, 1)
-        told = torch.stack([made_correct, correct], -1).flatten(0, 1)  # (N C, 2)
-        each = trial.map(lambda values: values.repeat_interleave(n_choices, 0))  # (N C,)
-        seen = self._join(of_weights, each, [], told)
-        update = (self.scale_of(each) * self.mlp(seen)).unflatten(0, (-1, n_choices))
-        update = (1 - made)[..., None] * update  # (N, C, K), of the weights less those of y
-        return (update[:, 1:] - update[:, :1]).flatten(1)
-
 
 class RNNRule(NetworkRule):
     """RNNGLM: h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
+
+    Of more than two choices a symmetric one learns alike of all, whatever their names and order. As
+    :class:`DNNRule`, it sees each choice c beside the one made, y, that one, too. Each has a memory
+    of its own, M numbers of the C M, in the order of the choices, and all have the same network:
+
+        h_c' = GRU(w_c - w_y, p_c, p_y, x, whether c is y, r, session start,
+                   whether y is correct, whether c is; h_c)
+        update of w_c - w_y = scale * (MLP(h_c') - MLP(h_y'))
+
+    Of two choices it learns from mirror images.
 
     Examples
     --------
@@ -243,12 +271,28 @@ class RNNRule(NetworkRule):
         n_choices: int = 2,
     ) -> None:
         super().__init__(n_weights, memory_size, session_input, answer_input, n_effects, n_choices)
+        self.hidden = hidden_sizes, activation
         self.gru = nn.GRUCell(self.n_inputs, memory_size)
         self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
 
+    def make_symmetric(self, n_sided: int) -> bool:
+        del n_sided
+        if self.policy.n_choices == 2:
+            return False
+        self.alike = self.sees_made = True
+        self.ask_of_each(self.memory_size)
+        self.renew_first_layer()
+        self.gru = self.gru.to(self.scale)
+        self.memory_size = self.policy.n_choices * self.memory_size
+        return True
+
     def renew_first_layer(self) -> None:
-        self.gru = nn.GRUCell(self.n_inputs, self.memory_size)
+        self.gru = nn.GRUCell(self.n_inputs, self.gru.hidden_size)
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        if self.alike:
+            of_each = memory.reshape(-1, self.gru.hidden_size)  # (N C, M)
+            of_each = self.gru(self.inputs_of_each(weights, trial), of_each)
+            return self.join(self.mlp(of_each), trial), of_each.view_as(memory)
         memory = self.gru(self.inputs(weights, trial), memory)  # (N, M)
         return self.scale_of(trial) * self.mlp(memory), memory

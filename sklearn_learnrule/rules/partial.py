@@ -59,7 +59,7 @@ class PartialRule(WrappingRule):
         self.rule.standardize_settings(feature[self.learned], reward)
 
     def make_symmetric(self, n_sided: int) -> bool:
-        return self.rule.make_symmetric(int((self.learned < n_sided).sum()))
+        return super().make_symmetric(int((self.learned < n_sided).sum()))
 
     def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
         return self.rule.varies_by(name)

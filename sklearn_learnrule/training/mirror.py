@@ -45,8 +45,9 @@ def fits_mirror_images(
             return is_symmetric and _choices_are_alike(sequences, chosen, weight, units)
         if not is_symmetric:
             raise ValueError(
-                "mirror=True swaps left and right, and more than two choices are no sides; only a "
-                "DNN can learn alike of them all: set mirror=False or mirror='auto'."
+                "mirror=True swaps left and right, and more than two choices are no sides; only "
+                "DNNRuleEstimator and RNNRuleEstimator can learn alike of them all: set "
+                "mirror=False or mirror='auto'."
             )
         return True
     stimuli = sequences.fields.features[:, :-1]

@@ -79,13 +79,14 @@ class Training:
         optimizer : "lbfgs" or "adam", default={optimizer}
         lr : float or None, default={lr}
             Learning rate of the optimizer. None: 1 for "lbfgs"; .001 for "adam" or, of more than
-            2,000 trials a subject, in proportion to them up to .005; twice that for a DNN that
-            learns alike of all choices (``mirror``).
+            2,000 trials a subject, in proportion to them up to .005; twice that for a network that
+            by itself learns alike of all choices (``mirror``).
         max_epochs : int or None, default={max_epochs}
             Passes over all subjects. An "lbfgs" epoch is up to 20 iterations. None: 200 for
             subjects of 2,000 trials, more or less by the root of their trials, as many trials take
             longer to overfit; with process noise, fewer where steps are larger; half as many, and
-            100 at most, with mirror images; a quarter for a DNN that learns alike of all choices.
+            100 at most, with mirror images; a quarter for a network that by itself learns alike of
+            all choices.
         tol : float, default={tol}
             "lbfgs" has converged when an epoch gains less than this, in nats per trial.
         batch_size : int, default={batch_size}
