@@ -202,8 +202,6 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     if session is not None:
         new_session = session_starts(session, codes, trial, row_subject)
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
-    if not stimuli:
-        raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     fields = _fields(stimuli, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(
