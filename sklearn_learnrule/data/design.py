@@ -17,7 +17,7 @@ from ..utils.texts import short
 from ..utils.warn import warn
 from .covariates import covariate_columns
 from .history import History
-from .schema import PREVIOUS_CHOICE, RESTART
+from .schema import RESTART
 from .stimuli import as_stimuli, check_free, stimulus_columns
 from .tables import (
     as_labels,
@@ -169,15 +169,14 @@ def make_design(
     told = _without_missed(trials, happened)
     _check_told(told, names, subjects, keep)
     index = _identify(trials, subjects, names, happened)
-    outcome = [told[name] for name in names.outcome]
     history = History(index, happened, subjects, _all_labels(told[choice], choices))
-    before = history.columns(*outcome, keep=keep, count=missed == "count")
+    before = history.columns(told[names.outcome], keep=keep, count=missed == "count")
     seen = stimulus_columns(told, stimuli, happened, subjects)
     known = covariate_columns(trials, of_animals, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)
-    if PREVIOUS_CHOICE not in X and choices is None:
+    if choices is None:
         _tell_of_no_choice(y)
     return X, y, groups
 
@@ -301,6 +300,8 @@ def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Ser
 def _tell_of_no_choice(y: pd.Series) -> None:
     """Warn if one of more than two labels looks like that of missed trials."""
     labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
+    if len(labels) == 2:
+        return
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
         if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):

@@ -38,16 +38,12 @@ class History:
             first |= np.diff(index.get_level_values(RESTART), prepend=0) != 0
         self.first = first
 
-    def columns(
-        self,
-        choice: pd.Series,
-        reward: pd.Series,
-        answer: pd.Series | None = None,
-        *,
-        keep: bool,
-        count: bool,
-    ) -> dict[str, Floats]:
-        """Return the columns of X, with ``keep`` whether rewards are known, and counted misses."""
+    def columns(self, outcome: pd.DataFrame, *, keep: bool, count: bool) -> dict[str, Floats]:
+        """Return the columns of X, with ``keep`` whether rewards are known, and counted misses.
+
+        ``outcome`` has the columns of choices, rewards and perhaps answers.
+        """
+        choice, reward, *answer = (column for _, column in outcome.items())
         known = reward.notna().to_numpy()
         paid = reward
         if keep:
@@ -56,8 +52,8 @@ class History:
         columns[PREVIOUS_REWARD] = self._before(
             as_numbers(paid, f"Column {reward.name!r}", self.subjects)
         )
-        if answer is not None:
-            columns |= self._label_columns(PREVIOUS_ANSWER, answer)
+        if answer:
+            columns |= self._label_columns(PREVIOUS_ANSWER, *answer)
         if keep:
             columns[REWARD_KNOWN] = self._before(known.astype(float))
         if count:

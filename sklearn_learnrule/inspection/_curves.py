@@ -14,6 +14,7 @@ from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
+from ..utils.choices import DoesNotApply
 from ..utils.texts import settings
 from ._choices import weight_table
 from ._experience import check_not_own
@@ -218,6 +219,11 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
     stimuli = list(map(str, DESIGN.stimuli(X)))
     if name is not None and name not in stimuli:
         raise ValueError(f"stimulus should be one of {stimuli}, got {name!r}.")
+    if not stimuli:
+        raise DoesNotApply(
+            "A psychometric curve is of what was shown, and nothing was",
+            "how often each choice is made, session_table and predictive_check tell",
+        )
     return stimuli[0] if name is None else name
 
 

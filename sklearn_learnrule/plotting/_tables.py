@@ -47,9 +47,12 @@ def update_label(column: str, of_choice: str = "") -> str:
 def stimulus_axis(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str]]:
     """Return a table, the column for the x axis, and what is written there, if not numbers.
 
-    Of more than two choices, stimuli may differ in several columns; these are numbered.
+    Of more than two choices, stimuli may differ in several columns; these are numbered, and so is
+    none at all.
     """
-    _, varying = _stimuli(table)
+    stimuli, varying = _stimuli(table)
+    if not stimuli:
+        return table.assign(**{PLACE: 0}), PLACE, {0: "nothing"}
     if OF_CHOICE not in table or len(varying) < 2:
         return table, stimulus_column(table), {}
     each = table[varying].drop_duplicates().sort_values(varying, ascending=False)

@@ -38,7 +38,6 @@ from ._tables import (
     names_after,
     panels_of,
     stimulus_axis,
-    stimulus_column,
     update_column,
     update_label,
     weight_label,
@@ -143,11 +142,11 @@ class UpdateDisplay(Display):
             if kind == "heatmap":
                 two_choices_only(self.table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")
             return self._plot_choices(ax, update_column(self.table, weight))
-        x, update = stimulus_column(self.table), update_column(self.table, weight)
+        (shown, x, ticks), update = stimulus_axis(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)
         settings = {name: _settings(self.table[name]) for name in others}
         cells, shape = panels_of(
-            self.table,
+            shown,
             others,
             lambda *values: ", ".join(settings[n][v] for n, v in zip(others, values, strict=True)),
         )
@@ -156,6 +155,8 @@ class UpdateDisplay(Display):
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
             draw(axes, [here for _, here in cells], x, main, update)
+            if kind == "slices":
+                name_stimuli(axes, ticks)
         return self._drawn_on(axes)
 
     def _plot_choices(self, ax: Any, update: str) -> Self:
@@ -208,7 +209,9 @@ def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFram
     What is correct at a stimulus that is not in X is told by the nearest that is; where that may
     be either choice, the stimulus is left out.
     """
-    x = DESIGN.stimuli(map(str, X))[0]
+    x = next(iter(DESIGN.stimuli(map(str, X))), None)
+    if x is None:
+        return update_table(estimators, X, **options)
     seen = np.unique(X[x])
     if not COARSE <= len(seen) <= N_STIMULI or options.get("all_outcomes"):
         return update_table(estimators, X, **options)
