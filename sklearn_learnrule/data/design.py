@@ -5,7 +5,7 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -282,7 +282,9 @@ def _all_labels(choice: pd.Series, named: Sequence[Any] | None) -> NDArray[Any]:
     """Return the labels of all choices, sorted: those that are named, else those made."""
     if named is None:
         return sorted_labels(choice, f"column {choice.name!r}")
-    return sorted_labels(pd.Series(as_names(named, "choices"), dtype=object), "choices")
+    if isinstance(named, str) or not isinstance(named, Iterable) or len(labels := [*named]) < 2:
+        raise ValueError(f"choices should be a list of the labels of all choices, got {named!r}.")
+    return sorted_labels(pd.Series(labels, dtype=object), "choices")
 
 
 def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:

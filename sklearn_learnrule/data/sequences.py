@@ -153,9 +153,13 @@ class Sequences:
         """Read (N, T, ...) back in the order of X's rows."""
         return padded[self.row_sequence, self.row_place]
 
+    def contradicts(self, chosen: Ints) -> Bools:
+        """Return where choices (0, 1, ... C - 1) are other than the next row tells, (n_rows,)."""
+        return self.fields.observed & (chosen != self.fields.choice)
+
     def check_choices(self, chosen: Ints) -> None:
         """Raise where ``previous_choice`` contradicts the choices y (given as 0, 1, ... C - 1)."""
-        contradicts = self.fields.observed & (chosen != self.fields.choice)
+        contradicts = self.contradicts(chosen)
         if contradicts.any():
             row = np.argmax(contradicts)
             subject, trial = self.row_subject[row], self.row_trial[row]

@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ..data.sequences import Sequences
-from ..data.tables import as_labels, label_texts, sorted_labels
+from ..data.tables import as_labels, label_texts, number_classes, sorted_labels
 
 WHOLE = re.compile("-?[0-9]+")
 
@@ -40,8 +40,13 @@ def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
     kind = type_of_target(labels, input_name="y")
     if kind not in ("binary", "multiclass"):
         raise ValueError(f"y should hold one label a trial, but is {kind}.")
-    for told in _told(sequences.choice_labels, labels.dtype):
-        if np.isin(labels, told).all():
+    may_be = [
+        told
+        for told in _told(sequences.choice_labels, labels.dtype)
+        if np.isin(labels, told).all()
+    ]
+    for told in may_be:
+        if len(may_be) == 1 or not sequences.contradicts(number_classes(labels, told)).any():
             return told
     classes = sorted_labels(labels, "y")
     check_told(sequences, classes)
