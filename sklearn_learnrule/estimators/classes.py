@@ -41,9 +41,7 @@ def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
     if kind not in ("binary", "multiclass"):
         raise ValueError(f"y should hold one label a trial, but is {kind}.")
     may_be = [
-        told
-        for told in _told(sequences.choice_labels, labels.dtype)
-        if np.isin(labels, told).all()
+        told for told in _told(sequences.choice_labels, labels.dtype) if np.isin(labels, told).all()
     ]
     for told in may_be:
         if len(may_be) == 1 or not sequences.contradicts(number_classes(labels, told)).any():

@@ -44,8 +44,8 @@ def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> No
 def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
     """Return every combination of the stimulus values, (P, S); 0 where not given.
 
-    Where nothing was shown, one of no columns. Of more than two choices, where several columns often tell stimuli apart, by default all that
-    were met, unless they are many.
+    Of more than two choices, where several columns often tell stimuli apart, by default all that
+    were met, unless they are many. Where nothing was shown, one row of no columns.
     """
     names = experience.stimulus_names
     if not names and stimuli is None:
