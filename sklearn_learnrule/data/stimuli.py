@@ -19,7 +19,7 @@ from .tables import (
     as_labels,
     as_names,
     as_numbers,
-    check_texts,
+    check_labels_differ,
     label_texts,
     weight_names,
 )
@@ -110,7 +110,7 @@ def _indicators(column: pd.Series) -> dict[str, Floats]:
     known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else values
     labels = np.unique(as_labels(pd.Series(known), where))
     _check_number(labels, where)
-    check_texts(labels, where)
+    check_labels_differ(labels, where)
     names = of_labels(f"{column.name}_", label_texts(labels))
     return {name: 1.0 * (values == label) for name, label in zip(names, labels, strict=True)}
 

@@ -253,12 +253,19 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
             f"Choices should have labels, {MOST_LABELS} at most and no fractions, but {where} has "
             f"{len(labels)} classes: {_listed(labels)}; is it the column of choices?"
         )
-    check_texts(labels, where)
+    check_labels_differ(labels, where)
     return labels
 
 
-def check_texts(labels: NDArray[Any], where: str) -> None:
-    """Raise if two labels are the same as text, by which columns are named, or but for case."""
+def check_labels_differ(labels: NDArray[Any], where: str) -> None:
+    """Raise if two labels are the same as text, by which columns are named, but for case, spaces.
+
+    Parameters
+    ----------
+    labels : ndarray, each once
+    where : str
+        What a message calls the column.
+    """
     texts = pd.Index(label_texts(labels))
     if not texts.is_unique:
         twin = texts[texts.duplicated()][0]
