@@ -21,7 +21,7 @@ from ..utils.texts import short
 
 BIAS = "bias"
 MOST_LABELS = 100  # more are those of another column
-NONE_OF_THESE = {
+NONE_OF_THESE: dict[Any, str] = {
     "session": " Where there are none, say session=None.",
     "stimulus": " Where nothing was shown, say stimulus=None.",
 }

@@ -173,9 +173,9 @@ def trials_to_criterion(did: Behaviour, criterion: float, window: int) -> pd.Dat
         reach_criterion(did.correct[did.sequence == sequence].T, criterion, window)[0]
         for sequence in sequences
     ]
-    counts = np.where(length[:, None] < window, np.nan, counts)
+    told = np.where(length[:, None] < window, np.nan, counts)
     animal = did.animal[start]
-    return pd.DataFrame(counts).groupby([animal, np.full_like(animal, OF_ALL)]).mean()
+    return pd.DataFrame(told).groupby([animal, np.full_like(animal, OF_ALL)]).mean()
 
 
 def reach_criterion(right: Floats | Bools, criterion: float, window: int) -> tuple[Ints, Bools]:
