@@ -98,6 +98,7 @@ def test_of_missed_trials_nobody_asks_what_was_shown():
         (["0,5", "50 %", "1"], "Column 'image' should be numeric, but has '0,5'"),
         (["-1", "0", "1"], "Column 'image' should be numeric, but has '-1'"),
         (["cat", 1, 2], "Column 'image' should be numeric, but has 'cat'"),
+        (["cat", "nan", "dog"], "has the label 'nan', which a missing value becomes as text: make"),
         (["cat", "Cat", "dog"], "differ by more than case and spaces, but two are 'Cat' and 'cat'"),
         (
             ["cat", "cat", "cat"],
@@ -146,6 +147,8 @@ def test_twins_are_shown_what_labels_name(rule):
     assert_frame_equal(twins, simulate(rule, told.join(INDICATORS), random_state=0))
     with pytest.raises(ValueError, match="'image' has the label 'bird', but the estimator was fi"):
         simulate(rule, told.replace("cat", "bird"))
+    with pytest.raises(ValueError, match="but the table has no 'image_cat', only"):
+        simulate(rule, told.drop(columns="image").assign(image=0.5))
 
 
 def test_twins_may_be_of_animals_for_whom_one_choice_was_correct(rule):

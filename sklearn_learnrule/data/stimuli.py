@@ -26,6 +26,8 @@ from .tables import (
 
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
 
+MISSING = {"", "nan", "<na>", "nat"}  # what missing values are as text
+
 
 def as_stimuli(columns: Any) -> list[Any]:
     """Return the columns of what was seen; None or an empty list: nothing was."""
@@ -92,14 +94,17 @@ def with_indicators(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame
         told = table[name].notna().to_numpy()
         texts = np.full(len(table), None, dtype=object)
         texts[told] = label_texts(as_labels(table[name][told], f"column {name!r}"))
-        known = np.isin(texts[told], [column.removeprefix(stem) for column in of_name])
+        labels = {column: column.removeprefix(stem) for column in of_name}
+        known = np.isin(texts[told], [*labels.values()])
+        if not known.any():  # it is called so by chance
+            continue
         if not known.all():
             raise ValueError(
                 f"Column {name!r} has the label {short(texts[told][~known][0])}, but the estimator "
                 f"was fitted to {of_name}."
             )
-        made = {name: (texts == name.removeprefix(stem)).astype(float) for name in of_name}
-        table = table.assign(**{name: np.where(told, made[name], np.nan) for name in made})
+        made = {column: np.where(told, texts == label, np.nan) for column, label in labels.items()}
+        table = table.assign(**made)
     return table
 
 
@@ -109,14 +114,19 @@ def _indicators(column: pd.Series) -> dict[str, Floats]:
     values = as_labels(column, where)
     known = column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else values
     labels = np.unique(as_labels(pd.Series(known), where))
-    _check_number(labels, where)
+    _check_shown(labels, where)
     check_labels_differ(labels, where)
     names = of_labels(f"{column.name}_", label_texts(labels))
     return {name: 1.0 * (values == label) for name, label in zip(names, labels, strict=True)}
 
 
-def _check_number(labels: NDArray[Any], where: str) -> None:
-    """Raise if labels are one alone, or more than a policy can have weights of."""
+def _check_shown(labels: NDArray[Any], where: str) -> None:
+    """Raise if labels are one alone, or too many, or one of them is a missing value as text."""
+    if lost := [label for label in labels.tolist() if str(label).strip().lower() in MISSING]:
+        raise ValueError(
+            f"The stimulus in {where} has the label {lost[0]!r}, which a missing value becomes as "
+            "text: make it NaN or, if nothing was shown there, call it 'nothing'."
+        )
     if len(labels) == 1:
         raise ValueError(
             f"The stimulus in {where} has the label {short(labels[0])} alone, which tells no more "
