@@ -157,6 +157,20 @@ def test_twins_may_be_of_animals_for_whom_one_choice_was_correct(rule):
     assert set(twins["answer"]) == {"B"} and set(twins["choice"]) > {"B"}
 
 
+def test_pictures_of_two_choices_have_a_place_for_each_label():
+    table = make_table(n_choices=2)
+    X, y = design(table.assign(image=table["image"].mask(table.index % 3 == 0, "fish")))
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    shown = [f"image_{label} = 1" for label in LABELS]
+    assert psychometric_table(rule, X, y)["stimulus"].unique().tolist() == shown
+    met = update_table(rule, X)[[*INDICATORS]].drop_duplicates()
+    assert_allclose(met.sort_values(list(INDICATORS), ascending=False), np.eye(3))
+    for kind, names in (("slices", shown), ("heatmap", [*shown[::2], *shown[1:]])):
+        panel = UpdateDisplay.from_estimator(rule, X, kind=kind).axes_.flat[0]
+        labels = [tick.get_text().replace("\n", " ") for tick in panel.get_xticklabels()]
+        assert labels == names
+
+
 # -------------------------------------------------------------------------------------- nothing
 
 

@@ -66,6 +66,19 @@ def are_labels(column: pd.Series) -> bool:
     return all(map(str.isdecimal, texts)) or not any(map(NUMBER.fullmatch, texts))
 
 
+def are_indicators(stimuli: pd.DataFrame) -> bool:
+    """Whether columns are those of labels: several, of which on each row one is 1, the others 0.
+
+    Examples
+    --------
+    >>> are_indicators(pd.DataFrame({"image_cat": [1, 0], "image_dog": [0, 1]}))
+    True
+    """
+    values = stimuli.to_numpy(dtype=float)
+    one_each = np.isin(values, [0, 1]).all() and (values.sum(1) == 1).all()
+    return len(stimuli.columns) > 1 and bool(one_each)
+
+
 def stimulus_columns(
     trials: pd.DataFrame, stimuli: Iterable[Any], happened: Bools, subjects: pd.Index
 ) -> dict[str, Floats]:
