@@ -54,19 +54,20 @@ def simulate_rats() -> pd.DataFrame:
 
 
 def read_people(path: str) -> pd.DataFrame:
-    """Return trials of 40 people, a column for each of up to six pictures."""
+    """Return trials of 40 people; there are up to six pictures."""
     people = pd.read_csv(path)
     people = people[people["subject"].isin(people["subject"].unique()[::3])]
     keys = {1: "first key", 2: "second key", 3: "third key"}
-    pictures = pd.get_dummies(people["stimulus"], prefix="stimulus", dtype=float)
-    return pictures.assign(
-        subject=people["subject"],
-        session=1,
-        block=people["block"],
-        choice=people["action"].map(keys),  # missing where one was missed
-        answer=people["correct_action"].map(keys),
-        reward=people["correct"] - 1 / 3,  # above what guessing earns
-    ).reset_index(drop=True)
+    table = {
+        "subject": people["subject"],
+        "session": 1,
+        "block": people["block"],
+        "stimulus": people["stimulus"].astype("category"),  # a name, though a number
+        "choice": people["action"].map(keys),  # missing where one was missed
+        "answer": people["correct_action"].map(keys),
+        "reward": people["correct"] - 1 / 3,  # above what guessing earns
+    }
+    return pd.DataFrame(table).reset_index(drop=True)
 
 
 trials = read_people(files[0]) if files else simulate_rats()

@@ -49,6 +49,7 @@ IN_SHELL = {
     "name the choices, choices=...)": "name the choices, --choices, and count them, --missed count",
     "make_design(..., answer=...)": "--answer",
     "session=None": "--no-session",
+    "say stimulus=None": "give --stimulus no column",
     "choices=": "--choices ",
     "keep or trial should": "--restart and --covariates should",
     "n_jobs": "--jobs",
@@ -78,7 +79,7 @@ what TABLE must have:
   One row a trial, each animal's in the order in which it made them, and columns
     subject   the animal
     session   the session or day
-    stimulus  what it saw, in numbers: such as contrast, right minus left
+    stimulus  what it saw, a number or a name: such as contrast, right minus left
     choice    what it chose, one of two or more: such as left or right, 0 or 1
     reward    what it got for that, in numbers: such as 1 or 0
   Name yours by the options if they are called otherwise. Trials without a choice or a reward
@@ -180,8 +181,9 @@ def add_table_options(parser: Parser) -> None:
     for column in COLUMNS:
         table.add_argument(f"--{column}", default=column, metavar="COLUMN",
                            help=f"its column of {column}s (default: {column})")  # fmt: skip
-    table.add_argument("--stimulus", nargs="+", default=["stimulus"], metavar="COLUMN",
-                       help="its columns of what was seen (default: stimulus)")  # fmt: skip
+    table.add_argument("--stimulus", nargs="*", default=["stimulus"], metavar="COLUMN",
+                       help="its columns of what was seen; without any, nothing was (default: "
+                            "stimulus)")  # fmt: skip
     table.add_argument("--answer", metavar="COLUMN",
                        help="its column of correct choices, if it has one")  # fmt: skip
     table.add_argument("--choices", nargs="+", metavar="LABEL",
@@ -373,9 +375,9 @@ def read_trials(arguments: argparse.Namespace) -> tuple[pd.DataFrame, dict[str, 
         missed="drop" if arguments.missed == "drop" else "keep",
         unknown_reward=arguments.unknown_reward,
     )
-    several, answered = len(names["stimulus"]) > 1, names["answer"] is not None
+    one, answered = len(names["stimulus"]) == 1, names["answer"] is not None
     return trials, {
-        "stimulus": names["stimulus"] if several else "stimulus",
+        "stimulus": "stimulus" if one else names["stimulus"],
         "answer": "answer" if answered else None,
     }
 

@@ -219,7 +219,7 @@ def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
     assert "one of 3 at random: −1.099" in page
     refused = ("heatmap of updates", "equation of few terms", "projection onto textbook rules")
     for what in refused:
-        assert page.count(f" {what} is of two choices, and these are 3: use ") == 1
+        assert page.count(f" {what} is of two choices, and these are 3.") == 1
     assert "could not be made" not in page
     made = {file.name for file in path.iterdir()}
     assert {

@@ -123,6 +123,55 @@ def test_some_of_the_sequences_have_as_many_choices():
     assert (part.n_choices, part.choice_labels) == (3, LABELS)
 
 
+# ------------------------------------------------------------------- choices that nobody has made
+
+
+def test_named_choices_have_columns_though_nobody_made_them():
+    named = [*LABELS[::-1], "up"]
+    X, y, _ = lr.make_design(TABLE, answer="answer", choices=named)
+    plain, _, _ = lr.make_design(TABLE, answer="answer")
+    new = ["previous_choice_up", "previous_answer_up"]
+    assert_frame_equal(X.drop(columns=new), plain)
+    assert (X[new] == 0).all(axis=None) and read_sequences(X).choice_labels == [*LABELS, "up"]
+    assert y.tolist() == TABLE["choice"].tolist()
+
+
+def test_an_animal_that_chose_one_side_has_a_design_of_both():
+    left = make_table(LABELS[:1])
+    with pytest.raises(ValueError, match="Choices need at least two classes"):
+        lr.make_design(left)
+    X, _, _ = lr.make_design(left, choices=["left", "right"])
+    assert set(X["previous_choice"]) == {0.0, -1.0}
+
+
+def test_a_label_beside_the_named_choices_is_refused_and_none_of_them_looks_like_a_miss():
+    rare = make_table()
+    rare.loc[7, "choice"] = "none"
+    message = (
+        "Column 'choice' should hold the labels of the choices, ['left', 'middle', 'right'], but "
+        "has 'none' (subject 'Ada', row 7)."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.make_design(rare, choices=LABELS)
+    lr.make_design(rare, choices=[*LABELS, "none"])
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("left", "choices should be a list of the labels of all choices, got 'left'."),
+        ([], "choices should be a list of the labels of all choices, got []."),
+        (3, "choices should be a list of the labels of all choices, got 3."),
+        (["left", "left"], "Choices need at least two classes, but choices has 1 class: 'left'."),
+        ([*LABELS, 4], "The labels in choices should be all text, all numbers or all booleans"),
+        ([1, 2, 3], "Column 'choice' should hold the labels of the choices, [1, 2, 3], but has '"),
+    ],
+)
+def test_choices_that_are_no_labels_are_refused(named, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        lr.make_design(TABLE, choices=named)
+
+
 # ----------------------------------------------------------------------- what rewards do not tell
 
 

@@ -221,6 +221,14 @@ def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
     assert "6 animals" in run("compare", "mice.csv", "--no-session", *QUICKLY)
 
 
+def test_a_table_of_a_bandit_is_taken_if_it_is_said_that_nothing_was_shown(run, fails, trials):
+    trials.drop(columns="stimulus").to_csv("mice.csv", index=False)
+    told = fails("compare", "mice.csv", *QUICKLY)
+    assert told.endswith(" Where nothing was shown, give --stimulus no column.\n")
+    one = ("--rules", "constant", "--reference", "constant", "--folds", 2, "--jobs", 1)
+    assert "6 animals" in run("compare", "mice.csv", "--stimulus", *one)
+
+
 def test_what_is_kept_is_not_fitted_again(run, trials, tmp_path, capsys):
     trials.to_csv("mice.csv", index=False)
     first = run("compare", "mice.csv", *QUICKLY, "--cache", "fits")

@@ -208,7 +208,7 @@ def set_cell(column, row, value):
         ),
         (set_cell("drops", 0, np.inf), "'drops' should be finite, but is inf (subject 'Bo', row 0"),
         (
-            lambda t: t.assign(left=["low", "low", "high", "low", "low"]).astype({"left": object}),
+            lambda t: t.assign(left=["low", "0.5", "1", "0", "low"]).astype({"left": object}),
             "Column 'left' should be numeric, but has 'low' (subject 'Bo', row 0); recode it as "
             "numbers, or as a column of 0 and 1 for each label.",
         ),
@@ -267,11 +267,12 @@ def test_a_table_without_sessions_is_told_how_to_say_so(simple):
         make_design(simple.drop(columns="session"))
 
 
-def test_a_design_needs_a_stimulus(simple):
-    with pytest.raises(ValueError, match=r"stimulus should name a column, or several, got \[\]\."):
-        make_design(simple, stimulus=[])
-    with pytest.raises(ValueError, match=r"Where nothing was, .* column of zeros: trials"):
-        make_design(simple, stimulus=None)
+@pytest.mark.parametrize("nothing", [None, []])
+def test_where_nothing_is_shown_x_has_history_alone(simple, nothing):
+    X, _, _ = make_design(simple, stimulus=nothing)
+    assert_frame_equal(X, make_design(simple)[0].drop(columns="stimulus"))
+    with pytest.raises(ValueError, match=r" Where nothing was shown, say stimulus=None\.$"):
+        make_design(simple.drop(columns="stimulus"))
 
 
 @pytest.mark.parametrize("column", ["side", "drops", "target"])

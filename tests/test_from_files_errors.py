@@ -50,8 +50,6 @@ def test_rows_of_a_message_are_the_files_though_trials_before_were_dropped(tmp_p
         ({"choices": ("L",)}, "choices should be two labels or more that differ, got ('L',)."),
         ({"choices": "LR"}, "choices should be two labels or more that differ, got 'LR'."),
         ({"choices": ("L", "R", "L")}, "or more that differ, got ('L', 'R', 'L')."),
-        ({"stimulus": []}, "stimulus should name a column, or several, got []."),
-        ({"stimulus": None}, "stimulus should name what was seen. Where nothing was, as in a "),
         (
             {"stimulus": ["contrast", "reward"]},
             "stimulus should not name column 'reward': the table of trials has another of that "

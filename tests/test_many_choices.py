@@ -6,7 +6,6 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
@@ -437,15 +436,6 @@ def particles(rule, trials, n_particles, noise, initial_std):
 
 
 # ------------------------------------------------------------------------------ what is refused
-
-
-def test_animals_that_never_made_a_choice_are_told():
-    never = TABLE[TABLE["choice"] != "middle"]
-    one = TABLE[TABLE["subject"] == "animal 0"].assign(subject="another")
-    X_, y, _ = design(pd.concat([never, one]))
-    first = X_.index.get_level_values("subject") != "another"
-    with pytest.raises(ValueError, match="The choice 'middle', of which X's columns tell, is on"):
-        ReinforceRuleEstimator().fit(X_[first], y[first])
 
 
 @pytest.mark.parametrize(

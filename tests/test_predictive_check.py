@@ -180,14 +180,26 @@ def test_cohorts_are_simulated_in_portions_that_fit_the_memory(cohort, reinforce
     assert ((at_once["simulated"] - in_portions["simulated"]).abs() <= error).all()
 
 
-@pytest.mark.parametrize(("correct", "expected"), [("0011110", 5), ("0000", 4), ("0", 1)])
+@pytest.mark.parametrize(("correct", "expected"), [("0011110", 5), ("0000", 4)])
 def test_trials_to_criterion_are_counted_to_the_trial_that_reached_it(correct, expected):
-    did = np.array([[letter == "1"] for letter in correct])
+    assert trials_to_criterion(correct) == expected
+
+
+def test_parts_shorter_than_the_window_tell_nothing_of_a_criterion():
+    assert trials_to_criterion("0011110", "111", "0000") == (5 + 4) / 2
+    assert np.isnan(trials_to_criterion("111", "0"))
+
+
+def trials_to_criterion(*parts):
+    """Return those of an animal that began anew after each part, by a window of 4."""
+    did = np.array([[letter == "1"] for letter in "".join(parts)])
     nothing = np.zeros(len(did), dtype=int)
+    sequence = np.repeat(np.arange(len(parts)), list(map(len, parts)))
+    place = np.concatenate([np.arange(len(part)) for part in parts])
     animals = _statistics.Behaviour(
-        nothing, nothing, np.arange(len(did)), nothing + 1, did[..., None] * 1.0, did, did, did
+        nothing, sequence, place, nothing + 1, did[..., None] * 1.0, did, did, did
     )
-    assert _statistics.trials_to_criterion(animals, 0.75, 4).to_numpy() == expected
+    return _statistics.trials_to_criterion(animals, 0.75, 4).to_numpy().item()
 
 
 def test_progress_is_shown_if_wanted(cohort, reinforce, capsys):

@@ -284,7 +284,9 @@ def test_one_session_and_one_animal_are_told_of(cohort, tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="could not be compared"):
         page = Page(write_report(rule, X, y, tmp_path / "a.html", **OPTIONS))
     assert page.says("The models could not be compared: There is one animal, and none to hold out")
-    assert page.says("no curve by session to draw: X has no index level or column 'session'.")
+    assert page.says(
+        "no curve by session to draw: the data do not tell which session a trial is of."
+    )
     assert any(row[:1] == ["accuracy"] for row in page.rows)  # of the twins, in the table
 
     X = X.assign(session=1)

@@ -134,10 +134,6 @@ NUMBERING = "Trials of a subject should be numbered 0, 1, 2, ... in row order, b
             "Column 'stimulus' of X should be numeric, but has 'bright' (subject 'Ada', row 0); "
             "recode it as numbers, or as a column of 0 and 1 for each label.",
         ),
-        (
-            lambda X: X.drop(columns="stimulus"),
-            "X has no stimulus column beside its identity, history and covariates.",
-        ),
     ],
 )
 def test_a_damaged_x_is_refused_in_one_clear_sentence(design, change, text):

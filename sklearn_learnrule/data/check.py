@@ -12,15 +12,16 @@ from ..utils.arrays import Bools, Floats
 from ..utils.texts import short
 from ..utils.warn import warn
 from .design import make_design
-from .schema import TRIALS
-from .tables import as_labels, as_stimuli, as_table
+from .schema import DESIGN, TRIALS
+from .stimuli import as_stimuli
+from .tables import as_labels, as_table
 
 N_TOLD, OPPOSITE = 20, 2 / 3  # so many trials, and more than this share of them, are no accident
 TELLS = 0.5  # from this correlation on, a stimulus of one sign tells the side by its size
 
 
 def check_trials(
-    trials: Any, *, stimulus: str | Sequence[str] = "stimulus", trial: str | None = None
+    trials: Any, *, stimulus: str | Sequence[str] | None = "stimulus", trial: str | None = None
 ) -> pd.DataFrame:
     """Check that a table is what a loader must return, and return it.
 
@@ -31,8 +32,8 @@ def check_trials(
     ----------
     trials : DataFrame of pandas, polars or another library, or pyarrow Table
         One row a trial; the rows of a subject stand together, in temporal order.
-    stimulus : str or list of str, default="stimulus"
-        The stimulus column, or all of them if there are several.
+    stimulus : str, list of str or None, default="stimulus"
+        The stimulus column, or all of them if there are several; None: nothing was shown.
     trial : str or None, default=None
         A column of trial numbers or times that must rise within a session.
 
@@ -70,7 +71,7 @@ def check_trials(
 
 def checked(
     trials: Any,
-    stimulus: str | Sequence[str],
+    stimulus: str | Sequence[str] | None,
     trial: str | None,
     labels: Sequence[Any] | None = None,
     **gaps: Any,
@@ -91,7 +92,7 @@ def checked(
         )
     answer = "answer" if "answer" in table.columns else None
     X, _, subjects = make_design(table, stimulus=stimuli, answer=answer, trial=trial, **gaps)
-    if len(stimuli) == 1:
+    if len(DESIGN.stimuli(X)) == 1:
         chosen = table[table["choice"].notna()]
         fault = _fault_of_sign(chosen, X.iloc[:, 0], subjects, labels)
         if fault is not None:

@@ -5,41 +5,29 @@ Row t of X holds exactly what was known before choice t, so no estimator can pee
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Bools, Floats, Ints
+from ..utils.arrays import Bools, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .covariates import covariate_columns
-from .schema import (
-    DESIGN,
-    MISSES,
-    PREVIOUS_ANSWER,
-    PREVIOUS_CHOICE,
-    PREVIOUS_REWARD,
-    RESTART,
-    REWARD_KNOWN,
-    of_labels,
-)
+from .history import History
+from .schema import RESTART
+from .stimuli import as_stimuli, check_free, stimulus_columns
 from .tables import (
     as_labels,
     as_names,
-    as_numbers,
-    as_stimuli,
     as_table,
     check_columns,
     check_complete,
     check_names,
-    label_texts,
-    place,
     sorted_labels,
     subject_names,
-    weight_names,
 )
 from .time_order import check_rises, check_together, count_within, session_starts
 
@@ -53,12 +41,13 @@ LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 def make_design(
     trials: Any,
     *,
-    stimulus: str | Sequence[str] = "stimulus",
+    stimulus: str | Sequence[str] | None = "stimulus",
     choice: str = "choice",
     reward: str = "reward",
     subject: str | Sequence[str] | None = "subject",
     session: str | None = "session",
     answer: str | None = None,
+    choices: Sequence[Any] | None = None,
     trial: str | None = None,
     covariates: str | Sequence[str] | Mapping[str, Any] | None = None,
     restart: str | Sequence[str] | None = None,
@@ -71,8 +60,13 @@ def make_design(
     ----------
     trials : DataFrame of pandas, polars or another library, or pyarrow Table
         One row a trial; the rows of a subject stand together, in temporal order.
-    stimulus : str or list of str
-        The numeric column or columns that the animal saw before its choice.
+    stimulus : str, list of str or None
+        The column or columns that the animal saw before its choice. Numbers and booleans stay a
+        column. Text and categories become one of 0 and 1 for each label, all of them, as
+        ``image_cat`` and ``image_dog``; of categories also for those that this table lacks, so make
+        text a Categorical where tables are read apart. A number that only names what was shown,
+        such as picture 3 of 6, would count as half of picture 6: make it a Categorical, too. None:
+        nothing was shown, as in a bandit task, and the policy has a bias alone.
     choice : str
         The column of choices: two labels or more, as text, numbers or booleans. Of two, the second
         in sorted order is y = 1.
@@ -88,6 +82,9 @@ def make_design(
     answer : str or None
         The column of correct choices, labelled as the choices are. Without it, a rewarded
         choice counts as correct.
+    choices : list of labels or None
+        The labels of all choices that there are, in any order, should nobody have made one of them
+        in this table. None: those that were made.
     trial : str or None
         A column of trial numbers or times, which is checked and not used otherwise: from row to
         row it must rise. It may start anew with each session.
@@ -136,8 +133,9 @@ def make_design(
     TypeError
         If the trials are no table in memory.
     ValueError
-        If a column is unknown, a value is missing or not finite, the choices have one label
-        alone, the order of the trials is lost, or a covariate varies within an animal.
+        If a column is unknown, a value is missing or not finite, choices or the labels of a
+        stimulus are one alone, the order of the trials is lost, or a covariate varies within an
+        animal.
 
     Warns
     -----
@@ -163,7 +161,7 @@ def make_design(
     of_animals, anew = as_names(covariates, "covariates"), as_names(restart, "restart")
     names = _Names(stimuli, choice, reward, animals, session, answer, trial, of_animals, anew)
     check_columns(trials, [*animals, *names.always, *stimuli, *names.outcome])
-    _check_stimuli(stimuli, [*names.outcome, *animals, *_named(session), *of_animals])
+    check_free(stimuli, [*names.outcome, *animals, *_named(session), *of_animals])
     subjects = subject_names(trials, animals)
     check_complete(trials, names.always, subjects)
     happened = _happened(trials[choice], missed)
@@ -172,13 +170,14 @@ def make_design(
     told = _without_missed(trials, happened)
     _check_told(told, names, subjects, keep)
     index = _identify(trials, subjects, names, happened)
-    before = _History(index, happened, subjects).columns(told, names, keep, missed == "count")
-    seen = _stimuli(told, stimuli, happened, subjects)
+    history = History(index, happened, subjects, _all_labels(told[choice], choices))
+    before = history.columns(told[names.outcome], keep=keep, count=missed == "count")
+    seen = stimulus_columns(told, stimuli, happened, subjects)
     known = covariate_columns(trials, covariates, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)
-    if PREVIOUS_CHOICE not in X:
+    if choices is None:
         _tell_of_no_choice(y)
     return X, y, groups
 
@@ -280,65 +279,13 @@ def _count_restarts(columns: pd.DataFrame, codes: Ints) -> Ints:
     return so_far - so_far[opens][codes]
 
 
-def _stimuli(
-    trials: pd.DataFrame, stimuli: list[Any], happened: Bools, subjects: pd.Index
-) -> dict[str, Floats]:
-    return {
-        name: as_numbers(trials[stimulus], f"Column {stimulus!r}", subjects)[happened]
-        for name, stimulus in zip(weight_names(stimuli), stimuli, strict=True)
-    }
-
-
-class _History:
-    """What the trial before brought, 0 where a subject begins, and begins anew.
-
-    Of a table's trials, which belong to ``subjects``, those that ``happened`` have an ``index``.
-    """
-
-    def __init__(self, index: pd.MultiIndex, happened: Bools, subjects: pd.Index) -> None:
-        self.happened, self.subjects = happened, subjects
-        first = index.get_level_values("trial") == 0  # the rows of a subject stand together
-        if RESTART in index.names:
-            first |= np.diff(index.get_level_values(RESTART), prepend=0) != 0
-        self.first = first
-
-    def columns(
-        self, trials: pd.DataFrame, names: _Names, keep: bool, count: bool
-    ) -> dict[str, Floats]:
-        """Return the columns of X, with ``keep`` whether rewards are known, and counted misses."""
-        labels = sorted_labels(trials[names.choice], f"column {names.choice!r}")
-        paid = trials[names.reward]
-        known = paid.notna().to_numpy()
-        if keep:
-            paid = paid.astype(object).where(known, 0.0)
-        columns = self._labels(PREVIOUS_CHOICE, trials[names.choice], labels)
-        columns[PREVIOUS_REWARD] = self._before(
-            as_numbers(paid, f"Column {names.reward!r}", self.subjects)
-        )
-        if names.answer is not None:
-            columns |= self._labels(PREVIOUS_ANSWER, trials[names.answer], labels)
-        if keep:
-            columns[REWARD_KNOWN] = self._before(known.astype(float))
-        if count:
-            between = np.diff(np.flatnonzero(self.happened), prepend=0) - 1.0
-            columns[MISSES] = np.where(self.first, 0.0, between)
-        return columns
-
-    def _before(self, values: NDArray[Any]) -> Floats:
-        """Return the values of the trial before."""
-        return np.where(self.first, 0.0, np.roll(values[self.happened], 1))
-
-    def _labels(self, name: str, column: pd.Series, labels: NDArray[Any]) -> dict[str, Floats]:
-        """Return the label of the trial before as -1 and +1; of more than two, a column each."""
-        made = as_labels(column, f"column {column.name!r}")
-        _check_labels(made, labels, column.name, self.subjects)
-        if len(labels) == 2:
-            return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
-        columns = of_labels(f"{name}_", label_texts(labels))
-        return {
-            column: self._before(1.0 * (made == label))
-            for column, label in zip(columns, labels, strict=True)
-        }
+def _all_labels(choice: pd.Series, named: Sequence[Any] | None) -> NDArray[Any]:
+    """Return the labels of all choices, sorted: those that are named, else those made."""
+    if named is None:
+        return sorted_labels(choice, f"column {choice.name!r}")
+    if isinstance(named, str) or not isinstance(named, Iterable) or len(labels := [*named]) < 2:
+        raise ValueError(f"choices should be a list of the labels of all choices, got {named!r}.")
+    return sorted_labels(pd.Series(labels, dtype=object), "choices")
 
 
 def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Series:
@@ -353,28 +300,11 @@ def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Ser
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
 
 
-def _check_labels(
-    values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index
-) -> None:
-    """Raise for a label that no choice has."""
-    if values.dtype == bool and labels.dtype != bool:
-        raise ValueError(
-            f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            "True and False. If they say whether the animal was right, leave answer= out where it "
-            "was paid for that, or make a column of what was correct."
-        )
-    known = np.isin(values, labels)
-    if not known.all():
-        row = int(np.argmin(known))
-        raise ValueError(
-            f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            f"{short(values[row])} ({place(subjects, row)})."
-        )
-
-
 def _tell_of_no_choice(y: pd.Series) -> None:
     """Warn if one of more than two labels looks like that of missed trials."""
     labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
+    if len(labels) == 2:
+        return
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
         if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
@@ -384,13 +314,3 @@ def _tell_of_no_choice(y: pd.Series) -> None:
                 "(in from_files and from_nwb, name the choices, choices=...); if it is a choice "
                 "as any other, another label says so.",
             )
-
-
-def _check_stimuli(stimuli: list[Any], others: list[Any]) -> None:
-    free = [name for name in DESIGN.stimuli(stimuli) if name not in others]
-    if free != stimuli:
-        forbidden = dict.fromkeys([*others, *DESIGN.names()])
-        raise ValueError(
-            "stimulus should name columns seen before the choice, and none of "
-            f"{', '.join(map(repr, forbidden))}; got {stimuli}."
-        )

@@ -163,9 +163,13 @@ class Sequences:
         """Read (N, T, ...) back in the order of X's rows."""
         return padded[self.row_sequence, self.row_place]
 
+    def contradicts(self, chosen: Ints) -> Bools:
+        """Return where choices (0, 1, ... C - 1) are other than the next row tells, (n_rows,)."""
+        return self.fields.observed & (chosen != self.fields.choice)
+
     def check_choices(self, chosen: Ints) -> None:
         """Raise where ``previous_choice`` contradicts the choices y (given as 0, 1, ... C - 1)."""
-        contradicts = self.fields.observed & (chosen != self.fields.choice)
+        contradicts = self.contradicts(chosen)
         if contradicts.any():
             row = np.argmax(contradicts)
             subject, trial = self.row_subject[row], self.row_trial[row]
@@ -212,8 +216,6 @@ def read_sequences(X: pd.DataFrame | NDArray[Any]) -> Sequences:
     if session is not None:
         new_session = session_starts(session, codes, trial, row_subject)
     stimuli = {name: values[name] for name in DESIGN.stimuli(values)}
-    if not stimuli:
-        raise ValueError("X has no stimulus column beside its identity, history and covariates.")
     fields = _fields(stimuli, values, new_session, sequence, row_place)
     covariates, covariate_names = covariates_of_subjects(values, codes, row_subject)
     return Sequences(

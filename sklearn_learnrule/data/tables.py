@@ -20,7 +20,11 @@ from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 
 BIAS = "bias"
-MOST_CHOICES = 100  # more labels are those of another column
+MOST_LABELS = 100  # more are those of another column
+NONE_OF_THESE: dict[Any, str] = {
+    "session": " Where there are none, say session=None.",
+    "stimulus": " Where nothing was shown, say stimulus=None.",
+}
 PLAIN = "biufU"  # numpy's kinds of labels that need no second look: booleans, numbers, text
 TO_PANDAS = ("to_dataframe", "collect", "compute", "to_pandas")  # of NWB, lazy and other tables
 
@@ -97,16 +101,6 @@ def as_names(columns: Any, argument: str) -> list[Any]:
     return names
 
 
-def as_stimuli(columns: Any) -> list[Any]:
-    """Return the columns of what was seen, of which there is at least one."""
-    if columns is None:
-        raise ValueError(
-            "stimulus should name what was seen. Where nothing was, as in a bandit task, give a "
-            "column of zeros: trials.assign(nothing=0.0)."
-        )
-    return as_names(columns, "stimulus")
-
-
 def check_columns(trials: pd.DataFrame, used: list[Any]) -> None:
     """Raise unless each name that is used is that of one column."""
     columns: list[Any] = list(trials.columns)
@@ -124,7 +118,7 @@ def _unknown_column(name: Hashable, trials: pd.DataFrame) -> str:
     columns = list(trials.columns)
     shown = ", ".join(repr(column) for column in columns[:12]) + (", ..." * (len(columns) > 12))
     close = difflib.get_close_matches(str(name), [str(column) for column in columns], n=1)
-    hint = " Where there are none, say session=None." if name == "session" else ""
+    hint = NONE_OF_THESE.get(name, "")
     if close:
         hint = f" Did you mean {close[0]!r}?"
     if name in trials.index.names:
@@ -254,9 +248,9 @@ def sorted_labels(values: Any, where: str) -> NDArray[Any]:
             f"{'es' * (len(labels) != 1)}: {_listed(labels)}."
         )
     fractions = labels.dtype.kind == "f" and bool((labels % 1).any())
-    if len(labels) > MOST_CHOICES or (len(labels) > 2 and fractions):
+    if len(labels) > MOST_LABELS or (len(labels) > 2 and fractions):
         raise ValueError(
-            f"Choices should have labels, {MOST_CHOICES} at most and no fractions, but {where} has "
+            f"Choices should have labels, {MOST_LABELS} at most and no fractions, but {where} has "
             f"{len(labels)} classes: {_listed(labels)}; is it the column of choices?"
         )
     check_labels_differ(labels, where)

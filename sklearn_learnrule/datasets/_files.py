@@ -31,7 +31,7 @@ ANY, AS_LITTLE = "[^/]+", "[^/]+?"
 def from_files(
     pattern: FilePath,
     *,
-    stimulus: Names = "stimulus",
+    stimulus: Names | None = "stimulus",
     choice: str = "choice",
     reward: str = "reward",
     answer: str | None = None,
@@ -58,9 +58,9 @@ def from_files(
         stand for anything, and what stands in the place of a field, such as ``{subject}``,
         becomes a column of that name. A field may say its form, as a regular expression without
         braces: ``{session:[^_]+}`` holds no "_".
-    stimulus : str or list of str, default="stimulus"
-        The numeric column, or columns, of what was seen before the choice. One becomes "stimulus",
-        several keep their names.
+    stimulus : str, list of str or None, default="stimulus"
+        The column, or columns, of what was seen before the choice, numbers or labels. One becomes
+        "stimulus", several keep their names. None: nothing was shown.
     choice, reward : str
     answer : str or None, default=None
         The columns of choices, of rewards and, if there is one, of correct choices.

@@ -16,11 +16,11 @@ import pandas as pd
 
 from ..data import TRIALS
 from ..data.check import checked
+from ..data.stimuli import are_labels, as_stimuli
 from ..data.tables import (
     as_labels,
     as_names,
     as_numbers,
-    as_stimuli,
     as_table,
     check_columns,
     subject_names,
@@ -39,7 +39,7 @@ Gaps = Literal["drop", "keep"]
 class Layout:
     """Which columns of a source hold what, in the words of :func:`from_files`."""
 
-    stimulus: Names
+    stimulus: Names | None
     choice: str
     reward: str
     answer: str | None = None
@@ -123,7 +123,7 @@ class Layout:
             "subject": subjects,
             "session": subject_names(table, sessions) if sessions else 1,
             **{
-                new: _numbers(table[old], kept & ~missed, subjects)
+                new: _stimulus(table[old], kept & ~missed, subjects)
                 for old, new in self.stimuli.items()
             },
             "choice": choice.astype(object).where(~missed) if keep_missed else choice,
@@ -189,6 +189,13 @@ class Layout:
             return trials
         code = {label: number for number, label in enumerate(self.choices)}
         return trials.assign(**{name: trials[name].map(code) for name in named})
+
+
+def _stimulus(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> pd.Series | Floats:
+    """Return a column's numbers or, if it has such, its labels."""
+    if needed.any() and are_labels(column[needed]):
+        return column.where(needed)
+    return _numbers(column, needed, subjects)
 
 
 def _numbers(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> Floats:

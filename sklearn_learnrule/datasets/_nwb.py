@@ -20,7 +20,7 @@ START = "start_time"  # of each trial: every table of trials has it
 def from_nwb(
     source: Any,
     *,
-    stimulus: Names,
+    stimulus: Names | None,
     choice: str,
     reward: str,
     answer: str | None = None,

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pandas.api.types import is_scalar
 
 from ..data import TRIALS, check_trials
-from ..data.tables import as_labels, as_names, as_numbers, as_stimuli, two_labels
+from ..data.stimuli import as_stimuli
+from ..data.tables import as_labels, as_names, as_numbers, two_labels
 from ..utils.texts import short
 from ._layout import Layout, Names
 

@@ -31,7 +31,7 @@ from ..models.learning import SequenceModel
 from ..rules import Units
 from ..training.dataset import SequenceDataset
 from ..training.ensemble import train_members
-from ..training.fit_checks import prediction_fault
+from ..training.fit_checks import never_made_fault, prediction_fault
 from ..training.mirror import fits_mirror_images
 from ..training.net import SequenceNet
 from ..training.optimization import drawing_from, net_so_far
@@ -180,8 +180,10 @@ class SequenceClassifier(
         self._publish(*learned)
         features = sequences.fields.features / units.feature.numpy()
         n_told = self.net_.module_.n_told * len(dataset.scored_sequences)
-        predicted = self._predict_logits(sequences), features, chosen, weight, n_told
-        self._warn(self._training_fault() or prediction_fault(*predicted), ConvergenceWarning)
+        logits = self._predict_logits(sequences)
+        fault = self._training_fault() or prediction_fault(logits, features, chosen, weight, n_told)
+        fault = fault or never_made_fault(logits, chosen, weight, self.classes_)
+        self._warn(fault, ConvergenceWarning)
 
     def _fitted_so_far(self, net: SequenceNet, *learned: Any) -> dict[str, Any]:
         """Return the attributes of a fit whose only member is as far as this net."""

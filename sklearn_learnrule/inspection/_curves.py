@@ -12,8 +12,10 @@ from sklearn.utils import check_consistent_length
 
 from ..data.schema import DESIGN
 from ..data.sequences import identity_of, read_sequences, session_numbers, subjects_of
+from ..data.stimuli import are_indicators
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
+from ..utils.choices import DoesNotApply
 from ..utils.texts import settings
 from ._choices import weight_table
 from ._experience import check_not_own
@@ -82,9 +84,9 @@ def psychometric_table(
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
     stimulus : str or None, default=None
         The stimulus column; None: the first. If it has more than 25 values, they are put into
-        ten bins of as many trials, each shown by its mean. Of more than two choices, None is all
-        stimuli that differ in any of several columns, if these are 25 at most: they are called as
-        "left = 1" in a column ``stimulus``.
+        ten bins of as many trials, each shown by its mean. Of labels, or more than two choices,
+        None is all stimuli that differ in any of several columns, if these are 25 at most: they
+        are called as "left = 1" in a column ``stimulus``.
     by : None, "session" or Series with a value for each row of X, default=None
         What to tell apart: nothing, the animals' first, second, ... sessions, or anything
         else, such as stages of training.
@@ -110,8 +112,8 @@ def psychometric_table(
     1  mouse_01     -0.99        51    0.33   0.34
     """
     fits = read_fits(estimators)
-    many = fits[0].n_choices > 2
-    shown = _all_stimuli(X) if stimulus is None and many else None
+    each = fits[0].n_choices > 2 or are_indicators(X[_stimulus_columns(X)])
+    shown = _all_stimuli(X) if stimulus is None and each else None
     if shown is None:
         stimulus = _stimulus(X, stimulus)
         check_not_own([stimulus], OWN_COLUMNS)
@@ -218,12 +220,17 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
     stimuli = list(map(str, DESIGN.stimuli(X)))
     if name is not None and name not in stimuli:
         raise ValueError(f"stimulus should be one of {stimuli}, got {name!r}.")
+    if not stimuli:
+        raise DoesNotApply(
+            "A psychometric curve is of what was shown, and nothing was",
+            "how often each choice is made, session_table and predictive_check tell",
+        )
     return stimuli[0] if name is None else name
 
 
 def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
     """Return what was shown on each trial, by several columns, in words; None if it is too much."""
-    names: list[Any] = [name for name in X if str(name) in DESIGN.stimuli(map(str, X))]
+    names = _stimulus_columns(X)
     each = X[names]
     met = each.drop_duplicates().sort_values(names, ascending=False)
     if len(names) == 1 or len(met) > MANY_STIMULI:
@@ -231,6 +238,10 @@ def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
     texts, in_order = (list(map(settings, table.to_dict("records"))) for table in (each, met))
     categories = list(dict.fromkeys(in_order))
     return pd.Series(pd.Categorical(texts, categories, ordered=True), name="stimulus")
+
+
+def _stimulus_columns(X: pd.DataFrame) -> list[Any]:
+    return [name for name in X if str(name) in DESIGN.stimuli(map(str, X))]
 
 
 def _few_values(values: Floats) -> Floats:

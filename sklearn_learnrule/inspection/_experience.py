@@ -62,16 +62,21 @@ class Experience:
         nothing of what is beside it. For signs that no stimulus met has, the nearest of each of
         the most similar signs count together, by the stimulus at which a choice is correct most
         often: a 0 between two sides may be either. Where no answer is known, each may be correct.
+        Where nothing is shown, all trials are of one stimulus.
         """
-        width = self.stimuli.to_numpy().std(0)
+        met, to_ask = (
+            table.to_numpy() if self.stimulus_names else np.zeros((len(table), 1))
+            for table in (self.stimuli, stimuli)
+        )
+        width = met.std(0)
         width[width == 0] = 1
-        known, which = np.unique(self.stimuli.to_numpy() / width, axis=0, return_inverse=True)
+        known, which = np.unique(met / width, axis=0, return_inverse=True)
         counts = np.zeros((len(known), self.n_choices))
         told = self.answer > NOBODY_KNOWS
         np.add.at(counts, (which.ravel()[told], self.answer[told].astype(int)), 1)
         total = counts.sum(1, keepdims=True)
         known_shares = np.where(total > 0, counts / np.maximum(total, 1), 1.0)  # (U, C)
-        asked = stimuli.to_numpy() / width  # (P, S)
+        asked = to_ask / width  # (P, S)
         signs, group = np.unique(np.sign(known), axis=0, return_inverse=True)  # (G, S), (U,)
         differ = np.abs(np.sign(asked)[:, None] - signs).sum(-1)  # (P, G)
         similar = differ == differ.min(1, keepdims=True)

@@ -13,8 +13,10 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..data.sequences import NOBODY_KNOWS
+from ..data.stimuli import are_indicators
 from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
+from ..utils.texts import short
 from ._experience import SLIP, Experience
 from ._fits import RuleFit
 
@@ -43,17 +45,22 @@ def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> No
 def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
     """Return every combination of the stimulus values, (P, S); 0 where not given.
 
-    Of more than two choices, where several columns often tell stimuli apart, by default all that
-    were met, unless they are many.
+    Of labels and of more than two choices, where several columns often tell stimuli apart, by
+    default all that were met, unless they are many. Where nothing was shown, one row of no columns.
     """
     names = experience.stimulus_names
+    if not names and stimuli is None:
+        return pd.DataFrame(index=[0])
     met = experience.stimuli.drop_duplicates().sort_values(names, ignore_index=True)
-    if stimuli is None and experience.n_choices > 2 and len(met) <= MANY_STIMULI:
+    each = experience.n_choices > 2 or are_indicators(met)
+    if stimuli is None and each and len(met) <= MANY_STIMULI:
         return met
     if stimuli is None:
         stimuli = _some_values(experience.stimuli[names[0]].to_numpy())
-    given: Grid = stimuli if isinstance(stimuli, Mapping) else {names[0]: stimuli}
+    given: Grid = stimuli if isinstance(stimuli, Mapping) else dict.fromkeys(names[:1], stimuli)
     check_names("stimuli", given, names)
+    if not given:
+        raise ValueError(f"stimuli should name some of {names}, got {short(stimuli)}.")
     return make_grid({name: given.get(name, 0.0) for name in names})
 
 

@@ -61,8 +61,8 @@ def update_table(
     stimuli : array, dict of str to array or None, default=None
         Values of the stimulus columns in X's units, 0 where not named; an array is of the
         first column. None: the values that the first column has in X, or 21 evenly spaced
-        ones if these are more than 25; of more than two choices, all stimuli in X that differ in
-        any column, if these are 25 at most.
+        ones if these are more than 25; of labels, or more than two choices, all stimuli in X that
+        differ in any column, if these are 25 at most.
     weights : dict of str to array or None, default=None
         Values of the policy weights, named as by ``predict_weights``. Where not named: of the
         first weight 5 and of the bias 3 values, evenly between the 5% and 95% quantiles of

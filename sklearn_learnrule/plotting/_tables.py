@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..data.schema import OF_CHOICE
+from ..data.stimuli import are_indicators
 from ..utils.texts import numbers, settings
 from ._fit import in_lines
 from ._style import COLORS, ordered_colors
@@ -47,10 +48,14 @@ def update_label(column: str, of_choice: str = "") -> str:
 def stimulus_axis(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str]]:
     """Return a table, the column for the x axis, and what is written there, if not numbers.
 
-    Of more than two choices, stimuli may differ in several columns; these are numbered.
+    Labels, and stimuli of more than two choices, may differ in several columns; these are numbered,
+    and so is none at all.
     """
-    _, varying = _stimuli(table)
-    if OF_CHOICE not in table or len(varying) < 2:
+    stimuli, varying = _stimuli(table)
+    if not stimuli:
+        return table.assign(**{PLACE: 0}), PLACE, {0: "nothing"}
+    one_by_one = OF_CHOICE not in table and not are_indicators(table[stimuli])
+    if one_by_one or len(varying) < 2:
         return table, stimulus_column(table), {}
     each = table[varying].drop_duplicates().sort_values(varying, ascending=False)
     ticks = dict(enumerate(map(settings, each.to_dict("records"))))

@@ -14,6 +14,7 @@ from ..utils.arrays import evenly
 from ..utils.choices import two_choices_only
 from ..utils.texts import number, numbers
 from ._display import Display
+from ._fit import in_lines
 from ._style import (
     BLACK,
     COARSE,
@@ -41,7 +42,6 @@ from ._tables import (
     panels_of,
     panels_of_weights,
     stimulus_axis,
-    stimulus_column,
     update_column,
     update_label,
     weight_label,
@@ -146,14 +146,14 @@ class UpdateDisplay(Display):
             if kind == "heatmap":
                 two_choices_only(self.table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")
             return self._plot_choices(ax, update_column(self.table, weight))
-        x, update = stimulus_column(self.table), update_column(self.table, weight)
+        (shown, x, ticks), update = stimulus_axis(self.table), update_column(self.table, weight)
         main, *others = _varying_weights(self.table)
-        cells, shape = panels_of_weights(self.table, others)
+        cells, shape = panels_of_weights(shown, others)
         draw = _draw_slices if kind == "slices" else _draw_heatmaps
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
-            draw(axes, [here for _, here in cells], x, main, update)
+            draw(axes, [here for _, here in cells], x, main, update, ticks)
         return self._drawn_on(axes)
 
     def _plot_choices(self, ax: Any, update: str) -> Self:
@@ -201,7 +201,9 @@ def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFram
     What is correct at a stimulus that is not in X is told by the nearest that is; where that may
     be either choice, the stimulus is left out.
     """
-    x = DESIGN.stimuli(map(str, X))[0]
+    x = next(iter(DESIGN.stimuli(map(str, X))), None)
+    if x is None:
+        return update_table(estimators, X, **options)
     seen = np.unique(X[x])
     if not COARSE <= len(seen) <= N_STIMULI or options.get("all_outcomes"):
         return update_table(estimators, X, **options)
@@ -219,16 +221,22 @@ def _varying_weights(table: pd.DataFrame) -> list[str]:
 
 
 def _draw_slices(
-    axes: NDArray[Any], tables: list[pd.DataFrame], x: str, weight: str, update: str
+    axes: NDArray[Any],
+    tables: list[pd.DataFrame],
+    x: str,
+    weight: str,
+    update: str,
+    ticks: dict[int, str],
 ) -> None:
     values = sorted(tables[0][weight].unique())
     colors = dict(zip(values, ordered_colors(len(values)), strict=True))
-    styles = outcome_styles(pd.concat(tables)[x])
+    styles = POINTS if ticks else outcome_styles(pd.concat(tables)[x])
     for panel, table in zip(axes.flat, tables, strict=True):
         panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
         lines: Any = table.groupby([weight, "correct", "choice"])
         for (value, correct, _), line in lines:
             _draw_slice(panel, line, x, update, color=colors[value], **styles[correct])
+    name_stimuli(axes, ticks)
     label_outer(axes, x, update_label(update))
     lines = [{"color": colors[value]} for value in reversed(values)]
     key(
@@ -264,7 +272,12 @@ def _visited(table: pd.DataFrame, by: list[str]) -> pd.Series:
 
 
 def _draw_heatmaps(
-    axes: NDArray[Any], tables: list[pd.DataFrame], x: str, weight: str, update: str
+    axes: NDArray[Any],
+    tables: list[pd.DataFrame],
+    x: str,
+    weight: str,
+    update: str,
+    ticks: dict[int, str],
 ) -> None:
     from matplotlib.colors import Normalize
 
@@ -272,6 +285,9 @@ def _draw_heatmaps(
     limit = max(table.groupby([weight, "choice", x])[update].mean().abs().max() for table in tables)
     for panel, table in zip(axes.flat, tables, strict=True):
         mesh = _draw_heatmap(panel, table, x, weight, update, Normalize(-limit, limit))
+        if ticks:
+            shown = table.groupby(["choice", x]).size().index.get_level_values(x)
+            panel.set_xticks(range(len(shown)), [in_lines(ticks[i]) for i in shown], rotation=90)
     choices = " | ".join(map(str, tables[0]["choice"].unique()))
     label_outer(axes, f"{x}\n({choices} correct)", weight_label(weight.removeprefix("weight_")))
     label = f"{update_label(update)}\n(hatched: no animal there)"

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from ..utils.choices import OfTwoChoices
+from ..utils.choices import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
 from ._models import Model, tell, together
@@ -39,7 +39,7 @@ class Question:
         """Why there is no learning curve by session, if so."""
         if self.n_sessions == 1:
             return "all trials of each animal are of one session"
-        return "" if self.n_sessions else "X has no index level or column 'session'"
+        return "" if self.n_sessions else "the data do not tell which session a trial is of"
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def exhibit_models(exhibit: Exhibit, models: list[Model], question: Question) ->
                 parts = exhibit.make(model, question)
             for part in parts:
                 shown.parts.append((model, part))
-        except OfTwoChoices as why:
-            return Shown(exhibit.name, "", [(None, Note(str(why)))])
+        except DoesNotApply as why:
+            return Shown(exhibit.name, "", [(None, Note(f"{why.reason}."))])
         except Exception as failure:  # one bad picture must not lose the others
             text = f"{exhibit.name} of {model.name} could not be made: {tell(failure)}"
             shown.parts.append((model, Failure(text)))

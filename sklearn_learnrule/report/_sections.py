@@ -44,12 +44,14 @@ DECIMALS = 6  # at most; of smaller numbers each has its own two digits
 def _slices(model: Model, question: Question) -> Iterator[Part]:
     seed = question.random_state
     display = UpdateDisplay.from_estimator(model.fits, question.X, random_state=seed)
-    first, *_, bias = model.rules[0].weight_names
+    names = model.rules[0].weight_names
+    first, bias = names[0], names[-1]
     each = "weight before it" if question.n_choices == 2 else "choice"
     alt = f"Change of the {{}} weight per trial by stimulus, a line for each {each}"
     yield picture(display.figure_, alt.format(first), display.table, first)
-    display.plot(weight=bias)
-    yield picture(display.figure_, alt.format(bias), kind=bias)
+    if bias != first:
+        display.plot(weight=bias)
+        yield picture(display.figure_, alt.format(bias), kind=bias)
 
 
 def _heatmap(model: Model, question: Question) -> Iterator[Part]:

@@ -17,7 +17,8 @@ from sklearn.utils import check_consistent_length, check_scalar
 from tqdm import tqdm
 
 from ..data.sequences import Sequences, has_identity, read_sequences, session_numbers, subjects_of
-from ..data.tables import sorted_labels
+from ..data.tables import as_labels, number_classes
+from ..estimators.classes import read_classes
 from ..utils.files import replacing, write_csv
 from ..utils.warn import warn
 from . import _comparison
@@ -139,7 +140,7 @@ def _read(X: Any, y: Any) -> tuple[Sequences, pd.Series]:
     sequences = read_sequences(X)
     check_consistent_length(X, y)
     labels = np.asarray(y)
-    sequences.check_choices(np.searchsorted(sorted_labels(labels, "y"), labels))
+    sequences.check_choices(number_classes(labels, read_classes(as_labels(y, "y"), sequences)))
     return sequences, pd.Series(labels, X.index)
 
 

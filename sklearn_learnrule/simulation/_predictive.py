@@ -87,7 +87,9 @@ def predictive_check(
         - ``one_sided``, whether 97% of a block's choices, or more, were of one class;
         - ``win_stay`` and ``lose_shift``, the shares of rewarded choices that were repeated and
           of unrewarded ones that were not;
-        - ``trials_to_criterion``; all its trials for an animal that did not get there.
+        - ``trials_to_criterion``; all its trials for an animal that did not get there. With
+          restarts, the mean over an animal's parts that are no shorter than ``window``; missing
+          (NaN) where there are none.
 
     Examples
     --------

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.design import make_design
 from ..data.schema import DESIGN, MISSES, RESTART, REWARD_KNOWN, is_design
 from ..data.sequences import Sequences, read_sequences
+from ..data.stimuli import with_indicators
 from ..utils.arrays import Bools, Floats
 from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
@@ -31,8 +32,11 @@ def read_replay(
 ) -> Replay:
     """Read a design X or a table of trials; ``stimuli`` are its columns that the animals saw.
 
+    They may be those of labels, which the table has in one column.
+
     Whether rewards are known, and trials missed, is read from trials if such is the history.
     """
+    table = with_indicators(table, stimuli)
     missing = [name for name in stimuli if name not in table]
     if missing:
         raise ValueError(
@@ -79,19 +83,20 @@ def _of_trials(
     further_history: Collection[str],
     correction: BiasCorrection | None,
 ) -> Replay:
+    known = classes.tolist()
+    if unknown := sorted(set(trials["answer"].dropna()).difference(known), key=str):
+        raise ValueError(
+            f"The column 'answer' should hold the choices that the estimator knows, {known}, but "
+            f"has {unknown}."
+        )
     answers = trials.assign(choice=trials["answer"], reward=1.0)
-    options: Any = {"covariates": DESIGN.covariates(trials) or None}
+    options: Any = {"covariates": DESIGN.covariates(trials) or None, "choices": known}
     options["restart"] = RESTART if RESTART in trials else None
     if MISSES in further_history and "choice" in trials:
         trials = trials[trials["choice"].notna()]
         answers["choice"] = trials["answer"]  # by row: none where one was missed
         options["missed"] = "count"
     X, y, _ = make_design(answers, stimulus=stimuli, **options)
-    if set(y) != set(classes):
-        raise ValueError(
-            f"The column 'answer' should hold the choices that the estimator knows, "
-            f"{classes.tolist()}, but has {sorted(set(y))}."
-        )
     sequences = read_sequences(X)
     answer = sequences.pad(pd.Index(classes).get_indexer(pd.Index(y)).astype(float))
     happened, known = sequences.pad(np.ones(len(X))) > 0, None

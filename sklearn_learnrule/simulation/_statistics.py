@@ -163,14 +163,19 @@ def logistic_weights(features: Floats, chosen: Bools, cell: Ints) -> Floats:
 
 
 def trials_to_criterion(did: Behaviour, criterion: float, window: int) -> pd.DataFrame:
-    """Return the mean over an animal's sequences of the trials that it needed, (n_animals, C)."""
-    sequences, start = np.unique(did.sequence, return_index=True)
+    """Return the mean over an animal's sequences of the trials that it needed, (n_animals, C).
+
+    A sequence shorter than the window tells nothing of it, and one that never reaches it, all its
+    trials; NaN of an animal that has only such as tell nothing.
+    """
+    sequences, start, length = np.unique(did.sequence, return_index=True, return_counts=True)
     counts = [
         reach_criterion(did.correct[did.sequence == sequence].T, criterion, window)[0]
         for sequence in sequences
     ]
+    told = np.where(length[:, None] < window, np.nan, counts)
     animal = did.animal[start]
-    return pd.DataFrame(np.array(counts)).groupby([animal, np.full_like(animal, OF_ALL)]).mean()
+    return pd.DataFrame(told).groupby([animal, np.full_like(animal, OF_ALL)]).mean()
 
 
 def reach_criterion(right: Floats | Bools, criterion: float, window: int) -> tuple[Ints, Bools]:

@@ -224,15 +224,10 @@ class Twin:
 
     def design(self, trials: pd.DataFrame) -> tuple[pd.DataFrame, pd.Series]:
         """Return X and y of a table of trials, with the columns that the estimator knows."""
-        unchosen = sorted(set(self.classes.tolist()).difference(trials["choice"]))
-        if unchosen and len(self.classes) > 2:
-            raise ValueError(
-                f"No twin has ever chosen {unchosen[0]!r}, of which X would tell nothing: simulate "
-                "more animals or trials."
-            )
         answer = "answer" if self.answer_told else None
         restart = RESTART if RESTART in trials else None
         others: Any = {"covariates": self.covariates or None, "restart": restart}
+        others["choices"] = self.classes.tolist()
         if REWARD_KNOWN in self.columns:
             others["unknown_reward"] = "keep"
         if MISSES in self.columns:

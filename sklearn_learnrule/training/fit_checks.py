@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import softmax
 
 from ..metrics import log_likelihood, with_first
 from ..utils.arrays import Floats, Ints
+from ..utils.texts import short
 
 MAX_LOSS = 0.002  # nats per trial that a fit of many trials may stay below a simpler policy
 MAX_LOGIT = 100.0  # of a choice that is certain beyond all sense
+RARE = 0.1  # times in all trials, that a choice is expected to be made
 
 
 def prediction_fault(
@@ -42,7 +47,9 @@ def prediction_fault(
             f"per trial, chance {chance:.4g}): the training went astray. Lower lr, or leave it at "
             "its default."
         )
-    largest = np.abs(logits[weight > 0]).max()
+    made = np.isin(np.arange(n_choices), chosen[weight > 0])
+    of_all = with_first(logits.reshape(len(logits), -1))
+    largest = np.ptp(of_all[weight > 0][:, made], axis=1).max()
     if largest > MAX_LOGIT:
         return (
             f"is certain of choices beyond all sense (odds of e^{largest:.0f}): its weights grow "
@@ -58,6 +65,26 @@ def prediction_fault(
             "centre stimulus columns that lie far from 0."
         )
     return None
+
+
+def never_made_fault(
+    logits: Floats, chosen: Ints, weight: Floats, classes: NDArray[Any]
+) -> str | None:
+    """Return which choice a fit takes for impossible, as nobody made it on its trials.
+
+    By logits, choices and weights as of :func:`prediction_fault`.
+    """
+    scored = weight > 0
+    likeliest = softmax(with_first(logits.reshape(len(logits), -1))[scored], axis=1).max(0)
+    never = ~np.isin(np.arange(len(classes)), chosen[scored])
+    impossible = never & (likeliest < RARE / np.count_nonzero(scored))
+    if not impossible.any():
+        return None
+    return (
+        f"takes the choice {short(classes[impossible][0])} for as good as impossible, as it is on "
+        "none of the trials that it was fitted to; where it is made, it will score badly. Fit more "
+        "animals or, if they know nothing at first, a rule with train_initial_weights=False."
+    )
 
 
 def static_log_likelihood(

@@ -1,10 +1,25 @@
-"""What is of two choices alone, and says so."""
+"""What does not apply to every task, and says so: what is of two choices, or of what was shown."""
 
 from __future__ import annotations
 
 
-class OfTwoChoices(ValueError):
-    """What is of two choices alone was asked of more."""
+class DoesNotApply(ValueError):
+    """What was asked does not apply to this task.
+
+    Parameters
+    ----------
+    reason : str
+        Why, in words for a reader who has no Python.
+    cure : str
+        What to do, for one who has.
+    """
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(reason, cure)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return ": ".join(self.args) + "."
 
 
 def two_choices_only(n_choices: int, what: str, instead: str) -> None:
@@ -12,7 +27,7 @@ def two_choices_only(n_choices: int, what: str, instead: str) -> None:
 
     Raises
     ------
-    OfTwoChoices
+    DoesNotApply
 
     Examples
     --------
@@ -20,7 +35,7 @@ def two_choices_only(n_choices: int, what: str, instead: str) -> None:
     >>> two_choices_only(3, "A heatmap", "slices")
     Traceback (most recent call last):
     ...
-    sklearn_learnrule.utils.choices.OfTwoChoices: A heatmap is of two choices, and these are 3: ...
+    sklearn_learnrule.utils.choices.DoesNotApply: A heatmap is of two choices, and these are 3: ...
     """
     if n_choices > 2:
-        raise OfTwoChoices(f"{what} is of two choices, and these are {n_choices}: use {instead}.")
+        raise DoesNotApply(f"{what} is of two choices, and these are {n_choices}", f"use {instead}")

@@ -1,0 +1,78 @@
+"""A choice that there is, and that nobody made on the trials of a fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.model_selection import cross_val_predict
+from three_choices import LABELS, STIMULI, make_trials
+
+from sklearn_learnrule import (
+    ChoiceRNNClassifier,
+    ConstantRuleEstimator,
+    QLearningRuleEstimator,
+    ReinforceRuleEstimator,
+    RNNRuleEstimator,
+    make_design,
+)
+
+TABLE = make_trials()
+ALL = [*LABELS, "up"]
+EVEN_START = QLearningRuleEstimator(train_initial_weights=False)
+STARTS_EVEN = pytest.mark.filterwarnings(
+    "ignore:.*worse than a policy that never changes:sklearn.exceptions.ConvergenceWarning"
+)
+
+
+def design(table, **how):
+    return make_design(table, stimulus=STIMULI, **how)[:2]
+
+
+@STARTS_EVEN
+@pytest.mark.parametrize("names", [ALL, [1, 2, 3, 7]])
+def test_a_choice_that_nobody_made_is_a_class_with_a_probability(names):
+    named = dict(zip(ALL, names, strict=True))
+    X, y = design(TABLE.assign(choice=TABLE["choice"].map(named)), choices=names)
+    rule = clone(EVEN_START).fit(X, y)
+    found = rule.predict_proba(X)
+    assert rule.classes_.tolist() == names
+    assert_allclose(found[0], 0.25)
+    assert rule.score(X, y) == pytest.approx(-log_loss(y, found, labels=rule.classes_))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [RNNRuleEstimator, ChoiceRNNClassifier])
+def test_a_network_has_a_probability_of_a_choice_that_nobody_made(kind):
+    X, y = design(TABLE, choices=ALL)
+    how = {"max_epochs": 2, "n_ensemble": 1, "mirror": False, "random_state": 0}
+    found = kind(**how).fit(X, y).predict_proba(X)
+    assert found.shape == (len(X), 4) and (found > 0).all()
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [ConstantRuleEstimator(), ReinforceRuleEstimator(baseline=None, lapses="learned")],
+)
+def test_a_fit_tells_that_it_takes_a_choice_that_nobody_made_for_impossible(estimator):
+    X, y = design(TABLE, choices=ALL)
+    with pytest.warns(ConvergenceWarning, match="takes the choice 'up' for as good as impossible"):
+        fitted = clone(estimator).fit(X, y)
+    assert fitted.predict_proba(X).shape == (len(X), 4)
+
+
+@STARTS_EVEN
+@pytest.mark.parametrize("names", [LABELS, [1, 2, 3]])
+def test_a_fold_may_lack_a_choice(names):
+    table = TABLE.assign(choice=TABLE["choice"].map(dict(zip(LABELS, names, strict=True))))
+    lacks = table["subject"].isin(["animal 0", "animal 1", "animal 2"]).to_numpy()
+    table.loc[lacks, "choice"] = table.loc[lacks, "choice"].replace(names[0], names[1])
+    X, y = design(table)
+    folds = [(np.flatnonzero(train), np.flatnonzero(~train)) for train in (lacks, ~lacks)]
+    found = cross_val_predict(EVEN_START, X, y, cv=folds, method="predict_proba")
+    rule = clone(EVEN_START).fit(X[lacks], y[lacks])
+    assert rule.classes_.tolist() == names
+    assert_allclose(found[~lacks], rule.predict_proba(X[~lacks]))
