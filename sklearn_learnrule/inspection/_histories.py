@@ -114,7 +114,7 @@ def history_table(
     run, rewarded = draw_sequences(experience, max(lengths), n_draws, rng)  # (H, L)
     how: Any = {"n_draws": n_draws, "n_repeats": len(run) // n_draws, "rng": rng}
     fill = partial(draw_fillers, experience, **how)
-    before, after = fill(n_warm_up), fill(max(trials_back) - 1)
+    before, after = fill(n_trials=n_warm_up), fill(n_trials=max(trials_back) - 1)
     tables = []
     for fit in fits:
         trials = fit.trials(X)
