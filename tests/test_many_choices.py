@@ -204,7 +204,9 @@ def test_networks_take_three_choices_and_are_stored(kind):
     told = design(TABLE, answer="answer")
     how = {name: value for name, value in QUICK.items() if name in kind().get_params()}
     for X_, y, _ in (told, (X, Y, GROUPS)):
+        global_seeds = torch.get_rng_state()
         network = kind(**how).fit(X_, y)
+        assert torch.equal(torch.get_rng_state(), global_seeds)
         p = network.predict_proba(X_)
         assert p.shape == (len(X_), 3) and np.isfinite(p).all()
         assert_allclose(pickle.loads(pickle.dumps(network)).predict_proba(X_), p, atol=1e-12)

@@ -157,11 +157,12 @@ class SequenceClassifier(
         units = usual_units(sequences, weight)
         warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, chosen, weight, units)
-        model = make_model(torch.Generator())  # raises for what does not suit X, before any work
+        # raises for what does not suit X, before any work; symmetric if it can be
+        model = make_model(torch.Generator(), symmetric=True)
         self._warn(model.caution(), UserWarning)
         settings = TrainingSettings.of(self)
         given = sequences, chosen, weight, units
-        self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.make_symmetric())
+        self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.is_symmetric)
         settings = replace(settings, mirrored=self.mirrored_)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
