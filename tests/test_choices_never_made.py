@@ -59,7 +59,7 @@ def test_a_network_has_a_probability_of_a_choice_that_nobody_made(kind):
 )
 def test_a_fit_tells_that_it_takes_a_choice_that_nobody_made_for_impossible(estimator):
     X, y = design(TABLE, choices=ALL)
-    with pytest.warns(ConvergenceWarning, match="takes the choice 'up' for as good as impossible"):
+    with pytest.warns(ConvergenceWarning, match="takes the class 'up' for as good as impossible"):
         fitted = clone(estimator).fit(X, y)
     assert fitted.predict_proba(X).shape == (len(X), 4)
 
