@@ -17,8 +17,10 @@ from sklearn_learnrule import (
     QLearningRuleEstimator,
     ReinforceRuleEstimator,
     RNNRuleEstimator,
+    compare_rules,
     make_design,
 )
+from sklearn_learnrule.metrics import chance_of
 
 TABLE = make_trials()
 ALL = [*LABELS, "up"]
@@ -42,6 +44,8 @@ def test_a_choice_that_nobody_made_is_a_class_with_a_probability(names):
     assert rule.classes_.tolist() == names
     assert_allclose(found[0], 0.25)
     assert rule.score(X, y) == pytest.approx(-log_loss(y, found, labels=rule.classes_))
+    scores = compare_rules({"rule": EVEN_START}, X, y, cv=2, verbose=0)
+    assert chance_of(scores) == -np.log(4)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -59,7 +63,7 @@ def test_a_network_has_a_probability_of_a_choice_that_nobody_made(kind):
 )
 def test_a_fit_tells_that_it_takes_a_choice_that_nobody_made_for_impossible(estimator):
     X, y = design(TABLE, choices=ALL)
-    with pytest.warns(ConvergenceWarning, match="takes the choice 'up' for as good as impossible"):
+    with pytest.warns(ConvergenceWarning, match="takes the class 'up' for as good as impossible"):
         fitted = clone(estimator).fit(X, y)
     assert fitted.predict_proba(X).shape == (len(X), 4)
 

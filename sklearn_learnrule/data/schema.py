@@ -120,6 +120,19 @@ def of_labels(stem: str, texts: Iterable[str]) -> list[str]:
     return [f"{stem}{text}" for text in texts]
 
 
+def count_choices(columns: Iterable[Any]) -> int:
+    """Return how many choices X's columns tell, perhaps of one that nobody made.
+
+    Examples
+    --------
+    >>> count_choices(["previous_choice"])
+    2
+    >>> count_choices(["previous_choice_left", "previous_choice_middle", "previous_choice_right"])
+    3
+    """
+    return len(labelled(CHOICE_WAS, columns)) or 2
+
+
 def weight_columns(names: Iterable[str], classes: Sequence[Any] | NDArray[Any]) -> pd.Index:
     """Return the columns of weights: their names or, of more than two classes, pairs.
 
@@ -149,7 +162,7 @@ TRIALS = Schema(
     (
         SUBJECT,
         SESSION,
-        Column("stimulus", "stimulus", "number", "What was seen; there may be several."),
+        Column("stimulus", "stimulus", "number", "What was seen, or a label; several, or none."),
         Column("choice", "outcome", "label", "What was chosen; the second of two is y = 1."),
         Column("answer", "outcome", "label", "What was correct, labelled alike.", optional=True),
         Column("reward", "outcome", "number", "What was paid, in any unit."),

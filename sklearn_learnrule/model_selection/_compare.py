@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_consistent_length
 
+from ..data.schema import count_choices
 from ..data.sequences import subjects_of
 from ..metrics import mean_by_subject, read_predictions
 from ..utils.cache import describe_estimator, describe_table, make_key
@@ -139,7 +140,7 @@ def compare_rules(
         table.insert(0, "rule", name)
         table.insert(2, "fold", number)
         tables.append(table)
-    scores, n_choices = pd.concat(tables, ignore_index=True), labels.nunique()
+    scores, n_choices = pd.concat(tables, ignore_index=True), count_choices(X)
     if n_choices > 2:
         scores.insert(scores.columns.get_loc("n_trials") + 1, "n_choices", n_choices)
     return scores

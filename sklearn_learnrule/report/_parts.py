@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from ..data.schema import count_choices
 from ..utils.choices import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
@@ -32,7 +33,7 @@ class Question:
 
     @property
     def n_choices(self) -> int:
-        return self.y.nunique()
+        return count_choices(self.X)
 
     @property
     def one_session(self) -> str:

@@ -70,8 +70,8 @@ def simulate(
         A table shows its animals' stimuli, sessions and correct choices once more. Either X of
         :func:`~sklearn_learnrule.make_design`, without each animal's last trial, whose outcome X
         does not tell. Or trials, perhaps of an experiment to come, with the columns ``subject``,
-        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns; with
-        ``restart``, learning begins anew where it changes.
+        ``session``, ``answer`` (the correct choice) and the estimator's stimulus columns, or the
+        labels that they are of; with ``restart``, learning begins anew where it changes.
         A function ``(session_start, random_state=...)`` makes a :class:`Task`, which may watch
         the animals, for a bool array (N, T) of trials that open a session; such as
         ``functools.partial(ContrastTask, curriculum=..., criterion=...)``.

@@ -47,7 +47,7 @@ def prediction_fault(
             f"per trial, chance {chance:.4g}): the training went astray. Lower lr, or leave it at "
             "its default."
         )
-    made = np.isin(np.arange(n_choices), chosen[weight > 0])
+    made = np.isin(np.arange(n_choices), chosen[weight > 0]) | (n_choices == 2)
     of_all = with_first(logits.reshape(len(logits), -1))
     largest = np.ptp(of_all[weight > 0][:, made], axis=1).max()
     if largest > MAX_LOGIT:
@@ -70,20 +70,22 @@ def prediction_fault(
 def never_made_fault(
     logits: Floats, chosen: Ints, weight: Floats, classes: NDArray[Any]
 ) -> str | None:
-    """Return which choice a fit takes for impossible, as nobody made it on its trials.
+    """Return which of more than two choices a fit takes for impossible, as no trial of it has it.
 
     By logits, choices and weights as of :func:`prediction_fault`.
     """
+    if len(classes) == 2:
+        return None
     scored = weight > 0
-    likeliest = softmax(with_first(logits.reshape(len(logits), -1))[scored], axis=1).max(0)
+    likeliest = softmax(with_first(logits)[scored], axis=1).max(0)
     never = ~np.isin(np.arange(len(classes)), chosen[scored])
     impossible = never & (likeliest < RARE / np.count_nonzero(scored))
     if not impossible.any():
         return None
     return (
-        f"takes the choice {short(classes[impossible][0])} for as good as impossible, as it is on "
-        "none of the trials that it was fitted to; where it is made, it will score badly. Fit more "
-        "animals or, if they know nothing at first, a rule with train_initial_weights=False."
+        f"takes the class {short(classes[impossible][0])} for as good as impossible, as it is on "
+        "none of the trials that it was fitted to; where it is chosen, it will score badly. Fit "
+        "more animals or, if they know nothing at first, a rule with train_initial_weights=False."
     )
 
 
