@@ -30,14 +30,14 @@ CHANCE = -np.log(N_ACTIONS)
 PICTURES = [f"picture_{i + 1}" for i in range(N_PICTURES)]
 ACTIONS = ["first", "second", "third"]
 LOOP, N_COPIES = "loop in NumPy", 4
+NETWORK = {"n_ensemble": 1, "batch_size": 4, "lr": 0.01, "max_epochs": 20, "random_state": 0}
 RULES = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE": lr.ReinforceRuleEstimator(unlearned=["bias"]),
     "Q-learning": lr.QLearningRuleEstimator(unlearned=["bias"]),
     "Q-learning, forgetting": lr.QLearningRuleEstimator(forgetting=True, unlearned=["bias"]),
-    "RNN": lr.RNNRuleEstimator(
-        n_ensemble=1, batch_size=4, lr=0.01, max_epochs=20, mirror=False, random_state=0
-    ),
+    "RNN": lr.RNNRuleEstimator(**NETWORK, mirror=False),
+    "RNN, keys alike": lr.RNNRuleEstimator(**NETWORK, mirror=True),
 }
 
 
