@@ -3,34 +3,16 @@
 import re
 
 import numpy as np
-import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from three_choices import LABELS, random_table
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.data import DESIGN, check_trials
 from sklearn_learnrule.data.sequences import read_sequences
 
-LABELS = ["left", "middle", "right"]
 CHOICE_WAS = [f"previous_choice_{label}" for label in LABELS]
 ANSWER_WAS = [f"previous_answer_{label}" for label in LABELS]
-
-
-def make_table(labels=LABELS, n_trials=60, **columns):
-    """Return trials of two animals that choose at random; a correct choice earns 2."""
-    rng = np.random.RandomState(0)
-    choice, answer = rng.randint(len(labels), size=(2, 2 * n_trials))
-    table = pd.DataFrame(
-        {
-            "subject": np.repeat(["Ada", "Bo"], n_trials),
-            "session": 1,
-            "stimulus": rng.randn(2 * n_trials),
-            "choice": np.take(labels, choice),
-            "answer": np.take(labels, answer),
-            "reward": 2.0 * (choice == answer),
-        }
-    )
-    return table.assign(**columns)
 
 
 def numbers(labels):
@@ -38,7 +20,7 @@ def numbers(labels):
     return np.unique(labels, return_inverse=True)[1]
 
 
-TABLE = make_table()
+TABLE = random_table()
 
 
 # ------------------------------------------------------------------------------------ what X tells
@@ -64,7 +46,7 @@ def test_history_is_no_stimulus_and_the_schema_says_what_it_is():
 @pytest.mark.parametrize("n_choices", [3, 4, 7])
 def test_choices_and_answers_are_read_back_from_the_row_after(n_choices):
     labels = [f"arm {i}" for i in range(n_choices)]
-    table = make_table(labels)
+    table = random_table(labels)
     X, _, _ = lr.make_design(table, answer="answer")
     sequences = read_sequences(X)
     told = sequences.fields.observed
@@ -81,7 +63,7 @@ def test_choices_and_answers_are_read_back_from_the_row_after(n_choices):
 
 
 def test_two_choices_are_told_as_ever_and_a_plain_array_tells_nothing_of_them():
-    sequences = read_sequences(lr.make_design(make_table(["left", "right"]), answer="answer")[0])
+    sequences = read_sequences(lr.make_design(random_table(["left", "right"]), answer="answer")[0])
     assert (sequences.n_choices, sequences.choice_labels) == (2, [])
     with pytest.warns(UserWarning, match="X has no subject identity"):
         sequences = read_sequences(np.ones((3, 2)))
@@ -137,7 +119,7 @@ def test_named_choices_have_columns_though_nobody_made_them():
 
 
 def test_an_animal_that_chose_one_side_has_a_design_of_both():
-    left = make_table(LABELS[:1])
+    left = random_table(LABELS[:1])
     with pytest.raises(ValueError, match="Choices need at least two classes"):
         lr.make_design(left)
     X, _, _ = lr.make_design(left, choices=["left", "right"])
@@ -145,7 +127,7 @@ def test_an_animal_that_chose_one_side_has_a_design_of_both():
 
 
 def test_a_label_beside_the_named_choices_is_refused_and_none_of_them_looks_like_a_miss():
-    rare = make_table()
+    rare = random_table()
     rare.loc[7, "choice"] = "none"
     message = (
         "Column 'choice' should hold the labels of the choices, ['left', 'middle', 'right'], but "
@@ -193,7 +175,7 @@ def test_an_error_does_not_tell_which_of_three_was_right():
 
 
 def test_an_unknown_reward_tells_no_answer():
-    table = make_table(reward=TABLE["reward"].mask(TABLE.index % 3 == 0))
+    table = random_table(reward=TABLE["reward"].mask(TABLE.index % 3 == 0))
     fields = read_sequences(lr.make_design(table, unknown_reward="keep")[0]).fields
     unknown = fields.observed & (fields.reward_known == 0)
     assert unknown.sum() > 20 and (fields.answer[unknown] == -1).all()
@@ -203,7 +185,7 @@ def test_an_unknown_reward_tells_no_answer():
 
 
 def test_history_is_0_where_learning_begins_anew_and_read_back_in_between():
-    table = make_table(block=np.arange(120) // 20)
+    table = random_table(block=np.arange(120) // 20)
     X, y, _ = lr.make_design(table, answer="answer", restart="block")
     opens = table["block"].diff() != 0
     assert (X.loc[opens.to_numpy(), CHOICE_WAS + ANSWER_WAS] == 0).all(axis=None)
@@ -216,7 +198,7 @@ def test_history_is_0_where_learning_begins_anew_and_read_back_in_between():
 def test_missed_trials_are_no_rows_and_their_labels_are_not_asked_for():
     missed = TABLE.index % 4 == 1
     holes = {name: TABLE[name].mask(missed) for name in ("choice", "answer", "reward")}
-    X, y, _ = lr.make_design(make_table(**holes), answer="answer", missed="count")
+    X, y, _ = lr.make_design(random_table(**holes), answer="answer", missed="count")
     plain, _, _ = lr.make_design(TABLE[~missed], answer="answer")
     assert_frame_equal(X.drop(columns="previous_misses"), plain)
     assert X["previous_misses"].sum() == missed.sum()
@@ -224,7 +206,7 @@ def test_missed_trials_are_no_rows_and_their_labels_are_not_asked_for():
 
 
 def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
-    table = make_table([2, 3, 10])
+    table = random_table([2, 3, 10])
     X, y, _ = lr.make_design(table, answer="answer")
     holes = table["choice"].mask(table.index % 4 == 1)
     counted, whole, _ = lr.make_design(table.assign(choice=holes), answer="answer", missed="count")
@@ -237,7 +219,7 @@ def test_whole_numbers_are_named_alike_whether_nan_made_them_floats_or_not():
 
 
 def test_numbers_that_are_too_large_to_be_whole_stay_as_they_are():
-    table = make_table([2.0**60, 2.0**61, 2.0**62]).drop(columns="answer")
+    table = random_table([2.0**60, 2.0**61, 2.0**62]).drop(columns="answer")
     table["choice"] = table["choice"].mask(table.index % 4 == 1)
     _, y, _ = lr.make_design(table, missed="count")
     assert y.tolist() == table["choice"].dropna().tolist()
@@ -246,7 +228,7 @@ def test_numbers_that_are_too_large_to_be_whole_stay_as_they_are():
 @pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])
 def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
     labels = LABELS if isinstance(label, str) else [1, 2, 3]
-    rare = make_table(labels).drop(columns="answer")
+    rare = random_table(labels).drop(columns="answer")
     rare.loc[[7, 90], "choice"] = label
     message = re.escape(
         f"Column 'choice' has the label {label!r} on 2 of 120 trials. If these were missed, make "
@@ -262,151 +244,15 @@ def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
 
 
 def test_a_number_that_is_chosen_as_often_as_others_is_a_choice():
-    lr.make_design(make_table([-1, 0, 1]))
-    check_trials(make_table([0, 1, 2]))
-
-
-# -------------------------------------------------------------------------------------- errors
-
-
-def test_two_labels_that_are_one_text_are_refused():
-    class Shout(str):
-        def __str__(self):
-            return self.upper()
-
-    choice = pd.Series([Shout("a"), Shout("A"), Shout("b")] * 40, dtype=object)
-    with pytest.raises(ValueError, match="column 'choice' should differ as text, but two are 'A'"):
-        lr.make_design(make_table(choice=choice))
-
-
-@pytest.mark.parametrize(
-    ("choice", "message"),
-    [
-        (np.tile([0.0, 0.5, 1.0], 40), "3 classes: 0.0, 0.5, 1.0; is it the column of choices?"),
-        (np.arange(120), "120 classes: 0, 1, 2, 3, ...; is it the column of choices?"),
-    ],
-)
-def test_a_measure_is_not_taken_for_choices(choice, message):
-    labels = "Choices should have labels, 100 at most and no fractions, but column 'choice' has "
-    with pytest.raises(ValueError, match=re.escape(labels + message)):
-        lr.make_design(make_table(choice=choice))
-
-
-def test_labels_that_differ_by_case_or_spaces_alone_are_one_too_many():
-    for odd in ("Left", "left "):
-        choice = make_table(LABELS[:2])["choice"].to_numpy(copy=True)
-        choice[7] = odd
-        labels = re.escape(", ".join(map(repr, sorted(("left", odd)))).replace(", ", " and "))
-        with pytest.raises(ValueError, match=rf"differ by more than case and spaces, .* {labels}"):
-            lr.make_design(make_table(LABELS[:2], choice=choice))
-
-
-def test_an_answer_that_nobody_chose_is_named():
-    message = (
-        "Column 'answer' should hold the labels of the choices, ['left', 'middle', 'right'], but "
-        "has 'up' (subject 'Ada', row 0)."
-    )
-    with pytest.raises(ValueError, match=re.escape(message)):
-        lr.make_design(make_table(answer="up"), answer="answer")
-
-
-@pytest.mark.parametrize("name", ["previous_choice_time", "previous_answer_x"])
-@pytest.mark.parametrize("labels", [LABELS, LABELS[:2]])
-def test_a_stimulus_that_is_called_as_history_is_refused(name, labels):
-    table = make_table(labels).assign(**{name: 1.0})
-    with pytest.raises(
-        ValueError, match="stimulus should name columns seen before the choice"
-    ) as e:
-        lr.make_design(table, stimulus=["stimulus", name])
-    assert "'previous_choice_*', 'previous_answer_*'" in str(e.value)
-
-
-MIXED = (
-    "X should have previous_choice (and perhaps previous_answer) or, of more than two choices, a "
-    "column of each label in their place, but has "
-)
-NOT_ONE = "One of previous_choice_left, previous_choice_middle, previous_choice_right should be 1, "
-
-
-def with_cells(columns, row, value):
-    def change(X):
-        values = X.loc[:, columns].copy()
-        values.iloc[row] = value
-        return X.assign(**values)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "text"),
-    [
-        (lambda X: X.assign(previous_choice=0.0), MIXED + "previous_choice_left, previous_choice_"),
-        (lambda X: X.assign(previous_answer=0.0), MIXED + "previous_choice_left, previous_choice_"),
-        (lambda X: X.drop(columns=CHOICE_WAS[0]), MIXED + "previous_choice_middle, previous_"),
-        (lambda X: X.drop(columns=ANSWER_WAS[0]), MIXED + "previous_choice_left, previous_choice_"),
-        (
-            lambda X: X.drop(columns=CHOICE_WAS).assign(previous_choice=0.0),
-            MIXED + "previous_answer_left, previous_answer_middle, previous_answer_right, "
-            "previous_choice.",
-        ),
-        (
-            lambda X: X[[*X.columns[:4], "previous_reward", *ANSWER_WAS[::-1]]],
-            "Keep all history columns of make_design, and their order.",
-        ),
-        (
-            lambda X: X.drop(columns=CHOICE_WAS),
-            "but no 'previous_choice'. Build X with make_design",
-        ),
-        (
-            lambda X: X.drop(columns=CHOICE_WAS + ANSWER_WAS).assign(scaled__previous_choice_a=0.0),
-            "('scaled__previous_choice_a'? Set verbose_feature_names_out=False)",
-        ),
-        (
-            with_cells([CHOICE_WAS[1]], 5, 0.5),
-            "previous_choice_middle should be 0 or 1, but is 0.5 (subject 'Ada', trial 5, row 5).",
-        ),
-        (
-            with_cells([CHOICE_WAS[1]], 60, 1.0),
-            "previous_choice_middle should be 0 on a subject's first trial, but is 1 (subject 'Bo'",
-        ),
-        (with_cells(CHOICE_WAS, 5, 1.0), NOT_ONE + "but 3 are (subject 'Ada', trial 5, row 5)."),
-        (
-            with_cells(CHOICE_WAS, 5, 0.0),
-            NOT_ONE + "but 0 are (subject 'Ada', trial 5, row 5). Keep all history columns of "
-            "make_design. Where learning begins anew, by make_design(..., restart=...), keep the "
-            "level 'restart' of X's index.",
-        ),
-        (
-            with_cells(ANSWER_WAS, 5, 1.0),
-            "One of previous_answer_left, previous_answer_middle, previous_answer_right should be "
-            "1, but 3 are",
-        ),
-    ],
-)
-def test_damage_to_history_gets_a_sentence(change, text):
-    X, _, _ = lr.make_design(TABLE, answer="answer")
-    with pytest.raises(ValueError, match=re.escape(text)):
-        read_sequences(change(X))
-
-
-def test_a_restart_that_was_dropped_is_told():
-    X, _, _ = lr.make_design(make_table(block=np.arange(120) // 20), restart="block")
-    with pytest.raises(ValueError, match="but 0 are .subject 'Ada', trial 20, row 20.*'restart'"):
-        read_sequences(X.droplevel("restart"))
-
-
-@pytest.mark.parametrize("order", [[1, 2, 0], [0, 2, 1]])
-def test_choices_that_contradict_history_are_named(order):
-    sequences = read_sequences(lr.make_design(TABLE)[0])
-    with pytest.raises(ValueError, match="contradicts y: subject 'Ada', y at trial"):
-        sequences.check_choices(np.take(order, numbers(TABLE["choice"])))
+    lr.make_design(random_table([-1, 0, 1]))
+    check_trials(random_table([0, 1, 2]))
 
 
 # --------------------------------------------------------------------------- policy regressors
 
 
 def test_policy_regressors_have_a_column_of_each_choice():
-    table = make_table().assign(choice=TABLE["choice"].mask(TABLE.index % 7 == 3))
+    table = random_table().assign(choice=TABLE["choice"].mask(TABLE.index % 7 == 3))
     X, _, _ = lr.make_design(table, missed="count")
     more = lr.PolicyRegressors().fit_transform(X)
     back, stay = ([f"{name}_{label}" for label in LABELS] for name in ("choice_back", "win_stay"))

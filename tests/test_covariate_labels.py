@@ -102,8 +102,13 @@ def test_covariates_whose_names_begin_alike_are_told_apart(trials):
         (
             lambda t: t.assign(genotype=t["genotype"].replace("het", " ")),
             "genotype",
-            "Column 'genotype' is blank on 2 of 8 trials, first at subject 'mouse_04', row 6. Fill "
-            "it, or drop those trials.",
+            "Column 'genotype' is ' ', which a missing value becomes as text, on 2 of 8 trials, "
+            "first at subject 'mouse_04', row 6. Fill it, or drop those trials.",
+        ),
+        (
+            lambda t: t.assign(genotype=t["genotype"].replace("ko", "nan")),
+            "genotype",
+            "Column 'genotype' is 'nan', which a missing value becomes as text, on 2 of 8 trials, ",
         ),
         (
             lambda t: t.assign(genotype=t["genotype"].replace("het", "Wild ")),

@@ -43,6 +43,23 @@ def make_trials(n_subjects=6, n_trials=120, seed=0, rule=None):
     return table.sort_values(["subject", "trial"], ignore_index=True).drop(columns="trial")
 
 
+def random_table(labels=LABELS, n_trials=60, **columns):
+    """Return trials of two animals that choose at random; a correct choice earns 2."""
+    rng = np.random.RandomState(0)
+    choice, answer = rng.randint(len(labels), size=(2, 2 * n_trials))
+    table = pd.DataFrame(
+        {
+            "subject": np.repeat(["Ada", "Bo"], n_trials),
+            "session": 1,
+            "stimulus": rng.randn(2 * n_trials),
+            "choice": np.take(labels, choice),
+            "answer": np.take(labels, answer),
+            "reward": 2.0 * (choice == answer),
+        }
+    )
+    return table.assign(**columns)
+
+
 @cache
 def design(answer="answer"):
     """Return X and y, to look at."""

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from .schema import COVARIATE, DESIGN
-from .tables import as_labels, as_names, as_numbers, check_labels_differ, label_texts, place
+from .tables import (
+    as_labels,
+    as_names,
+    as_numbers,
+    check_labels_differ,
+    label_texts,
+    missing_as_text,
+    place,
+)
 
 TEXT = "(?:[^_]|__)+"  # a label in a name, where its own "_" is doubled
 OF_LABEL = re.compile(f"{COVARIATE}(.+?)_({TEXT})_vs_({TEXT})")
@@ -154,8 +162,8 @@ def _check_constant(values: NDArray[Any], where: str, codes: Ints, subjects: pd.
 
 def _check_label(name: Any, values: Floats, where: str, subjects: pd.Index) -> None:
     """Raise if a column is of a label by its name, but not of 0 and 1."""
-    wrong = ~np.isin(values, [0, 1]) if read_label(name) else np.zeros(len(values), dtype=bool)
-    if wrong.any():
+    wrong = ~np.isin(values, [0, 1])
+    if read_label(name) is not None and wrong.any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{where} is of a label by its name, so it should be 0 or 1, but is "
@@ -172,15 +180,16 @@ def _labels(
     Raises
     ------
     ValueError
-        If one is blank, or two are all but alike; if there is one alone, or one for each animal.
+        If one is a missing value as text, or two are all but alike; if there is one alone, or one
+        for each animal.
     """
     where, labels = f"Column {column.name!r}", np.unique(values)
-    blank = [label for label in labels if isinstance(label, str) and not label.strip()]
-    if blank:
-        is_blank = np.isin(values, blank)
+    if lost := missing_as_text(labels):
+        is_lost = np.isin(values, lost)
         raise ValueError(
-            f"{where} is blank on {is_blank.sum()} of {len(values)} trials, first at "
-            f"{place(subjects, int(np.argmax(is_blank)))}. Fill it, or drop those trials."
+            f"{where} is {lost[0]!r}, which a missing value becomes as text, on {is_lost.sum()} of "
+            f"{len(values)} trials, first at {place(subjects, int(np.argmax(is_lost)))}. Fill it, "
+            "or drop those trials."
         )
     if len(labels) == 1:
         raise ValueError(

@@ -15,7 +15,9 @@ OF_CHOICE = "of_choice"  # whose weights a table's row tells, beside the ``choic
 ANY = "*"  # ends a name that stands for all that begin so
 
 Role: TypeAlias = Literal["identity", "stimulus", "outcome", "history", "covariate"]
-Values: TypeAlias = Literal["name", "whole number", "number", "label", "side", "flag"]
+Values: TypeAlias = Literal[
+    "name", "whole number", "number", "label", "number or label", "side", "flag"
+]
 
 
 @dataclass(frozen=True)
@@ -162,7 +164,7 @@ TRIALS = Schema(
     (
         SUBJECT,
         SESSION,
-        Column("stimulus", "stimulus", "number", "What was seen, or a label; several, or none."),
+        Column("stimulus", "stimulus", "number or label", "What was seen; several, or none."),
         Column("choice", "outcome", "label", "What was chosen; the second of two is y = 1."),
         Column("answer", "outcome", "label", "What was correct, labelled alike.", optional=True),
         Column("reward", "outcome", "number", "What was paid, in any unit."),

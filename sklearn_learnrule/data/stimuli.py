@@ -21,12 +21,11 @@ from .tables import (
     as_numbers,
     check_labels_differ,
     label_texts,
+    missing_as_text,
     weight_names,
 )
 
 NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)(e[-+]?\d+)?\s*%?\s*", re.IGNORECASE)
-
-MISSING = {"", "nan", "<na>", "nat"}  # what missing values are as text
 
 
 def as_stimuli(columns: Any) -> list[Any]:
@@ -135,7 +134,7 @@ def _indicators(column: pd.Series) -> dict[str, Floats]:
 
 def _check_shown(labels: NDArray[Any], where: str) -> None:
     """Raise if labels are one alone, or too many, or one of them is a missing value as text."""
-    if lost := [label for label in labels.tolist() if str(label).strip().lower() in MISSING]:
+    if lost := missing_as_text(labels):
         raise ValueError(
             f"The stimulus in {where} has the label {lost[0]!r}, which a missing value becomes as "
             "text: make it NaN or, if nothing was shown there, call it 'nothing'."

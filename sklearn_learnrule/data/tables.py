@@ -20,6 +20,7 @@ from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
 
 BIAS = "bias"
+MISSING = {"", "nan", "<na>", "nat"}  # what missing values are as text
 MOST_LABELS = 100  # more are those of another column
 NONE_OF_THESE: dict[Any, str] = {
     "session": " Where there are none, say session=None.",
@@ -277,6 +278,17 @@ def check_labels_differ(labels: NDArray[Any], where: str) -> None:
             f"The labels in {where} should differ by more than case and spaces, but two are "
             f"{twins[0]!r} and {twins[1]!r}."
         )
+
+
+def missing_as_text(labels: NDArray[Any]) -> list[Any]:
+    """Return those of the labels that a missing value becomes as text.
+
+    Examples
+    --------
+    >>> missing_as_text(np.array(["ko", "NaN", " "]))
+    ['NaN', ' ']
+    """
+    return [label for label in labels.tolist() if str(label).strip().lower() in MISSING]
 
 
 def two_labels(values: Any, where: str) -> NDArray[Any]:

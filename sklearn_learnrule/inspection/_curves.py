@@ -112,7 +112,7 @@ def psychometric_table(
     1  mouse_01     -0.99        51    0.33   0.34
     """
     fits = read_fits(estimators)
-    each = fits[0].n_choices > 2 or are_indicators(X[_stimulus_columns(X)])
+    each = fits[0].n_choices > 2 or are_indicators(X[DESIGN.stimuli(X)])
     shown = _all_stimuli(X) if stimulus is None and each else None
     if shown is None:
         stimulus = _stimulus(X, stimulus)
@@ -230,7 +230,7 @@ def _stimulus(X: pd.DataFrame, name: str | None) -> str:
 
 def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
     """Return what was shown on each trial, by several columns, in words; None if it is too much."""
-    names = _stimulus_columns(X)
+    names = DESIGN.stimuli(X)
     each = X[names]
     met = each.drop_duplicates().sort_values(names, ascending=False)
     if len(names) == 1 or len(met) > MANY_STIMULI:
@@ -238,10 +238,6 @@ def _all_stimuli(X: pd.DataFrame) -> pd.Series | None:
     texts, in_order = (list(map(settings, table.to_dict("records"))) for table in (each, met))
     categories = list(dict.fromkeys(in_order))
     return pd.Series(pd.Categorical(texts, categories, ordered=True), name="stimulus")
-
-
-def _stimulus_columns(X: pd.DataFrame) -> list[Any]:
-    return [name for name in X if str(name) in DESIGN.stimuli(map(str, X))]
 
 
 def _few_values(values: Floats) -> Floats:

@@ -15,7 +15,6 @@ from ._style import (
     BLACK,
     BLUE,
     GREY,
-    POINTS,
     RED,
     Entry,
     draw_line,
@@ -118,7 +117,7 @@ class HistoryDisplay(Display):
         remembers = {model: _remembers(table) for model, table in models.items()}
         by_model = dict(zip(models, np.reshape(range(len(cells)), shape), strict=True))
         n_columns = shape[1] if any(remembers.values()) else 1
-        styles = POINTS if ticks else outcome_styles(shown[x])
+        styles = outcome_styles(shown[x], ticks)
         with panels(ax, len(models), n_columns, sharex=True, sharey=True) as axes:
             for row, (model, places) in zip(axes, by_model.items(), strict=True):
                 here = [cells[place] for place in places]

@@ -168,9 +168,12 @@ def draw_line(
     ax.plot(bands[x], bands["mean"].where(strong), **line)
 
 
-def outcome_styles(stimuli: pd.Series) -> dict[bool, dict[str, Any]]:
-    """Return how updates after correct choices, and after errors, are drawn at these stimuli."""
-    return LINES if stimuli.nunique() >= COARSE else POINTS
+def outcome_styles(stimuli: pd.Series, ticks: dict[int, str]) -> dict[bool, dict[str, Any]]:
+    """Return how updates after correct choices, and after errors, are drawn at these stimuli.
+
+    Nothing lies between few of them, or those that are numbered and have names as ticks.
+    """
+    return LINES if stimuli.nunique() >= COARSE and not ticks else POINTS
 
 
 def outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:

@@ -15,7 +15,6 @@ from ._display import Display
 from ._style import (
     GAP,
     GREY,
-    POINTS,
     choice_text,
     draw_line,
     key,
@@ -118,7 +117,7 @@ class SubjectUpdateDisplay(Display):
         update = update_column(self.table, weight)
         shown, x, ticks = _readable(self.table)
         colors = group_colors(shown)
-        styles = POINTS if ticks else outcome_styles(shown[x])
+        styles = outcome_styles(shown[x], ticks)
         cells, shape = _cells(shown)
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, here) in zip(axes.flat, cells, strict=True):

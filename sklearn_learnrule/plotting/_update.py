@@ -21,7 +21,6 @@ from ._style import (
     FAINT,
     GAP,
     GREY,
-    POINTS,
     Entry,
     choice_entries,
     choice_text,
@@ -162,7 +161,7 @@ class UpdateDisplay(Display):
         check_one_setting(self.table, ["fit", OF_CHOICE])
         shown, x, ticks = stimulus_axis(self.table)
         cells, shape = panels_of(shown, ["choice"], _after)
-        styles = POINTS if ticks else outcome_styles(shown[x])
+        styles = outcome_styles(shown[x], ticks)
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, here) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
@@ -201,16 +200,15 @@ def _fine_table(estimators: Any, X: pd.DataFrame, **options: Any) -> pd.DataFram
     What is correct at a stimulus that is not in X is told by the nearest that is; where that may
     be either choice, the stimulus is left out.
     """
-    x = next(iter(DESIGN.stimuli(map(str, X))), None)
-    if x is None:
-        return update_table(estimators, X, **options)
-    seen = np.unique(X[x])
+    first = DESIGN.stimuli(X)[:1]  # none, where nothing was shown
+    seen = np.unique(X[first])
     if not COARSE <= len(seen) <= N_STIMULI or options.get("all_outcomes"):
         return update_table(estimators, X, **options)
     others, step = np.linspace(seen[0], seen[-1], N_STIMULI, retstep=True)
     between = np.abs(others[:, None] - seen).min(1) > step / 1000  # not seen but for rounding
     options["stimuli"] = np.union1d(seen, others[between])
     table = update_table(estimators, X, **options)
+    x = first[0]
     n_answers = table[table["correct"]].groupby(x)["choice"].nunique()
     return table[table[x].isin(list(seen)) | (table[x].map(n_answers) == 1)]
 
@@ -230,7 +228,7 @@ def _draw_slices(
 ) -> None:
     values = sorted(tables[0][weight].unique())
     colors = dict(zip(values, ordered_colors(len(values)), strict=True))
-    styles = POINTS if ticks else outcome_styles(pd.concat(tables)[x])
+    styles = outcome_styles(pd.concat(tables)[x], ticks)
     for panel, table in zip(axes.flat, tables, strict=True):
         panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
         lines: Any = table.groupby([weight, "correct", "choice"])

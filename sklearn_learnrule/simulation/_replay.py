@@ -83,14 +83,14 @@ def _of_trials(
     further_history: Collection[str],
     correction: BiasCorrection | None,
 ) -> Replay:
-    known = classes.tolist()
-    if unknown := sorted(set(trials["answer"].dropna()).difference(known), key=str):
+    labels = classes.tolist()
+    if unknown := sorted(set(trials["answer"].dropna()).difference(labels), key=str):
         raise ValueError(
-            f"The column 'answer' should hold the choices that the estimator knows, {known}, but "
+            f"The column 'answer' should hold the choices that the estimator knows, {labels}, but "
             f"has {unknown}."
         )
     answers = trials.assign(choice=trials["answer"], reward=1.0)
-    options: Any = {"covariates": DESIGN.covariates(trials) or None, "choices": known}
+    options: Any = {"covariates": DESIGN.covariates(trials) or None, "choices": labels}
     options["restart"] = RESTART if RESTART in trials else None
     if MISSES in further_history and "choice" in trials:
         trials = trials[trials["choice"].notna()]
