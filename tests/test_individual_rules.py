@@ -44,9 +44,9 @@ def with_noise(rule, **columns):
     return filtered
 
 
-def network(kind, *args, rate_column=-1, symmetric=False):
+def network(kind, *args, n_effects=2, rate_column=-1, symmetric=False):
     torch.manual_seed(0)
-    rule = kind(2, *args, n_effects=2)
+    rule = kind(2, *args, n_effects=n_effects)
     rule.rate_column = rate_column
     torch.nn.init.constant_(rule.scale, 0.1)
     if symmetric:
@@ -86,6 +86,7 @@ INDIVIDUAL = {
     "dnn, symmetric, own rate": (network(DNNRule, (8,), rate_column=2, symmetric=True), 3),
     "dnn, noise": (with_noise(network(DNNRule, (8,)), session_noise=1), 2),
     "rnn": (network(RNNRule, 4, (8,)), 2),
+    "rnn, own rate alone": (network(RNNRule, 4, (8,), n_effects=0, rate_column=1), 2),
     "rnn, noise, own rate": (
         with_noise(network(RNNRule, 4, (8,), rate_column=2), process_noise=0),
         3,

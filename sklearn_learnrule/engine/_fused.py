@@ -22,6 +22,7 @@ from ..rules import (
     DNNRule,
     FilteredRule,
     LearningRule,
+    NetworkRule,
     PartialRule,
     RNNRule,
     Trial,
@@ -129,10 +130,12 @@ def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
 
 def _with_own_numbers(rule: LearningRule, trials: Trial) -> Trial:
     """Return trials with the context that a network reads: where there is none, 0."""
-    n_effects, context = getattr(mover(rule)[0], "n_effects", 0), trials.context
-    if context.shape[1] or not n_effects:
+    moved, context = mover(rule)[0], trials.context
+    if context.shape[1] or not isinstance(moved, NetworkRule):
         return trials
-    return replace(trials, context=context.new_zeros(len(context), n_effects))
+    of_noise = rule.noise.columns.values() if isinstance(rule, FilteredRule) else ()
+    width = max(moved.n_effects, 1 + max([moved.rate_column, *of_noise]))
+    return replace(trials, context=context.new_zeros(len(context), width))
 
 
 def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:

@@ -151,7 +151,8 @@ class GRUSteps(RuleSteps):
         """Return d update / dh', (N * T, M) -> (N * T, K, M)."""
         with torch.enable_grad():
             memory = memory.detach().requires_grad_()
-            update = self.rule.scale * self.rule.mlp(memory)
+            scale = self.rule.scale_of(self.trials.all_rows())
+            update = scale * self.rule.mlp(memory)
             update = torch.where(self.observed.flatten()[:, None], update, 0)
         return row_jacobians(update, memory)
 

@@ -21,6 +21,7 @@ from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
 from ..data.schema import is_design
+from ..data.tables import sorted_labels
 from ..model_selection import AllFitsFailedError, compare_rules, scores_by_subject
 from ..rules import Trial
 from ..simulation import Stimuli, Twin, split_twin
@@ -332,6 +333,9 @@ def _simulate(
     experiment = source.for_cohort(n_subjects, rng)
     simulation = twin.run(experiment, rng)
     X, y = twin.design(twin.trials(experiment, simulation))
+    sorted_labels(
+        y, "y"
+    )  # raises for a choice that is always the same: nothing can be fitted to it
     trials, observed = twin.experience(X)
     weights = torch.as_tensor(simulation.weights)
     update = weights.diff(dim=1)[observed[:, :-1]]  # nobody's last trial is observed
