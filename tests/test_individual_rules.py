@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from sklearn_learnrule.engine import ENGINES, unroll, why_not_compiled
+from sklearn_learnrule.engine._kernels_network import Network
+from sklearn_learnrule.engine._network import NetworkSteps
 from sklearn_learnrule.rules import (
     ActorCriticRule,
     DNNRule,
@@ -144,6 +146,15 @@ def test_without_effects_a_subject_is_the_typical_one(name):
     none = replace(trials, context=torch.zeros(4, 0).double())
     paths = [unroll(rule, start, each, observed) for each in (zero, none)]
     torch.testing.assert_close(*paths, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [DNNRule, RNNRule])
+def test_a_network_reads_no_rate_where_no_context_has_one(kind):
+    rule = network(kind, rate_column=2).double()
+    assert NetworkSteps(rule, 3, torch.float64).layout[Network._fields.index("rate_column")] == 2
+    for width in (0, 2):
+        steps = NetworkSteps(rule, width, torch.float64)
+        assert steps.layout[Network._fields.index("rate_column")] < 0
 
 
 @pytest.mark.parametrize(

@@ -151,6 +151,16 @@ def test_twins_are_shown_what_labels_name(rule):
         simulate(rule, told.drop(columns="image").assign(image=0.5))
 
 
+@pytest.mark.parametrize("order", [["image", "image_size"], ["image_size", "image"]])
+def test_a_column_of_labels_may_be_called_as_another_and_more(order):
+    told = TABLE.assign(image_size=np.where(TABLE["size"] > 0, "big", "small"))
+    X, y = design(told, order)
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    shown = told[["subject", "session", "answer", "reward", *order]]
+    twins = simulate(rule, shown, random_state=0)
+    assert_allclose(twins[rule.weight_names_[:-1]], X[rule.weight_names_[:-1]])
+
+
 def test_twins_may_be_of_animals_for_whom_one_choice_was_correct(rule):
     told = TABLE.drop(columns=["choice", "reward"])
     twins = simulate(rule, told[told["answer"] == "B"], random_state=0)

@@ -64,6 +64,17 @@ def test_unlearned_weights_drift_with_noise(rule, cohort):
     assert rule.smooth_weights(X, y).shape == (len(X), 5)
 
 
+@pytest.mark.parametrize("effects", [2, ["learning_rate"]])
+def test_what_a_network_makes_of_animals_does_not_hang_on_unlearned_weights(effects, cohort):
+    X, y = cohort
+    how = {**QUICK, "subject_effects": effects, "max_epochs": 2}
+    plain, wide = X.drop(columns=LATER), X.drop(columns=LATER).assign(zeros=0.0)
+    expected = lr.DNNRuleEstimator(**how).fit(plain, y)
+    found = lr.DNNRuleEstimator(**how, unlearned=["zeros"]).fit(wide, y)
+    assert_allclose(found.predict_proba(wide), expected.predict_proba(plain), atol=1e-4)
+    assert_allclose(found.subject_effects_, expected.subject_effects_, atol=1e-3)
+
+
 def test_none_are_unlearned_by_default_and_by_none(cohort):
     X, y = cohort
     default, none, empty = (

@@ -99,7 +99,7 @@ def stimulus_columns(
 def with_indicators(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """Return a table with those of the columns that it lacks, made of the labels that it has."""
     lacking = [name for name in columns if name not in table]
-    for name in table:
+    for name in sorted(table, key=lambda name: -len(str(name))):  # "image_size" before "image"
         stem = f"{name}_"
         if not (of_name := labelled(stem, lacking)):
             continue
@@ -117,6 +117,7 @@ def with_indicators(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame
             )
         made = {column: np.where(told, texts == label, np.nan) for column, label in labels.items()}
         table = table.assign(**made)
+        lacking = [column for column in lacking if column not in made]
     return table
 
 

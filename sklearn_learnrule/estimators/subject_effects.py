@@ -140,7 +140,8 @@ def distribution(
     """Return the distribution of own numbers over scored subjects, None without any."""
     if not own.effects:
         return None
-    is_network = isinstance(rule, NetworkRule)
+    moves = mover(rule)[0]
+    is_network = isinstance(moves, NetworkRule)
     is_learned: dict[str, Any] = {INITIAL_WEIGHTS: trains_start}
     for name in ProcessNoise.names[:2]:
         is_learned[name] = noise is not None and getattr(noise, f"root_{name}").requires_grad
@@ -150,7 +151,7 @@ def distribution(
         effect_units(own, rule, units),
         torch.as_tensor(sequences.covariates[scored]),
         sequences.covariate_names,
-        learns_spread=not (is_network and rule.n_effects),
+        learns_spread=not (is_network and moves.n_effects),
         has_center=has_center,
     )
 
