@@ -9,8 +9,6 @@ import pytest
 import torch
 
 from sklearn_learnrule.engine import ENGINES, unroll, why_not_compiled
-from sklearn_learnrule.engine._kernels_network import Network
-from sklearn_learnrule.engine._network import NetworkSteps
 from sklearn_learnrule.rules import (
     ActorCriticRule,
     DNNRule,
@@ -149,12 +147,11 @@ def test_without_effects_a_subject_is_the_typical_one(name):
 
 
 @pytest.mark.parametrize("kind", [DNNRule, RNNRule])
-def test_a_network_reads_no_rate_where_no_context_has_one(kind):
+def test_a_network_is_told_all_that_it_reads_of_a_subject(kind):
     rule = network(kind, rate_column=2).double()
-    assert NetworkSteps(rule, 3, torch.float64).layout[Network._fields.index("rate_column")] == 2
-    for width in (0, 2):
-        steps = NetworkSteps(rule, width, torch.float64)
-        assert steps.layout[Network._fields.index("rate_column")] < 0
+    trials, observed = random_trials(2)
+    with pytest.raises(ValueError, match="3 numbers of each subject, .* got 2"):
+        unroll(rule, torch.zeros(4, 2).double(), trials, observed, engine="fused")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,8 @@ def unroll_fused(
     NotCompiledError
         If the rule, the device, the type of numbers or a gradient asked for is not compiled.
     ValueError
-        If shapes do not fit; or if a subject's ``observed`` is not a run of True, then False.
+        If shapes do not fit, the context's among them; or if a subject's ``observed`` is not a run
+        of True, then False.
     """
     _check_shapes(rule, initial_weights, trials, observed)
     if type(rule) is ConstantRule:
@@ -131,11 +132,18 @@ def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
 def _with_own_numbers(rule: LearningRule, trials: Trial) -> Trial:
     """Return trials with the context that a network reads: where there is none, 0."""
     moved, context = mover(rule)[0], trials.context
-    if context.shape[1] or not isinstance(moved, NetworkRule):
+    if not isinstance(moved, NetworkRule):
         return trials
     of_noise = rule.noise.columns.values() if isinstance(rule, FilteredRule) else ()
     width = max(moved.n_effects, 1 + max([moved.rate_column, *of_noise]))
-    return replace(trials, context=context.new_zeros(len(context), width))
+    if not context.shape[1]:
+        return replace(trials, context=context.new_zeros(len(context), width))
+    if context.shape[1] < width:
+        raise ValueError(
+            f"The context should hold {width} numbers of each subject, as the rule reads them, got "
+            f"{context.shape[1]}."
+        )
+    return trials
 
 
 def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:

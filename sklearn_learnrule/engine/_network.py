@@ -23,7 +23,6 @@ from ._kernels_vector import LANES
 from ._steps import Steps
 
 WHOLE = {"layout": "p", "fields": "p", "subject": "i", "trial": "i"}  # other arguments: numbers
-NONE = -1  # no column
 ARGUMENTS = {  # see ``callback``
     **{
         getattr(kernels, name): "".join(WHOLE.get(argument, "n") for argument in arguments)
@@ -105,13 +104,12 @@ class NetworkSteps:
         layers, row_size, self.sizes = lay_out(shapes)
         activation = ACTIVATIONS.index(repr(rule.mlp[1])) if len(rule.mlp) > 1 else 0
         handed_on = row_size
-        rate_column = rule.rate_column if rule.rate_column < context_width else NONE
         if in_filter or rule.alike:
             row_size += padded(rule.n_weights + in_filter * n_views * m)
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
             row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects,
-            rate_column, context_width, rule.known_input, rule.misses_input,
+            rule.rate_column, context_width, rule.known_input, rule.misses_input,
             rule.policy.n_sets, n_views, rule.alike, rule.n_features,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
