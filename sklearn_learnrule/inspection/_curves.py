@@ -205,7 +205,7 @@ def session_table(
             "model": np.where(known & known_of_errors, of_answer, np.nan),
             "log_likelihood": found.log_likelihood,
         }
-        cell = {"subject": subject, part.name: fit.held_out(part).to_numpy()}
+        cell = {"subject": subject, str(part.name): fit.held_out(part).to_numpy()}
         by_part = pd.DataFrame({**cell, **trials}).groupby([*cell], observed=True)
         curve = by_part[[*trials]].mean()
         curve.insert(0, "n_trials", by_part.size())

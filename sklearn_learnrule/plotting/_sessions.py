@@ -112,7 +112,8 @@ class SessionCurveDisplay(Display):
         if quantity not in QUANTITIES:
             raise ValueError(f"quantity should be one of {tuple(QUANTITIES)}, got {quantity!r}.")
         correct = quantity == "correct"
-        along = str(self.table.columns[self.table.columns.get_loc("n_trials") - 1])
+        columns = self.table.columns.tolist()
+        along = str(columns[columns.index("n_trials") - 1])  # "session", or the name of by
         table = self.table.rename(columns={along: "session"})
         models = split_models(table)
         entries: list[Entry] = []
