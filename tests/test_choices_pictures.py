@@ -61,6 +61,21 @@ def test_trajectories_have_a_panel_a_weight_and_a_line_a_choice():
     assert [line.get_linestyle() for line in several.ax_.lines[1:7]] == 3 * ["-"] + 3 * ["--"]
 
 
+def test_trajectories_of_many_weights_are_of_fewer_animals_unless_these_are_named(monkeypatch):
+    monkeypatch.setattr("sklearn_learnrule.plotting._trajectories.MAX_PANELS", 5)
+    table = weight_trajectories(reinforce(), design()[0])
+    assert plotting.WeightTrajectoryDisplay(table).plot().axes_.shape == (1, 3)
+    named = plotting.WeightTrajectoryDisplay(table).plot(subjects=table["subject"].unique()[:2])
+    assert named.axes_.shape == (2, 3)
+
+
+def test_a_weight_that_moves_by_rounding_alone_is_drawn_on_the_scale_of_the_others():
+    table = weight_trajectories(reinforce(), design()[0])
+    table["weight_bias"] *= 1e-12
+    *_, most, bias = plotting.WeightTrajectoryDisplay(table).plot(max_subjects=2).axes_[1]
+    assert np.ptp(bias.get_ylim()) >= np.ptp(most.get_ylim())
+
+
 def test_a_truth_of_other_choices_is_in_no_picture():
     X, _ = design()
     table, weights = weight_trajectories(reinforce(), X), reinforce().predict_weights(X)

@@ -210,7 +210,8 @@ def test_columns_between_semicolons_and_sheets_of_excel_are_told(tmp_path):
     path.write_text("contrast;port;water\n0,5;L;3\n1;R;3\n")
     message = (
         f"{path} has one column, 'contrast;port;water': if ';' separates its columns, save it with "
-        "commas (and numbers with points)."
+        "commas (and numbers with points), or give make_design what "
+        "pandas.read_csv(..., sep=';', decimal=',') returns."
     )
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         from_files(path, **COLUMNS)

@@ -170,6 +170,15 @@ def test_a_learning_curve_is_the_share_and_mean_probability_of_correct(cohort, f
     assert table["n_trials"].sum() == len(X)
 
 
+def test_a_learning_curve_by_session_is_one_by_the_number_of_the_session(cohort, folds):
+    X, y = cohort
+    number = X.groupby("subject")["stimulus"].transform(
+        lambda own: own.groupby("session").ngroup() + 1
+    )
+    table = session_table(folds, X, y, by=number.rename("day"))
+    assert_frame_equal(table.rename(columns={"day": "session"}), session_table(folds, X, y))
+
+
 def test_every_fit_of_a_list_predicts_every_animal(cohort):
     X, y = cohort
     fits = [lr.ReinforceRuleEstimator(baseline=b).fit(X, y) for b in (None, "free")]
@@ -221,6 +230,9 @@ def test_wrong_names_and_labels_are_told(cohort, folds):
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
             psychometric_table(folds, X, y, **options)
+    for by in ("session", pd.Series("early", X.index)):
+        with pytest.raises(ValueError, match="by should be a Series of numbers, one a row of X"):
+            session_table(folds, X, y, by=by)
     with pytest.raises(ValueError, match=re.escape("y should hold the classes ['left', 'right']")):
         psychometric_table(folds, X, y.replace("left", "up"))
     with pytest.raises(ValueError, match="X has no index level or column 'session'"):

@@ -80,6 +80,15 @@ def test_the_best_rule_is_on_top_and_the_axis_says_what_is_drawn(scores):
     assert [list(line.get_xdata()) for line in zero] == [[0, 0]]
 
 
+def test_a_rule_without_a_score_is_at_the_bottom_and_keeps_its_place(scores):
+    scores = scores.assign(
+        log_likelihood=scores["log_likelihood"].mask(scores["rule"] == RULES[-1])
+    )
+    ax = ComparisonDisplay.from_scores(scores, reference="constant").ax_
+    assert [label.get_text() for label in ax.get_yticklabels()] == [RULES[-1], *RULES[:-1]]
+    assert ax.get_ylim() == (-0.5, 2.5)
+
+
 def test_a_display_draws_where_it_is_told_to_or_on_a_figure_of_its_own(scores):
     figure, (left, right) = plt.subplots(1, 2)
     told = ComparisonDisplay.from_scores(scores, ax=right)

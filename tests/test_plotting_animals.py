@@ -268,6 +268,27 @@ def test_log_likelihoods_are_drawn_above_chance():
         display.plot(quantity="accuracy")
 
 
+def test_a_learning_curve_may_run_along_any_part_of_the_trials(cohort, fit):
+    X, y, _ = cohort
+    tens = (X.groupby("subject").cumcount() // 10).rename("tens of trials")
+    display = SessionCurveDisplay.from_estimator(fit, X, y, by=tens)
+    table = session_table(fit, X, y, by=tens)
+    pd.testing.assert_frame_equal(display.table, table)
+    animals, *_ = curves(display.ax_, color=legend(display.ax_)["animals"].get_color())
+    means = table.groupby("tens of trials")["animal"].mean()
+    np.testing.assert_allclose(finite(animals), means.reset_index())
+    assert display.ax_.get_xlabel() == "tens of trials"
+    with pytest.raises(ValueError, match="Twins are drawn by session: n_simulations goes without"):
+        SessionCurveDisplay.from_estimator(fit, X, y, by=tens, n_simulations=5)
+
+
+def test_one_session_is_no_curve(cohort, fit):
+    X, y, _ = cohort
+    first = X.index.get_level_values("session") == 1
+    with pytest.raises(ValueError, match="one session, which is no curve: give by= a number"):
+        SessionCurveDisplay.from_estimator(fit, X[first], y[first])
+
+
 def test_twins_are_drawn_with_the_band_of_their_cohorts(cohort, fit):
     X, y, _ = cohort
     panel = SessionCurveDisplay.from_estimator(fit, X, y, n_simulations=5, random_state=0).ax_

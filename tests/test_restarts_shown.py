@@ -3,6 +3,7 @@
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name, make_blocks_cohort
 from pages import Page
@@ -124,6 +125,20 @@ def test_the_report_counts_restarts(design, tmp_path):
     page = Page(path)
     assert ["animals", "5"] in page.rows
     assert ["restarts of learning", "10"] in page.rows
+
+
+def test_the_report_draws_learning_along_the_trials_since_it_began_anew(design, tmp_path):
+    X, y = design
+    rules = {"REINFORCE": lr.ReinforceRuleEstimator(baseline=None)}
+    write_report(rules, X, y, tmp_path / "report", compare=False, n_simulations=2, verbose=0)
+    (drawn,) = (tmp_path / "report").glob("*-sessions-correct*.csv")
+    table = pd.read_csv(drawn)
+    trial = X.groupby(["subject", "restart"]).cumcount()
+    step = trial.max() // 20 + 1
+    along = (trial // step * step).rename("trial since learning began anew")
+    expected = inspection.session_table(rules["REINFORCE"].fit(X, y), X, y, by=along)
+    shown = [along.name, "n_trials", "animal", "model"]
+    assert_frame_equal(table[shown], expected[shown])
 
 
 # -------------------------------------------------------------------------------- twins

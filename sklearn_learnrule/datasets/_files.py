@@ -254,7 +254,8 @@ def read_table(path: FilePath, texts: Iterable[str] = ()) -> pd.DataFrame:
         raise ValueError(message) from error
     raise ValueError(
         f"{path} has one column, {short(header[0])}: if ';' separates its columns, save it with "
-        "commas (and numbers with points)."
+        "commas (and numbers with points), or give make_design what "
+        "pandas.read_csv(..., sep=';', decimal=',') returns."
     )
 
 

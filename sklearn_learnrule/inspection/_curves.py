@@ -16,7 +16,7 @@ from ..data.stimuli import are_indicators
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
 from ..utils.choices import DoesNotApply
-from ..utils.texts import settings
+from ..utils.texts import settings, short
 from ._choices import weight_table
 from ._experience import check_not_own
 from ._fits import Fit, read_fits, read_rule_fits
@@ -150,7 +150,9 @@ def _shares(found: Predictions, cells: pd.DataFrame, number: int) -> pd.DataFram
     )
 
 
-def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFrame:
+def session_table(
+    estimators: Any, X: pd.DataFrame, y: ArrayLike, *, by: pd.Series | None = None
+) -> pd.DataFrame:
     """Tabulate learning curves: correct choices of animal and model, and fit, by session.
 
     Parameters
@@ -158,11 +160,15 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     estimators : fitted classifier, list, dict or cv results
         As in :func:`psychometric_table`.
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
+    by : Series with a number for each row of X or None, default=None
+        Of what, in place of sessions: such as the trial of a block, where learning begins anew in
+        each, ``X.groupby(["subject", "restart"]).cumcount().rename("trial of the block")``.
 
     Returns
     -------
     DataFrame, one row a fit, animal and session
-        ``fit``; ``subject``; ``session``, numbered from 1 within each animal; ``n_trials``;
+        ``fit``; ``subject``; ``session``, numbered from 1 within each animal, or the name of
+        ``by`` ("part" if it has none); ``n_trials``;
         ``animal``, the share of correct choices, and ``model``, the mean predicted
         probability of a correct one, of the trials whose outcome X tells (all but an
         animal's last); ``log_likelihood`` (mean, nats per trial); of more than two choices,
@@ -172,7 +178,7 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     Raises
     ------
     ValueError
-        If X does not tell which of two choices was correct.
+        If X does not tell which of two choices was correct, or ``by`` is not a Series of numbers.
 
     Examples
     --------
@@ -187,7 +193,7 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
     1  mouse_01        2    0.83   0.76
     """
     answer, known_of_errors = _answers(X)
-    session = pd.Series(session_numbers(X))
+    part = _parts(X, by)
     tables = []
     for fit in read_fits(estimators):
         subject, found = predict(fit, X, y)
@@ -199,14 +205,26 @@ def session_table(estimators: Any, X: pd.DataFrame, y: ArrayLike) -> pd.DataFram
             "model": np.where(known & known_of_errors, of_answer, np.nan),
             "log_likelihood": found.log_likelihood,
         }
-        cell = {"subject": subject, "session": fit.held_out(session).to_numpy()}
-        by_session = pd.DataFrame({**cell, **trials}).groupby([*cell], observed=True)
-        curve = by_session[[*trials]].mean()
-        curve.insert(0, "n_trials", by_session.size())
+        cell = {"subject": subject, str(part.name): fit.held_out(part).to_numpy()}
+        by_part = pd.DataFrame({**cell, **trials}).groupby([*cell], observed=True)
+        curve = by_part[[*trials]].mean()
+        curve.insert(0, "n_trials", by_part.size())
         if len(found.classes) > 2:
             curve["n_choices"] = len(found.classes)
         tables.append(fit.named(curve.reset_index()))
     return pd.concat(tables, ignore_index=True)
+
+
+def _parts(X: pd.DataFrame, by: pd.Series | None) -> pd.Series:
+    """Return of which session each row is, or part of what is asked for instead."""
+    if by is None:
+        return pd.Series(session_numbers(X), name="session")
+    if not isinstance(by, pd.Series) or not pd.api.types.is_numeric_dtype(by):
+        raise ValueError(f"by should be a Series of numbers, one a row of X, got {short(by)}.")
+    check_consistent_length(X, by)
+    name = str(by.name or "part")
+    check_not_own([name], (*OWN_COLUMNS, "log_likelihood"))
+    return pd.Series(by.to_numpy(), name=name)
 
 
 def predict(fit: Fit, X: pd.DataFrame, y: ArrayLike) -> tuple[NDArray[Any], Predictions]:

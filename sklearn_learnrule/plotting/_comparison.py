@@ -99,13 +99,14 @@ class ComparisonDisplay(Display):
         ----------
         {ax}
         """
-        ordered = self.differences[self.differences.mean().sort_values().index]
+        means = self.differences.mean(skipna=False).sort_values(na_position="first")
+        ordered = self.differences[means.index]  # at the bottom those without a score
         rows = np.arange(ordered.shape[1])
-        mean, error = ordered.mean(skipna=False), ordered.sem(skipna=False)
+        error = ordered.sem(skipna=False)
         names = [in_lines(rule) for rule in ordered]
         with panels(ax, height=height_of(names, 0.3), keep=1.0) as axes:
             panel = axes[0, 0]
-            panel.barh(rows, mean, xerr=error, ecolor=BLUE, capsize=2, **BAR)
+            panel.barh(rows, means, xerr=error, ecolor=BLUE, capsize=2, **BAR)
             for row, rule in zip(rows, ordered, strict=True):
                 if rule == self.reference:
                     continue  # by definition, all its points lie at 0
@@ -114,6 +115,7 @@ class ComparisonDisplay(Display):
                 panel.plot(values, row + spread, **DOT)
             panel.axvline(0.0, color=GREY, linewidth=0.6)
             panel.set_yticks(rows, names)
+            panel.set_ylim(-0.5, len(rows) - 0.5)
             panel.locator_params("x", nbins=4)  # numbers of seven digits beside each other
             label = f"held-out log-likelihood − {self.reference}\n(nats / trial)"
             panel.set_xlabel(in_lines(label, XLABEL))

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band, session_table
 from ..metrics import chance_of
 from ..simulation import predictive_check
+from ..utils.choices import DoesNotApply
 from ._display import Display
 from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, label_outer, panels
 from ._tables import split_models
@@ -22,7 +23,9 @@ ANIMALS = {"color": BLACK, "marker": "o", "markersize": 2.5}
 
 
 class SessionCurveDisplay(Display):
-    """Learning curves by session: mean over animals, with its 95% confidence interval.
+    """Learning curves by session, or ``by`` another part of the trials.
+
+    Lines are means over animals, with their 95% confidence interval.
 
     Black is what the animals did; in colour is the model's probability of a correct choice, one
     step ahead of the animals, or how well it predicts their choices. Lines are faint where
@@ -64,6 +67,7 @@ class SessionCurveDisplay(Display):
         X: pd.DataFrame,
         y: ArrayLike,
         *,
+        by: pd.Series | None = None,
         quantity: str = "correct",
         n_simulations: int = 0,
         random_state: Any = None,
@@ -75,17 +79,26 @@ class SessionCurveDisplay(Display):
         ----------
         {estimators}
         y : array-like of shape (n_rows,)
+        by : Series with a number for each row of X or None, default=None
+            What to draw along in place of sessions, such as the trial of a block.
         quantity, ax : see :meth:`plot`
         n_simulations : int, default=0
-            Cohorts of twins to simulate for a posterior-predictive check of one estimator.
+            Cohorts of twins to simulate for a posterior-predictive check of one estimator, by
+            session.
         random_state : int, RandomState or None, default=None
             Of the twins.
         """
         check = None
+        if n_simulations and by is not None:
+            raise ValueError("Twins are drawn by session: n_simulations goes without by.")
         if n_simulations:
             twins = {"n_simulations": n_simulations, "random_state": random_state}
             check = predictive_check(estimators, X, y, **twins)
-        return cls(session_table(estimators, X, y), check).plot(ax, quantity=quantity)
+        table = session_table(estimators, X, y, by=by)
+        if by is None and table["session"].nunique() == 1:
+            cure = "give by= a number for each row of X, such as the trial of a block"
+            raise DoesNotApply("Each animal has one session, which is no curve", cure)
+        return cls(table, check).plot(ax, quantity=quantity)
 
     def plot(self, ax: Any = None, *, quantity: str = "correct") -> Self:
         """Draw the table.
@@ -99,21 +112,24 @@ class SessionCurveDisplay(Display):
         if quantity not in QUANTITIES:
             raise ValueError(f"quantity should be one of {tuple(QUANTITIES)}, got {quantity!r}.")
         correct = quantity == "correct"
-        models = split_models(self.table)
+        columns = self.table.columns.tolist()
+        along = str(columns[columns.index("n_trials") - 1])  # "session", or the name of by
+        table = self.table.rename(columns={along: "session"})
+        models = split_models(table)
         entries: list[Entry] = []
         with panels(ax, height=1.8) as axes:
             panel = axes[0, 0]
             panel.xaxis.get_major_locator().set_params(integer=True)
-            chance = chance_of(self.table)
+            chance = chance_of(table)
             floor = np.exp(chance) if correct else chance
-            untold = correct and self.table["model"].isna().all()  # nobody knows what was correct
+            untold = correct and table["model"].isna().all()  # nobody knows what was correct
             if not untold:
                 panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
             if correct and self.check is not None:
                 _draw_sessions(panel, _twins(self.check), **TWINS)
                 entries.append(("twins", TWINS))
             if correct:
-                _draw_sessions(panel, _means(self.table, "animal"), **ANIMALS)
+                _draw_sessions(panel, _means(table, "animal"), **ANIMALS)
                 entries.append(("animals", ANIMALS))
             for color, (model, fits) in zip(cycle(COLORS), models.items(), strict=False):
                 means = _means(fits, "model" if correct else quantity)
@@ -122,7 +138,7 @@ class SessionCurveDisplay(Display):
                 opacity = BAND if len(models) == 1 else 0  # several would hide each other
                 _draw_sessions(panel, means, color=color, opacity=opacity)
                 entries.append((model or "model", {"color": color}))
-            label_outer(axes, "session", "P(rewarded)" if untold else QUANTITIES[quantity])
+            label_outer(axes, along, "P(rewarded)" if untold else QUANTITIES[quantity])
             key(axes, *entries)
         return self._drawn_on(axes)
 

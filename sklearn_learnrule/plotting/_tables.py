@@ -91,14 +91,14 @@ def stimulus_column(table: pd.DataFrame) -> str:
     return (varying or stimuli)[0]
 
 
-def check_outcomes(table: pd.DataFrame) -> None:
+def check_outcomes(table: pd.DataFrame, otherwise: str = "") -> None:
     """Raise where updates after a correct choice, or after an error, differ in reward."""
     for correct, rewards in table.groupby("correct")["reward"].unique().items():
         if len(rewards) > 1:
             raise ValueError(
                 f"After {'a correct choice' if correct else 'an error'}, one reward can be drawn, "
                 f"but the table has {sorted(rewards.tolist())}: keep one, e.g. "
-                f"table[table['reward'] == {rewards[0]:g}]."
+                f"table[table['reward'] == {rewards[0]:g}]{otherwise}."
             )
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from itertools import cycle, product
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from ..data.schema import weight_columns
 from ..inspection import band, weight_trajectories
@@ -32,6 +34,8 @@ from ._style import (
 )
 from ._tables import choice_colors, choose_subjects, names_after, split_models, weight_label
 
+MAX_PANELS = 48
+STILL = 1e-6  # a weight that moves by less than this share of the one that moves most
 TRUTH = {"color": BLACK, "linewidth": 0.6}
 
 
@@ -40,6 +44,7 @@ class WeightTrajectoryDisplay(Display):
 
     Of more than two choices, a line for each one's weight, less their mean over choices, and a row
     of panels an animal with one for each weight; several models differ in how lines are dashed.
+    Of these there are at most 48 panels, unless ``subjects`` names more animals.
 
     Where learning begins anew (``restart=`` of make_design), lines break at a dotted one.
 
@@ -116,8 +121,10 @@ class WeightTrajectoryDisplay(Display):
             The weight to draw; None: all, or of several models the first.
         {subjects}
         """
-        chosen, note = choose_subjects(self.table, subjects, max_subjects)
         models, weights = list(split_models(self.table)), self._weights(weight)
+        if "choice" in self.table:
+            max_subjects = min(max_subjects, max(1, MAX_PANELS // len(weights)))
+        chosen, note = choose_subjects(self.table, subjects, max_subjects)
         if "choice" in self.table:
             return self._plot_choices(ax, chosen, weights, note)
         lines = dict(zip(product(models, weights), cycle(COLORS), strict=False))
@@ -159,6 +166,7 @@ class WeightTrajectoryDisplay(Display):
                     if truth is not None:
                         _draw_truth(panel, truth, subject, name)
                 row[0].set_ylabel(str(subject))
+            _keep_still(axes)
             for panel, name in zip(axes[0], weights, strict=True):
                 panel.set_title(weight_label(name))
             for panel in axes[-1]:
@@ -214,6 +222,15 @@ def _draw_choices(
         for rows in stretches(models[model][models[model]["choice"] == choice]):
             draw_line(panel, band(rows, f"weight_{name}", by="trial"), "trial", **line)
     mark_starts(panel, here)
+
+
+def _keep_still(axes: NDArray[Any]) -> None:
+    """Draw weights that do not move but for rounding on the scale of the one that moves most."""
+    scales = [column[0].get_ylim() for column in axes.T]
+    spans = np.ptp(scales, axis=1)
+    for column in axes.T[spans < STILL * spans.max()]:
+        for panel in column:
+            panel.set_ylim(scales[spans.argmax()])
 
 
 def _draw_truth(panel: Any, truth: pd.DataFrame, subject: Any, name: str) -> None:

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 KINDS = ("slices", "heatmap")
 HEATMAP = "A heatmap of updates"
+REWARDS = ", or name those to tabulate, rewards=[...], where one above 0 counts as correct"
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
 N_BANDS = 3
 SLICE_BAND = 0.12  # opacity; there are many
@@ -140,7 +141,7 @@ class UpdateDisplay(Display):
         """
         if kind not in KINDS:
             raise ValueError(f"kind should be one of {KINDS}, got {kind!r}.")
-        check_outcomes(self.table)
+        check_outcomes(self.table, REWARDS)
         if OF_CHOICE in self.table:
             if kind == "heatmap":
                 two_choices_only(self.table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.schema import count_choices
+from ..data.sequences import identity_of
 from ..utils.choices import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
@@ -41,6 +42,16 @@ class Question:
         if self.n_sessions == 1:
             return "all trials of each animal are of one session"
         return "" if self.n_sessions else "the data do not tell which session a trial is of"
+
+    @property
+    def since_restart(self) -> pd.Series | None:
+        """The trial since learning began anew, in up to 20 steps; None where it never does."""
+        identity = identity_of(self.X)
+        if "restart" not in identity:
+            return None
+        trial = identity.groupby(["subject", "restart"], observed=True).cumcount()
+        step = trial.max() // 20 + 1
+        return (trial // step * step).rename("trial since learning began anew")
 
 
 @dataclass(frozen=True)

@@ -180,14 +180,14 @@ def _importance(model: Model, question: Question) -> Iterator[Part]:
 
 
 def _learning_curves(model: Model, question: Question) -> Iterator[Part]:
-    if question.one_session:
+    by = question.since_restart
+    if by is None and question.one_session:
         yield Note(f"There is no curve by session to draw: {question.one_session}.")
         return
-    display = SessionCurveDisplay.from_estimator(model.fits, question.X, question.y)
-    alt = "Share of correct choices by session, of animals and of the model"
-    yield picture(display.figure_, alt, display.table, "correct")
-    display.plot(quantity="log_likelihood")
-    yield picture(display.figure_, "Log-likelihood per trial by session", kind="log_likelihood")
+    display = SessionCurveDisplay.from_estimator(model.fits, question.X, question.y, by=by)
+    yield picture(display.figure_, "Correct choices as animals learn", display.table, "correct")
+    likely = display.plot(quantity="log_likelihood").figure_
+    yield picture(likely, "Log-likelihood per trial as animals learn", kind="log_likelihood")
 
 
 def _predictive(model: Model, question: Question) -> Iterator[Part]:
@@ -362,8 +362,8 @@ SECTIONS: dict[str, list[Exhibit]] = {
         Exhibit(
             "sessions",
             "Means over animals with 95% confidence intervals: the share of correct choices, of "
-            "animals and as predicted one step ahead, and how well choices are predicted (grey: a "
-            "coin). Lines are faint where fewer than half of the animals are left.",
+            "animals and as predicted one step ahead, and how well choices are predicted (grey: "
+            "chance). Lines are faint where fewer than half of the animals are left.",
             _learning_curves,
             together=True,
         )
