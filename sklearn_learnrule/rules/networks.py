@@ -239,7 +239,7 @@ class RNNRule(NetworkRule):
 
     Of more than two choices a symmetric one learns alike of all, whatever their names and order. As
     :class:`DNNRule`, it sees each choice c beside the one made, y, that one, too. Each has a memory
-    of its own, M numbers of the C M, in the order of the choices, and all have the same network:
+    of its own, M numbers of the C M, in the order of the choices, and all have the same network::
 
         h_c' = GRU(w_c - w_y, p_c, p_y, x, whether c is y, r, session start,
                    whether y is correct, whether c is; h_c)
