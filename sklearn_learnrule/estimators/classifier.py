@@ -157,8 +157,7 @@ class SequenceClassifier(
         units = usual_units(sequences, weight)
         warn_of_outliers(sequences, units)
         make_model = partial(self._draw_model, sequences, chosen, weight, units)
-        # raises for what does not suit X, before any work; symmetric if it can be
-        model = make_model(torch.Generator(), symmetric=True)
+        model = make_model(torch.Generator(), symmetric=True)  # raises for what does not suit X
         self._warn(model.caution(), UserWarning)
         settings = TrainingSettings.of(self)
         given = sequences, chosen, weight, units
