@@ -142,9 +142,13 @@ class FittedRule(SequenceClassifier):
         return weight_columns(self.weight_names_, self.classes_)
 
     def _predict_logits(self, sequences: Sequences) -> Floats:
-        found = [(rows, logits) for rows, _, logits in self._foresee(sequences)]
-        rows, logits = map(np.concatenate, zip(*found, strict=True))
-        return logits[np.argsort(rows)]
+        all_rows, all_logits = [], []
+        for part, rows, paths, logits in self._foresee(sequences):
+            if logits is None:
+                logits = self.policy_logits(paths, part.fields.features)
+            all_rows.append(rows)
+            all_logits.append(logits)
+        return np.concatenate(all_logits)[np.argsort(np.concatenate(all_rows))]
 
     def _told(self, sequences: Sequences) -> SequenceDataset:
         """Return the dataset of sequences that tell all that the rule reads."""
@@ -296,11 +300,16 @@ class FittedRule(SequenceClassifier):
         FloatingPointError
             If weights run away.
         """
-        rows, paths, _ = zip(*self._foresee(sequences), strict=True)
+        _, rows, paths, _ = zip(*self._foresee(sequences), strict=True)
         return torch.cat(paths, 1)[:, np.argsort(np.concatenate(rows))]
 
-    def _foresee(self, sequences: Sequences) -> Iterator[tuple[Ints, torch.Tensor, Floats]]:
-        """Yield some rows at a time, members' paths (M, n, K + S) there, and logits."""
+    def _foresee(
+        self, sequences: Sequences
+    ) -> Iterator[tuple[Sequences, Ints, torch.Tensor, Floats | None]]:
+        """Yield some subjects at a time, their rows, and members' paths (M, n, K + S).
+
+        Of individuals also the logits, which their paths do not tell.
+        """
         ran_away = []
         for part, rows in sequences.parts(ROWS_AT_A_TIME):
             dataset = self._told(part)
@@ -309,17 +318,16 @@ class FittedRule(SequenceClassifier):
                 told, paths = (torch.stack([*map(dataset.rows, members)]) for members in each)
                 logits = told.mean(0).numpy()
             else:
-                paths, astray = self._unroll(dataset)
-                logits = self.policy_logits(paths, part.fields.features)
+                (paths, astray), logits = self._unroll(dataset), None
                 ran_away += [*part.whose(astray)]
             self._check_finite(part, paths.isfinite().all(-1).all(0).numpy())
-            yield rows, paths, logits
+            yield part, rows, paths, logits
         _warn_of_runaways(type(self).__name__, ran_away)
 
     def _bound(self, sequences: Sequences) -> None:
         """Keep each member's predictions within the range of weights that subjects had."""
         k = self._n_weights
-        weights = [paths[..., :k].clone() for _, paths, _ in self._foresee(sequences)]
+        weights = [paths[..., :k].clone() for _, _, paths, _ in self._foresee(sequences)]
         for net, of_member in zip(self.nets_, torch.cat(weights, 1), strict=True):
             net.module_.bound(of_member.to(net.module_.initial_weights))
 
