@@ -101,7 +101,9 @@ def test_what_cannot_be_drawn_is_told():
     with pytest.raises(ValueError, match=r"weight should be one of \['tone'\], got 'bias'"):
         SubjectUpdateDisplay(table).plot(weight="bias")
     table.loc[table["correct"] & (table["tone"] > 2), "reward"] = 2.0
-    with pytest.raises(ValueError, match="After a correct choice, one reward can be drawn"):
+    with pytest.raises(
+        ValueError, match=r"has \[0.0, 1.0, 2.0\]: name two, such as rewards=\[0.0, 2"
+    ):
         SubjectUpdateDisplay(table).plot()
 
 

@@ -20,7 +20,7 @@ from ._probes import (
     Grid,
     check_names,
     make_probes,
-    outcomes_met,
+    outcomes_asked,
     probe_trials,
     stimulus_grid,
     take,
@@ -40,6 +40,7 @@ def history_table(
     stimuli: ArrayLike | Grid | None = None,
     weights: Mapping[str, float] | None = None,
     after_correct: bool = True,
+    rewards: Sequence[float] | None = None,
     n_warm_up: int = 0,
     n_draws: int = 16,
     random_state: int | np.random.RandomState | None = 0,
@@ -68,6 +69,9 @@ def history_table(
         The policy weights, named as by ``predict_weights``; 0 where not named.
     after_correct : bool, default=True
         Whether the probe's choice is correct.
+    rewards : sequence of float or None, default=None
+        The probe's rewards. None: those that such choices earned in X; else those of the given
+        ones, where one above 0 means a correct choice.
     n_warm_up : int, default=0
         Trials before the enumerated ones, drawn from all in X.
     n_draws : int, default=16
@@ -107,7 +111,11 @@ def history_table(
     check_names("weights", weights or {}, names)
     held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
     experience = read_experience(X, fits[0].weight_names)
-    outcomes = [pair for pair in outcomes_met(experience) if pair[1] == after_correct]
+    outcomes = [p for p in outcomes_asked(experience, rewards) if p[1] == after_correct]
+    if not outcomes:
+        kind = "a correct choice" if after_correct else "an error"
+        asked = "X has none" if rewards is None else f"rewards={list(rewards)} name none"
+        raise ValueError(f"The probe is to be {kind}, but {asked}.")
     probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
     rng = check_random_state(random_state)

@@ -71,8 +71,18 @@ def _some_values(values: Floats) -> Floats:
     return np.linspace(distinct[0], distinct[-1], N_STIMULI)
 
 
-def outcomes_met(experience: Experience) -> list[tuple[float, bool]]:
-    """Return the pairs of reward and whether the choice was correct that occur."""
+def outcomes_asked(
+    experience: Experience, rewards: Sequence[float] | None
+) -> list[tuple[float, bool]]:
+    """Return pairs of reward and whether the choice was correct, by default those that occur.
+
+    A reward that is named, and is above 0, means a correct choice.
+    """
+    if rewards is not None:
+        named = np.asarray(rewards, dtype=float)
+        if named.ndim != 1 or not named.size or not np.isfinite(named).all():
+            raise ValueError(f"rewards should be some finite numbers, got {rewards!r}.")
+        return [(reward, reward > 0) for reward in np.unique(named).tolist()]
     pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
     if len(pairs) > MAX_OUTCOMES:
         raise ValueError(

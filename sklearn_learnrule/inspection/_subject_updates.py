@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
     make_probes,
-    outcomes_met,
+    outcomes_asked,
     probe_trials,
     stimulus_grid,
     take,
@@ -36,6 +37,7 @@ def subject_update_table(
     groups: Groups | None = None,
     stimuli: ArrayLike | Grid | None = None,
     weights: Grid | None = None,
+    rewards: Sequence[float] | None = None,
     n_back: int = 20,
     n_histories: int = 64,
     random_state: int | np.random.RandomState | None = 0,
@@ -58,6 +60,8 @@ def subject_update_table(
     weights : dict of str to array or None, default=None
         Values of the policy weights, named as by ``predict_weights``; where not named, the median
         of those visited by the typical animal.
+    rewards : sequence of float or None, default=None
+        As of :func:`update_table`.
     n_back, n_histories : int
         Length and number of the histories, as of :func:`update_table`, all of them in turn lived
         by each animal.
@@ -93,7 +97,8 @@ def subject_update_table(
     fit = _one_fit(estimator)
     experience = read_experience(X, fit.weight_names)
     check_not_own(experience.stimulus_names, ["subject", "group"])
-    probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes_met(experience))
+    outcomes = outcomes_asked(experience, rewards)
+    probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
     visited = fit.visit(X)
     medians = visited.rows()[0].median(0).values.tolist()
     held = dict(zip(fit.weight_columns, medians, strict=True)) | dict(weights or {})

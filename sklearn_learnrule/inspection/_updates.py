@@ -21,7 +21,7 @@ from ._probes import (
     check_names,
     make_grid,
     make_probes,
-    outcomes_met,
+    outcomes_asked,
     probe_trials,
     stimulus_grid,
     take,
@@ -107,7 +107,7 @@ def update_table(
     fits = read_rule_fits(estimators)
     first = fits[0]
     experience = read_experience(X, first.weight_names)
-    outcomes = outcomes_met(experience) if rewards is None else [(r, r > 0) for r in rewards]
+    outcomes = outcomes_asked(experience, rewards)
     probes = make_probes(
         experience, stimulus_grid(experience, stimuli), outcomes, all_outcomes=all_outcomes
     )

@@ -20,11 +20,13 @@ from ._style import (
     draw_line,
     key,
     label_outer,
+    outcome_entries,
     outcome_styles,
     panels,
 )
 from ._tables import (
-    check_outcomes,
+    SOLID,
+    mark_outcomes,
     name_stimuli,
     names_after,
     panels_of,
@@ -49,7 +51,8 @@ class HistoryDisplay(Display):
 
     A panel for each length of the run, or for each number of trials that it is moved back in
     time. The probe's weights are those of the table, 0 by default. Lines are solid for probes
-    with a correct choice, dashed for errors; of fewer than six stimuli, there are points, filled
+    with a correct choice, dashed for errors or, where such choices are paid by chance, solid for
+    the higher reward and dashed for the lower; of fewer than six stimuli, there are points, filled
     and open. A rule without memory is said to have none, in one panel with its update. Of more than
     two choices, the update is that of the weight of the choice made, less the mean over choices.
 
@@ -108,9 +111,9 @@ class HistoryDisplay(Display):
         {ax}
         {weight}
         """
-        check_outcomes(self.table)
+        table, outcomes = mark_outcomes(self.table)
         update = update_column(self.table, weight)
-        shown, x, ticks = stimulus_axis(_of_choice_made(self.table))
+        shown, x, ticks = stimulus_axis(_of_choice_made(table))
         moved = shown["trials_back"].max() > 1
         cells, shape = panels_of(shown, ["trials_back", "length"], _trials_back if moved else _run)
         models = split_models(shown)
@@ -131,7 +134,8 @@ class HistoryDisplay(Display):
             name_stimuli(axes, ticks)
             made = "\nof the choice made" if OF_CHOICE in shown else ""
             label_outer(axes, x, update_label(update, made))
-            key(axes, *_entries(remembers.values()), title="after a run")
+            both = outcome_entries(styles, outcomes) if shown[SOLID].nunique() > 1 else []
+            key(axes, *_entries(remembers.values()), *both, title="after a run")
         return self._drawn_on(axes)
 
 
@@ -150,9 +154,9 @@ def _remembers(table: pd.DataFrame) -> bool:
 
 def _draw(panel: Any, table: pd.DataFrame, x: str, update: str, styles: dict[bool, Any]) -> None:
     panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-    lines: Any = table.groupby(["run", "correct", "choice"])
-    for (run, correct, _), line in lines:
-        style = {**styles[correct], **RUNS.get(run, ANY_RUN)}
+    lines: Any = table.groupby(["run", SOLID, "choice"])
+    for (run, solid, _), line in lines:
+        style = {**styles[solid], **RUNS.get(run, ANY_RUN)}
         draw_line(panel, band(line, update, by=x), x, **style)
 
 

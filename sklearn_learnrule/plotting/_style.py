@@ -169,17 +169,16 @@ def draw_line(
 
 
 def outcome_styles(stimuli: pd.Series, ticks: dict[int, str]) -> dict[bool, dict[str, Any]]:
-    """Return how updates after correct choices, and after errors, are drawn at these stimuli.
+    """Return how solid updates, and the others, are drawn at these stimuli.
 
     Nothing lies between few of them, or those that are numbered and have names as ticks.
     """
     return LINES if stimuli.nunique() >= COARSE and not ticks else POINTS
 
 
-def outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:
-    """Return what the key tells of updates after correct choices, and after errors."""
-    after = {"after correct": True, "after error": False}
-    return [(text, {"color": BLACK, **styles[correct]}) for text, correct in after.items()]
+def outcome_entries(styles: dict[bool, dict[str, Any]], outcomes: dict[bool, str]) -> list[Entry]:
+    """Return what the key tells of updates after either outcome."""
+    return [(f"after {text}", {"color": BLACK, **styles[kind]}) for kind, text in outcomes.items()]
 
 
 def choice_text(choice: Any) -> str:

@@ -24,10 +24,11 @@ from ._style import (
     panels,
 )
 from ._tables import (
+    SOLID,
     Panel,
     check_one_setting,
-    check_outcomes,
     group_colors,
+    mark_outcomes,
     name_stimuli,
     names_after,
     panels_of_weights,
@@ -113,9 +114,9 @@ class SubjectUpdateDisplay(Display):
         {ax}
         {weight}
         """
-        check_outcomes(self.table)
+        table, outcomes = mark_outcomes(self.table)
         update = update_column(self.table, weight)
-        shown, x, ticks = _readable(self.table)
+        shown, x, ticks = _readable(table)
         colors = group_colors(shown)
         styles = outcome_styles(shown[x], ticks)
         cells, shape = _cells(shown)
@@ -123,15 +124,15 @@ class SubjectUpdateDisplay(Display):
             for panel, (title, here) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
                 panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-                lines: Any = here.groupby(["group", "correct", "choice"], observed=True)
-                for (group, correct, _), line in lines:
+                lines: Any = here.groupby(["group", SOLID, "choice"], observed=True)
+                for (group, solid, _), line in lines:
                     bands = band(line, update, by=x, over="subject", interval="t", level=LEVEL)
-                    draw_line(panel, bands, x, color=colors[group], **styles[correct])
+                    draw_line(panel, bands, x, color=colors[group], **styles[solid])
             name_stimuli(axes, ticks)
             label_outer(axes, x, update_label(update))
             sizes = shown.groupby("group", observed=False)["subject"].nunique()
             groups = [(f"{g} ({plural(sizes[g], 'animal')})", {"color": colors[g]}) for g in colors]
-            key(axes, *groups, GAP, *outcome_entries(styles), title="90% intervals")
+            key(axes, *groups, GAP, *outcome_entries(styles, outcomes), title="90% intervals")
         return self._drawn_on(axes)
 
 

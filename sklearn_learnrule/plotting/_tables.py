@@ -14,10 +14,11 @@ from ..utils.texts import numbers, settings
 from ._fit import in_lines
 from ._style import COLORS, ordered_colors
 
+SOLID = "drawn solid"  # whether an update's line, or point, is solid
 PLACE = "stimulus shown"  # its number, of stimuli that differ in several columns
 NOT_STIMULI = {
     *("fit", "trials_back", "length", "run"),
-    *("choice", OF_CHOICE, "reward", "correct", "n_trials", "n_subjects"),
+    *("choice", OF_CHOICE, "reward", "correct", SOLID, "n_trials", "n_subjects"),
 }
 Panel = tuple[str, pd.DataFrame]
 
@@ -91,15 +92,27 @@ def stimulus_column(table: pd.DataFrame) -> str:
     return (varying or stimuli)[0]
 
 
-def check_outcomes(table: pd.DataFrame, otherwise: str = "") -> None:
-    """Raise where updates after a correct choice, or after an error, differ in reward."""
-    for correct, rewards in table.groupby("correct")["reward"].unique().items():
-        if len(rewards) > 1:
-            raise ValueError(
-                f"After {'a correct choice' if correct else 'an error'}, one reward can be drawn, "
-                f"but the table has {sorted(rewards.tolist())}: keep one, e.g. "
-                f"table[table['reward'] == {rewards[0]:g}]{otherwise}."
-            )
+def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
+    """Return the rows to draw, marked by ``SOLID``, and what the solid and the others are after.
+
+    A correct choice and an error or, where choices that are alike correct earned two rewards, as by
+    chance, the higher reward, of a correct choice if it has one, and the lower, of an error.
+    """
+    if (table.groupby("correct")["reward"].nunique() == 1).all():
+        return table.assign(**{SOLID: table["correct"]}), {True: "correct", False: "error"}
+    rewards = sorted(table["reward"].unique().tolist())
+    if len(rewards) > 2:
+        raise ValueError(
+            f"Updates after two rewards can be drawn, but the table has {rewards}: name two, such "
+            f"as rewards={rewards[:: len(rewards) - 1]}, where one above 0 counts as correct."
+        )
+    parts = []
+    for reward, solid in zip(rewards, (False, True), strict=True):
+        paid = table[table["reward"] == reward].assign(**{SOLID: solid})
+        usual = paid[paid["correct"] == solid]
+        parts.append(usual if len(usual) else paid)
+    texts = {True: f"reward {rewards[1]:g}", False: f"reward {rewards[0]:g}"}
+    return pd.concat(parts).sort_index(), texts
 
 
 def check_one_setting(table: pd.DataFrame, by: list[str]) -> None:

@@ -33,9 +33,10 @@ from ._style import (
     panels,
 )
 from ._tables import (
+    SOLID,
     check_one_setting,
-    check_outcomes,
     choice_colors,
+    mark_outcomes,
     name_stimuli,
     names_after,
     panels_of,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 KINDS = ("slices", "heatmap")
 HEATMAP = "A heatmap of updates"
-REWARDS = ", or name those to tabulate, rewards=[...], where one above 0 counts as correct"
 N_STIMULI = N_HEATMAP_WEIGHTS = 21
 N_BANDS = 3
 SLICE_BAND = 0.12  # opacity; there are many
@@ -63,7 +63,8 @@ class UpdateDisplay(Display):
     "slices": a line for each value of the weight that varies first, solid after a correct choice,
     dashed after an error; of fewer than six stimuli, points, filled and open; a panel for each
     value of the others, as the bias. "heatmap": the update after a correct choice by stimulus and
-    weight.
+    weight. Where choices are paid by chance, solid is after the higher of two rewards, of correct
+    choices, dashed after the lower, of errors.
 
     Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
     extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
@@ -141,40 +142,42 @@ class UpdateDisplay(Display):
         """
         if kind not in KINDS:
             raise ValueError(f"kind should be one of {KINDS}, got {kind!r}.")
-        check_outcomes(self.table, REWARDS)
-        if OF_CHOICE in self.table:
+        table, outcomes = mark_outcomes(self.table)
+        if OF_CHOICE in table:
             if kind == "heatmap":
-                two_choices_only(self.table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")
-            return self._plot_choices(ax, update_column(self.table, weight))
-        (shown, x, ticks), update = stimulus_axis(self.table), update_column(self.table, weight)
-        main, *others = _varying_weights(self.table)
+                two_choices_only(table[OF_CHOICE].nunique(), HEATMAP, "kind='slices'")
+            return self._plot_choices(ax, table, update_column(table, weight), outcomes)
+        (shown, x, ticks), update = stimulus_axis(table), update_column(table, weight)
+        main, *others = _varying_weights(table)
         cells, shape = panels_of_weights(shown, others)
         draw = _draw_slices if kind == "slices" else _draw_heatmaps
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, _) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
-            draw(axes, [here for _, here in cells], x, main, update, ticks)
+            draw(axes, [here for _, here in cells], x, main, update, ticks, outcomes)
         return self._drawn_on(axes)
 
-    def _plot_choices(self, ax: Any, update: str) -> Self:
+    def _plot_choices(
+        self, ax: Any, table: pd.DataFrame, update: str, outcomes: dict[bool, str]
+    ) -> Self:
         """Draw the update of each choice's weight, a panel for each choice that was made."""
-        colors = choice_colors(self.table, OF_CHOICE)
-        check_one_setting(self.table, ["fit", OF_CHOICE])
-        shown, x, ticks = stimulus_axis(self.table)
+        colors = choice_colors(table, OF_CHOICE)
+        check_one_setting(table, ["fit", OF_CHOICE])
+        shown, x, ticks = stimulus_axis(table)
         cells, shape = panels_of(shown, ["choice"], _after)
         styles = outcome_styles(shown[x], ticks)
         with panels(ax, *shape, sharex=True, sharey=True) as axes:
             for panel, (title, here) in zip(axes.flat, cells, strict=True):
                 panel.set_title(title)
                 panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-                lines: Any = here.groupby([OF_CHOICE, "correct"], sort=False)
-                for (choice, correct), line in lines:
-                    style = {"color": colors[choice], **styles[correct]}
+                lines: Any = here.groupby([OF_CHOICE, SOLID], sort=False)
+                for (choice, solid), line in lines:
+                    style = {"color": colors[choice], **styles[solid]}
                     _draw_slice(panel, line, x, update, **style)
             name_stimuli(axes, ticks)
             label_outer(axes, x, update_label(update))
             title = f"{weight_label(update.removeprefix('update_'))} of"
-            key(axes, *choice_entries(colors), *_outcome_entries(styles), title=title)
+            key(axes, *choice_entries(colors), *_outcome_entries(styles, outcomes), title=title)
         return self._drawn_on(axes)
 
 
@@ -226,15 +229,16 @@ def _draw_slices(
     weight: str,
     update: str,
     ticks: dict[int, str],
+    outcomes: dict[bool, str],
 ) -> None:
     values = sorted(tables[0][weight].unique())
     colors = dict(zip(values, ordered_colors(len(values)), strict=True))
     styles = outcome_styles(pd.concat(tables)[x], ticks)
     for panel, table in zip(axes.flat, tables, strict=True):
         panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
-        lines: Any = table.groupby([weight, "correct", "choice"])
-        for (value, correct, _), line in lines:
-            _draw_slice(panel, line, x, update, color=colors[value], **styles[correct])
+        lines: Any = table.groupby([weight, SOLID, "choice"])
+        for (value, solid, _), line in lines:
+            _draw_slice(panel, line, x, update, color=colors[value], **styles[solid])
     name_stimuli(axes, ticks)
     label_outer(axes, x, update_label(update))
     lines = [{"color": colors[value]} for value in reversed(values)]
@@ -242,14 +246,14 @@ def _draw_slices(
         axes,
         *zip(reversed(numbers(values)), lines, strict=True),
         GAP,
-        *_outcome_entries(styles),
+        *_outcome_entries(styles, outcomes),
         title=weight_label(weight.removeprefix("weight_")),
     )
 
 
-def _outcome_entries(styles: dict[bool, dict[str, Any]]) -> list[Entry]:
+def _outcome_entries(styles: dict[bool, dict[str, Any]], outcomes: dict[bool, str]) -> list[Entry]:
     return [
-        *outcome_entries(styles),
+        *outcome_entries(styles, outcomes),
         ("no animal there", {"color": BLACK, "alpha": FAINT, **styles[True]}),
     ]
 
@@ -277,10 +281,11 @@ def _draw_heatmaps(
     weight: str,
     update: str,
     ticks: dict[int, str],
+    outcomes: dict[bool, str],
 ) -> None:
     from matplotlib.colors import Normalize
 
-    tables = [table[table["correct"]] for table in tables]
+    tables = [table[table[SOLID]] for table in tables]
     limit = max(table.groupby([weight, "choice", x])[update].mean().abs().max() for table in tables)
     for panel, table in zip(axes.flat, tables, strict=True):
         mesh = _draw_heatmap(panel, table, x, weight, update, Normalize(-limit, limit))
@@ -288,7 +293,9 @@ def _draw_heatmaps(
             shown = table.groupby(["choice", x]).size().index.get_level_values(x)
             panel.set_xticks(range(len(shown)), [in_lines(ticks[i]) for i in shown], rotation=90)
     choices = " | ".join(map(str, tables[0]["choice"].unique()))
-    label_outer(axes, f"{x}\n({choices} correct)", weight_label(weight.removeprefix("weight_")))
+    label_outer(
+        axes, f"{x}\n({choices} {outcomes[True]})", weight_label(weight.removeprefix("weight_"))
+    )
     label = f"{update_label(update)}\n(hatched: no animal there)"
     axes[0, 0].figure.colorbar(mesh, ax=list(axes.flat), label=label)
 

@@ -113,7 +113,7 @@ def group_power(
         Cohorts with and cohorts without a difference, of each size. A power of one half is then
         known to within .1.
     n_trials, session_length : int, only for a task
-    reward : pair of floats, function or None, default=None, only for a table
+    reward : pair of floats, function, "resample" or None, default=None, only for a table
         How the cohorts are paid, see :func:`~.simulation.simulate`.
     level : float, default=0.05
         Below which p says that there is a difference.

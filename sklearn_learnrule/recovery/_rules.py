@@ -117,7 +117,7 @@ def recovery_study(
         Animals of a cohort, whose stimuli are drawn from the table's animals, with replacement
         only if these are fewer. None: one for each of the table's.
     n_trials, session_length : int, only for a task
-    reward : pair of floats, function or None, default=None, only for a table
+    reward : pair of floats, function, "resample" or None, default=None, only for a table
         How the cohorts are paid, see :func:`~.simulation.simulate`.
     cv : int, splitter or None, default=None
         None: five folds by animal, or as many as there are animals.

@@ -7,18 +7,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 
 from ..data.schema import OF_CHOICE
-from ..data.sequences import read_sequences, subjects_of
+from ..data.sequences import subjects_of
 from ..inspection import (
-    Fit,
-    RuleFit,
     asymmetry_table,
     band,
     column_importance,
     nearest_rules,
-    session_table,
     sparse_rule,
     variance_explained,
 )
@@ -31,7 +27,7 @@ from ..plotting import (
     UpdateDisplay,
     WeightTrajectoryDisplay,
 )
-from ..simulation import predictive_check
+from ._checks import PREDICTIVE_CHECK, TRAINING
 from ._individuals import GROUPS, INDIVIDUALS
 from ._models import Model
 from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
@@ -190,62 +186,6 @@ def _learning_curves(model: Model, question: Question) -> Iterator[Part]:
     yield picture(likely, "Log-likelihood per trial as animals learn", kind="log_likelihood")
 
 
-def _predictive(model: Model, question: Question) -> Iterator[Part]:
-    first = model.first
-    X, y = first.held_out(question.X), first.held_out(question.y)
-    if len(model.all) > 1:
-        which = "fit and the animals that it has not seen" if first.rows is not None else "fit"
-        yield Note(f"The twins are of the first {which}.")
-    options = {"n_simulations": question.n_simulations, "random_state": question.random_state}
-    check = predictive_check(first.estimator, X, y, **options, verbose=question.verbose)
-    whole = check
-    if question.one_session:
-        yield Note(f"There is no curve by session to draw: {question.one_session}.")
-    else:
-        display = SessionCurveDisplay(session_table(first.estimator, X, y), check).plot()
-        yield picture(display.figure_, "Share of correct choices by session, animals and twins")
-        whole = check[check["block"].isna()]
-    columns = ["statistic", "observed", "simulated", "lower", "upper", "share_below"]
-    shown = whole[columns].assign(statistic=whole["statistic"].str.replace("_", " "))
-    yield Table(as_written(shown), check)
-
-
-def _training(model: Model, question: Question) -> Iterator[Part]:
-    if not all(hasattr(fit.final, "nets_") for fit in model.all):
-        yield Note(f"{model.name} was not trained by this package.")
-        return
-    held = [", ".join(map(str, _held(rule, question.X))) or "of none" for rule in model.rules]
-    rows = [{"fit": fit.name, **_trained(fit, question)} for fit in model.all]
-    table = pd.DataFrame(rows).assign(weights_held=held or "")
-    shown = table if len(rows) > 1 else table.drop(columns="fit")
-    yield Table(as_written(shown, {"log_likelihood": ".4f"}), table)
-
-
-def _trained(fit: Fit, question: Question) -> dict[str, Any]:
-    """Return how training ended, and how well the choices are predicted."""
-    final = fit.final
-    cut_short = final.n_iter_ >= final.net_.most_epochs
-    ended = "all epochs" if cut_short else "stopped early"
-    if final.optimizer == "lbfgs" and not final.early_stopping:
-        ended = "not converged" if cut_short else "converged"
-    return {
-        "members": len(final.nets_),
-        "epochs": final.n_iter_,
-        "training_ended": ended,
-        "mirror_images": final.mirrored_,
-        "log_likelihood": fit.estimator.score(fit.held_out(question.X), fit.held_out(question.y)),
-    }
-
-
-@torch.no_grad()
-def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
-    """Return the animals whose weights would have run away, and were held."""
-    X = fit.held_out(X)
-    trials, observed = fit.read(X)
-    members = [model.path(trials, observed)[1] for model in fit.models]
-    return list(read_sequences(X).whose(torch.stack(members).any(0).numpy()))
-
-
 def _parameters(model: Model, question: Question) -> Iterator[Part]:
     del question
     summaries = [(fit, getattr(fit.final, "summary_", None)) for fit in model.all]
@@ -263,7 +203,8 @@ SECTIONS: dict[str, list[Exhibit]] = {
         Exhibit(
             "update",
             "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
-            "an error; their colour is the weight before. Dots are stimuli that animals met; lines "
+            "an error (or, if these are paid by chance, after either reward); their colour is the "
+            "weight before. Dots are stimuli that animals met; lines "
             "are faint where no animal has been. Of fewer than six stimuli, there are dots alone, "
             "filled after a correct choice, open after an error.",
             _slices,
@@ -368,23 +309,7 @@ SECTIONS: dict[str, list[Exhibit]] = {
             together=True,
         )
     ],
-    "Checks": [
-        Exhibit(
-            "predictive_check",
-            "Twins (orange) see the animals' stimuli but learn from their own choices. Where the "
-            "animals leave the twins' 95% band, the rule does not do as they did. In the table, a "
-            "share of simulations below near 0 or 1 says the same.",
-            _predictive,
-            "rule",
-        ),
-        Exhibit(
-            "training",
-            "How training ended, the log-likelihood of the animals fitted (of folds, of those held "
-            "out; nats per trial), and of which animals the weights ran away and were held.",
-            _training,
-            joined=True,
-        ),
-    ],
+    "Checks": [PREDICTIVE_CHECK, TRAINING],
     "Parameters": [
         Exhibit(
             "parameters",

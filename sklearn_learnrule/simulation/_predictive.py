@@ -61,7 +61,7 @@ def predictive_check(
         Share of the simulations between ``lower`` and ``upper``.
     per_subject : bool, default=False
         Whether to compare each animal with its own twins, instead of means over animals.
-    reward : pair of floats, function or None, default=None
+    reward : pair of floats, function, "resample" or None, default=None
         How twins are paid, see :func:`simulate`.
     correction : BiasCorrection or None, default=None
         How errors were answered with stimuli, if they were, see :func:`simulate`.

@@ -19,7 +19,7 @@ from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
 from ._learning import Pay, as_choices
 
-Rewards = tuple[float, float]  # of an error, of a correct choice
+RESAMPLE = "resample"  # rewards as the animals earned them, drawn anew
 
 
 def read_replay(
@@ -166,35 +166,44 @@ def _pay(reward: Any, paid: Floats, correct: Bools) -> Pay:
     """Return how choices are paid: as ``reward`` says or, without it, as they were paid."""
     if callable(reward):
         return reward
-    error_pays, correct_pays = _as_paid(paid, correct) if reward is None else _two(reward)
-    return partial(_pay_alike, error_pays, correct_pays)
+    as_animals = reward is None or isinstance(reward, str)
+    pays = _as_paid(paid, correct, reward) if as_animals else _two(reward)
+    return partial(_pay_alike, *pays)
 
 
-def _pay_alike(error_pays: float, correct_pays: float, correct: Bools, rng: Any) -> Floats:
-    del rng
-    return np.where(correct, correct_pays, error_pays)
+def _pay_alike(error_pays: Floats, correct_pays: Floats, correct: Bools, rng: Any) -> Floats:
+    """Return a reward for each choice, drawn from those of its kind, of which there may be one."""
+    of_error, of_correct = (
+        pays if len(pays) == 1 else rng.choice(pays, len(correct))
+        for pays in (error_pays, correct_pays)
+    )
+    return np.where(correct, of_correct, of_error)
 
 
-def _two(reward: Any) -> Rewards:
+def _two(reward: Any) -> tuple[Floats, Floats]:
     given = np.asarray(reward, dtype=float)
     if given.shape != (2,) or not np.isfinite(given).all():
         raise ValueError(
-            "reward should be two numbers, for an error and for a correct choice, or a function "
-            f"(correct, random_state) -> rewards; got {reward!r}."
+            "reward should be two numbers, for an error and for a correct choice, 'resample' or a "
+            f"function (correct, random_state) -> rewards; got {reward!r}."
         )
-    return float(given[0]), float(given[1])
+    return given[:1], given[1:]
 
 
-def _as_paid(paid: Floats, correct: Bools) -> Rewards:
-    """What an error and a correct choice earned; 0 and 1 where none was made."""
+def _as_paid(paid: Floats, correct: Bools, reward: str | None) -> tuple[Floats, Floats]:
+    """What errors and correct choices earned; 0 and 1 where none was made."""
+    if reward not in (None, RESAMPLE):
+        raise ValueError(f"reward, if a word, should be {RESAMPLE!r}, got {reward!r}.")
     pays = []
     for kind, made, default in (("errors", ~correct, 0.0), ("correct choices", correct, 1.0)):
         values = np.unique(paid[made])
-        if len(values) > 1:
+        if len(values) > 1 and reward is None:
             raise ValueError(
                 f"The rewards of {kind} vary ({', '.join(f'{v:g}' for v in values[:3])}"
-                f"{', ...' * (len(values) > 3)}): say how twins are paid, reward=(for an error, "
-                "for a correct choice) or a function (correct, random_state) -> rewards."
+                f"{', ...' * (len(values) > 3)}): say how twins are paid, reward='resample' to "
+                "draw from these, (for an error, for a correct choice) or a function "
+                "(correct, random_state) -> rewards."
             )
-        pays.append(float(values[0]) if len(values) else default)
+        one = values if len(values) else np.array([default])
+        pays.append(paid[made] if len(values) > 1 else one)
     return pays[0], pays[1]

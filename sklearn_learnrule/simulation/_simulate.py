@@ -81,10 +81,11 @@ def simulate(
         Trials of a twin, only with a task.
     session_length : int, default=150
         Trials of a session, only with a task.
-    reward : pair of floats, function or None, default=None
+    reward : pair of floats, function, "resample" or None, default=None
         What an error and a correct choice earn, or a function ``(correct (N,), random_state)``
         that returns the rewards (N,) and may toss coins; only with a table. None: what they
-        earned in the table if that never varied; where it does not say, 0 and 1.
+        earned in the table if that never varied; where it does not say, 0 and 1. "resample": each
+        is drawn from what errors, or correct choices, earned on any trial of the table.
     correction : BiasCorrection or None, default=None
         How the experiment answered the animals' errors with stimuli, if it did: then twins see
         none that answered the animals', but those that answer their own; only with a table.

@@ -1,0 +1,183 @@
+"""Choices that are paid by chance: a correct one at times nothing, an error at times a reward."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from drawn import curves, finite, legend
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.inspection import history_table, subject_update_table, update_table
+from sklearn_learnrule.plotting import HistoryDisplay, SubjectUpdateDisplay, UpdateDisplay
+from sklearn_learnrule.report import write_report
+from sklearn_learnrule.simulation import predictive_check, simulate
+
+TONES = np.linspace(-1, 1, 8)
+HELD = {"stimulus": 0.5, "bias": 0.0}
+BRIEFLY = {"lengths": [1], "n_draws": 2, "stimuli": TONES}
+
+
+def paid(chance_correct=0.8, chance_error=0.2, amounts=(1.0,)):
+    """Six animals that are shown a stimulus, and paid an amount as often as is said."""
+    trials = make_learning_cohort(6, 200, random_state=0)
+    rng = np.random.default_rng(0)
+    correct = trials["choice"] == trials["answer"]
+    won = rng.random(len(trials)) < np.where(correct, chance_correct, chance_error)
+    return trials.assign(reward=won * rng.choice(amounts, len(trials)))
+
+
+@pytest.fixture(scope="module")
+def by_chance():
+    X, y, _ = lr.make_design(paid(), answer="answer")
+    rule = lr.ReinforceRuleEstimator(subject_effects=["learning_rate"]).fit(X, y)
+    return rule, X, y
+
+
+@pytest.fixture(scope="module")
+def graded():
+    X, y, _ = lr.make_design(paid(amounts=(1.0, 2.0, 3.0)), answer="answer")
+    rule = lr.ReinforceRuleEstimator(subject_effects=["learning_rate"]).fit(X, y)
+    return rule, X, y
+
+
+# ------------------------------------------------------------------------------------- pictures
+
+
+def drawn(panel, color, style):
+    lines = curves(panel, color=color, style=style)
+    return np.concatenate([finite(line)[:, 1] for line in lines])
+
+
+def test_solid_is_after_a_rewarded_correct_choice_dashed_after_an_unrewarded_error(by_chance):
+    rule, X, _ = by_chance
+    display = UpdateDisplay.from_estimator(rule, X, weights=HELD, stimuli=TONES)
+    table, (panel,) = display.table, display.axes_.flat
+    assert len(table.groupby(["reward", "correct"])) == 4
+    entries = legend(panel)
+    for style, reward, correct in (("-", 1.0, True), ("--", 0.0, False)):
+        assert f"after reward {reward:g}" in entries
+        rows = table[(table["reward"] == reward) & (table["correct"] == correct)]
+        assert set(drawn(panel, entries["0.5"].get_color(), style)) == set(rows["update_stimulus"])
+
+
+def test_a_heatmap_is_of_rewarded_correct_choices(by_chance):
+    rule, X, _ = by_chance
+    display = UpdateDisplay.from_estimator(rule, X, kind="heatmap", weights={"bias": 0.0})
+    rows = display.table.query("reward == 1 and correct")
+    panel = display.axes_[0, 0]
+    (mesh, *_) = panel.collections
+    assert sorted(mesh.get_array().ravel()) == pytest.approx(sorted(rows["update_stimulus"]))
+    assert panel.get_xlabel() == "stimulus\n(left | right reward 1)"
+
+
+def test_after_runs_either_reward_of_the_probe_has_its_lines(by_chance):
+    rule, X, _ = by_chance
+    memory = lr.QLearningRuleEstimator().fit(X, by_chance[2])
+    display = HistoryDisplay.from_estimator(
+        {"Q": memory, "R": rule}, X, lengths=[1], n_draws=2, stimuli=TONES
+    )
+    assert set(display.table["correct"]) == {True}
+    entries = legend(display.axes_[0, -1])
+    assert list(entries)[-2:] == ["after reward 1", "after reward 0"]
+    rows = display.table.query("fit == 'Q' and run == 'rewarded'")
+    for style, reward in (("-", 1.0), ("--", 0.0)):
+        points = drawn(display.axes_[0, 0], entries["rewarded"].get_color(), style)
+        expected = rows.loc[rows["reward"] == reward, "update_stimulus"]
+        assert sorted(points) == pytest.approx(sorted(expected))
+
+
+def test_animals_updates_are_drawn_after_either_reward(by_chance):
+    display = SubjectUpdateDisplay.from_estimator(*by_chance)
+    assert list(legend(display.ax_))[-2:] == ["after reward 1", "after reward 0"]
+
+
+def test_of_more_rewards_two_are_named(graded):
+    rule, X, y = graded
+    looks = {
+        UpdateDisplay: (rule, X),
+        HistoryDisplay: (rule, X),
+        SubjectUpdateDisplay: (rule, X, y),
+    }
+    for display, known in looks.items():
+        with pytest.raises(ValueError, match=re.escape("name two, such as rewards=[0.0, 3.0]")):
+            display.from_estimator(*known)
+        table = display.from_estimator(*known, rewards=[0.0, 3.0]).table
+        told = {(0.0, False), (3.0, True)} if display is not HistoryDisplay else {(3.0, True)}
+        assert set(zip(table["reward"], table["correct"], strict=True)) == told
+
+
+def test_rewards_that_make_no_probe_are_refused(by_chance):
+    rule, X, y = by_chance
+    for rewards in ([], [np.nan], 1.0):
+        for table in (update_table, history_table):
+            with pytest.raises(ValueError, match="rewards should be some finite numbers"):
+                table(rule, X, rewards=rewards)
+        with pytest.raises(ValueError, match="rewards should be some finite numbers"):
+            subject_update_table(rule, X, y, rewards=rewards)
+    with pytest.raises(ValueError, match=r"be an error, but rewards=\[1\] name none"):
+        history_table(rule, X, rewards=[1], after_correct=False)
+
+
+# ---------------------------------------------------------------------------------------- twins
+
+
+def shares(trials):
+    correct = trials["choice"] == trials["answer"]
+    return trials.groupby(correct)["reward"].mean()
+
+
+def test_twins_are_paid_as_often_as_animals_were(by_chance):
+    rule, X, _ = by_chance
+    with pytest.raises(ValueError, match=r"rewards of errors vary \(0, 1\).*reward='resample' to"):
+        simulate(rule, X, random_state=0)
+    twins = simulate(rule, X, n_subjects=5, reward="resample", random_state=0)
+    assert_allclose(shares(twins), shares(paid()), atol=0.03)
+    again = simulate(rule, paid(), n_subjects=5, reward="resample", random_state=0)
+    assert_allclose(shares(again), shares(paid()), atol=0.03)
+
+
+def test_graded_rewards_are_resampled_each_with_its_frequency(graded):
+    rule, X, _ = graded
+    twins = simulate(rule, X, n_subjects=10, reward="resample", random_state=0)
+    animals = paid(amounts=(1.0, 2.0, 3.0))
+    for correct in (False, True):
+        found, expected = (
+            t.loc[(t["choice"] == t["answer"]) == correct, "reward"].value_counts(normalize=True)
+            for t in (twins, animals)
+        )
+        assert_allclose(found.sort_index(), expected.sort_index(), atol=0.03)
+
+
+def test_rewards_that_never_vary_are_resampled_as_they_are():
+    X, y, _ = lr.make_design(paid(1.0, 0.0), answer="answer")
+    rule = lr.ReinforceRuleEstimator().fit(X, y)
+    usual = simulate(rule, X, random_state=0)
+    assert_frame_equal(simulate(rule, X, reward="resample", random_state=0), usual)
+
+
+def test_another_word_for_pay_is_refused(by_chance):
+    rule, X, y = by_chance
+    message = "reward, if a word, should be 'resample', got 'resampled'."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        predictive_check(rule, X, y, reward="resampled", n_simulations=1)
+
+
+# --------------------------------------------------------------------------------------- report
+
+
+@pytest.mark.parametrize("shown", ["stimulus", None])
+def test_a_report_has_all_pictures_and_says_how_twins_are_paid(tmp_path, shown):
+    trials = paid() if shown else paid().drop(columns="stimulus")
+    X, y, _ = lr.make_design(trials, stimulus=shown, answer="answer")
+    how = {"compare": False, "n_simulations": 2, "verbose": 0}
+    rule = lr.QLearningRuleEstimator().fit(X, y)
+    path = write_report({"Q": rule}, X, y, tmp_path / "a.html", **how)
+    page = path.read_text(encoding="utf-8")
+    assert "could not be made" not in page
+    assert "Twins are paid by chance, as the animals were" in page
+    told = pd.Series(page).str.extract(r"on average errors ([\d.]+), correct choices ([\d.]+)\)")
+    assert_array_equal(told.astype(float).round(1), [[0.2, 0.8]])
