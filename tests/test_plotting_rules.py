@@ -335,7 +335,7 @@ def test_weights_and_kinds_that_are_not_there_are_told_which_are():
 def test_what_one_picture_cannot_show_is_said():
     table = make_updates()
     twice = pd.concat([table, table.assign(reward=2.0)])
-    with pytest.raises(ValueError, match=r"error, .* has \[0.0, 2.0\]: keep one.* rewards="):
+    with pytest.raises(ValueError, match=r"has \[0.0, 1.0, 2.0\]: name two.* rewards=\[0.0, 2.0\]"):
         UpdateDisplay(twice).plot()
     table.insert(2, "tone", np.arange(len(table)))
     with pytest.raises(ValueError, match=r"\['stimulus', 'tone'\] vary: hold all but one"):

@@ -85,8 +85,8 @@ BAD_STIMULI = {
     ),
     "one reward": (
         lambda t: (t, {"reward": [1.0]}),
-        "reward should be two numbers, for an error and for a correct choice, or a function "
-        "(correct, random_state) -> rewards; got [1.0].",
+        "reward should be two numbers, for an error and for a correct choice, 'resample' or a "
+        "function (correct, random_state) -> rewards; got [1.0].",
     ),
     "one reward for all": (
         lambda t: (t, {"reward": lambda correct, rng: 1.0}),
