@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 import sklearn_learnrule as lr
 from sklearn_learnrule.data import DESIGN
 from sklearn_learnrule.data.covariates import Label, columns_of, read_label
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.inspection import compare_groups
 
 ANIMALS = ["mouse_01", "mouse_02", "mouse_03", "mouse_04"]
 
@@ -121,3 +123,13 @@ def test_covariates_whose_names_begin_alike_are_told_apart(trials):
 def test_labels_that_tell_nothing_clear_are_refused(trials, change, covariates, text):
     with pytest.raises(ValueError, match=re.escape(text)):
         lr.make_design(change(trials), covariates=covariates)
+
+
+def test_a_group_of_one_animal_is_told():
+    trials = make_learning_cohort(5, 60, random_state=0)
+    trials["genotype"] = np.where(trials["subject"] == "mouse_03", "wild", "ko")
+    X, y, _ = lr.make_design(trials, covariates="genotype")
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    lone = "^The group 'wild' is of one animal, 'mouse_03': what is its own cannot be told from "
+    with pytest.warns(UserWarning, match=lone):
+        compare_groups(rule, X, y, "genotype", verbose=0)

@@ -15,7 +15,7 @@ from ..data.sequences import identity_of, read_sequences, session_numbers, subje
 from ..data.stimuli import are_indicators
 from ..metrics import Predictions, read_predictions
 from ..utils.arrays import Floats
-from ..utils.choices import DoesNotApply
+from ..utils.does_not_apply import DoesNotApply
 from ..utils.texts import settings, short
 from ._choices import weight_table
 from ._experience import check_not_own

@@ -211,8 +211,8 @@ def compare_groups(
     Warns
     -----
     UserWarning
-        If the fit with the covariate is the worse one, and so no maximum of the likelihood; or if
-        so few shuffles give no p-value of .05.
+        If the fit with the covariate is the worse one, and so no maximum of the likelihood; if a
+        group is of one animal; or if so few shuffles give no p-value of .05.
 
     Examples
     --------
@@ -248,6 +248,7 @@ def compare_groups(
     alike = asked.without(tested.columns)
     fit = alike.fit()
     groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
+    _tell_lone(groups)
     grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights}
     updates = subject_update_table(fit.estimator, alike.X, y, groups=groups, **grid)
     changes = updates.iloc[:, list(updates).index(LAST_OF_GRID) + 1 :]
@@ -281,6 +282,15 @@ def _tell_few(n_permutations: int) -> None:
         warn(
             f"{plural(n_permutations, 'shuffle')} of animals can give no p-value below "
             f"{1 / (n_permutations + 1):.2g}: n_permutations=199 is usual.",
+            UserWarning,
+        )
+
+
+def _tell_lone(groups: pd.Series) -> None:
+    for subject, group in groups[~groups.duplicated(keep=False)].items():
+        warn(
+            f"The group {short(group)} is of one animal, {short(subject)}: what is its own cannot "
+            "be told from what is of its group.",
             UserWarning,
         )
 

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 
 from ..utils.arrays import Bools
 from ._choices import weight_table
-from ._experience import draw_fillers, draw_sequences, read_experience
+from ._experience import Experience, draw_fillers, draw_sequences, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
@@ -111,12 +111,7 @@ def history_table(
     check_names("weights", weights or {}, names)
     held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
     experience = read_experience(X, fits[0].weight_names)
-    outcomes = [p for p in outcomes_asked(experience, rewards) if p[1] == after_correct]
-    if not outcomes:
-        kind = "a correct choice" if after_correct else "an error"
-        asked = "X has none" if rewards is None else f"rewards={list(rewards)} name none"
-        raise ValueError(f"The probe is to be {kind}, but {asked}.")
-    probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
+    probes = _make_probes(experience, stimuli, rewards, after_correct)
 
     rng = check_random_state(random_state)
     run, rewarded = draw_sequences(experience, max(lengths), n_draws, rng)  # (H, L)
@@ -135,6 +130,21 @@ def history_table(
             means.insert(0, "trials_back", back)
             tables.append(fit.named(means))
     return pd.concat(tables, ignore_index=True)
+
+
+def _make_probes(
+    experience: Experience,
+    stimuli: ArrayLike | Grid | None,
+    rewards: Sequence[float] | None,
+    correct: bool,
+) -> pd.DataFrame:
+    """Return every stimulus, choice and reward of correct choices, or of errors."""
+    outcomes = [pair for pair in outcomes_asked(experience, rewards) if pair[1] == correct]
+    if not outcomes:
+        kind = "a correct choice" if correct else "an error"
+        asked = "X has none" if rewards is None else f"rewards={list(rewards)} name none"
+        raise ValueError(f"The probe is to be {kind}, but {asked}.")
+    return make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
 
 def _mean_updates(

@@ -19,7 +19,7 @@ from ..rules import (
     StandardizedRule,
     Units,
 )
-from ..utils.choices import two_choices_only
+from ..utils.does_not_apply import two_choices_only
 from ._fits import Visited, read_rule_fits
 
 RuleMaker = Callable[[int], LearningRule]

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
+from sklearn.utils import check_random_state
 
 from ..data.sequences import NOBODY_KNOWS
 from ..data.stimuli import are_indicators
 from ..rules import NO_CONTEXT, LearningRule, Trial
 from ..utils.arrays import Floats, Ints
 from ..utils.texts import short
-from ._experience import SLIP, Experience
+from ._experience import SLIP, Experience, draw_windows
 from ._fits import RuleFit
 
 Grid: TypeAlias = Mapping[str, ArrayLike]
@@ -119,6 +120,19 @@ def make_probes(
     if not experience.answers_known:
         answer = np.where(probes["correct"], choice, NOBODY_KNOWS)
     return probes.assign(answer=answer)[allowed].reset_index(drop=True)
+
+
+def draw_histories(
+    fits: Sequence[RuleFit],
+    experience: Experience,
+    n_histories: int,
+    n_trials: int,
+    random_state: int | np.random.RandomState | None,
+) -> Ints:
+    """Return the rows of histories to ask after, (H, L): one of no trial if no rule remembers."""
+    if not any(rule.memory_size for fit in fits for rule in fit.rules):
+        return np.zeros((1, 0), dtype=np.int64)
+    return draw_windows(experience, n_histories, n_trials, check_random_state(random_state))
 
 
 def probe_trials(

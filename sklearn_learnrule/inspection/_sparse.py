@@ -13,7 +13,7 @@ from sklearn.utils import check_scalar
 
 from ..data.sequences import identity_of
 from ..utils.arrays import Floats
-from ..utils.choices import two_choices_only
+from ..utils.does_not_apply import two_choices_only
 from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
     PREVIOUS_REWARD,

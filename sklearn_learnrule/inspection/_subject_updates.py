@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
 from ..data.sequences import read_sequences
 from ..rules import Trial
 from ._covariate import Groups, groups_of
-from ._experience import check_not_own, draw_windows, read_experience
+from ._experience import check_not_own, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
+    draw_histories,
     make_probes,
     outcomes_asked,
     probe_trials,
@@ -103,9 +103,7 @@ def subject_update_table(
     medians = visited.rows()[0].median(0).values.tolist()
     held = dict(zip(fit.weight_columns, medians, strict=True)) | dict(weights or {})
     grid = weight_grid(fit, [visited], held)  # (W, n_weights)
-    windows = np.zeros((1, 0), dtype=np.int64)
-    if any(rule.memory_size for rule in fit.rules):
-        windows = draw_windows(experience, n_histories, n_back, check_random_state(random_state))
+    windows = draw_histories([fit], experience, n_histories, n_back, random_state)
     histories = take(visited.rows()[2], windows)  # (H, L)
     probed = probe_trials(fit, X, experience, probes, len(windows))  # (H, P)
     own = [torch.tensor(known.mean) for known in fit.know_subjects(X, y)]  # M of (N, D)

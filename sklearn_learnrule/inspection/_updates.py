@@ -9,16 +9,16 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state
 
 from ..data.schema import OF_CHOICE
 from ..utils.arrays import Floats, evenly
 from ._choices import weight_table
-from ._experience import Experience, draw_windows, read_experience
+from ._experience import Experience, read_experience
 from ._fits import RuleFit, Visited, read_rule_fits
 from ._probes import (
     Grid,
     check_names,
+    draw_histories,
     make_grid,
     make_probes,
     outcomes_asked,
@@ -113,9 +113,7 @@ def update_table(
     )
     visits = [fit.visit(X) for fit in fits]
     grid = weight_grid(first, visits, weights)  # (W, n_weights)
-    windows = np.zeros((1, 0), dtype=np.int64)
-    if any(rule.memory_size for fit in fits for rule in fit.rules):
-        windows = draw_windows(experience, n_histories, n_back, check_random_state(random_state))
+    windows = draw_histories(fits, experience, n_histories, n_back, random_state)
     tables = []
     for fit, visited in zip(fits, visits, strict=True):
         histories = take(visited.rows()[2], windows)  # (H, L)

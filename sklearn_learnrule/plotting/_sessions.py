@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band, session_table
 from ..metrics import chance_of
 from ..simulation import predictive_check
-from ..utils.choices import DoesNotApply
+from ..utils.does_not_apply import DoesNotApply
 from ._display import Display
 from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, label_outer, panels
 from ._tables import split_models

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.schema import DESIGN, OF_CHOICE
 from ..inspection import band, read_fits, update_table, weight_trajectories
 from ..utils.arrays import evenly
-from ..utils.choices import two_choices_only
+from ..utils.does_not_apply import two_choices_only
 from ..utils.texts import number, numbers
 from ._display import Display
 from ._fit import in_lines

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..data.schema import count_choices
 from ..data.sequences import identity_of
-from ..utils.choices import DoesNotApply
+from ..utils.does_not_apply import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
 from ._models import Model, tell, together
