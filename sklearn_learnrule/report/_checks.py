@@ -46,7 +46,7 @@ def _paid_by_chance(X: pd.DataFrame) -> str:
     earned = told.groupby((trials.choice == trials.answer)[trials.told])["reward"]
     if (earned.nunique() < 2).all():
         return ""
-    kinds = {True: "correct choices", False: "errors"}
+    kinds: dict[Any, str] = {True: "correct choices", False: "errors"}
     means = ", ".join(f"{kinds[correct]} {mean:.2g}" for correct, mean in earned.mean().items())
     return (
         "Twins are paid by chance, as the animals were: each reward is one that such a choice "
