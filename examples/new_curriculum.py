@@ -57,7 +57,7 @@ START, SESSION, WINDOW = (0.0, 1.0), 150, 100
 # Their choices are what a lab would have.
 
 quick = "--quick" in sys.argv
-n_mice, n_trials, n_twins, criterion = (6, 300, 10, 0.55) if quick else (16, 1500, 100, 0.75)
+n_mice, n_trials, n_twins, criterion = (6, 200, 4, 0.55) if quick else (16, 1500, 100, 0.75)
 how: Any = {"rule": RULE, "initial_weights": START, "curriculum": OLD, "session_length": SESSION}
 trials = make_learning_cohort(n_mice, n_trials, length_spread=0.0, random_state=0, **how)
 X, y, _ = lr.make_design(trials)

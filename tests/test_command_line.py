@@ -1,6 +1,6 @@
 """The two commands, run as a user runs them on a table of their own."""
 
-import subprocess
+import runpy
 import sys
 import warnings
 
@@ -26,6 +26,7 @@ OTHER_NAMES = {
 }
 NAMED = [word for old, new in OTHER_NAMES.items() for word in (f"--{old}", new)]
 QUICKLY = ("--rules", "constant", "REINFORCE", "--folds", "2", "--jobs", "1")
+ONE = ("--rules", "constant", "--reference", "constant", "--folds", "2", "--jobs", "1")
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def test_what_is_warned_of_is_told_once_in_the_words_of_the_command(in_folder, t
     trials.assign(choice=trials["choice"].mask(trials.index % 9 == 4, "none")).to_csv("three.csv")
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        program.main(["compare", "three.csv", *QUICKLY])
+        program.main(["compare", "three.csv", *ONE])
     told = capsys.readouterr().err
     label = "Column 'choice' has the label 'none' on 49 of 444 trials. If these were missed, "
     assert told.count(label) == 1
@@ -208,8 +209,7 @@ def test_the_layout_of_the_ibl_is_recognised(run):
             "answer": (trials["answer"] == "right").astype(int),
         }
     ).to_csv("ibl.csv.gz", index=False)
-    one = ("--rules", "constant", "--reference", "constant", "--folds", 2, "--jobs", 1)
-    printed = run("compare", "ibl.csv.gz", "--max-trials", 30, *one)
+    printed = run("compare", "ibl.csv.gz", "--max-trials", 30, *ONE)
     assert "2 subjects; trials: read " in printed and "60 trials of 2 animals" in printed
 
 
@@ -218,15 +218,14 @@ def test_a_table_without_sessions_is_taken_if_that_is_said(run, fails, trials):
     told = fails("compare", "mice.csv", *QUICKLY)
     assert "Column 'session' is not in the table" in told
     assert told.endswith(" Where there are none, say --no-session.\n")
-    assert "6 animals" in run("compare", "mice.csv", "--no-session", *QUICKLY)
+    assert "6 animals" in run("compare", "mice.csv", "--no-session", *ONE)
 
 
 def test_a_table_of_a_bandit_is_taken_if_it_is_said_that_nothing_was_shown(run, fails, trials):
     trials.drop(columns="stimulus").to_csv("mice.csv", index=False)
     told = fails("compare", "mice.csv", *QUICKLY)
     assert told.endswith(" Where nothing was shown, give --stimulus no column.\n")
-    one = ("--rules", "constant", "--reference", "constant", "--folds", 2, "--jobs", 1)
-    assert "6 animals" in run("compare", "mice.csv", "--stimulus", *one)
+    assert "6 animals" in run("compare", "mice.csv", "--stimulus", *ONE)
 
 
 def test_what_is_kept_is_not_fitted_again(run, trials, tmp_path, capsys):
@@ -244,7 +243,7 @@ def test_a_reference_that_was_not_asked_for_is_said_to_be_fitted(run, trials):
     printed = run("compare", "mice.csv", "--rules", "constant", *QUICKLY[3:])
     assert "REINFORCE is fitted as well, to compare with: --reference names another" in printed
     assert "Starting 4 fits" in printed and set(ranking(printed)) == {"REINFORCE", "constant"}
-    assert "fitted as well" not in run("compare", "mice.csv", *QUICKLY)
+    assert "fitted as well" not in run("compare", "mice.csv", *ONE)
 
 
 def test_workers_that_die_are_told_of_in_the_words_of_the_command(fails, trials, monkeypatch):
@@ -357,7 +356,7 @@ def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, m
 def test_without_matplotlib_there_is_a_ranking_and_no_report(run, fails, trials, monkeypatch):
     trials.to_csv("mice.csv", index=False)
     monkeypatch.setattr(program, "find_spec", lambda name: None)
-    assert "To get the figure as well, install matplotlib" in run("compare", "mice.csv", *QUICKLY)
+    assert "To get the figure as well, install matplotlib" in run("compare", "mice.csv", *ONE)
     assert "A report has pictures: install matplotlib" in fails("report", "mice.csv", *QUICKLY)
 
 
@@ -372,8 +371,10 @@ def test_ctrl_c_is_no_traceback(run, trials, monkeypatch, capsys):
     assert "With --cache, the same command goes on from there." in capsys.readouterr().err
 
 
-def test_python_m_runs_it():
-    command = [sys.executable, "-m", "sklearn_learnrule", "compare", "cats.csv"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("python -m sklearn_learnrule: No file has a name")
+def test_python_m_runs_it(in_folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["__main__.py", "compare", "cats.csv"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("sklearn_learnrule", run_name="__main__", alter_sys=True)
+    printed, told = capsys.readouterr()
+    assert (end.value.code, printed) == (2, "")
+    assert told.startswith("python -m sklearn_learnrule: No file has a name")

@@ -21,7 +21,7 @@ from sklearn_learnrule.data import DESIGN
 from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.recovery import recovery_study
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _write, write_report
 from sklearn_learnrule.simulation import predictive_check, simulate
 
 pytestmark = BRIEFLY_TRAINED
@@ -223,7 +223,8 @@ def test_what_animals_did_is_the_same_with_and_without_covariates(look, design, 
     assert_frame_equal(*tables)
 
 
-def test_the_report_counts_covariates_apart_from_stimuli(design, tmp_path):
+def test_the_report_counts_covariates_apart_from_stimuli(design, tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {})  # it is said of the data
     rules = {"constant": lr.ConstantRuleEstimator()}
     path = tmp_path / "report.html"
     write_report(rules, *design[:2], path, compare=False, n_simulations=2, verbose=0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
 from pandas.testing import assert_frame_equal
 from scipy.special import expit, log_expit, logsumexp
@@ -44,7 +46,7 @@ def fitted(design):
     return reinforce().fit(*design)
 
 
-def told_by_grid(estimator, X, n_nodes=161):
+def told_by_grid(estimator, X, n_nodes=81):
     """Return each row's logits at nodes, (n_nodes, n_rows), and the nodes' log shares."""
     model, sequences = estimator.net_.module_, estimator.read_sequences(X)
     trials, observed = read_trials(sequences)
@@ -58,10 +60,18 @@ def told_by_grid(estimator, X, n_nodes=161):
     return np.stack(each), -(z**2) / 2 - logsumexp(-(z**2) / 2)
 
 
-@pytest.mark.parametrize("options", [{}, {"process_noise": "learned"}], ids=["rule", "noise"])
-def test_predictions_and_likelihood_are_what_brute_force_says_of_all_sequences(design, options):
+@pytest.fixture(scope="module")
+def noisy(design):
+    return reinforce(process_noise="learned", max_epochs=2).fit(*design)
+
+
+@BRIEFLY_TRAINED
+@pytest.mark.parametrize("name", ["fitted", "noisy"])
+def test_predictions_and_likelihood_are_what_brute_force_says_of_all_sequences(
+    design, name, request
+):
     X, y = design
-    estimator = reinforce(**options).fit(X, y)
+    estimator = deepcopy(request.getfixturevalue(name))
     effects = estimator.net_.module_.effects
     with torch.no_grad():
         effects.log_spread.fill_(np.log(0.3))  # so that nodes are exact

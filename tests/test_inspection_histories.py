@@ -120,10 +120,10 @@ def test_after_every_history_a_rule_without_memory_does_the_same(cohort, estimat
 def inferred():
     """Networks trained on animals that learn faster when rewards have been frequent."""
     X, y = moody_cohort(400, 100)
-    training = {"batch_size": 25, "lr": 0.01, "max_epochs": 10, "mirror": False}
+    training = {"batch_size": 25, "lr": 0.01, "mirror": False}
     network = {"hidden_sizes": (16,), "initial_weights": START, "random_state": 0, "n_ensemble": 1}
-    rnn = lr.RNNRuleEstimator(memory_size=8, **network, **training).fit(X, y)
-    dnn = lr.DNNRuleEstimator(**network, **training).fit(X, y)
+    rnn = lr.RNNRuleEstimator(memory_size=8, max_epochs=10, **network, **training).fit(X, y)
+    dnn = lr.DNNRuleEstimator(max_epochs=1, **network, **training).fit(X, y)
     table = history_table({"rnn": rnn, "dnn": dnn}, X, stimuli=[-1.0, -0.5, 0.5, 1.0])
     return dict(list(table.groupby("fit")))
 

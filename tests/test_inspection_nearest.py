@@ -156,7 +156,7 @@ def inferred(rule, max_epochs):
     start, contrasts = [-3.0, 0.0], ((1.0, 0.25, 0.125, 0.0625, 0.03),)
     X, y, _ = lr.make_design(
         make_learning_cohort(
-            600, 80, rule=rule, initial_weights=start, curriculum=contrasts, random_state=0
+            300, 80, rule=rule, initial_weights=start, curriculum=contrasts, random_state=0
         )
     )
     dnn = lr.DNNRuleEstimator(

@@ -7,10 +7,11 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_validate
 from sklearn.pipeline import make_pipeline
 from three_choices import LABELS, STIMULI, K, make_trials
 
@@ -42,7 +43,7 @@ def design(table, **options):
 TABLE = make_trials()
 X, Y, GROUPS = design(TABLE)
 OTHERS = {"left": "z", "middle": "a", "right": "m"}  # of which the first in order is another
-QUICK = {"max_epochs": 60, "n_ensemble": 1, "random_state": 0, "hidden_sizes": 8}
+QUICK = {"max_epochs": 10, "lr": 0.02, "n_ensemble": 1, "random_state": 0, "hidden_sizes": 8}
 FIXED = {"session_noise": 0.0, "initial_std": 0.3, "train_initial_weights": False}
 ESTIMATORS = {
     "constant": ConstantRuleEstimator(),
@@ -93,10 +94,10 @@ def test_nor_do_they_change_what_a_network_learns_that_takes_choices_for_alike(
     kind, noise, tolerance
 ):
     """The optimizer's steps of initial weights, which are against the first choice's, would."""
-    how = {**QUICK, "max_epochs": 15, "train_initial_weights": False, "initial_weights": "zeros"}
+    how = {**QUICK, "train_initial_weights": False, "initial_weights": "zeros"}
     how |= {} if noise is None else FIXED
     how["activation"] = "tanh"  # a filter's slopes are taken by small steps, perhaps over kinks
-    rule = kind(mirror=True, process_noise=noise, lr=0.01, **how)
+    rule = kind(mirror=True, process_noise=noise, **how)
     renamed = design(TABLE.replace({"choice": OTHERS, "answer": OTHERS}), answer="answer")[:2]
     told = design(TABLE, answer="answer")[:2]
     before, after = (clone(rule).fit(*some) for some in (told, renamed))
@@ -120,17 +121,23 @@ def test_a_classifier_of_three_classes_is_scikit_learns():
     assert (again.predict_proba(X) == p).all()
 
 
+@BRIEFLY_TRAINED
 def test_folds_searches_and_scorers_work():
     rule, cv = ReinforceRuleEstimator(baseline=None), SubjectKFold(3)
-    scores = cross_val_score(rule, X, Y, cv=cv)
-    assert_allclose(cross_val_score(rule, X, Y, cv=cv, scoring="neg_log_loss"), scores)
-    assert (cross_val_score(rule, X, Y, cv=cv, scoring="accuracy") > 0.45).all()
+    how = {"scoring": ["neg_log_loss", "accuracy"], "return_estimator": True}
+    found = cross_validate(rule, X, Y, cv=cv, **how)
+    held_out = [test for _, test in cv.split(X)]
+    fits = zip(found["estimator"], held_out, strict=True)
+    scores = np.array([fit.score(X.iloc[test], Y.iloc[test]) for fit, test in fits])
+    assert_allclose(found["test_neg_log_loss"], scores)
+    assert (found["test_accuracy"] > 0.45).all()
     p = cross_val_predict(rule, X, Y, cv=cv, method="predict_proba")  # which numbers the labels
     assert -log_loss(Y, p) == pytest.approx(scores.mean(), abs=0.05)
     grid = {"reinforceruleestimator__forgetting": [False, True]}
-    rule = ReinforceRuleEstimator(baseline=None, unlearned=[f"choice_back_{c}" for c in LABELS])
+    unlearned = [f"choice_back_{label}" for label in LABELS]
+    rule = ReinforceRuleEstimator(baseline=None, unlearned=unlearned, max_epochs=1)
     piped = make_pipeline(PolicyRegressors(win_stay=False, previous_stimulus=False), rule)
-    search = GridSearchCV(piped, grid, cv=cv, error_score="raise").fit(X, Y)
+    search = GridSearchCV(piped, grid, cv=SubjectKFold(2), error_score="raise").fit(X, Y)
     assert search.predict_proba(X).shape == (len(X), 3)
 
 
@@ -153,8 +160,10 @@ def test_regressors_of_the_choice_before_leave_the_bias_alone():
     assert (back[X.index.get_level_values("trial") == 0] == 0).all(axis=None)
 
 
+@BRIEFLY_TRAINED
 def test_an_update_of_a_policy_with_regressors_is_that_of_a_first_trial():
-    piped = make_pipeline(PolicyRegressors(), ReinforceRuleEstimator(baseline=None)).fit(X, Y)
+    rule = ReinforceRuleEstimator(baseline=None, max_epochs=1)
+    piped = make_pipeline(PolicyRegressors(), rule).fit(X, Y)
     table = update_table(piped, X)
     of_back = table.filter(regex="^update_.*(_back|_stay)")
     assert of_back.shape[1] == 6 + len(STIMULI) and (of_back == 0).all(axis=None)
@@ -177,47 +186,47 @@ def test_weights_are_a_set_for_each_choice_but_the_first():
     assert start["side"].tolist() == 3 * ["middle"] + 3 * ["right"]
 
 
+@BRIEFLY_TRAINED
 @pytest.mark.parametrize("kind", [DNNRuleEstimator, RNNRuleEstimator, ChoiceRNNClassifier])
-def test_networks_take_three_choices_and_are_stored(kind):
-    told = design(TABLE, answer="answer")
+def test_networks_take_three_choices_with_and_without_answers_and_are_stored(kind):
+    """Without answers they read none: an error does not tell which of the others was right."""
     how = {name: value for name, value in QUICK.items() if name in kind().get_params()}
-    for X_, y, _ in (told, (X, Y, GROUPS)):
+    mirror = "auto"
+    for answer in ("answer", None):
+        X_, y, _ = design(TABLE, answer=answer)
         global_seeds = torch.get_rng_state()
-        network = kind(**how).fit(X_, y)
+        network = kind(mirror=mirror, **how).fit(X_, y)
         assert torch.equal(torch.get_rng_state(), global_seeds)
         p = network.predict_proba(X_)
         assert p.shape == (len(X_), 3) and np.isfinite(p).all()
         assert_allclose(pickle.loads(pickle.dumps(network)).predict_proba(X_), p, atol=1e-12)
-        assert network.mirrored_ is (kind is not ChoiceRNNClassifier)  # which has no weights
+        has_weights = kind is not ChoiceRNNClassifier
+        assert network.mirrored_ is has_weights
+        mirror = network.mirrored_  # which does not hang on answers
+        if has_weights:
+            assert network.net_.module_.rule.uses_answer is (answer is not None)
 
 
 @pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
-def test_a_network_is_told_that_choices_are_alike_where_they_are():
+def test_a_network_is_not_told_that_choices_are_alike_where_they_are_not():
     rule = ReinforceRule(2 * K, None, learning_rate=0.3, side_specific=True, n_choices=3)
     rule.root_learning_rate.data[1:] = 0  # of two choices, nothing is learned
     one_sided = design(make_trials(rule=rule.double()), answer="answer")[:2]
     network = DNNRuleEstimator(n_ensemble=1, max_epochs=1, random_state=0)
-    mirrored = [clone(network).fit(*some).mirrored_ for some in (one_sided, (X, Y))]
-    assert mirrored == [False, True]
-
-
-def test_a_network_without_answers_does_not_read_them():
-    """An error does not tell which of the others was right."""
-    rule = DNNRuleEstimator(**QUICK).fit(X, Y)
-    assert not rule.net_.module_.rule.uses_answer
-    told = design(TABLE, answer="answer")
-    assert DNNRuleEstimator(**QUICK).fit(*told[:2]).net_.module_.rule.uses_answer
+    assert not network.fit(*one_sided).mirrored_
 
 
 def test_what_an_ensemble_remembers_of_each_choice_is_simulated_and_looked_at():
     how = {"memory_size": 4, "hidden_sizes": 8, "max_epochs": 1, "n_ensemble": 2, "mirror": True}
     how |= {"process_noise": 0.05, **FIXED, "unlearned": ["bias"], "random_state": 0}
-    rule = RNNRuleEstimator(**how).fit(X, Y)
+    table = make_trials(4, 40)
+    X, y, _ = design(table)
+    rule = RNNRuleEstimator(**how).fit(X, y)
     again = pickle.loads(pickle.dumps(rule))
     assert_allclose(again.predict_proba(X), rule.predict_proba(X), atol=1e-12)
     updates = update_table(rule, X)
     assert (updates["update_s0"] != 0).any() and (updates["update_bias"] == 0).all()
-    assert set(simulate(rule, TABLE, random_state=0)["choice"]) == set(LABELS)
+    assert set(simulate(rule, table, random_state=0)["choice"]) == set(LABELS)
 
 
 # ------------------------------------------------------------------------------ what is refused

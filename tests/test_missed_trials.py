@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.engine import ENGINES, unroll
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _write, write_report
 from sklearn_learnrule.rules import ConstantRule, FilteredRule
 from sklearn_learnrule.simulation import simulate, simulate_learning
 
@@ -279,7 +279,8 @@ def test_twins_of_a_pipeline_know_of_misses(design):
     assert_frame_equal(predicted, weights)
 
 
-def test_the_report_counts_missed_trials(trials, design, tmp_path):
+def test_the_report_counts_missed_trials(trials, design, tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {})  # it is said of the data
     path = tmp_path / "report.html"
     rules = {"constant": lr.ConstantRuleEstimator()}
     write_report(rules, *design, path, compare=False, n_simulations=2, verbose=0)

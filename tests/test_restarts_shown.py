@@ -16,7 +16,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule import inspection
 from sklearn_learnrule.plotting import DecompositionDisplay, WeightTrajectoryDisplay
 from sklearn_learnrule.recovery import recovery_study
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _sections, _write, write_report
 from sklearn_learnrule.simulation import predictive_check, simulate
 
 pytestmark = BRIEFLY_TRAINED
@@ -38,6 +38,11 @@ def design(trials):
 def apart(trials):
     """The same trials, as if each block were learned by an animal of its own."""
     return lr.make_design(trials, subject=["subject", "block"])[:2]
+
+
+@pytest.fixture(scope="module")
+def noisy(design):
+    return lr.ReinforceRuleEstimator(process_noise=0.1, max_epochs=2).fit(*design)
 
 
 # ---------------------------------------------------------------------- what is looked at
@@ -75,22 +80,21 @@ def test_what_a_rule_does_is_asked_of_stretches(design, apart):
     assert ((one["upper"] - one["lower"]) - (other["upper"] - other["lower"])).abs().max() > 1e-6
 
 
-def test_shares_of_the_rule_are_of_animals(design):
-    rule = lr.ReinforceRuleEstimator(process_noise=0.1).fit(*design)
-    table = inspection.variance_explained(rule, *design, n_draws=3)
+def test_shares_of_the_rule_are_of_animals(design, noisy):
+    table = inspection.variance_explained(noisy, *design, n_draws=3)
     X, _ = design
     assert table["subject"].unique().tolist() == ["all", *X.index.unique("subject")]
     n_trials = table.groupby("subject")["n_trials"].first()
     assert n_trials["all"] == len(X)
     assert n_trials.drop("all").tolist() == X.groupby("subject").size().tolist()
     one = X.index.get_level_values("subject") == "mouse_02"
-    alone = inspection.variance_explained(rule, X[one], design[1][one], n_draws=3)
+    alone = inspection.variance_explained(noisy, X[one], design[1][one], n_draws=3)
     assert_series_equal(
         alone.query("subject == 'mouse_02'")["rule"],
         table.query("subject == 'mouse_02'")["rule"],
         check_index=False,
     )
-    parts = inspection.weight_decomposition(rule, *design)
+    parts = inspection.weight_decomposition(noisy, *design)
     assert list(parts)[1:5] == NAMES
     first = parts.groupby(["subject", "restart", "weight"]).first()
     np.testing.assert_allclose(first["by_noise"], 0, atol=1e-12)
@@ -101,24 +105,24 @@ def test_policy_regressors_do_not_look_back_over_a_restart(design, apart):
     np.testing.assert_array_equal(one, other)
 
 
-def test_lines_break_where_learning_begins_anew(design):
+def test_lines_break_where_learning_begins_anew(design, noisy):
     X, y = design
-    rule = lr.ReinforceRuleEstimator(process_noise=0.1).fit(X, y)
-    _, truth = simulate(rule, X, random_state=0, return_weights=True)
-    display = WeightTrajectoryDisplay.from_estimator(rule, X, truth=truth, weight="bias")
+    _, truth = simulate(noisy, X, random_state=0, return_weights=True)
+    display = WeightTrajectoryDisplay.from_estimator(noisy, X, truth=truth, weight="bias")
     panel = display.axes_[0]
     lengths = [len(line.get_xdata()) for line in panel.lines if len(line.get_xdata()) > 2]
     stretches = X.loc["mouse_01"].groupby("restart").size().tolist()
     assert lengths == [*stretches, *(n - 1 for n in stretches)]
     dotted = panel.collections[-1]
     assert [segment[0, 0] for segment in dotted.get_segments()] == [17, 40]
-    parts = DecompositionDisplay.from_estimator(rule, X, y)
+    parts = DecompositionDisplay.from_estimator(noisy, X, y)
     for shown in (display, parts):
         keys = [axes.get_legend() for axes in shown.figure_.axes if axes.get_legend()]
         assert "begins anew" in [text.get_text() for text in keys[0].get_texts()]
 
 
-def test_the_report_counts_restarts(design, tmp_path):
+def test_the_report_counts_restarts(design, tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {})  # it is said of the data
     path = tmp_path / "report.html"
     rules = {"constant": lr.ConstantRuleEstimator()}
     write_report(rules, *design, path, compare=False, n_simulations=2, verbose=0)
@@ -127,7 +131,11 @@ def test_the_report_counts_restarts(design, tmp_path):
     assert ["restarts of learning", "10"] in page.rows
 
 
-def test_the_report_draws_learning_along_the_trials_since_it_began_anew(design, tmp_path):
+def test_the_report_draws_learning_along_the_trials_since_it_began_anew(
+    design, tmp_path, monkeypatch
+):
+    wanted = "Learning curves"
+    monkeypatch.setattr(_write, "SECTIONS", {wanted: _sections.SECTIONS[wanted]})
     X, y = design
     rules = {"REINFORCE": lr.ReinforceRuleEstimator(baseline=None)}
     write_report(rules, X, y, tmp_path / "report", compare=False, n_simulations=2, verbose=0)
@@ -188,7 +196,8 @@ def add_history(X, by):
 def test_a_transformer_that_looks_back_over_a_restart_is_refused(design):
     for by in ("subject", ["subject", "restart"]):
         look = FunctionTransformer(partial(add_history, by=by))
-        pipeline = make_pipeline(look, lr.ReinforceRuleEstimator(baseline=None)).fit(*design)
+        rule = lr.ReinforceRuleEstimator(baseline=None, max_epochs=1)
+        pipeline = make_pipeline(look, rule).fit(*design)
         run = partial(simulate, pipeline, design[0], random_state=0)
         if by == "subject":
             with pytest.raises(ValueError, match="make something else of a whole X"):

@@ -46,7 +46,7 @@ NOT_EXCHANGEABLE = "the network remembers the rows before, so their order and co
 QUICK = {"lr": 0.2, "max_epochs": 12, "n_ensemble": 1, "mirror": False, "random_state": 0}
 CHECKED = [
     lr.ConstantRuleEstimator(),
-    lr.ReinforceRuleEstimator(),
+    lr.ReinforceRuleEstimator(max_epochs=3),
     lr.RNNRuleEstimator(**QUICK),
     lr.ChoiceRNNClassifier(**QUICK),
 ]
@@ -87,7 +87,7 @@ def cohort():
     return lr.make_design(make_learning_cohort(6, 200, session_length=50, random_state=0))
 
 
-@pytest.fixture(scope="module", params=all_estimators(), ids=estimator_name)
+@pytest.fixture(scope="module", params=all_estimators(max_epochs=3), ids=estimator_name)
 def fitted(request, cohort):
     X, y, _ = cohort
     return clone(request.param).fit(X, y)
@@ -200,7 +200,9 @@ def test_an_estimator_that_is_not_fitted_is_stored_as_well():
 @pytest.mark.parametrize(
     "rule",
     [
-        lr.ReinforceRuleEstimator(unlearned=["choice_back"], process_noise=np.full(5, 0.1)),
+        lr.ReinforceRuleEstimator(
+            unlearned=["choice_back"], process_noise=np.full(5, 0.1), max_epochs=2
+        ),
         lr.ActorCriticRuleEstimator(initial_value=0.5, max_epochs=2),
         lr.ChoiceRNNClassifier(max_epochs=1, n_ensemble=1, mirror=False, truncation=np.int64(50)),
     ],
@@ -244,7 +246,7 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
 
 def test_two_jobs_give_what_one_gives(cohort):
     X, y, _ = cohort
-    estimator = lr.DNNRuleEstimator(**{**QUICK, "lr": 0.01})
+    estimator = lr.DNNRuleEstimator(**{**QUICK, "max_epochs": 3, "lr": 0.01})
     with joblib.parallel_config("multiprocessing"):  # forks need no imports
         one, two = (
             cross_val_score(estimator, X, y, cv=lr.SubjectKFold(2), scoring="accuracy", n_jobs=n)
@@ -255,7 +257,7 @@ def test_two_jobs_give_what_one_gives(cohort):
 
 def test_cross_val_predict_scores_as_the_folds_do(cohort):
     X, y, _ = cohort
-    rule, cv = lr.ReinforceRuleEstimator(baseline=None), lr.SubjectKFold(2)
+    rule, cv = lr.ReinforceRuleEstimator(baseline=None, max_epochs=2), lr.SubjectKFold(2)
     predicted = cross_val_predict(rule, X, y, cv=cv)
     accuracy = cross_val_score(rule, X, y, cv=cv, scoring="accuracy")
     sizes = [len(test) for _, test in cv.split(X)]
@@ -293,7 +295,7 @@ def test_a_grid_searches_architectures_and_swaps_rules(cohort):
 
 def test_a_search_nests_in_cross_validation_without_groups(cohort):
     X, y, _ = cohort
-    rule = lr.PredictMaxRuleEstimator()
+    rule = lr.PredictMaxRuleEstimator(max_epochs=2)
     search = GridSearchCV(rule, {"train_initial_weights": [True, False]}, cv=lr.SubjectKFold(2))
     assert cross_val_score(search, X, y, cv=lr.SubjectKFold(2)).shape == (2,)
 

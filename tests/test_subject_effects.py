@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from individuals import design
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
@@ -77,8 +79,8 @@ def by_grid(estimator, X, y, n_nodes=201):
         ({}, RATE, 30),
         ({}, RATE, 200),  # of whom far more is known in the end
         ({}, ["initial_weights[bias]"], 30),
-        ({}, ["learning_rate[stimulus]", "learning_rate[bias]"], 200),
-        ({"process_noise": "learned"}, RATE, 200),
+        ({}, ["learning_rate[stimulus]", "learning_rate[bias]"], 60),
+        ({"process_noise": "learned"}, RATE, 60),
         ({"process_noise": "learned"}, ["process_noise"], 30),
         ({"process_noise": "learned"}, ["learning_rate", "process_noise"], 30),
     ],
@@ -93,7 +95,7 @@ def test_marginal_likelihood_is_what_brute_force_integrates(options, effects, n_
 
 def test_predictions_add_up_to_the_marginal_likelihood(fitted, others):
     """By the chain rule: what past choices let expect of the next, over all choices."""
-    X, y, _ = others
+    X, y = (of_all.loc["m00":"m03"] for of_all in others[:2])
     _, marginal = by_grid(fitted, X, y, n_nodes=2)
     assert fitted.score(X, y) * len(y) == pytest.approx(marginal, abs=1e-4 * len(y))
 
@@ -142,11 +144,11 @@ def test_what_is_narrower_than_nodes_is_asked_for_again():
 # --------------------------------------------------------------------- simulated animals
 
 
-def test_learning_rates_of_animals_are_recovered():
+def test_learning_rates_of_animals_are_recovered(cohort, fitted, others):
     spreads, correlations, covered = [], [], []
-    for seed in range(3):
-        X, y, log_rate = design(seed=seed)
-        estimator = reinforce().fit(X, y)
+    fits = [(fitted, cohort[2])]
+    fits += [(reinforce().fit(X, y), log_rate) for X, y, log_rate in (others, design(seed=2))]
+    for estimator, log_rate in fits:
         known = estimator.subject_effects_
         own = np.log(estimator.learning_rate_[0]) + known["mean", "learning_rate"]
         correlations.append(np.corrcoef(own, log_rate)[0, 1])
@@ -189,7 +191,7 @@ def test_fitted_animals_effects_are_what_predicting_them_finds(cohort, fitted):
 
 
 def test_covariates_tell_groups_apart():
-    X, y, _ = design(seed=4, slope=-0.8, covariates=["genotype"])
+    X, y, _ = design(n_trials=500, seed=4, slope=-0.8, covariates=["genotype"])
     estimator = reinforce().fit(X, y)
     summary = estimator.summary_.set_index(["parameter", "weight"])
     row = summary.loc["covariate_genotype_mutant_vs_control", "learning_rate"]
@@ -205,7 +207,7 @@ def test_covariates_tell_groups_apart():
 
 
 def test_covariates_in_other_units_say_the_same():
-    X, y, _ = design(8, 200, seed=4, slope=-0.8, covariates=["genotype"])
+    X, y, _ = design(8, 100, seed=4, slope=-0.8, covariates=["genotype"])
     X["covariate_age"] = X.index.get_level_values("subject").str[1:].astype(float) + 60
     days = reinforce().fit(X, y)
     weeks = reinforce().fit(X.assign(covariate_age=X["covariate_age"] / 7), y)
@@ -274,8 +276,8 @@ def test_animals_never_change_each_others_predictions(fitted, others):
 
 def test_units_change_nothing():
     effects = ["learning_rate", "initial_weights[stimulus]"]
-    X, y, _ = design(6, 100)
-    in_percent, _, _ = design(6, 100, stimulus_unit=100.0)
+    X, y, _ = design(6, 60)
+    in_percent, _, _ = design(6, 60, stimulus_unit=100.0)
     in_percent["previous_reward"] *= 10
     plain, other = reinforce(effects).fit(X, y), reinforce(effects).fit(in_percent, y)
     assert other.score(in_percent, y) == pytest.approx(plain.score(X, y), abs=1e-5)
@@ -284,10 +286,10 @@ def test_units_change_nothing():
 
 
 def test_trials_of_weight_0_tell_nothing_of_a_fitted_animal():
-    X, y, _ = design(6, 300)
+    X, y, _ = design(6, 160)
     number = X.index.get_level_values("trial")
-    cut = reinforce().fit(X[number < 150], y[number < 150])
-    whole = reinforce().fit(X, y, sample_weight=(number < 150).astype(float))
+    cut = reinforce().fit(X[number < 80], y[number < 80])
+    whole = reinforce().fit(X, y, sample_weight=(number < 80).astype(float))
     assert whole.learning_rate_ == pytest.approx(cut.learning_rate_, rel=1e-2, abs=1e-4)
     assert whole.subject_effects_std_ == pytest.approx(cut.subject_effects_std_, rel=1e-2)
     pd.testing.assert_frame_equal(whole.subject_effects_, cut.subject_effects_, atol=0.05)
@@ -307,11 +309,10 @@ def test_copies_and_files_predict_the_same(fitted, others):
     assert clone(fitted).get_params()["subject_effects"] == RATE
 
 
-def test_warm_start_goes_on_from_the_spread(cohort):
+def test_warm_start_goes_on_from_the_spread(cohort, fitted):
     X, y, _ = cohort
-    estimator = reinforce(warm_start=True).fit(X, y)
+    estimator = deepcopy(fitted).set_params(warm_start=True, max_epochs=1)
     before = estimator.subject_effects_std_.copy()
-    estimator.set_params(max_epochs=1)
     with pytest.warns(match="converged"):
         estimator.fit(X, y)
     assert estimator.subject_effects_std_ == pytest.approx(before, rel=1e-2)
@@ -325,13 +326,15 @@ def test_fits_without_effects_have_none(cohort):
         pooled.predict_subject_effects(X)
 
 
+@BRIEFLY_TRAINED
 def test_it_works_in_cross_validation_and_grid_search():
+    rule = reinforce(max_epochs=2)
     X, y, _ = design(6, 40)
     groups = X.index.get_level_values("subject")
-    scores = cross_val_score(reinforce(), X, y, groups=groups, cv=GroupKFold(2))
+    scores = cross_val_score(rule, X, y, groups=groups, cv=GroupKFold(2))
     assert np.isfinite(scores).all()
     grid = {"subject_effects": [None, RATE]}
-    search = GridSearchCV(reinforce(), grid, cv=GroupKFold(2)).fit(X, y, groups=groups)
+    search = GridSearchCV(rule, grid, cv=GroupKFold(2)).fit(X, y, groups=groups)
     assert search.best_params_["subject_effects"] in grid["subject_effects"]
 
 

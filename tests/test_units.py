@@ -29,7 +29,7 @@ from sklearn_learnrule.rules import (
 FEATURES = {"stimulus": 1e6, "brightness": 1e-6}
 REWARD = 1e12
 UNITS = np.array([*FEATURES.values(), 1.0])  # of weights: of the bias, 1
-BRIEF = {"max_epochs": 2}  # a fit is the same in any units after each of its steps
+BRIEF = {"max_epochs": 1}  # a fit is the same in any units after each of its steps
 NETWORK = {"max_epochs": 3, "n_ensemble": 1, "random_state": 0, "mirror": False}
 FURTHER = [
     lr.DNNRuleEstimator(process_noise="learned", hidden_sizes=(4,), **NETWORK),

@@ -27,7 +27,7 @@ from sklearn_learnrule.data.sequences import read_sequences
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import ENGINES, unroll
 from sklearn_learnrule.inspection._candidates import PREVIOUS_REWARD
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _write, write_report
 from sklearn_learnrule.rules import FilteredRule
 from sklearn_learnrule.simulation import predictive_check, simulate
 
@@ -305,7 +305,8 @@ def test_sessions_are_judged_by_the_answers_that_are_known(trials):
     np.testing.assert_allclose(table["animal"], expected)
 
 
-def test_the_report_says_how_many_rewards_are_unknown(trials, design, tmp_path):
+def test_the_report_says_how_many_rewards_are_unknown(trials, design, tmp_path, monkeypatch):
+    monkeypatch.setattr(_write, "SECTIONS", {})  # it is said of the data
     path = tmp_path / "report.html"
     rules = {"constant": lr.ConstantRuleEstimator()}
     write_report(rules, *design, path, compare=False, n_simulations=2, verbose=0)

@@ -20,7 +20,7 @@ QUICK |= {"hidden_sizes": (8,)}
 
 @pytest.fixture(scope="module")
 def cohort():
-    X, y, _ = lr.make_design(make_learning_cohort(6, 200, random_state=0))
+    X, y, _ = lr.make_design(make_learning_cohort(5, 120, random_state=0))
     return lr.PolicyRegressors().fit_transform(X), y
 
 

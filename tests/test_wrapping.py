@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers import BRIEFLY_TRAINED
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
@@ -15,7 +16,9 @@ from sklearn_learnrule.simulation import Twin
 from sklearn_learnrule.utils.weights import weight_parameter
 from sklearn_learnrule.utils.wrapping import final_estimator, has_search, split_transformers
 
-RULE = lr.ReinforceRuleEstimator(baseline=None)
+pytestmark = BRIEFLY_TRAINED
+
+RULE = lr.ReinforceRuleEstimator(baseline=None, max_epochs=1)
 TANH = lr.TanhContrast()
 
 
