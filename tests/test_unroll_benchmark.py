@@ -58,7 +58,7 @@ def test_a_rule_without_a_kernel_has_no_seconds_and_other_faults_are_told(module
 
 
 def test_a_checkout_answers_from_its_own_package_or_not_at_all(modules, tmp_path, capfd):
-    case = modules.cases.Case("no rule", 2, n_trials=5, engine="loop")  # which compiles nothing
+    case = modules.cases.Case("no rule", 2, n_trials=5)
     compared = modules.compared
     with compared.start(compared.HERE, str(tmp_path)) as process:
         assert len(compared.ask(process, case)) >= 3
