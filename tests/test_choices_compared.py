@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from helpers import BRIEFLY_TRAINED
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from three_choices import LABELS, STIMULI, design, make_trials, reinforce
@@ -105,25 +106,27 @@ def test_animals_follow_the_rule_that_they_learn_by(scores):
 
 def test_scores_of_scikit_learn_are_those_of_its_metrics():
     X, y = design()
-    rule = RULES["REINFORCE"]
-    by_fold = {"neg_log_loss": [], "accuracy": [], None: []}
-    for train, test in FOLDS.split(X):
-        fitted = lr.ReinforceRuleEstimator(baseline=None).fit(X.iloc[train], y.iloc[train])
+    rule, names = RULES["REINFORCE"], ["neg_log_loss", "accuracy"]
+    found = cross_validate(rule, X, y, cv=FOLDS, scoring=names, return_estimator=True)
+    found["test_own"] = cross_val_score(rule, X, y, cv=FOLDS)
+    expected = {"neg_log_loss": [], "accuracy": [], "own": []}
+    for fitted, (_, test) in zip(found["estimator"], FOLDS.split(X), strict=True):
         X_, y_ = X.iloc[test], y.iloc[test]
-        by_fold["neg_log_loss"].append(-log_loss(y_, fitted.predict_proba(X_)))
-        by_fold["accuracy"].append(accuracy_score(y_, fitted.predict(X_)))
-        by_fold[None].append(fitted.score(X_, y_))
-    for scoring, expected in by_fold.items():
-        found = cross_val_score(rule, X, y, cv=FOLDS, scoring=scoring)
-        assert found == pytest.approx(expected), scoring
+        expected["neg_log_loss"].append(-log_loss(y_, fitted.predict_proba(X_)))
+        expected["accuracy"].append(accuracy_score(y_, fitted.predict(X_)))
+        expected["own"].append(fitted.score(X_, y_))
+    for name, scores in expected.items():
+        assert found[f"test_{name}"] == pytest.approx(scores), name
 
 
+@BRIEFLY_TRAINED
 def test_searches_and_pipelines_take_any_number_of_choices():
     X, y = design()
     scaler = StandardScaler().set_output(transform="pandas")
     search = GridSearchCV(RULES["REINFORCE"], {"forgetting": [False, True]}, cv=FOLDS).fit(X, y)
     assert search.best_estimator_.classes_.tolist() == LABELS
-    scores = lr.compare_rules({"search": search}, X, y, cv=3, verbose=0)
+    brief = clone(search).set_params(estimator__max_epochs=2, cv=lr.SubjectKFold(2))
+    scores = lr.compare_rules({"search": brief}, X, y, cv=2, verbose=0)
     assert (scores["log_likelihood"] > -np.log(3)).all()
     history = [name for name in X if name not in STIMULI]
     pipeline = make_pipeline(_of_stimuli(scaler, history), RULES["REINFORCE"]).fit(X, y)

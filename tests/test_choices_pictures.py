@@ -16,7 +16,7 @@ from sklearn_learnrule.inspection import (
     update_table,
     weight_trajectories,
 )
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _parts, _sections, _write, write_report
 
 WEIGHTS = [*STIMULI, "bias"]
 
@@ -82,8 +82,9 @@ def test_a_truth_of_other_choices_is_in_no_picture():
     for truth in (weights.rename(columns={"right": "up"}), weights[["right"]]):
         with pytest.raises(ValueError, match="truth should have the columns of predict_weights, "):
             plotting.WeightTrajectoryDisplay(table, truth).plot()
-    shuffled = weights[weights.columns[::-1]]
-    panels = [plotting.WeightTrajectoryDisplay(table, t).plot().ax_ for t in (weights, shuffled)]
+    truths = weights, weights[weights.columns[::-1]]
+    displays = [plotting.WeightTrajectoryDisplay(table, truth) for truth in truths]
+    panels = [display.plot(max_subjects=1).ax_ for display in displays]
     drawn = [[line.get_ydata() for line in panel.lines] for panel in panels]
     assert all(map(np.array_equal, *drawn))
 
@@ -219,17 +220,19 @@ def test_the_start_that_few_animals_do_not_tell_is_in_the_summary_choice_by_choi
     assert start["weight"].tolist() == 2 * WEIGHTS
 
 
-def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
+def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path, monkeypatch):
+    monkeypatch.setattr(_parts, "DPI", 40)
+    X, y = (table.loc[["animal 0", "animal 1"]] for table in design())
     rules = {"noisy": noisy(), "own": own()}
     scores = pd.DataFrame(
         {
-            "rule": np.repeat(list(rules), 6),
-            "subject": np.tile([f"animal {i}" for i in range(6)], 2),
+            "rule": np.repeat(list(rules), 2),
+            "subject": np.tile(["animal 0", "animal 1"], 2),
             **{"fold": 0, "n_trials": 120, "n_choices": 3, "log_likelihood": -1.0},
             **{"accuracy": 0.5, "seconds": 1.0},
         }
     )
-    path = write_report(rules, *design(), tmp_path, compare=scores, n_simulations=1, verbose=0)
+    path = write_report(rules, X, y, tmp_path, compare=scores, n_simulations=1, verbose=0)
     page = (path / "report.html").read_text(encoding="utf-8")
     assert "one of 3 at random: −1.099" in page
     refused = ("heatmap of updates", "equation of few terms", "projection onto textbook rules")
@@ -247,6 +250,7 @@ def test_a_report_shows_each_choice_and_says_what_is_of_two(tmp_path):
 
 def test_the_command_ranks_rules_on_three_choices(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_write, "SECTIONS", {"Parameters": _sections.SECTIONS["Parameters"]})
     make_trials().to_csv("three.csv", index=False)
     table = ["three.csv", "--stimulus", *STIMULI, "--answer", "answer", "--max-trials", "60"]
     work = ["--rules", "constant", "--reference", "constant", "--folds", "2", "--jobs", "1"]

@@ -200,12 +200,12 @@ def test_individuals_lie_apart_and_are_the_same_in_all_options():
 
 
 def test_results_hang_on_the_seed_alone(rule):
-    options = {"hard": HARD, "easy": EASY}
-    found = design([rule, rule], options)
+    options, few = {"hard": HARD, "easy": EASY}, {"n_twins": 3}
+    found = design([rule, rule], options, **few)
     with joblib.parallel_config("threading"):
-        assert_frame_equal(design([rule, rule], options, n_jobs=2).twins, found.twins)
-    assert_frame_equal(design({0: rule, 1: rule}, options).sessions, found.sessions)
-    assert not design([rule, rule], options, random_state=1).twins.equals(found.twins)
+        assert_frame_equal(design([rule, rule], options, n_jobs=2, **few).twins, found.twins)
+    assert_frame_equal(design({0: rule, 1: rule}, options, **few).sessions, found.sessions)
+    assert not design([rule, rule], options, random_state=1, **few).twins.equals(found.twins)
     one, other = (rows for _, rows in found.twins.groupby("fit"))
     assert one["trials"].tolist() != other["trials"].tolist()  # fits have twins of their own
 

@@ -132,7 +132,10 @@ def is_replacing(node):
 @pytest.mark.parametrize("folder", ["sklearn_learnrule", "examples", "benchmarks"])
 def test_every_file_is_written_beside_its_place_first(folder):
     for script in (ROOT / folder).rglob("*.py"):
-        tree = ast.parse(script.read_text(encoding="utf-8"))
+        source = script.read_text(encoding="utf-8")
+        if not any(f"{writer}(" in source for writer in WRITERS):
+            continue
+        tree = ast.parse(source)
         safe = {call for node in filter(is_replacing, ast.walk(tree)) for call in writes(node)}
         unsafe = [ast.unparse(call) for call in writes(tree) if call not in safe]
         assert not unsafe, f"{script.name}: {unsafe[0]}"

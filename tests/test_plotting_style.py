@@ -13,7 +13,7 @@ from helpers import curriculum_design
 from matplotlib.text import Text
 
 import sklearn_learnrule as lr
-from sklearn_learnrule import plotting
+from sklearn_learnrule import inspection, plotting
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.recovery import RecoveryStudy
 
@@ -50,7 +50,7 @@ def closed_figures():
 
 @pytest.fixture(scope="module")
 def displays():
-    """A display of each kind, and how many axes it draws on."""
+    """A display of each kind."""
     X, y, _ = lr.make_design(make_learning_cohort(5, 120, session_length=40, random_state=0))
     fit = lr.ReinforceRuleEstimator().fit(X, y)
     noisy = lr.ReinforceRuleEstimator(process_noise=0.05).fit(X, y)
@@ -61,12 +61,12 @@ def displays():
         plotting.SubjectUpdateDisplay(UPDATES),
         plotting.ComparisonDisplay(differences, "a"),
         plotting.UpdateDisplay.from_estimator(fit, X),
-        plotting.EquationDisplay.from_estimator({"a rule": fit}, X),
-        plotting.HistoryDisplay.from_estimator({"a rule": fit}, X, n_draws=1),
-        plotting.WeightTrajectoryDisplay.from_estimator(fit, X),
-        plotting.DecompositionDisplay.from_estimator(noisy, X, y),
+        plotting.EquationDisplay({"a rule": inspection.sparse_rule(fit, X)}),
+        plotting.HistoryDisplay(inspection.history_table({"a rule": fit}, X, n_draws=1)),
+        plotting.WeightTrajectoryDisplay(inspection.weight_trajectories(fit, X)),
+        plotting.DecompositionDisplay(inspection.weight_decomposition(noisy, X, y)),
         plotting.PsychometricDisplay.from_estimator(fit, X, y, by="session"),
-        plotting.SessionCurveDisplay.from_estimator(fit, X, y),
+        plotting.SessionCurveDisplay(inspection.session_table(fit, X, y)),
         plotting.RecoveryDisplay.from_study(make_study()),
         plotting.LearningCurveDisplay(CURVE),
         plotting.CurriculumDisplay(curriculum_design([[[9, 99, 999]]], [[[1, 1, 0]]])),
@@ -99,15 +99,23 @@ ONE_PANEL = {"ComparisonDisplay", "LearningCurveDisplay", "SessionCurveDisplay"}
 
 
 @pytest.fixture(scope="module")
-def drawn(displays):
-    """Each display, drawn on a figure of its own, as those made of estimators are already."""
-    made = {name: copy(display) for name, display in displays.items()}
-    for display in made.values():
-        if not hasattr(display, "figure_"):
-            display.plot()
-        display.figure_.draw_without_rendering()  # but laid out
+def plotted(displays):
+    """Each display on a figure of its own, what plot returned, global style before and after."""
+    made = {}
+    for name, display in displays.items():
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            before, display = dict(mpl.rcParams), copy(display)
+            told = display.plot()
+            told.figure_.draw_without_rendering()  # but laid out
+            made[name] = display, told, before, dict(mpl.rcParams)
     plt.close("all")
     return made
+
+
+@pytest.fixture(scope="module")
+def drawn(plotted):
+    return {name: display for name, (display, *_) in plotted.items()}
 
 
 def test_every_display_is_here(displays):
@@ -178,7 +186,7 @@ def test_above_the_panels_each_group_of_a_key_has_columns_of_its_own(displays, w
     beside = [text.get_text() for text in display.axes_[0, -1].get_legend().get_texts()]
     for _ in range(2):  # laid out again, it stays
         (key,) = display.fit_width(width).figure_.legends
-        display.figure_.canvas.draw()
+        display.figure_.draw_without_rendering()
         texts = [text for text in key.get_texts() if text.get_text()]
         assert [text.get_text() for text in texts] == [text for text in beside if text]
         columns = [text.get_window_extent().x0 for text in texts]
@@ -244,14 +252,10 @@ def test_too_few_axes_are_told_how_many_there_should_be(displays, drawn, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_plotting_touches_no_global_style_and_returns_the_display(displays, name):
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        before = dict(mpl.rcParams)
-        display = displays[name]
-        assert display.plot() is display
-        display.figure_.draw_without_rendering()
-        assert dict(mpl.rcParams) == before
+def test_plotting_touches_no_global_style_and_returns_the_display(plotted, name):
+    display, told, before, after = plotted[name]
+    assert told is display
+    assert after == before
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -37,7 +37,7 @@ def few():
 def test_few_trials_run_away_without_it_and_not_with_it(few, baseline):
     two, others = few
     with pytest.warns(ConvergenceWarning):
-        alone = lr.ReinforceRuleEstimator(baseline=baseline).fit(*two)
+        alone = lr.ReinforceRuleEstimator(baseline=baseline, max_epochs=20).fit(*two)
     weak = lr.ReinforceRuleEstimator(baseline=baseline, prior="weak").fit(*two)
     assert alone.score(*two) > weak.score(*two)
     assert alone.score(*others) < -5

@@ -128,7 +128,7 @@ def filter_log_likelihood(lived, lapses=0.0):
 
 
 def test_the_filters_likelihood_is_that_of_many_particles():
-    lived, _, _ = simulate(12, 250, seed=1)
+    lived, _, _ = simulate(6, 250, seed=1)
     found = filter_log_likelihood(lived)
     expected = particle_filter(lived, 3000, np.random.RandomState(2))
     assert found.mean() == pytest.approx(expected.mean(), abs=1e-3)
@@ -136,7 +136,7 @@ def test_the_filters_likelihood_is_that_of_many_particles():
 
 
 def test_noise_too_small_to_matter_leaves_the_rule_alone(cohort):
-    _, X, y = cohort
+    X, y = (table.loc[:9] for table in cohort[1:])
     alone = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     still = lr.ReinforceRuleEstimator(
         baseline=None, process_noise=0.0, session_noise=0.0, initial_std=0.0
@@ -207,7 +207,7 @@ def test_the_last_choice_changes_the_last_smoothed_weights_and_no_prediction(fit
 @pytest.mark.parametrize("network", [lr.DNNRuleEstimator, lr.RNNRuleEstimator])
 def test_networks_take_noise(network):
     _, X, y = simulate(6, 120, seed=6)
-    how = {"max_epochs": 15, "lr": 0.02, "n_ensemble": 2, "random_state": 0}
+    how = {"max_epochs": 15, "lr": 0.02, "n_ensemble": 1, "random_state": 0}
     how |= {"hidden_sizes": (8,), "mirror": False}
     fitted = network(process_noise="learned", **how).fit(X, y)
     assert fitted.score(X, y) > network(**how).fit(X, y).score(X, y)
@@ -300,7 +300,7 @@ def test_a_rule_that_runs_away_leaves_numbers_finite_and_covariances_what_they_a
 
 @pytest.mark.parametrize(
     "case",
-    [{}, {"share": 0.05, "n_trials": 800, "truncation": None}],  # held; kept in check by choices
+    [{}, {"share": 0.05, "n_trials": 300, "truncation": None}],  # held; kept in check by choices
     ids=["held", "checked"],
 )
 def test_a_rule_that_runs_away_has_the_same_gradients_in_the_loop_and_the_kernels(case):

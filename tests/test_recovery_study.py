@@ -28,7 +28,7 @@ TASK = partial(ContrastTask, curriculum=[(1.0, 0.5)], criterion=1.0)
 
 @pytest.fixture(scope="module")
 def trials():
-    return make_learning_cohort(8, 400, random_state=0)
+    return make_learning_cohort(8, 200, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +47,17 @@ def run(stimuli, rules, **options):
 
 @pytest.fixture(scope="module")
 def study(cohort, fitted):
-    return run(cohort[0], fitted, n_repeats=2, cv=3)
+    return run(cohort[0], fitted, n_repeats=2)
 
 
 @pytest.fixture(scope="module")
-def short_study(cohort, fitted):
-    return run(cohort[0], fitted, n_repeats=1)
+def learner(fitted):
+    return {"REINFORCE": fitted["REINFORCE"]}
+
+
+@pytest.fixture(scope="module")
+def short_study(cohort, learner):
+    return run(cohort[0], learner, n_repeats=2)
 
 
 def test_learners_and_others_are_told_apart_in_eight_animals(study):
@@ -93,7 +98,8 @@ def test_the_same_seed_gives_the_same_study_and_another_seed_another(cohort, fit
 
 def test_rules_that_are_not_fitted_are_fitted_to_the_animals_first(cohort, short_study):
     X, y = cohort
-    assert_frame_equal(run(X, RULES, y=y, n_repeats=1).scores, short_study.scores)
+    rules = {"REINFORCE": RULES["REINFORCE"]}
+    assert_frame_equal(run(X, rules, y=y, n_repeats=2).scores, short_study.scores)
     assert not hasattr(RULES["REINFORCE"], "net_")
 
 
@@ -105,9 +111,9 @@ def test_networks_without_a_seed_get_one(cohort):
     assert small.random_state is None
 
 
-def test_two_jobs_study_as_one_does(cohort, fitted, short_study):
+def test_two_jobs_study_as_one_does(cohort, learner, short_study):
     with joblib.parallel_config("multiprocessing"):  # which pickles by name alone
-        two = run(cohort[0], fitted, n_repeats=1, n_jobs=2)
+        two = run(cohort[0], learner, n_repeats=2, n_jobs=2)
     assert_frame_equal(two.scores, short_study.scores)
 
 
@@ -143,12 +149,11 @@ def test_cohorts_may_be_drawn_from_the_shorter_animals_alone(fitted):
     np.testing.assert_allclose(of_constant["rmse"], of_constant["true_rms"])
 
 
-def test_a_task_or_a_plan_can_be_tried_before_there_are_animals(fitted, trials):
+def test_a_task_or_a_plan_can_be_tried_before_there_are_animals(learner, trials):
     sizes = {"n_subjects": 4, "n_trials": 60, "session_length": 30}
-    rules = {"REINFORCE": fitted["REINFORCE"]}
-    of_task = run(TASK, rules, n_repeats=1, **sizes)
+    of_task = run(TASK, learner, n_repeats=1, **sizes)
     plan = trials[["subject", "session", "stimulus", "answer"]]
-    of_plan = run(plan, rules, n_repeats=1, cv=2)
+    of_plan = run(plan, learner, n_repeats=1, cv=2)
     for study in (of_task, of_plan):
         assert study.scores.notna().all(axis=None)
 
@@ -167,8 +172,8 @@ def test_answers_and_rewards_reach_the_cohorts(trials):
 def test_updates_in_other_units_are_not_compared(trials):
     X, y, _ = lr.make_design(trials, stimulus="contrast")
     rules = {
-        "contrast": lr.ReinforceRuleEstimator(baseline=None),
-        "bent": make_pipeline(lr.TanhContrast(), lr.ReinforceRuleEstimator(baseline=None)),
+        "contrast": RULES["REINFORCE"],
+        "bent": make_pipeline(lr.TanhContrast(), RULES["REINFORCE"]),
     }
     scores = run(X, rules, y=y, n_repeats=1, cv=2).scores
     assert (scores["rmse"].notna() == (scores["rule"] == scores["true_rule"])).all()

@@ -8,6 +8,7 @@ import pytest
 from helpers import BRIEFLY_TRAINED
 from pages import Page
 from pandas.testing import assert_frame_equal
+from sklearn.base import clone
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
@@ -32,7 +33,7 @@ def short(monkeypatch):
 @pytest.fixture(scope="module")
 def cohort():
     effects = {"learning_rate": LOG_FACTORS}
-    trials = make_learning_cohort(6, 300, subject_effects=effects, random_state=0)
+    trials = make_learning_cohort(6, 150, subject_effects=effects, random_state=0)
     trials = trials.assign(genotype=trials["subject"].map(GENOTYPE))
     return lr.make_design(trials, covariates="genotype")[:2]
 
@@ -123,7 +124,7 @@ def test_a_rule_that_all_animals_share_is_told_to_be_one(page):
 def test_without_covariates_there_are_no_groups(rule, cohort, tmp_path):
     X, y = cohort
     X = X.drop(columns="covariate_genotype_wild_vs_ko")
-    own = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
+    own = clone(rule)
     page = Page(write_report(own, X, y, tmp_path / "a.html", **OPTIONS))
     assert page.says("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
     assert page.says("as fast as is typical, one in six")

@@ -174,7 +174,7 @@ def show_trial(task: Task, trial: int, n_choices: int) -> tuple[Floats, torch.Te
     """Return stimuli, features and the correct choices; raise if these are none."""
     stimulus, told = task.show(trial)
     answer = np.asarray(told)
-    if not np.isin(answer, range(n_choices)).all():
+    if answer.dtype != bool and not np.isin(answer, range(n_choices)).all():
         raise ValueError(
             f"A task should tell the correct choice by its number, from 0 to {n_choices - 1}, but "
             f"told {answer[:4].tolist()}."
