@@ -256,6 +256,16 @@ def test_a_rate_at_its_bound_has_no_error_and_spoils_no_other():
     np.testing.assert_allclose(rest["standard_error"][1:], error[:2], rtol=1e-3)
 
 
+def test_beside_a_parameter_at_its_bound_errors_are_those_of_a_fit_without_it(cohort):
+    """These animals forget nothing; what the errors would be if they did is not counted in."""
+    X, y, _ = cohort
+    fits = [lr.ReinforceRuleEstimator(baseline=None, forgetting=f).fit(X, y) for f in (True, False)]
+    forgets, without = (fit.summary_.set_index(["parameter", "weight"]) for fit in fits)
+    assert (forgets.loc["forgetting", "note"] == "too close to a bound").all()
+    others = forgets.loc[without.index, "standard_error"]
+    np.testing.assert_allclose(others, without["standard_error"], rtol=0.02)
+
+
 def test_the_baseline_of_a_weight_that_does_not_learn_is_unknown():
     truth = ReinforceRule(2, learning_rate=(0.05, 0.0))
     trials = make_learning_cohort(10, 300, rule=truth, initial_weights=(0.0, 0.8), random_state=0)

@@ -80,6 +80,7 @@ def summarize(
     Where there is no standard error it is NaN, and ``note`` says why: too close to a bound (a
     learning rate of 0, and the baseline that it multiplies), not identified by these trials, or
     not at the maximum of the likelihood (too few epochs, early stopping, truncated gradients).
+    Where a parameter is at its bound, errors of the others are those of a fit without it.
     Parameters that were ``left_out``, as so few subjects do not tell them, come last.
 
     It takes 2 gradients a parameter, or 4 where the first step does not suit.
