@@ -124,7 +124,8 @@ def variance_explained(
     level : float, default=0.95
         The interval lies between percentiles of the draws. It takes the fitted rule and noise as
         they are, and so is too narrow where few animals tell of them: of eight simulated cohorts
-        of 12 animals, it held 81% of the true shares. What another rule and noise, fitted to
+        of 12 animals, it held 81% of the true shares; of 8 animals of 600 trials, 38% to 75% (with
+        the noise known, 86%). What another rule and noise, fitted to
         other animals, would say, a list of :func:`bootstrap_fits` tells: take the :func:`band`
         of ``rule`` over its fits.
     random_state : int, RandomState or None, default=0
