@@ -172,12 +172,13 @@ def save(display: Any, file: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", help="the mice's trials, read by load_ibl_trials")
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--fits", type=Path, default=Path("mice_rules_fits"))
     parser.add_argument("--pictures", type=Path, help="the folder for four pictures")
     arguments = parser.parse_args()
     trials = load_ibl_trials(arguments.file, processing="published")
     X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
-    fits = {name: fit(name, X, y, arguments.fits) for name in MODELS}
+    fits = {name: fit(name, X, y, arguments.fits) for name in arguments.models}
     pd.set_option("display.width", 200)
     for name, found in fits.items():
         if "REINFORCE" in name:
@@ -192,8 +193,9 @@ def main() -> None:
         if "RNN" in name:
             show(f"{name}: finding 5 (times 1000)", reward_gaps(*found, X), 2)
     noisy = {name: whole for name, (whole, _) in fits.items() if whole[-1].process_noise}
-    shares = variance_explained(noisy, X, y)
-    show("Share of the weights' changes that is the rule's", shares.drop(columns="noise"), 2)
+    if noisy:
+        shares = variance_explained(noisy, X, y)
+        show("Share of the weights' changes that is the rule's", shares.drop(columns="noise"), 2)
     if arguments.pictures:
         draw(fits, X, y, arguments.pictures)
 
