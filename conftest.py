@@ -3,10 +3,33 @@
 import os
 from importlib.util import find_spec
 
+import pytest
+
 # Before numpy is imported: of as many workers as cores, threads would but wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+FORKS = {"distributed.worker.multiprocessing-method": "forkserver"}
+IMPORTED_ONCE = ["distributed", "pytest", "sklearn_learnrule", "torch._dynamo"]
 BUILD = ("conf.py", "_build", "_extensions", "_templates", "reference", "stories")
 collect_ignore = [f"docs/{name}" for name in BUILD]
 if find_spec("sklearn.callback") is None:  # before scikit-learn 1.9
     collect_ignore.append("docs/training.md")
+
+
+@pytest.fixture(scope="session")
+def forked_workers():
+    """Let workers of joblib and Dask be forked of one process that has imported what they need."""
+    distributed = pytest.importorskip("distributed")
+    from joblib.externals.loky.backend import context
+
+    with pytest.MonkeyPatch.context() as patch, pytest.importorskip("dask").config.set(FORKS):
+        patch.setattr(context, "_DEFAULT_START_METHOD", "forkserver")  # of loky
+        distributed.utils.get_mp_context().set_forkserver_preload(IMPORTED_ONCE)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def workers_of_a_page(request):
+    """See above."""
+    if request.node.name == "clusters.md":
+        request.getfixturevalue("forked_workers")

@@ -249,7 +249,7 @@ def test_company_order_and_padding_change_no_prediction(fitted, cohort):
 def test_fits_by_both_engines_agree(cohort):
     X, y, _ = cohort
     loop, fused = (
-        lr.ChoiceRNNClassifier(max_epochs=10, engine=engine, truncation=30, **ONE)
+        lr.ChoiceRNNClassifier(max_epochs=4, engine=engine, truncation=30, **ONE)
         .fit(X, y)
         .predict_proba(X)
         for engine in ("loop", "fused")

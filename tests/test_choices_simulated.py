@@ -284,7 +284,7 @@ def test_twins_are_shown_and_paid_what_the_animals_were(cohort, reinforce):
 
 def test_twins_with_noise_and_lapses_miss_and_begin_anew_as_the_animals_did():
     how = {"miss_rate": 0.2, "unknown_reward_rate": 0.1, "n_blocks": 2}
-    trials = THREE(6, 100, **how, lapses=0.05, random_state=0)
+    trials = THREE(6, 50, **how, lapses=0.05, random_state=0)
     options = {"missed": "count", "unknown_reward": "keep", "restart": "block"}
     X, y = design(trials, **options)
     given = {"process_noise": 0.1, "session_noise": 0.0, "initial_std": 0.2}
@@ -385,7 +385,7 @@ def test_a_network_predicts_new_animals_nearly_as_the_truth_does():
     X_new, y_new = design(trials)
     p = true_probabilities(X_new, weights)
     truth = np.log(p[np.arange(len(p)), y_new.map(CHOICES.index)]).mean()
-    quick = {"n_ensemble": 1, "batch_size": 10, "max_epochs": 40, "lr": 0.01, "mirror": False}
+    quick = {"n_ensemble": 1, "batch_size": 10, "max_epochs": 25, "lr": 0.015, "mirror": False}
     network = lr.DNNRuleEstimator(**quick, random_state=0).fit(X, y)
     assert truth - network.score(X_new, y_new) < 0.005
     assert truth - lr.ConstantRuleEstimator().fit(X, y).score(X_new, y_new) > 0.04

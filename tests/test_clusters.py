@@ -33,17 +33,13 @@ def cohort():
 
 
 @pytest.fixture(scope="module")
-def client():
+def client(forked_workers):
     """Two worker processes, as on any of Dask's clusters."""
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "processes": True}
-    forks = {"distributed.worker.multiprocessing-method": "forkserver"}  # of what is imported once
-    with pytest.MonkeyPatch.context() as patch, pytest.importorskip("dask").config.set(forks):
-        patch.delenv("OMP_NUM_THREADS", raising=False)  # which the workers would inherit
-        distributed.utils.get_mp_context().set_forkserver_preload(["distributed", __name__])
-        with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
-            with distributed.Client(cluster) as client:
-                yield client
+    with distributed.LocalCluster(**options, dashboard_address=":0") as cluster:
+        with distributed.Client(cluster) as client:
+            yield client
 
 
 @pytest.fixture
@@ -225,7 +221,7 @@ def test_a_worker_that_dies_costs_one_fit(cohort, dask, deadly, tmp_path):
 
 @pytest.mark.parametrize("backend", ["dask", "loky"])
 def test_a_fit_that_kills_every_worker_is_told_and_a_second_call_finishes(
-    cohort, backend, deadly, tmp_path, request, monkeypatch
+    cohort, backend, forked_workers, deadly, tmp_path, request, monkeypatch
 ):
     if backend == "dask":  # which would let four workers die before it tells
         cluster = request.getfixturevalue("client").cluster

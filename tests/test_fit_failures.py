@@ -89,7 +89,7 @@ def test_weights_that_grow_without_end_are_told(design):
     X = X.assign(previous_choice=0.0)
     trial = X.index.get_level_values("trial")
     X.loc[trial > 0, "previous_choice"] = np.where(y == "right", 1.0, -1.0)[:-1][trial[1:] > 0]
-    wild = clone(DNN).set_params(lr=0.02, max_epochs=200)
+    wild = clone(DNN).set_params(lr=0.02, max_epochs=140)
     with pytest.warns(ConvergenceWarning, match="certain of choices beyond all sense"):
         wild.fit(X, y)
 
@@ -235,7 +235,7 @@ def test_fits_in_threads_leave_the_filters_of_warnings_as_they_were(design):
     before = list(warnings.filters)
     constant = lr.ConstantRuleEstimator()
     joblib.Parallel(4, backend="threading")(
-        joblib.delayed(clone(constant).fit)(*design) for _ in range(40)
+        joblib.delayed(clone(constant).fit)(*design) for _ in range(16)
     )
     assert warnings.filters == before
 

@@ -35,7 +35,7 @@ FEW = r"^3 shuffles of animals can give no p-value below 0.25: n_permutations=19
 pytestmark = BRIEFLY_TRAINED
 
 
-def make_trials(log_rates, n_trials=200):
+def make_trials(log_rates, n_trials=100):
     """Return the trials of animals that learn by REINFORCE, each at its own rate."""
     rates = np.exp(log_rates)[:, None]
 
@@ -52,7 +52,7 @@ def make_trials(log_rates, n_trials=200):
 @pytest.fixture(scope="module")
 def trials():
     own = np.repeat([0.6, -0.6, 0.3, -0.3, 0.0], 2)  # of either group
-    table = make_trials(np.log(0.06) + own - 1.5 * KO)
+    table = make_trials(np.log(0.15) + own - 1.5 * KO)
     number = pd.factorize(table["subject"])[0]
     return table.assign(
         genotype=np.where(KO[number], "ko", "control"),

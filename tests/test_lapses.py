@@ -23,13 +23,15 @@ from sklearn_learnrule.simulation import simulate_learning
 pytestmark = BRIEFLY_TRAINED
 
 RATES = (0.05, 0.15)
+RATE = 0.05  # of learning
 NOISE = {"baseline": None, "process_noise": "learned"}
 
 
 @pytest.fixture(scope="module")
 def cohort():
-    X, y, _ = lr.make_design(make_learning_cohort(20, 2000, lapses=RATES, random_state=0))
-    return X, y
+    rule = lr.rules.ReinforceRule(2, learning_rate=RATE)
+    trials = make_learning_cohort(30, 600, rule=rule, lapses=RATES, random_state=0)
+    return lr.make_design(trials)[:2]
 
 
 @pytest.fixture(scope="module")
@@ -70,13 +72,15 @@ def test_rates_are_recovered(which, request):
 
 def test_the_rule_is_recovered_beside_lapses(fitted):
     rate = fitted.summary_.query("parameter == 'learning_rate'")
-    assert within(rate, 0.02)
+    assert within(rate, RATE)
 
 
 def test_lapses_that_are_not_modelled_pass_for_slow_learning(cohort, fitted):
     blind = lr.ReinforceRuleEstimator().fit(*cohort)
     assert blind.learning_rate_[0] < 0.75 * fitted.learning_rate_[0]
-    X, y, _ = lr.make_design(make_learning_cohort(10, 2000, lapses=RATES, random_state=1))
+    rule = lr.rules.ReinforceRule(2, learning_rate=RATE)
+    trials = make_learning_cohort(15, 600, rule=rule, lapses=RATES, random_state=1)
+    X, y, _ = lr.make_design(trials)
     assert fitted.score(X, y) > blind.score(X, y)
 
 
@@ -137,7 +141,7 @@ def test_weight_decay_leaves_the_rates_alone(drifting):
 
 
 def test_the_filters_likelihood_is_that_of_many_particles():
-    lived, _, _ = simulate(12, 250, lapses=RATES, seed=1)
+    lived, _, _ = simulate(12, 120, lapses=RATES, seed=1)
     found = filter_log_likelihood(lived, RATES)
     expected = particle_filter(lived, 3000, np.random.RandomState(2), RATES)
     assert found.mean() == pytest.approx(expected.mean(), abs=1e-3)

@@ -115,7 +115,7 @@ def test_mirror_wants_stimuli_signed_by_side(cohort):
 def one_side_only(weights, trial):
     """Learn from choices of one side only, by REINFORCE."""
     p = expit((weights * trial.features).sum(-1))
-    size = 0.1 * trial.reward * (trial.choice > 0)
+    size = 0.2 * trial.reward * (trial.choice > 0)
     return (size * (trial.choice - p))[:, None] * np.asarray(trial.features)
 
 
@@ -128,7 +128,7 @@ def one_side_only(weights, trial):
     ],
 )
 def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, alike):
-    X, y, _ = lr.make_design(make_learning_cohort(8, 250, rule=rule, random_state=0))
+    X, y, _ = lr.make_design(make_learning_cohort(8, 150, rule=rule, random_state=0))
     network = estimator(max_epochs=1, n_ensemble=1, random_state=0).fit(X, y)
     assert network.mirrored_ is alike
 

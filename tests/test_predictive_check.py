@@ -164,17 +164,18 @@ def test_a_rule_that_does_not_learn_is_found_out(cohort, reinforce):
 
 
 def test_bands_hold_the_mean_and_widen_with_the_level(cohort, reinforce):
-    narrow, wide = (check(reinforce, cohort, level=level) for level in (0.5, 0.95))
+    few = {"n_simulations": 20}
+    narrow, wide = (check(reinforce, cohort, level=level, **few) for level in (0.5, 0.95))
     assert (wide["lower"] <= wide["simulated"]).all() and (wide["simulated"] <= wide["upper"]).all()
     assert (wide["lower"] <= narrow["lower"]).all() and (narrow["upper"] <= wide["upper"]).all()
-    assert_frame_equal(check(reinforce, cohort), wide)
-    assert not check(reinforce, cohort, random_state=1).equals(wide)
+    assert_frame_equal(check(reinforce, cohort, **few), wide)
+    assert not check(reinforce, cohort, random_state=1, **few).equals(wide)
 
 
 def test_cohorts_are_simulated_in_portions_that_fit_the_memory(cohort, reinforce, monkeypatch):
-    at_once = check(reinforce, cohort, n_simulations=30)
+    at_once = check(reinforce, cohort, n_simulations=12)
     monkeypatch.setattr(_predictive, "MAX_TRIALS_AT_ONCE", 4 * 6 * 300)
-    in_portions = check(reinforce, cohort, n_simulations=30)
+    in_portions = check(reinforce, cohort, n_simulations=12)
     assert_frame_equal(at_once[["block", "observed"]], in_portions[["block", "observed"]])
     error = (at_once["upper"] - at_once["lower"]) / 2
     assert ((at_once["simulated"] - in_portions["simulated"]).abs() <= error).all()
