@@ -16,14 +16,14 @@ if find_spec("sklearn.callback") is None:  # before scikit-learn 1.9
     collect_ignore.append("docs/training.md")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def forked_workers():
     """Let workers of joblib and Dask be forked of one process that has imported what they need."""
     distributed = pytest.importorskip("distributed")
     from joblib.externals.loky.backend import context
 
     with pytest.MonkeyPatch.context() as patch, pytest.importorskip("dask").config.set(FORKS):
-        patch.setattr(context, "_DEFAULT_START_METHOD", "forkserver")  # of loky
+        patch.setattr(context, "_DEFAULT_START_METHOD", "forkserver", raising=False)  # of loky
         distributed.utils.get_mp_context().set_forkserver_preload(IMPORTED_ONCE)
         yield
 
