@@ -83,8 +83,10 @@ def groups_of(X: pd.DataFrame, groups: Groups, subjects: pd.Series) -> Any:
 
 def _rank(covariates: Floats) -> int:
     """Return how many of these (N, C) say what the others, and a constant, do not."""
+    if not covariates.shape[1]:
+        return 0  # which numpy before 2 does not know
     apart = covariates - covariates.mean(0)
-    size = np.abs(apart).max(0, initial=0)
+    size = np.abs(apart).max(0)
     return int(np.linalg.matrix_rank(apart / np.where(size > 0, size, 1)))
 
 

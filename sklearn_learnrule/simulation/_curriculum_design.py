@@ -68,7 +68,7 @@ class CurriculumDesign:
         trials = self._trials
         limits = interval(trials, self.level)
         each = self.twins.groupby("option", sort=False)
-        got_there = self.twins["trials"].where(self.twins["reached"], np.inf)
+        got_there = self.twins["trials"].astype(float).where(self.twins["reached"], np.inf)
         median = got_there.groupby(self.twins["option"], sort=False).median()
         columns = {
             "trials": trials.mean((0, 1)),
