@@ -243,7 +243,8 @@ def test_a_reference_that_was_not_asked_for_is_said_to_be_fitted(run, trials):
     printed = run("compare", "mice.csv", "--rules", "constant", *QUICKLY[3:])
     assert "REINFORCE is fitted as well, to compare with: --reference names another" in printed
     assert "Starting 4 fits" in printed and set(ranking(printed)) == {"REINFORCE", "constant"}
-    assert "fitted as well" not in run("compare", "mice.csv", *ONE)
+    named = run("compare", "mice.csv", "--rules", "REINFORCE", *QUICKLY[3:], "--max-trials", "20")
+    assert "fitted as well" not in named
 
 
 def test_workers_that_die_are_told_of_in_the_words_of_the_command(fails, trials, monkeypatch):

@@ -208,12 +208,13 @@ def test_networks_take_three_choices_with_and_without_answers_and_are_stored(kin
 
 
 @pytest.mark.filterwarnings("ignore:.*worse than a policy:sklearn.exceptions.ConvergenceWarning")
-def test_a_network_is_not_told_that_choices_are_alike_where_they_are_not():
+def test_a_network_is_told_that_choices_are_alike_where_they_are():
     rule = ReinforceRule(2 * K, None, learning_rate=0.3, side_specific=True, n_choices=3)
     rule.root_learning_rate.data[1:] = 0  # of two choices, nothing is learned
     one_sided = design(make_trials(rule=rule.double()), answer="answer")[:2]
     network = DNNRuleEstimator(n_ensemble=1, max_epochs=1, random_state=0)
-    assert not network.fit(*one_sided).mirrored_
+    mirrored = [clone(network).fit(*some).mirrored_ for some in (one_sided, (X, Y))]
+    assert mirrored == [False, True]
 
 
 def test_what_an_ensemble_remembers_of_each_choice_is_simulated_and_looked_at():

@@ -13,7 +13,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, subject_update_table, update_table
 from sklearn_learnrule.plotting import HistoryDisplay, SubjectUpdateDisplay, UpdateDisplay
-from sklearn_learnrule.report import write_report
+from sklearn_learnrule.report import _sections, _write, write_report
 from sklearn_learnrule.simulation import predictive_check, simulate
 
 TONES = np.linspace(-1, 1, 8)
@@ -159,6 +159,23 @@ def test_rewards_that_never_vary_are_resampled_as_they_are():
     assert_frame_equal(simulate(rule, X, reward="resample", random_state=0), usual)
 
 
+def test_missed_trials_and_unknown_rewards_are_no_errors_pay(by_chance):
+    rule, trials = by_chance[0], paid()
+    missed, unknown = trials.index % 3 == 1, trials.index % 7 == 3
+    trials["choice"] = trials["choice"].mask(missed)
+    trials["reward"] = trials["reward"].mask(missed, -1.0).mask(unknown)
+    twins = simulate(rule, trials, n_subjects=5, reward="resample", random_state=0)
+    assert set(twins["reward"]) == {0.0, 1.0}
+    assert_allclose(shares(twins), shares(trials[~missed]), atol=0.03)
+    sure = trials.assign(reward=(trials["choice"] == trials["answer"]).mask(missed, -1.0))
+    assert set(simulate(rule, sure, random_state=0)["reward"]) == {0.0, 1.0}
+
+
+def test_words_for_two_rewards_are_refused(by_chance):
+    with pytest.raises(ValueError, match="reward should be two numbers, .*; got .*'much'"):
+        simulate(*by_chance[:2], reward=("little", "much"))
+
+
 def test_another_word_for_pay_is_refused(by_chance):
     rule, X, y = by_chance
     message = "reward, if a word, should be 'resample', got 'resampled'."
@@ -181,3 +198,22 @@ def test_a_report_has_all_pictures_and_says_how_twins_are_paid(tmp_path, shown):
     assert "Twins are paid by chance, as the animals were" in page
     told = pd.Series(page).str.extract(r"on average errors ([\d.]+), correct choices ([\d.]+)\)")
     assert_array_equal(told.astype(float).round(1), [[0.2, 0.8]])
+
+
+def test_a_report_of_graded_rewards_draws_two_and_says_which(tmp_path, monkeypatch):
+    sexes = {f"mouse_0{i}": "fm"[i % 2] for i in range(1, 7)}
+    trials = paid(amounts=(1.0, 2.0, 3.0))
+    trials["sex"] = trials["subject"].map(sexes)
+    X, y, _ = lr.make_design(trials, answer="answer", covariates="sex")
+    wanted = ("The learning rule", "What a run of rewards changes", "Individuals and groups")
+    monkeypatch.setattr(_write, "SECTIONS", {name: _sections.SECTIONS[name] for name in wanted})
+    how = {"compare": False, "n_simulations": 1, "verbose": 0}
+    rule = lr.QLearningRuleEstimator(subject_effects=["learning_rate"]).fit(X, y)
+    path = write_report({"Q": rule}, X, y, tmp_path / "a", **how)
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "could not be made" not in page
+    assert (
+        page.count("Of all rewards, two are drawn: 0, of errors, and 3, of correct choices.") == 3
+    )
+    for file in path.rglob("*update*.csv"):
+        assert set(pd.read_csv(file)["reward"]) == {0.0, 3.0}, file

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,7 @@ def compare_groups(
     n_permutations: int = 0,
     stimuli: ArrayLike | Grid | None = None,
     weights: Grid | None = None,
+    rewards: Sequence[float] | None = None,
     random_state: int | np.random.RandomState | None = None,
     cache: str | Path | None = None,
     n_jobs: int | None = None,
@@ -185,7 +187,7 @@ def compare_groups(
         How often to shuffle the covariate between animals and fit again, for p-values that hold
         whatever is normal: 199 is usual. Where X has other covariates, these should have nothing
         to do with this one. Networks are not fitted again.
-    stimuli, weights : optional
+    stimuli, weights, rewards : optional
         At which updates are compared, as of :func:`subject_update_table`.
     random_state : int, RandomState or None, default=None
         Shuffles.
@@ -249,7 +251,7 @@ def compare_groups(
     fit = alike.fit()
     groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
     _tell_lone(groups)
-    grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights}
+    grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights, "rewards": rewards}
     updates = subject_update_table(fit.estimator, alike.X, y, groups=groups, **grid)
     changes = updates.iloc[:, list(updates).index(LAST_OF_GRID) + 1 :]
     of_animals = changes.to_numpy().reshape(len(tested.values), -1)

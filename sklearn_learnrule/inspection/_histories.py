@@ -142,7 +142,9 @@ def _make_probes(
     outcomes = [pair for pair in outcomes_asked(experience, rewards) if pair[1] == correct]
     if not outcomes:
         kind = "a correct choice" if correct else "an error"
-        asked = "X has none" if rewards is None else f"rewards={list(rewards)} name none"
+        asked = (
+            "X has none" if rewards is None else f"rewards={np.unique(rewards).tolist()} name none"
+        )
         raise ValueError(f"The probe is to be {kind}, but {asked}.")
     return make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 

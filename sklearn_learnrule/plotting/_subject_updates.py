@@ -46,8 +46,9 @@ class SubjectUpdateDisplay(Display):
     """The weight update by stimulus and outcome, a colour a group: do they learn by another rule?
 
     Means over animals with 90% intervals (Student's; none of a group of one animal), solid after a
-    correct choice, dashed after an error; of fewer than six stimuli, points, filled and open; a
-    panel for each value of the weights. Of more than two choices, a panel for the choice that was
+    correct choice, dashed after an error or, where choices are paid by chance, as of
+    :class:`UpdateDisplay`; of fewer than six stimuli, points, filled and open; a panel for each
+    value of the weights. Of more than two choices, a panel for the choice that was
     made and the choice whose weight is told.
 
     Where the covariate itself is in question, draw the updates of

@@ -13,7 +13,7 @@ from ..inspection import Fit, RuleFit, session_table
 from ..plotting import SessionCurveDisplay
 from ..simulation import predictive_check
 from ._models import Model
-from ._parts import Exhibit, Note, Part, Question, Table, as_written, picture
+from ._parts import Exhibit, Note, Part, Question, Table, as_written, picture, written
 
 
 def _predictive(model: Model, question: Question) -> Iterator[Part]:
@@ -47,7 +47,9 @@ def _paid_by_chance(X: pd.DataFrame) -> str:
     if (earned.nunique() < 2).all():
         return ""
     kinds: dict[Any, str] = {True: "correct choices", False: "errors"}
-    means = ", ".join(f"{kinds[correct]} {mean:.2g}" for correct, mean in earned.mean().items())
+    means = ", ".join(
+        f"{kinds[correct]} {written(mean, '.2g')}" for correct, mean in earned.mean().items()
+    )
     return (
         "Twins are paid by chance, as the animals were: each reward is one that such a choice "
         f"earned on any trial (on average {means})."

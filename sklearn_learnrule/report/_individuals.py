@@ -13,7 +13,18 @@ from ..inspection import GroupComparison, compare_groups
 from ..plotting import SubjectEffectsDisplay, SubjectUpdateDisplay
 from ..utils.texts import number
 from ._models import Model, tell
-from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
+from ._parts import (
+    Exhibit,
+    Headline,
+    Note,
+    Part,
+    Question,
+    Table,
+    as_written,
+    of_two_rewards,
+    picture,
+    written,
+)
 
 VALUES = ["mean", "lower", "upper"]
 RELATIVE = {"factor": "{} (× typical)", "shift": "{} (− typical)", "number": "{}"}
@@ -91,6 +102,8 @@ def _groups(model: Model, question: Question) -> Iterator[Part]:
     if tables:
         table = pd.concat(tables, ignore_index=True)
         yield Table(as_written(table, {"p": ".2g"}), table)
+    if compared:
+        yield from of_two_rewards(question)
     for name, found in compared.items():
         figure = SubjectUpdateDisplay(found.updates).plot().figure_
         yield picture(figure, f"Update of a weight by stimulus and {name}", found.updates, name)
@@ -102,6 +115,7 @@ def _compare(model: Model, question: Question, name: str) -> GroupComparison:
         question.X,
         question.y,
         name,
+        rewards=question.rewards,
         n_permutations=0 if hasattr(model.first.final, "summary_") else N_SHUFFLES,
         random_state=question.random_state,
         verbose=question.verbose,
@@ -150,7 +164,8 @@ GROUPS = Exhibit(
     "likelihood ratio asks of all that vary at once, by fits with and without the covariate. "
     "Pictures show by what update of the first weight each group learns, on average over animals "
     "with 90% intervals, by a fit that does not know the groups: solid or filled after a correct "
-    "choice, dashed or open after an error.",
+    "choice, dashed or open after an error (if these are paid by chance, after the higher reward "
+    "and the lower, as the key says).",
     _groups,
     "individuals",
     joined=True,

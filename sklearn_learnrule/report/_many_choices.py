@@ -5,7 +5,8 @@ from __future__ import annotations
 CAPTIONS = {
     "update": (
         "How one trial changes a weight: of each choice, less their mean, a panel for the "
-        "choice that was made. Points are filled after a correct choice, open after an error; "
+        "choice that was made. Points are filled after a correct choice, open after an error (if "
+        "these are paid by chance, after the higher reward and the lower, as the key says); "
         "of one stimulus of six values or more there are lines, solid and dashed, with dots at "
         "what animals met. What no animal met is faint."
     ),

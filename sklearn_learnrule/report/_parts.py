@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..data.schema import count_choices
-from ..data.sequences import identity_of
+from ..data.sequences import identity_of, read_sequences
 from ..utils.does_not_apply import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
@@ -42,6 +42,17 @@ class Question:
         if self.n_sessions == 1:
             return "all trials of each animal are of one session"
         return "" if self.n_sessions else "the data do not tell which session a trial is of"
+
+    @property
+    def rewards(self) -> list[float] | None:
+        """The least reward and the largest, to draw updates after, if more than two were paid.
+
+        None where they do not tell an error from a correct choice.
+        """
+        trials = read_sequences(self.X).padded
+        paid = np.unique(trials.reward[trials.told])
+        apart = len(paid) > 2 and paid[0] <= 0 < paid[-1]
+        return [float(paid[0]), float(paid[-1])] if apart else None
 
     @property
     def since_restart(self) -> pd.Series | None:
@@ -182,6 +193,15 @@ def _lacks(model: Model, needs: str) -> str:
     if needs == "memory" and not model.remembers:
         return "has no memory of earlier trials: what came before shows in its weights alone"
     return ""
+
+
+def of_two_rewards(question: Question) -> Iterator[Note]:
+    """Say after which rewards updates are drawn, if after two of more."""
+    if rewards := question.rewards:
+        error, correct = map(written, rewards)
+        yield Note(
+            f"Of all rewards, two are drawn: {error}, of errors, and {correct}, of correct choices."
+        )
 
 
 def picture(figure: Any, alt: str, table: pd.DataFrame | None = None, kind: str = "") -> Picture:

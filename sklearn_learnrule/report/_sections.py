@@ -30,7 +30,18 @@ from ..plotting import (
 from ._checks import PREDICTIVE_CHECK, TRAINING
 from ._individuals import GROUPS, INDIVIDUALS
 from ._models import Model
-from ._parts import Exhibit, Headline, Note, Part, Question, Table, as_written, picture, written
+from ._parts import (
+    Exhibit,
+    Headline,
+    Note,
+    Part,
+    Question,
+    Table,
+    as_written,
+    of_two_rewards,
+    picture,
+    written,
+)
 
 FAR_BACK = (1, 7, 17, 27)  # trials back of a run of 4, as in the method's paper
 RUN = 4
@@ -38,8 +49,9 @@ DECIMALS = 6  # at most; of smaller numbers each has its own two digits
 
 
 def _slices(model: Model, question: Question) -> Iterator[Part]:
-    seed = question.random_state
-    display = UpdateDisplay.from_estimator(model.fits, question.X, random_state=seed)
+    yield from of_two_rewards(question)
+    options: Any = {"rewards": question.rewards, "random_state": question.random_state}
+    display = UpdateDisplay.from_estimator(model.fits, question.X, **options)
     names = model.rules[0].weight_names
     first, bias = names[0], names[-1]
     each = "weight before it" if question.n_choices == 2 else "choice"
@@ -51,8 +63,8 @@ def _slices(model: Model, question: Question) -> Iterator[Part]:
 
 
 def _heatmap(model: Model, question: Question) -> Iterator[Part]:
-    options: Any = {"kind": "heatmap", "random_state": question.random_state}
-    display = UpdateDisplay.from_estimator(model.fits, question.X, **options)
+    options: Any = {"rewards": question.rewards, "random_state": question.random_state}
+    display = UpdateDisplay.from_estimator(model.fits, question.X, kind="heatmap", **options)
     alt = "Change of the first weight after a correct choice, by stimulus and weight"
     yield picture(display.figure_, alt, display.table)
 
@@ -119,12 +131,13 @@ def _nearest(model: Model, question: Question) -> Iterator[Part]:
 
 
 def _runs(model: Model, question: Question) -> Iterator[Part]:
-    seed = question.random_state
-    display = HistoryDisplay.from_estimator(model.fits, question.X, random_state=seed)
+    yield from of_two_rewards(question)
+    options: Any = {"rewards": question.rewards, "random_state": question.random_state}
+    display = HistoryDisplay.from_estimator(model.fits, question.X, **options)
     alt = "Change of the first weight after rewarded and unrewarded runs of each length"
     yield picture(display.figure_, alt, display.table, "length")
-    moved: Any = {"lengths": [RUN], "trials_back": FAR_BACK, "random_state": seed}
-    display = HistoryDisplay.from_estimator(model.fits, question.X, **moved)
+    options |= {"lengths": [RUN], "trials_back": FAR_BACK}
+    display = HistoryDisplay.from_estimator(model.fits, question.X, **options)
     alt = f"Change of the first weight after runs of {RUN} trials that lie farther and farther back"
     yield picture(display.figure_, alt, display.table, "trials_back")
 
@@ -203,17 +216,17 @@ SECTIONS: dict[str, list[Exhibit]] = {
         Exhibit(
             "update",
             "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
-            "an error (or, if these are paid by chance, after either reward); their colour is the "
-            "weight before. Dots are stimuli that animals met; lines "
-            "are faint where no animal has been. Of fewer than six stimuli, there are dots alone, "
-            "filled after a correct choice, open after an error.",
+            "an error (if these are paid by chance, after a correct choice that earned the higher "
+            "reward and an error that earned the lower); their colour is the weight before. Dots "
+            "are stimuli that animals met; lines are faint where no animal has been. Of fewer than "
+            "six stimuli, there are dots alone, filled for solid, open for dashed.",
             _slices,
             "learning",
         ),
         Exhibit(
             "heatmap",
-            "The same after a correct choice, at every weight: red raises the weight, blue lowers "
-            "it, and hatching marks where no animal has been.",
+            "The same after what is solid there, at every weight: red raises the weight, blue "
+            "lowers it, and hatching marks where no animal has been.",
             _heatmap,
             "learning",
         ),

@@ -103,10 +103,11 @@ def _of_trials(
     if {"choice", "reward"} <= set(trials):
         correct = (trials["choice"] == trials["answer"]).to_numpy()
         paid = trials["reward"].to_numpy(dtype=float)
+        told = ~np.isnan(paid)
         if REWARD_KNOWN in further_history:
-            told = ~np.isnan(paid)
-            known, paid, correct = sequences.pad(told), paid[told], correct[told]
-        pay = _pay(reward, paid, correct)
+            known = sequences.pad(told)
+        told = told & trials["choice"].notna().to_numpy()  # a missed trial is no error
+        pay = _pay(reward, paid[told], correct[told])
     else:
         pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
     erred = np.zeros_like(happened)
@@ -181,13 +182,14 @@ def _pay_alike(error_pays: Floats, correct_pays: Floats, correct: Bools, rng: An
 
 
 def _two(reward: Any) -> tuple[Floats, Floats]:
-    given = np.asarray(reward, dtype=float)
-    if given.shape != (2,) or not np.isfinite(given).all():
+    given = np.asarray(reward)
+    numeric = given.dtype.kind in "biuf"
+    if not numeric or given.shape != (2,) or not np.isfinite(given).all():
         raise ValueError(
             "reward should be two numbers, for an error and for a correct choice, 'resample' or a "
             f"function (correct, random_state) -> rewards; got {reward!r}."
         )
-    return given[:1], given[1:]
+    return given[:1].astype(float), given[1:].astype(float)
 
 
 def _as_paid(paid: Floats, correct: Bools, reward: str | None) -> tuple[Floats, Floats]:
