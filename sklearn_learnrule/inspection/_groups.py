@@ -16,11 +16,12 @@ from sklearn.utils import check_consistent_length, check_random_state, check_sca
 
 from ..data.sequences import read_sequences
 from ..estimators.base import BaseRuleEstimator
+from ..utils.arrays import Ints
 from ..utils.texts import plural, short
 from ..utils.warn import warn
 from ..utils.wrapping import final_estimator
 from ._bands import band
-from ._covariate import find_covariate
+from ._covariate import Covariate, find_covariate
 from ._group_tests import (
     NO_TEST,
     Question,
@@ -253,15 +254,22 @@ def compare_groups(
     _tell_lone(groups)
     grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights, "rewards": rewards}
     updates = subject_update_table(fit.estimator, alike.X, y, groups=groups, **grid)
-    changes = updates.iloc[:, list(updates).index(LAST_OF_GRID) + 1 :]
-    of_animals = changes.to_numpy().reshape(len(tested.values), -1)
     is_tested = hasattr(fit.final, "summary_")
     return GroupComparison(
         groups,
         updates,
-        shuffle_updates(of_animals, tested.values, orders) if orders else np.nan,
+        _compare_updates(updates, tested, orders),
         *(compare_likelihoods(asked, fit, tested, orders) if is_tested else NO_TEST),
     )
+
+
+def _compare_updates(updates: pd.DataFrame, tested: Covariate, orders: list[Ints]) -> float:
+    """Return the p-value of updates, by orders of the animals; NaN without any."""
+    if not orders:
+        return np.nan
+    changes = updates.iloc[:, list(updates).index(LAST_OF_GRID) + 1 :]
+    of_animals = changes.to_numpy().reshape(len(tested.values), -1)
+    return shuffle_updates(of_animals, tested.values, orders)
 
 
 def _check_varies(estimator: Any, covariate: str) -> None:
