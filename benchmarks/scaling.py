@@ -103,7 +103,7 @@ def render(results: pd.DataFrame) -> str:
         cells = [rule]
         for n_mice in sizes:
             row = results[(results["rule"] == rule) & (results["n_mice"] == n_mice)].squeeze()
-            measured = "{log_likelihood:.0f} ({seconds:.0f} s, {peak_gb:.1f} GB)"
+            measured = "{log_likelihood:.0f} ({cpu:.0f} CPU s, {peak_gb:.1f} GB)"
             cells.append(measured.format(**row) if len(row) else "")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -256,9 +256,9 @@ def test_a_rate_at_its_bound_has_no_error_and_spoils_no_other():
     np.testing.assert_allclose(rest["standard_error"][1:], error[:2], rtol=1e-3)
 
 
-def test_beside_a_parameter_at_its_bound_errors_are_those_of_a_fit_without_it(cohort):
+def test_beside_a_parameter_at_its_bound_errors_are_those_of_a_fit_without_it():
     """These animals forget nothing; what the errors would be if they did is not counted in."""
-    X, y, _ = cohort
+    X, y, _ = lr.make_design(make_learning_cohort(8, 400, random_state=0))
     fits = [lr.ReinforceRuleEstimator(baseline=None, forgetting=f).fit(X, y) for f in (True, False)]
     forgets, without = (fit.summary_.set_index(["parameter", "weight"]) for fit in fits)
     assert (forgets.loc["forgetting", "note"] == "too close to a bound").all()
