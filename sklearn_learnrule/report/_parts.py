@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -43,7 +44,7 @@ class Question:
             return "all trials of each animal are of one session"
         return "" if self.n_sessions else "the data do not tell which session a trial is of"
 
-    @property
+    @cached_property
     def rewards(self) -> list[float] | None:
         """The least reward and the largest, to draw updates after, if more than two were paid.
 

@@ -199,13 +199,15 @@ def _as_paid(paid: Floats, correct: Bools, reward: str | None) -> tuple[Floats, 
     pays = []
     for kind, made, default in (("errors", ~correct, 0.0), ("correct choices", correct, 1.0)):
         values = np.unique(paid[made])
-        if len(values) > 1 and reward is None:
+        if len(values) < 2:
+            pays.append(values if len(values) else np.array([default]))
+        elif reward == RESAMPLE:
+            pays.append(paid[made])
+        else:
             raise ValueError(
                 f"The rewards of {kind} vary ({', '.join(f'{v:g}' for v in values[:3])}"
                 f"{', ...' * (len(values) > 3)}): say how twins are paid, reward='resample' to "
                 "draw from these, (for an error, for a correct choice) or a function "
                 "(correct, random_state) -> rewards."
             )
-        one = values if len(values) else np.array([default])
-        pays.append(paid[made] if len(values) > 1 else one)
     return pays[0], pays[1]
