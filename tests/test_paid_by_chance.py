@@ -18,7 +18,6 @@ from sklearn_learnrule.simulation import predictive_check, simulate
 
 TONES = np.linspace(-1, 1, 8)
 HELD = {"stimulus": 0.5, "bias": 0.0}
-BRIEFLY = {"lengths": [1], "n_draws": 2, "stimuli": TONES}
 
 
 def paid(chance_correct=0.8, chance_error=0.2, amounts=(1.0,)):
