@@ -14,6 +14,7 @@ from ._display import Display
 from ._style import (
     BLACK,
     BLUE,
+    GAP,
     GREY,
     RED,
     Entry,
@@ -134,7 +135,8 @@ class HistoryDisplay(Display):
             name_stimuli(axes, ticks)
             made = "\nof the choice made" if OF_CHOICE in shown else ""
             label_outer(axes, x, update_label(update, made))
-            both = outcome_entries(styles, outcomes) if shown[SOLID].nunique() > 1 else []
+            rewards = [GAP, *outcome_entries(styles, outcomes)]
+            both = rewards if shown[SOLID].nunique() > 1 else []
             key(axes, *_entries(remembers.values()), *both, title="after a run")
         return self._drawn_on(axes)
 
