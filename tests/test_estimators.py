@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -371,3 +372,11 @@ def test_the_rule_that_the_readme_adds_is_fitted_and_recovered():
     X, y, _ = lr.make_design(trials)
     rule = names["DecayRuleEstimator"](initial_weights=[2.0, 0.5]).fit(X, y)
     np.testing.assert_allclose(rule.decay_, 0.01, rtol=0.2)
+
+
+def test_a_fit_is_silent_though_another_package_has_replaced_print(monkeypatch, capsys):
+    X, y, _ = lr.make_design(make_learning_cohort(2, 50, random_state=0))
+    replaced = partial(print)  # Ray's replaces it everywhere; the log of skorch is what minds
+    monkeypatch.setattr("skorch.callbacks.logging.print", replaced, raising=False)
+    lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    assert capsys.readouterr() == ("", "")

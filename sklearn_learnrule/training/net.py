@@ -38,6 +38,14 @@ class SequenceNet(NeuralNet):
     n_trials: float
     """How many scored trials are fitted, beside which a prior counts less and less."""
 
+    def get_default_callbacks(self) -> list[tuple[str, Any]]:
+        """Return skorch's, without its log where nothing is to be told.
+
+        The log minds ``verbose=0`` only until another package, as Ray, replaces ``print``.
+        """
+        named = super().get_default_callbacks()
+        return [each for each in named if self.verbose or each[0] != "print_log"]
+
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return the minibatches, each a dataset and its targets; all subjects may be one."""
         if self.batch_size == -1 or self.batch_size >= dataset.n_subjects:
