@@ -150,7 +150,7 @@ def test_sessions_show_the_chance_of_one_in_three(quantity, chance):
 def test_where_nobody_knows_what_was_correct_sessions_show_rewards_and_no_chance():
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(*design(None))
     display = plotting.SessionCurveDisplay.from_estimator(rule, *design(None))
-    assert display.ax_.get_ylabel() == "P(rewarded)"
+    assert display.ax_.get_ylabel() == "mean reward"
     assert list(legend(display.ax_)) == ["animals"]
     assert not any(len(set(line.get_ydata())) == 1 for line in display.ax_.lines)
 

@@ -245,7 +245,7 @@ def test_sessions_have_the_share_and_the_probability_of_correct_choices():
     assert table[["animal", "model"]].to_numpy() == pytest.approx(expected)
 
 
-def test_without_told_answers_rewarded_choices_count_and_the_model_says_nothing():
+def test_without_told_answers_sessions_have_mean_rewards_and_the_model_says_nothing():
     X, y = design(None)
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
     table, told = session_table(rule, X, y), session_table(reinforce(), *design())

@@ -322,7 +322,7 @@ def test_a_predictive_check_tells_how_often_each_choice_is_made(cohort, reinforc
 def test_a_replay_of_a_design_without_answers_is_refused(cohort):
     X, y = design(cohort[0], answer=None)
     rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
-    with pytest.raises(ValueError, match=r"A replay of X reads the correct choice.*of 3 choices"):
+    with pytest.raises(ValueError, match=r"A replay of the trials reads.*of 3 choices"):
         simulate(rule, X)
 
 

@@ -165,6 +165,9 @@ def test_the_seed_decides_the_interval(cohort, reinforce):
 def test_runs_need_trials_to_draw_from(reinforce):
     trials = make_learning_cohort(3, 60, random_state=0)
     X, _, _ = lr.make_design(trials[trials["reward"] > 0])
-    message = "A run is made of unrewarded trials, but X has none."
+    message = (
+        "Every trial earned more than 0, so rewarded and unrewarded ones cannot be compared: give "
+        "another bound, rewarded_above."
+    )
     with pytest.raises(ValueError, match=re.escape(message)):
         asymmetry_table(reinforce, X)

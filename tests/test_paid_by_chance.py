@@ -11,7 +11,12 @@ from pandas.testing import assert_frame_equal
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.inspection import history_table, subject_update_table, update_table
+from sklearn_learnrule.inspection import (
+    asymmetry_table,
+    history_table,
+    subject_update_table,
+    update_table,
+)
 from sklearn_learnrule.plotting import HistoryDisplay, SubjectUpdateDisplay, UpdateDisplay
 from sklearn_learnrule.report import _sections, _write, write_report
 from sklearn_learnrule.simulation import predictive_check, simulate
@@ -182,6 +187,81 @@ def test_another_word_for_pay_is_refused(by_chance):
         predictive_check(rule, X, y, reward="resampled", n_simulations=1)
 
 
+# --------------------------------------------------------------------------------------- points
+
+
+def points(arms):
+    """Six animals whose choices of arms all earn points, 1 to 99, more of the later arms."""
+    rng = np.random.default_rng(0)
+    choice = rng.integers(len(arms), size=600)
+    earned = rng.normal(30 + 40 * choice / (len(arms) - 1), 10).round().clip(1, 99)
+    return pd.DataFrame(
+        {
+            "subject": np.repeat(np.arange(6), 100),
+            "session": np.tile(np.arange(100) // 50, 6),
+            "choice": np.array(list(arms))[choice],
+            "reward": earned,
+        }
+    )
+
+
+@pytest.fixture(scope="module", params=["AB", "ABC"])
+def earned(request):
+    X, y, _ = lr.make_design(points(request.param), stimulus=None)
+    return lr.QLearningRuleEstimator().fit(X, y), X, y
+
+
+def test_a_reward_that_is_named_is_of_such_choices_as_earned_it():
+    trials = make_learning_cohort(3, 50, random_state=0)
+    trials["reward"] -= 1  # an error is punished, a correct choice earns nothing
+    X, y, _ = lr.make_design(trials, answer="answer")
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    table = update_table(rule, X, rewards=[-1.0, 0.0, 2.0])
+    told = set(zip(table["reward"], table["correct"], strict=True))
+    assert told == {(-1.0, False), (0.0, True), (2.0, True)}  # nothing has earned 2
+
+
+def test_trials_count_for_the_nearest_reward_that_is_named(earned):
+    rule, X, _ = earned
+    n_trials = {
+        rewards: update_table(rule, X, rewards=list(rewards)).groupby("reward")["n_trials"].sum()
+        for rewards in ((0, 100), (45, 55))
+    }
+    counts = n_trials[0, 100].tolist()
+    assert min(counts) > 0 and counts == n_trials[45, 55].tolist()
+
+
+@pytest.mark.parametrize(
+    "table, options", [(history_table, {"rewards": [5]}), (asymmetry_table, {})]
+)
+def test_runs_need_a_bound_that_parts_trials(earned, table, options):
+    rule, X, _ = earned
+    for bound, trial in ((0, "Every"), (100, "No")):
+        with pytest.raises(ValueError, match=f"^{trial} trial earned more than {bound}, so "):
+            table(rule, X, rewarded_above=bound, **options)
+
+
+def test_after_a_run_of_many_points_as_many_surprise_less(earned):
+    rule, X, _ = earned
+    found = history_table(rule, X, rewards=[70], rewarded_above=50, lengths=[3])
+    whose = "of_choice" if "of_choice" in found else "choice"
+    found = found[(found["choice"] == "B") & (found[whose] == "B")]
+    update = found.set_index("run")["update_bias"]
+    assert 0 < update["rewarded"] < update["unrewarded"]
+
+
+def test_a_report_of_points_draws_what_there_is_and_says_what_there_is_not(earned, tmp_path):
+    rule, X, y = earned
+    how = {"compare": False, "n_simulations": 2, "verbose": 0}
+    path = write_report({"Q": rule}, X, y, tmp_path / "a", **how)
+    page = (path / "report.html").read_text(encoding="utf-8")
+    assert "could not be made" not in page
+    assert "updates are drawn after two, " in page
+    assert page.count("A trial counts as rewarded here if it earned more than the mean, 5") == 2
+    assert "A replay of the trials reads the correct choice" in page
+    assert len(list(path.glob("*history*.png"))) == 2
+
+
 # --------------------------------------------------------------------------------------- report
 
 
@@ -211,8 +291,7 @@ def test_a_report_of_graded_rewards_draws_two_and_says_which(tmp_path, monkeypat
     path = write_report({"Q": rule}, X, y, tmp_path / "a", **how)
     page = (path / "report.html").read_text(encoding="utf-8")
     assert "could not be made" not in page
-    assert (
-        page.count("Of all rewards, two are drawn: 0, of errors, and 3, of correct choices.") == 3
-    )
+    told = "Of all rewards that were earned, updates are drawn after two, 0 and 3."
+    assert page.count(told) == 3
     for file in path.rglob("*update*.csv"):
         assert set(pd.read_csv(file)["reward"]) == {0.0, 3.0}, file

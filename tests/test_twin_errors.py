@@ -73,7 +73,7 @@ BAD_STIMULI = {
     ),
     "answers not told": (
         lambda t: (design(t.assign(reward=t["reward"] + 1), answer=None)[0], {}),
-        "A replay of X reads the correct choice, which these rewards do not tell",
+        "A replay of the trials reads the correct choice, which these rewards do not tell",
     ),
     "one row": (
         lambda t: (design(t)[0].groupby("subject").head(1), {}),

@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ..utils.arrays import Bools, Floats, Ints
+from ..utils.does_not_apply import DoesNotApply
 from ..utils.texts import short
 from ..utils.warn import warn
 from .check_sequences import (
@@ -190,9 +191,9 @@ class Sequences:
             why = "more than one value stands for an error, or none"
             if self.n_choices > 2:
                 why = f"of {self.n_choices} choices, an error does not tell which was right"
-            raise ValueError(
-                f"{reader} reads the correct choice, which these rewards do not tell ({why}): name "
-                "the column of correct choices, make_design(..., answer=...)."
+            raise DoesNotApply(
+                f"{reader} reads the correct choice, which these rewards do not tell ({why})",
+                "name the column of correct choices, make_design(..., answer=...)",
             )
 
 

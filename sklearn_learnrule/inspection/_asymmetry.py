@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..data.schema import OF_CHOICE
-from ..utils.arrays import Floats, Ints
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.warn import warn
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
@@ -27,6 +27,7 @@ def asymmetry_table(
     X: pd.DataFrame,
     *,
     run_length: int = 4,
+    rewarded_above: float = 0.0,
     n_states: int = 100,
     n_bootstraps: int = 1000,
     level: float = 0.95,
@@ -59,6 +60,8 @@ def asymmetry_table(
     estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
     X : DataFrame from :func:`~sklearn_learnrule.make_design`
     run_length : int, default=4
+    rewarded_above : float, default=0
+        A trial of a run counts as rewarded if it earned more.
     n_states : int, default=100
     n_bootstraps : int, default=1000
         How often animals are drawn with replacement for the interval, while the rule stays as
@@ -105,7 +108,8 @@ def asymmetry_table(
     rng = check_random_state(random_state)
     n_subjects = experience.subject.max() + 1
     state = _draw_states(experience, n_states, rng)  # (n,)
-    runs = _draw_runs(experience, len(state), run_length, rng)  # each (n, L)
+    rewarded = experience.rewarded(rewarded_above)
+    runs = _draw_runs(experience, rewarded, len(state), run_length, rng)  # each (n, L)
     drawn = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
     times_drawn = np.vstack([np.ones(n_subjects), drawn])  # (1 + B, N), first all alike
     rows = []
@@ -203,13 +207,15 @@ def _draw_states(experience: Experience, n_states: int, rng: np.random.RandomSta
 
 
 def _draw_runs(
-    experience: Experience, n_runs: int, length: int, rng: np.random.RandomState
+    experience: Experience,
+    rewarded: Bools,
+    n_runs: int,
+    length: int,
+    rng: np.random.RandomState,
 ) -> dict[str, Ints]:
     """Return rows of ``experience``: a stretch as it happened, the same in both, then a run."""
     before = draw_windows(experience, n_runs, N_BACK, rng)
-    runs = {}
-    for name, which in (("rewarded", experience.rewarded), ("unrewarded", ~experience.rewarded)):
-        if not which.any():
-            raise ValueError(f"A run is made of {name} trials, but X has none.")
-        runs[name] = np.hstack([before, rng.choice(np.flatnonzero(which), (n_runs, length))])
-    return runs
+    return {
+        name: np.hstack([before, rng.choice(np.flatnonzero(which), (n_runs, length))])
+        for name, which in (("rewarded", rewarded), ("unrewarded", ~rewarded))
+    }

@@ -172,13 +172,13 @@ def session_table(
         ``animal``, the share of correct choices, and ``model``, the mean predicted
         probability of a correct one, of the trials whose outcome X tells (all but an
         animal's last); ``log_likelihood`` (mean, nats per trial); of more than two choices,
-        ``n_choices``. If of these X does not tell which was correct, the rewarded ones count as
-        such, and ``model`` is NaN.
+        ``n_choices``. If X does not tell which choices were correct, ``animal`` is the mean reward
+        and ``model`` NaN.
 
     Raises
     ------
     ValueError
-        If X does not tell which of two choices was correct, or ``by`` is not a Series of numbers.
+        If ``by`` is not a Series of numbers.
 
     Examples
     --------
@@ -192,17 +192,17 @@ def session_table(
     0  mouse_01        1    0.69   0.63
     1  mouse_01        2    0.83   0.76
     """
-    answer, known_of_errors = _answers(X)
+    outcomes, tells_correct = _outcomes(X)
     part = _parts(X, by)
     tables = []
     for fit in read_fits(estimators):
         subject, found = predict(fit, X, y)
-        z = fit.held_out(answer).to_numpy()  # 0, 1, ... or NaN; -1 of an error that tells nothing
-        known = np.isfinite(z)
+        z, reward = fit.held_out(outcomes).to_numpy().T
+        known = np.isfinite(z) & tells_correct
         of_answer = found.probability[np.arange(len(z)), np.where(known, z, 0).astype(int)]
         trials = {
-            "animal": np.where(known, found.chosen == z, np.nan),
-            "model": np.where(known & known_of_errors, of_answer, np.nan),
+            "animal": np.where(known, found.chosen == z, np.nan) if tells_correct else reward,
+            "model": np.where(known, of_answer, np.nan),
             "log_likelihood": found.log_likelihood,
         }
         cell = {"subject": subject, str(part.name): fit.held_out(part).to_numpy()}
@@ -266,15 +266,16 @@ def _few_values(values: Floats) -> Floats:
     return pd.Series(values).groupby(bins).transform("mean").to_numpy()
 
 
-def _answers(X: pd.DataFrame) -> tuple[pd.Series, bool]:
-    """Return the correct choice of each row, 0, 1, ..., NaN where X does not tell.
+def _outcomes(X: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
+    """Return each row's correct choice, 0, 1, ..., and reward; and whether X tells the first.
 
-    Of an error of more than two choices it may be -1, another: then the second is False.
+    They are NaN where they are not known.
     """
     sequences = read_sequences(X)
-    if not sequences.choice_labels:
-        sequences.check_answer_known("session_table")
     fields = sequences.fields
-    is_known = fields.observed & (fields.answer != 0.5)
-    answer = pd.Series(np.where(is_known, fields.answer, np.nan))
-    return answer, sequences.answer_known
+    has_answer = fields.observed & (fields.answer != 0.5)
+    outcomes = {
+        "answer": np.where(has_answer, fields.answer, np.nan),
+        "reward": np.where(fields.told, fields.reward, np.nan),
+    }
+    return pd.DataFrame(outcomes), sequences.answer_known

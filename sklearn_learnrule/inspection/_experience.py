@@ -15,6 +15,7 @@ from ..data.schema import OF_CHOICE
 from ..data.sequences import NOBODY_KNOWS, read_sequences
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
+from ..utils.does_not_apply import DoesNotApply
 
 OWN_COLUMNS = (
     *("fit", "trials_back", "length", "run"),
@@ -47,9 +48,22 @@ class Experience:
     def correct(self) -> Bools:
         return self.choice == self.answer
 
-    @property
-    def rewarded(self) -> Bools:
-        return self.reward > 0
+    def rewarded(self, above: float) -> Bools:
+        """Return which trials earned more than that, (n,).
+
+        Raises
+        ------
+        DoesNotApply
+            If all did, or none.
+        """
+        rewarded = self.reward > above
+        if rewarded.all() or not rewarded.any():
+            raise DoesNotApply(
+                f"{'Every' if rewarded.all() else 'No'} trial earned more than {above:g}, so "
+                "rewarded and unrewarded ones cannot be compared",
+                "give another bound, rewarded_above",
+            )
+        return rewarded
 
     @property
     def answers_known(self) -> bool:
@@ -130,11 +144,15 @@ def draw_windows(
 
 
 def draw_sequences(
-    experience: Experience, n_trials: int, n_draws: int, rng: np.random.RandomState
+    experience: Experience,
+    rewarded: Bools,
+    n_trials: int,
+    n_draws: int,
+    rng: np.random.RandomState,
 ) -> tuple[Ints, Bools]:
     """Draw a trial for each place in every sequence of choices and outcomes, ``n_draws`` times.
 
-    Outcomes are two, rewarded or not.
+    Outcomes are two, ``rewarded`` (n,) or not.
 
     Returns
     -------
@@ -146,13 +164,13 @@ def draw_sequences(
     kinds = list(product(range(experience.n_choices), [False, True]))
     kind = np.tile(list(product(range(len(kinds)), repeat=n_trials)), (n_draws, 1))
     rows = np.empty_like(kind)
-    for number, (choice, rewarded) in enumerate(kinds):
-        pool = np.flatnonzero((experience.choice == choice) & (experience.rewarded == rewarded))
+    for number, (choice, won) in enumerate(kinds):
+        pool = np.flatnonzero((experience.choice == choice) & (rewarded == won))
         if not len(pool):
             raise ValueError(
                 "Histories are made of rewarded and unrewarded trials with "
                 f"{'either' if experience.n_choices == 2 else 'each'} choice, but X has no "
-                f"{'' if rewarded else 'un'}rewarded one with the {experience.labels[choice]} "
+                f"{'' if won else 'un'}rewarded one with the {experience.labels[choice]} "
                 "choice."
             )
         here = kind == number

@@ -41,6 +41,7 @@ def history_table(
     weights: Mapping[str, float] | None = None,
     after_correct: bool = True,
     rewards: Sequence[float] | None = None,
+    rewarded_above: float = 0.0,
     n_warm_up: int = 0,
     n_draws: int = 16,
     random_state: int | np.random.RandomState | None = 0,
@@ -70,8 +71,10 @@ def history_table(
     after_correct : bool, default=True
         Whether the probe's choice is correct.
     rewards : sequence of float or None, default=None
-        The probe's rewards. None: those that such choices earned in X; else those of the given
-        ones, where one above 0 means a correct choice.
+        The probe's rewards: by default those that such choices earned in X, else those of such
+        choices that are named, see :func:`update_table`.
+    rewarded_above : float, default=0
+        A trial of a run counts as rewarded if it earned more.
     n_warm_up : int, default=0
         Trials before the enumerated ones, drawn from all in X.
     n_draws : int, default=16
@@ -114,7 +117,8 @@ def history_table(
     probes = _make_probes(experience, stimuli, rewards, after_correct)
 
     rng = check_random_state(random_state)
-    run, rewarded = draw_sequences(experience, max(lengths), n_draws, rng)  # (H, L)
+    rewarded = experience.rewarded(rewarded_above)
+    run, won = draw_sequences(experience, rewarded, max(lengths), n_draws, rng)  # (H, L)
     how: Any = {"n_draws": n_draws, "n_repeats": len(run) // n_draws, "rng": rng}
     fill = partial(draw_fillers, experience, **how)
     before, after = fill(n_trials=n_warm_up), fill(n_trials=max(trials_back) - 1)
@@ -126,7 +130,7 @@ def history_table(
         for back in trials_back:
             history = take(trials, np.hstack([before, run, after[:, : back - 1]]))
             updates = update_after(fit.rules, held.expand(len(run), -1), history, probed)
-            means = _mean_updates(updates, _runs(rewarded, lengths), shown, fit)
+            means = _mean_updates(updates, _runs(won, lengths), shown, fit)
             means.insert(0, "trials_back", back)
             tables.append(fit.named(means))
     return pd.concat(tables, ignore_index=True)

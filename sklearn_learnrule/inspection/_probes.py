@@ -77,14 +77,21 @@ def outcomes_asked(
 ) -> list[tuple[float, bool]]:
     """Return pairs of reward and whether the choice was correct, by default those that occur.
 
-    A reward that is named, and is above 0, means a correct choice.
+    A reward that is named is of such choices as earned it or, if none did, anything; if these are
+    of both kinds, of correct ones where it is above 0.
     """
+    pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
     if rewards is not None:
         named = np.asarray(rewards, dtype=float)
         if named.ndim != 1 or not named.size or not np.isfinite(named).all():
             raise ValueError(f"rewards should be some finite numbers, got {rewards!r}.")
-        return [(reward, reward > 0) for reward in np.unique(named).tolist()]
-    pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
+
+        def is_correct(reward: float) -> bool:
+            of_it = {correct for earned, correct in pairs if earned == reward}
+            kinds = of_it or {correct for _, correct in pairs}
+            return kinds.pop() if len(kinds) == 1 else reward > 0
+
+        return [(reward, is_correct(reward)) for reward in np.unique(named).tolist()]
     if len(pairs) > MAX_OUTCOMES:
         raise ValueError(
             f"X has {len(pairs)} outcomes (pairs of reward and correct or not), too many for a "

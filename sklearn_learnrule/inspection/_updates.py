@@ -69,7 +69,8 @@ def update_table(
         those visited, and the median of each other weight; of more than two choices, where names
         are pairs ``(choice, weight)``, the median of each.
     rewards : sequence of float or None, default=None
-        None: the rewards that were paid in X, up to 8. A given one above 0 means a correct choice.
+        None: those that were earned in X, up to 8. A given one is of such choices as earned it in X
+        or, if none did, anything; if these are of both kinds, of correct ones where it is above 0.
     all_outcomes : bool, default=False
         Whether to keep outcomes that never went with a stimulus in X: reward on the wrong side.
     n_back, n_histories : int
@@ -83,10 +84,10 @@ def update_table(
         ``fit``; the stimulus columns; ``weight_<name>`` of every weight; ``choice`` (a class);
         ``reward``; ``correct``; ``update_<name>`` of every weight (change per trial);
         ``n_trials`` and ``n_subjects``: the trials and animals in X with this choice and outcome
-        whose stimulus and weights, as the fit has them, are nearest to this point and within
-        half a step of the grid. A stimulus held at one value is not asked; a weight held at one
-        value is near if it changes no choice's logit by more than .5, whatever the units. Where
-        ``n_trials`` is 0, the rule is extrapolated.
+        (of named rewards, the nearest) whose stimulus and weights, as the fit has them, are nearest
+        to this point and within half a step of the grid. A stimulus held at one value is not asked;
+        a weight held at one value is near if it changes no choice's logit by more than .5, whatever
+        the units. Where ``n_trials`` is 0, the rule is extrapolated.
         Of more than two choices, there is a row for each one's weights, which ``of_choice`` names:
         these, and their updates, are less the mean over choices, so that none is a reference.
 
@@ -177,7 +178,9 @@ def _support(
         else:
             states[name] = _nearest(axis, states[name].to_numpy(), reach.get(name, 0.0))
     cell = [*states, *OUTCOME]
-    states[OUTCOME] = np.column_stack([experience.choice, experience.reward, experience.correct])
+    rewards = np.unique(table["reward"])
+    earned = rewards[np.abs(experience.reward[:, None] - rewards).argmin(1)]
+    states[OUTCOME] = np.column_stack([experience.choice, earned, experience.correct])
     states = states.assign(subject=experience.subject, correct=experience.correct).dropna()
     by_cell = states.groupby(cell)["subject"]
     return by_cell.agg(n_trials="size", n_subjects="nunique").reset_index()

@@ -30,8 +30,8 @@ class SessionCurveDisplay(Display):
     Black is what the animals did; in colour is the model's probability of a correct choice, one
     step ahead of the animals, or how well it predicts their choices. Lines are faint where
     fewer than half of the animals have so many sessions. Several fits of an animal are averaged;
-    those in a dict are models of their own. Grey is chance. Of more than two choices of which X
-    does not tell the correct one, there are the animals' rewarded choices alone.
+    those in a dict are models of their own. Grey is chance. If X does not tell which choices were
+    correct, there is the animals' mean reward alone.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class SessionCurveDisplay(Display):
                 opacity = BAND if len(models) == 1 else 0  # several would hide each other
                 _draw_sessions(panel, means, color=color, opacity=opacity)
                 entries.append((model or "model", {"color": color}))
-            label_outer(axes, along, "P(rewarded)" if untold else QUANTITIES[quantity])
+            label_outer(axes, along, "mean reward" if untold else QUANTITIES[quantity])
             key(axes, *entries)
         return self._drawn_on(axes)
 

@@ -104,8 +104,7 @@ def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
     if len(rewards) > 2:
         raise ValueError(
             f"Updates after two rewards can be drawn, but the table has {rewards}: name two, such "
-            f"as rewards={rewards[:: len(rewards) - 1]}, where one above 0 counts as correct, or "
-            "keep the rows of two."
+            f"as rewards={rewards[:: len(rewards) - 1]}, or keep the rows of two."
         )
     parts = []
     for reward, solid in zip(rewards, (False, True), strict=True):

@@ -14,12 +14,14 @@ import pandas as pd
 
 from ..data.schema import count_choices
 from ..data.sequences import identity_of, read_sequences
+from ..utils.arrays import Floats
 from ..utils.does_not_apply import DoesNotApply
 from ..utils.texts import number
 from ._many_choices import CAPTIONS
 from ._models import Model, tell, together
 
 DPI = 150
+TAILS = (0.05, 0.95)
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,21 @@ class Question:
     def rewards(self) -> list[float] | None:
         """The least reward and the largest, to draw updates after, if more than two were paid.
 
-        None where they do not tell an error from a correct choice.
+        Of many, the 5% and 95% percentiles of the amounts: the ends may be far from all others.
         """
+        paid = np.unique(self._earned)
+        return np.quantile(paid, TAILS, method="nearest").tolist() if len(paid) > 2 else None
+
+    @cached_property
+    def rewarded_above(self) -> float:
+        """What a rewarded trial earned more than: 0 or, where all did or none, the mean."""
+        some = self._earned > 0
+        return 0.0 if some.any() and not some.all() else float(self._earned.mean())
+
+    @cached_property
+    def _earned(self) -> Floats:
         trials = read_sequences(self.X).padded
-        paid = np.unique(trials.reward[trials.told])
-        apart = len(paid) > 2 and paid[0] <= 0 < paid[-1]
-        return [float(paid[0]), float(paid[-1])] if apart else None
+        return trials.reward[trials.told]
 
     @property
     def since_restart(self) -> pd.Series | None:
@@ -198,10 +209,18 @@ def _lacks(model: Model, needs: str) -> str:
 
 def of_two_rewards(question: Question) -> Iterator[Note]:
     """Say after which rewards updates are drawn, if after two of more."""
-    if rewards := question.rewards:
-        error, correct = map(written, rewards)
+    if question.rewards:
+        low, high = map(written, question.rewards)
         yield Note(
-            f"Of all rewards, two are drawn: {error}, of errors, and {correct}, of correct choices."
+            f"Of all rewards that were earned, updates are drawn after two, {low} and {high}."
+        )
+
+
+def of_runs(question: Question) -> Iterator[Note]:
+    """Say which trials of a run count as rewarded, if not those above 0."""
+    if bound := question.rewarded_above:
+        yield Note(
+            f"A trial counts as rewarded here if it earned more than the mean, {written(bound)}."
         )
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from ..data.sequences import Sequences
+from ..utils.arrays import Floats
 from ._models import Model
-from ._parts import Section, Shown, Table
+from ._parts import Section, Shown, Table, written
 
 PACKAGE = "sklearn_learnrule"
 LEANS_ON = ("torch", "scikit-learn", "skorch", "numpy", "pandas", "scipy", "numba", "matplotlib")
@@ -26,7 +27,7 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
         "sessions": _total(n_sessions.to_numpy()) if n_sessions.max() else "unknown",
         "stimulus columns": ", ".join(sequences.feature_names[:-1]),
         "choices": " | ".join(map(str, np.unique(y))),
-        "rewarded": _share(trials.reward[trials.told] > 0),
+        "rewards": _rewards(trials.reward[trials.told]),
     }
     if sequences.answer_known:
         facts["correct"] = _share((trials.choice == trials.answer)[trials.told])
@@ -79,6 +80,13 @@ def _total(counts: np.ndarray) -> str:
     of_each = f"{counts.min():,}" if counts.min() == counts.max() else ""
     of_each = of_each or f"{counts.min():,} to {counts.max():,}"
     return f"{counts.sum():,} ({of_each} of each animal)"
+
+
+def _rewards(earned: Floats) -> str:
+    if np.isin(earned, [0, 1]).all():
+        return f"1 on {_share(earned == 1)}, else 0"
+    ends = " to ".join(map(written, np.quantile(earned, [0, 1])))
+    return f"{ends}, on average {written(earned.mean(), '.3g')}"
 
 
 def _share(event: np.ndarray) -> str:

@@ -38,6 +38,7 @@ from ._parts import (
     Question,
     Table,
     as_written,
+    of_runs,
     of_two_rewards,
     picture,
     written,
@@ -81,12 +82,16 @@ def _equation(model: Model, question: Question) -> Iterator[Part]:
 
 
 def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
-    table = asymmetry_table(model.fits, question.X, random_state=question.random_state)
+    yield from of_runs(question)
+    options: Any = {"random_state": question.random_state}
+    options["rewarded_above"] = question.rewarded_above
+    table = asymmetry_table(model.fits, question.X, **options)
     whose = [OF_CHOICE] if question.n_choices > 2 else []
     cell = ["contrast", "group", "measure", *whose, "weight"]
     bands = table.rename(columns={"estimate": "mean"})
     if len(model.all) > 1:
         bands = band(table, "estimate", by=cell)
+    bands = bands.dropna(subset="mean")  # of a group without a trial
     text = _intervals(bands.set_index(cell)[["mean", "lower", "upper"]])
     shown = _side_by_side(text, "measure").reset_index()
     pairs = shown["group"].str.contains(" - ")
@@ -132,7 +137,9 @@ def _nearest(model: Model, question: Question) -> Iterator[Part]:
 
 def _runs(model: Model, question: Question) -> Iterator[Part]:
     yield from of_two_rewards(question)
+    yield from of_runs(question)
     options: Any = {"rewards": question.rewards, "random_state": question.random_state}
+    options["rewarded_above"] = question.rewarded_above
     display = HistoryDisplay.from_estimator(model.fits, question.X, **options)
     alt = "Change of the first weight after rewarded and unrewarded runs of each length"
     yield picture(display.figure_, alt, display.table, "length")

@@ -63,7 +63,7 @@ def read_replay(
 def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) -> Replay:
     """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
     sequences = read_sequences(X)
-    sequences.check_answer_known("A replay of X")
+    sequences.check_answer_known("A replay of the trials")
     trials = sequences.padded
     happened = trials.observed
     if not happened.any():
