@@ -308,18 +308,25 @@ def test_an_input_that_is_switched_off_is_not_read(switch, cohort):
         assert torch.equal(before, after) == is_off
 
 
-def test_rewards_that_do_not_tell_the_answer_need_it_named_or_switched_off():
+def size(fitted):
+    return sum(parameter.numel() for parameter in fitted.net_.module_.parameters())
+
+
+NETWORKS = [lr.ChoiceRNNClassifier, lr.DNNRuleEstimator, lr.RNNRuleEstimator]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.__name__)
+def test_a_network_does_without_answers_that_rewards_do_not_tell(network):
     trials = make_learning_cohort(2, 50, random_state=0)
     graded = trials.assign(reward=np.arange(len(trials)) % 3 - 1.0)
     X, y, _ = lr.make_design(graded)
-    network = lr.ChoiceRNNClassifier(max_epochs=2, **ONE)
-    message = "ChoiceRNNClassifier reads the correct choice, which these rewards do not tell"
-    with pytest.raises(ValueError, match=message):
-        network.fit(X, y)
+    network = network(max_epochs=2, **ONE)
+    without = clone(network).set_params(answer_input=False)
+    told, _, _ = lr.make_design(graded, answer="answer")
+    assert size(network.fit(X, y)) == size(without.fit(X, y)) < size(clone(network).fit(told, y))
+    message = f"{type(network).__name__} reads the correct choice, which these rewards do not tell"
     with pytest.raises(ValueError, match=message):
         clone(network).fit(*lr.make_design(trials)[:2]).predict(X)
-    clone(network).set_params(answer_input=False).fit(X, y)
-    clone(network).fit(*lr.make_design(graded, answer="answer")[:2])
 
 
 def test_it_has_the_attributes_of_a_classifier_and_none_of_a_policy(fitted, cohort):

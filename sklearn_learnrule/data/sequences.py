@@ -180,11 +180,6 @@ class Sequences:
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
-    @property
-    def networks_read_answers(self) -> bool:
-        """Whether a network that may read correct choices does: of more than two, if it can."""
-        return self.n_choices == 2 or self.answer_known
-
     def check_answer_known(self, reader: str) -> None:
         """Raise if nothing tells the correct choices, which some ``reader`` needs."""
         if not self.answer_known:

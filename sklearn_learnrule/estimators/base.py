@@ -182,7 +182,7 @@ class BaseRuleEstimator(FittedRule):
         rule.expect(
             unknown_rewards=sequences.lacks_rewards,
             misses=sequences.counts_misses,
-            answers=sequences.networks_read_answers,
+            answers=sequences.answer_known,
         )
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)

@@ -118,7 +118,8 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
     memory_size : int, default=8
         Units of the GRU.
     session_input, answer_input : bool, default=True
-        Whether the network sees that a trial opens a session, and the correct choice before.
+        Whether the network sees that a trial opens a session, and the correct choice before, if X
+        tells it.
     {shared}
 
     References
@@ -154,14 +155,11 @@ class ChoiceRNNClassifier(NetworkTraining, SequenceClassifier):
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
     ) -> ChoiceRNN:
         del chosen, weight
-        reads_answer = self.answer_input and sequences.networks_read_answers
-        if reads_answer:
-            sequences.check_answer_known(type(self).__name__)
         return ChoiceRNN(
             units,
             self.memory_size,
             self.session_input,
-            reads_answer,
+            self.answer_input and sequences.answer_known,
             n_choices=sequences.n_choices,
             known_input=sequences.lacks_rewards,
             misses_input=sequences.counts_misses,

@@ -33,7 +33,8 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
             Widths of the hidden layers, after the memory if there is one; an int: of the only one.
         activation : "relu", "tanh", "elu", "gelu", "silu" or "softplus", default={activation}
         session_input, answer_input : bool, default={session_input}
-            Whether the network sees that the next trial opens a session, and the correct choice.
+            Whether the network sees that the next trial opens a session, and the correct choice,
+            if X tells it by rewards or by answers that were named.
         """
 
     def _options(self) -> dict[str, Any]:
