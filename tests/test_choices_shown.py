@@ -270,11 +270,6 @@ def test_a_column_that_tells_nothing_has_no_importance():
 @pytest.mark.parametrize(
     ("look", "message"),
     [
-        (inspection.sparse_rule, "An equation of few terms is of two choices, and these are 3: use "
-         "update_table."),
-        (plotting.EquationDisplay.from_estimator, "An equation of few terms is of two choices"),
-        (inspection.nearest_rules, "The projection onto textbook rules is of two choices, and "
-         "these are 3: use compare_rules."),
         (lambda rule, X: plotting.UpdateDisplay.from_estimator(rule, X, kind="heatmap"),
          "A heatmap of updates is of two choices, and these are 3: use kind='slices'."),
         (lambda rule, X: update_table(rule, X, weights={"s0": 0}),
@@ -294,7 +289,7 @@ def test_an_equation_of_two_choices_predicts_no_updates_of_three():
     two = trials.replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
     X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
     equation = inspection.sparse_rule(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
-    with pytest.raises(ValueError, match="of few terms is of two choices, and these are 3"):
+    with pytest.raises(ValueError, match="The equations are of 2 choices, but 0 has 3."):
         equation.predict(reinforce(), design()[0])
 
 

@@ -7,6 +7,7 @@ import pytest
 from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from inspection_rules import ONE_STEP, MoodRule, MoodRuleEstimator
 from scipy.special import expit
+from three_choices import LABELS, STIMULI, make_trials
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
@@ -146,6 +147,65 @@ def test_side_specific_rates_are_told_of_each_class(cohort):
         found = of_weight(table, "sides", name)
         for side, rates in zip(("first", "second"), fitted.learning_rate_, strict=True):
             assert found[f"learning_rate_{side}"] == pytest.approx(rates[k], rel=1e-2, abs=1e-4)
+
+
+# ------------------------------------------------------------------------- more choices
+
+
+@pytest.fixture(scope="module")
+def three():
+    X, y, _ = lr.make_design(make_trials(), stimulus=STIMULI, answer="answer")
+    return X, y
+
+
+OF_THREE = {
+    "REINFORCE": lr.ReinforceRuleEstimator(baseline="free"),
+    "PredictMax": lr.PredictMaxRuleEstimator(),
+    "RewardMax": lr.RewardMaxRuleEstimator(),
+}
+
+
+@pytest.mark.parametrize("own", OF_THREE)
+def test_of_three_choices_a_textbook_rule_is_nearest_to_itself(three, own):
+    estimator = OF_THREE[own].fit(*three)
+    table = nearest_rules(estimator, three[0])
+    assert table["rule"].iloc[0] == own
+    assert of_weight(table, own)["r2"] == pytest.approx(1, abs=1e-6)
+    for name, rate in zip([*STIMULI, "bias"], estimator.learning_rate_, strict=True):
+        assert of_weight(table, own, name)["learning_rate"] == pytest.approx(rate, rel=1e-2)
+
+
+def test_which_choice_is_the_first_changes_nothing(three):
+    trials, named = make_trials(), {"left": "z left", "middle": "middle", "right": "a right"}
+    renamed = trials.replace({"choice": named, "answer": named})
+    tables = []
+    for table in (trials, renamed):
+        X, y, _ = lr.make_design(table, stimulus=STIMULI, answer="answer")
+        rule = lr.ReinforceRuleEstimator(baseline=None, side_specific=True, **ONE_STEP)
+        tables.append(nearest_rules(rule.fit(X, y), X))
+    np.testing.assert_allclose(tables[0]["r2"], tables[1]["r2"], atol=1e-5)
+
+
+def test_rates_of_sides_are_told_of_each_choice(three):
+    rule = lr.ReinforceRuleEstimator(baseline=None, side_specific=True).fit(*three)
+    make = partial(ReinforceRule, side_specific=True)
+    found = nearest_rules(rule, three[0], rules={"sides": make}).query("weight == 'bias'")
+    rates = found[[f"learning_rate_{label}" for label in LABELS]].to_numpy()[0]
+    np.testing.assert_allclose(rates, rule.learning_rate_[:, -1], rtol=1e-2)
+
+
+@pytest.mark.parametrize("reward", [None, 1.0], ids=["three choices", "points"])
+def test_rules_that_read_answers_are_left_out_where_nobody_knows_them(reward):
+    trials = make_trials() if reward is None else make_learning_cohort(4, 80, random_state=0)
+    stimuli = STIMULI if reward is None else "stimulus"
+    X, y, _ = lr.make_design(
+        trials.assign(reward=trials["reward"] + (reward or 0)), stimulus=stimuli
+    )
+    rule = lr.ReinforceRuleEstimator(baseline=None, **ONE_STEP).fit(X, y)
+    left = {"REINFORCE", "REINFORCE, no baseline", "forgetting"}
+    assert set(nearest_rules(rule, X)["rule"]) == left
+    with pytest.raises(ValueError, match="^mine reads the correct choice, which these rewards do"):
+        nearest_rules(rule, X, rules={"mine": PredictMaxRule})
 
 
 # --------------------------------------------------------------------- what is inferred

@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from ..data.tables import BIAS
-from ..rules import choice_probability
 from ..utils.arrays import Floats
-from ._fits import Visited
+from ._choices import ByChoice
 
 
 @dataclass(frozen=True, order=True)
@@ -31,9 +30,10 @@ Term: TypeAlias = tuple[Factor, ...]  # their product; of none, 1
 
 REWARD = Factor(0, "r", "r")
 PREVIOUS_REWARD = Factor(1, "r_prev", "r_{t-1}")
-CHOICE = Factor(2, "c", "c")  # -1 or 1
+CHOICE = Factor(2, "c", "c")  # -1 or 1 or, of C > 2 choices, y - 1 / C
 PREVIOUS_CHOICE = Factor(3, "c_prev", "c_{t-1}")
 REWARD_SLOPE = Factor(4, "(2z - 1) p (1 - p)", r"(2z - 1)\,p\,(1 - p)")
+REWARD_SLOPE_OF_EACH = Factor(4, "p_z (z - p)", r"p_z\,(z - p)")  # the same, of C > 2 choices
 ERROR = Factor(5, "(y - p)", "(y - p)")
 ANSWER_ERROR = Factor(6, "(z - p)", "(z - p)")
 LOGIT = Factor(7, "(w . x)", r"(w \cdot x)")
@@ -89,12 +89,14 @@ def _power(factor: Factor, times: int) -> int:
     return times % 2 if factor in SIGNS else times
 
 
-def make_candidates(names: Sequence[str], *, answer_known: bool) -> list[Term]:
+def make_candidates(names: Sequence[str], n_choices: int = 2, *, answer_known: bool) -> list[Term]:
     """Return all terms for a rule with these weights.
 
     Textbook forms come first: of terms that are the same in some data, the first is taken.
     """
-    textbook = [term for name in names for term in _textbook_terms(name, answer_known)]
+    slope = REWARD_SLOPE if n_choices == 2 else REWARD_SLOPE_OF_EACH
+    slopes = (ANSWER_ERROR, slope) if answer_known else ()
+    textbook = [term for name in names for term in _textbook_terms(name, slopes)]
     single: list[Term] = [
         *((weight(name),) for name in names),
         *((policy_input(name),) for name in names if name != BIAS),
@@ -104,13 +106,12 @@ def make_candidates(names: Sequence[str], *, answer_known: bool) -> list[Term]:
     return list(dict.fromkeys([*textbook, *single, (), *pairs]))
 
 
-def _textbook_terms(name: str, answer_known: bool) -> Iterator[Term]:
+def _textbook_terms(name: str, slopes: Sequence[Factor]) -> Iterator[Term]:
     """Yield what textbook rules move a weight by: multiples of its input, now or before."""
     x: Term = () if name == BIAS else (policy_input(name),)
     yield from (product(outcome, (ERROR,), x) for outcome in OUTCOMES)
-    if answer_known:
-        for slope in (ANSWER_ERROR, REWARD_SLOPE):
-            yield from (product(side, (slope,), x) for side in ((), (CHOICE,)))
+    for slope in slopes:
+        yield from (product(side, (slope,), x) for side in ((), (CHOICE,)))
     yield from (product(outcome, (CHOICE,), x) for outcome in ((), (REWARD,)))
     yield product((LOGIT,), x)
     yield from (product(outcome, (gradient_before(name),)) for outcome in OUTCOMES_BEFORE)
@@ -126,20 +127,21 @@ def textbook_subsets(name: str) -> list[list[Term]]:
     return [[*rule, *more] for rule in rules for more in ([], forgets)]
 
 
-def factor_values(visited: Visited, names: Sequence[str]) -> dict[Factor, Floats]:
-    """Return each factor on each trial, (N, T); what was before is 0 on a first trial.
+def factor_values(seen: ByChoice, names: Sequence[str]) -> dict[Factor, Floats]:
+    """Return each factor on each trial, (N, T) or (N C, T); what was before is 0 on a first trial.
 
     The reward before is NaN where nobody knows it.
     """
-    trials, weights = visited.trials, visited.weights
-    p = choice_probability(weights, trials.features)  # (N, T)
-    error = trials.choice - p
+    trials, weights = seen.visited.trials, seen.visited.weights
+    error, answer_error = trials.choice - seen.p, trials.answer - seen.p
+    slope = seen.p_answer * answer_error
+    is_side = seen.n_choices == 2
     values = {
         REWARD: trials.reward,
-        CHOICE: 2 * trials.choice - 1,
-        REWARD_SLOPE: (2 * trials.answer - 1) * p * (1 - p),
+        CHOICE: 2 * trials.choice - 1 if is_side else trials.choice - 1 / seen.n_choices,
+        REWARD_SLOPE if is_side else REWARD_SLOPE_OF_EACH: slope,
         ERROR: error,
-        ANSWER_ERROR: trials.answer - p,
+        ANSWER_ERROR: answer_error,
         LOGIT: (weights * trials.features).sum(-1),
     }
     values |= {

@@ -1,8 +1,9 @@
-"""Weights of more than two choices: those of each."""
+"""Weights of more than two choices: those of each, and what it sees of a trial."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,47 @@ from torch import Tensor
 
 from ..data.schema import OF_CHOICE
 from ..rules import Policy
-from ._fits import RuleFit
+from ._fits import RuleFit, Visited
+
+
+class ByChoice(NamedTuple):
+    """The states that animals went through, as each choice sees them: N C sequences of T trials.
+
+    Of two choices, that one set of weights tells apart, N sequences as the second choice sees them.
+    """
+
+    visited: Visited  # the choice's weights, less their mean over choices; y and z are 0 or 1
+    p: Tensor  # (N C, T) the choice's probability
+    p_answer: Tensor  # (N C, T) that of the correct choice
+    n_choices: int  # C
+
+
+def see_by_choice(fit: RuleFit, X: pd.DataFrame) -> ByChoice:
+    """Return what a fit visits as each choice sees it, all of a sequence's choices in turn."""
+    visited, policy = fit.visit(X), fit.policy
+    trials = visited.trials
+    logits, C = policy.logits(visited.weights, trials.features), fit.n_choices
+    p_answer = policy.chance(logits, trials.answer)
+    if C == 2:
+        return ByChoice(visited, policy.probabilities(logits), p_answer, C)
+
+    def in_turn(of_each: Tensor) -> Tensor:
+        """Lay (N, T, C, ...) out as (N C, T, ...)."""
+        return of_each.movedim(2, 1).flatten(0, 1)
+
+    def repeat(values: Tensor) -> Tensor:
+        return values.repeat_interleave(C, 0)
+
+    weights, update = (
+        in_turn(policy.of_each(each).unflatten(-1, (C, -1)))
+        for each in (visited.weights, visited.update)
+    )
+    made, correct = (in_turn(policy.one_of_all(each)) for each in (trials.choice, trials.answer))
+    seen = replace(trials.map(repeat), choice=made, answer=correct)
+    masks = repeat(visited.observed), repeat(visited.told)
+    whose = visited.subject.repeat(C)
+    p = in_turn(policy.of_all(logits).softmax(-1))
+    return ByChoice(Visited(weights, update, seen, *masks, whose), p, repeat(p_answer), C)
 
 
 def covariances_of_choices(covariances: Tensor, n_choices: int) -> Tensor:

@@ -8,24 +8,34 @@ from ..utils.texts import number
 from ._candidates import REWARD, Term, as_latex, as_text, policy_input, weight
 
 DIGITS = 2  # of a coefficient
+OF_EACH = "of each choice, w and dw less their mean over choices"
 AS_SEEN = "as the pipeline transforms it"
 
 
 def equations_as_text(
-    equations: Mapping[str, Mapping[Term, float]], transformed: Sequence[str] = ()
+    equations: Mapping[str, Mapping[Term, float]],
+    transformed: Sequence[str] = (),
+    n_choices: int = 2,
 ) -> str:
-    """Write the update of each weight in a line, and in the last which stimuli are transformed."""
+    """Write the update of each weight in a line.
+
+    In the last, which stimuli are transformed, and that the equations are of each of many choices.
+    """
     lines = [
         f"d{weight(name).text} = {_written(terms, as_text, ' ')}"
         for name, terms in equations.items()
     ]
     if transformed:
         lines.append(f"with {', '.join(policy_input(x).text for x in transformed)} {AS_SEEN}")
+    if n_choices > 2:
+        lines.append(OF_EACH)
     return "\n".join(lines)
 
 
 def equations_as_latex(
-    equations: Mapping[str, Mapping[Term, float]], transformed: Sequence[str] = ()
+    equations: Mapping[str, Mapping[Term, float]],
+    transformed: Sequence[str] = (),
+    n_choices: int = 2,
 ) -> str:
     """Write the same as an ``aligned`` environment."""
     sums = {name: _written(terms, as_latex, r"\,") for name, terms in equations.items()}
@@ -33,6 +43,8 @@ def equations_as_latex(
     if transformed:
         stimuli = r",\,".join(policy_input(x).latex for x in transformed)
         lines.append(rf"&\text{{with }}{stimuli}\text{{ {AS_SEEN}}}")
+    if n_choices > 2:
+        lines.append(rf"&\text{{{OF_EACH}}}")
     return "\n".join([r"\begin{aligned}", " \\\\\n".join(lines), r"\end{aligned}"])
 
 

@@ -19,8 +19,7 @@ from ..rules import (
     StandardizedRule,
     Units,
 )
-from ..utils.does_not_apply import two_choices_only
-from ._fits import Visited, read_rule_fits
+from ._fits import RuleFit, Visited, read_rule_fits
 
 RuleMaker = Callable[[int], LearningRule]
 
@@ -49,24 +48,25 @@ def nearest_rules(
     The inferred rule goes through the trials of X. The parameters of each textbook rule are those
     whose updates at the same weights and trials come nearest to its updates, in least squares
     over all weights, each by what it does to the logit of the largest stimulus: so the units of X
-    do not matter. A textbook rule with a memory goes through these weights and trials
-    with it; over thousands of trials that takes minutes.
+    do not matter, nor, of more than two choices, which is the first. A textbook rule with a memory
+    goes through these weights and trials with it; over thousands of trials that takes minutes.
 
     Parameters
     ----------
     estimators : fitted rule estimator, pipeline that ends in one, list, dict or cv results
     X : DataFrame from :func:`~sklearn_learnrule.make_design`
     rules : dict of str to rule class or function, or None, default=None
-        What makes each rule for K weights, e.g. ``{"eligibility": EligibilityRule}``;
-        None: ``TEXTBOOK_RULES``. One that contains another is never farther.
+        What makes each rule for K weights, e.g. ``{"eligibility": EligibilityRule}``, of C > 2
+        choices asked with ``n_choices=C``; None: ``TEXTBOOK_RULES``, but for those that read the
+        correct choice where X does not tell it. One that contains another is never farther.
 
     Returns
     -------
     DataFrame, one row a fit, rule and weight, the nearest rule first
-        ``fit``; ``rule``; ``weight``, a name or "all"; ``r2``, the share of the variance of
-        the inferred updates (about their mean) that the rule explains, below 0 where it does
-        worse than their mean; then the rule's parameters of this weight under their textbook
-        names, NaN where it has none.
+        ``fit``; ``rule``; ``weight``, a name or "all"; ``r2``, the share of the variance of the
+        inferred updates (about their mean; of more than two choices, of all that each choice has)
+        that the rule explains, below 0 where it does worse than their mean; then the rule's
+        parameters of this weight under their textbook names, NaN where it has none.
 
     Examples
     --------
@@ -83,7 +83,6 @@ def nearest_rules(
     12              forgetting -0.2
     """
     fits = read_rule_fits(estimators)
-    two_choices_only(fits[0].n_choices, "The projection onto textbook rules", "compare_rules")
     if ALL in fits[0].weight_names:
         raise ValueError(
             f"Rows of the weight {ALL!r} stand for all weights: rename the stimulus of that name."
@@ -93,8 +92,8 @@ def nearest_rules(
         visited = fit.visit(X)
         rows = [
             {"fit": fit.name, "rule": name, **row}
-            for name, make in (TEXTBOOK_RULES if rules is None else rules).items()
-            for row in _compare(_standard(make, visited), visited, fit.weight_names)
+            for name, rule in _rules_to_compare(rules, fit, X, visited).items()
+            for row in _compare(rule, visited, fit)
         ]
         table = pd.DataFrame(rows)
         of_all = table["r2"].where(table["weight"] == ALL).groupby(table["rule"]).transform("max")
@@ -102,10 +101,25 @@ def nearest_rules(
     return pd.concat(tables, ignore_index=True)
 
 
-def _standard(make: RuleMaker, visited: Visited) -> LearningRule:
+def _rules_to_compare(
+    given: Mapping[str, RuleMaker] | None, fit: RuleFit, X: pd.DataFrame, visited: Visited
+) -> dict[str, LearningRule]:
+    """Return the rules, by default all of the textbook's that X tells what they read."""
+    several: Any = {"n_choices": fit.n_choices} if fit.n_choices > 2 else {}
+    makers = TEXTBOOK_RULES if given is None else given
+    rules = {name: make(fit.n_weights, **several) for name, make in makers.items()}
+    sequences = fit.sequences(X)
+    for name, rule in list(rules.items()):
+        if rule.uses_answer and given is None and not sequences.answer_known:
+            del rules[name]
+        elif rule.uses_answer:
+            sequences.check_answer_known(name)
+    return {name: _standard(rule, visited) for name, rule in rules.items()}
+
+
+def _standard(rule: LearningRule, visited: Visited) -> LearningRule:
     """Return the rule, which is sought in standard units where it is the same rule in any."""
     largest, reward = visited.largest, visited.trials.reward.abs().max()
-    rule = make(len(largest))
     if rule.parameter_units is None:
         return rule
     units = Units(*(torch.where(size > 0, size, 1) for size in (largest, reward)))
@@ -113,37 +127,42 @@ def _standard(make: RuleMaker, visited: Visited) -> LearningRule:
     return StandardizedRule(rule, units)
 
 
-def _compare(
-    rule: LearningRule, visited: Visited, weight_names: list[str]
-) -> Iterator[dict[str, Any]]:
+def _compare(rule: LearningRule, visited: Visited, fit: RuleFit) -> Iterator[dict[str, Any]]:
     """Yield what is explained of all weights' updates and of each, with its parameters."""
     rule = rule.to("cpu", torch.float64)
     rule.expect(unknown_rewards=bool((visited.told != visited.observed).any()), misses=False)
-    target = visited.rows()[1]  # (n, K)
-    size = visited.largest
-    unexplained = (size * (target - _project(rule, visited))).square().sum(0)  # (K,)
-    total = (size * (target - target.mean(0))).square().sum(0)
+    target = visited.rows()[1]  # (n, K) or (n, (C - 1) K)
+
+    def squares(updates: Tensor) -> Tensor:
+        """Return the sum over trials and choices, in units of logits, (K,)."""
+        of_each = fit.policy.of_each(updates).unflatten(-1, (-1, len(visited.largest)))
+        return (visited.largest * of_each).square().sum((0, 1))
+
+    unexplained = squares(target - _project(rule, visited, squares))
+    total = squares(target - target.mean(0))
     yield {"weight": ALL, "r2": (1 - unexplained.sum() / total.sum()).item()}
-    for k, name in enumerate(weight_names):
+    sides = ["first", "second"] if fit.n_choices == 2 else list(fit.final.classes_)
+    for k, name in enumerate(fit.weight_names):
         r2 = (1 - unexplained[k] / total[k]).item()
-        yield {"weight": name, "r2": r2, **_parameters(rule, k)}
+        yield {"weight": name, "r2": r2, **_parameters(rule, k, sides)}
 
 
-def _parameters(rule: LearningRule, k: int) -> dict[str, float]:
+def _parameters(rule: LearningRule, k: int, sides: list[Any]) -> dict[str, float]:
     """Return the rule's parameters of weight k, under their textbook names."""
-    found = {}
+    found: dict[str, float] = {}
     for name, value in rule.textbook_parameters().items():
         value = value.detach()
         if value.ndim == 2:  # a row for each class of choice
-            found[f"{name}_first"], found[f"{name}_second"] = value[:, k].tolist()
+            of_sides = zip(sides, value[:, k].tolist(), strict=True)
+            found |= {f"{name}_{side}": of_side for side, of_side in of_sides}
         else:
             found[name] = value[k].item() if value.ndim else value.item()
     return found
 
 
-def _project(rule: LearningRule, visited: Visited) -> Tensor:
-    """Fit the rule's parameters by least squares on the updates, and return its own, (n, K)."""
-    target = visited.rows()[1]  # (n, K)
+def _project(rule: LearningRule, visited: Visited, squares: Callable[[Tensor], Tensor]) -> Tensor:
+    """Fit the rule's parameters by least ``squares`` of the updates, and return its own."""
+    target = visited.rows()[1]
 
     def updates() -> Tensor:
         of_all = updates_along(rule, visited.trials, visited.weights, visited.observed)
@@ -151,12 +170,11 @@ def _project(rule: LearningRule, visited: Visited) -> Tensor:
 
     def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = (size * (updates() - target)).square().sum() / scale
+        loss = squares(updates() - target).sum() / scale
         loss.backward()
         return loss
 
-    size = visited.largest
-    scale = (size * target).square().sum().clamp_min(torch.finfo(target.dtype).tiny)
+    scale = squares(target).sum().clamp_min(torch.finfo(target.dtype).tiny)
     parameters = [parameter for parameter in rule.parameters() if parameter.requires_grad]
     if parameters:
         optimizer = torch.optim.LBFGS(

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_scalar
 
+from ..data.schema import OF_CHOICE
 from ..data.sequences import identity_of
 from ..utils.arrays import Floats
-from ..utils.does_not_apply import two_choices_only
 from ..utils.wrapping import is_dict_of_models
 from ._candidates import (
     PREVIOUS_REWARD,
@@ -24,6 +24,7 @@ from ._candidates import (
     term_columns,
     textbook_subsets,
 )
+from ._choices import see_by_choice
 from ._equations import equations_as_latex, equations_as_text
 from ._fits import RuleFit, read_rule_fits
 from ._subsets import EXACT, Moments, best_subsets
@@ -31,7 +32,6 @@ from ._subsets import EXACT, Moments, best_subsets
 MOST_GROUPS = 20  # of animals, left out in turn
 NEGLIGIBLE = 1e-6  # of the updates: what a fit leaves of a learning rate of 0, and of an equation
 WORTH_A_TERM = 0.02  # of the variance, at least
-EQUATIONS = "An equation of few terms"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +59,14 @@ class SparseRule:
     path: pd.DataFrame
     _equations: dict[str, dict[Term, float]]  # of each weight, in the order of ``terms``
     _transformed: tuple[str, ...] = ()  # stimuli that are not as in X
+    _n_choices: int = 2
 
     def __str__(self) -> str:
-        return equations_as_text(self._equations, self._transformed)
+        return equations_as_text(self._equations, self._transformed, self._n_choices)
 
     def to_latex(self) -> str:
         """Return the equations as an ``aligned`` environment, for LaTeX's math mode."""
-        return equations_as_latex(self._equations, self._transformed)
+        return equations_as_latex(self._equations, self._transformed, self._n_choices)
 
     def _repr_latex_(self) -> str:
         return rf"$\displaystyle {self.to_latex()}$"
@@ -85,28 +86,46 @@ class SparseRule:
         DataFrame, one row a fit, weight and trial whose outcome is known
             ``fit``; ``weight``; ``subject``, ``session`` and ``trial`` as in X; ``update``, of the
             fitted rule; ``predicted``, by the equation at the same weights, NaN where it has the
-            reward before and nobody knows that.
+            reward before and nobody knows that. Of more than two choices, a row for the weight of
+            each one, ``of_choice``.
         """
-        equations = self._equations
-        tables = []
-        fits = read_rule_fits(estimators)
-        two_choices_only(fits[0].n_choices, EQUATIONS, "update_table")
-        for fit in fits:
-            if fit.weight_names != list(equations):
-                raise ValueError(
-                    f"The equations are of the weights {list(equations)}, but {fit.name!r} has "
-                    f"{fit.weight_names}."
-                )
-            sequences, visited = fit.final.read_sequences(fit.transform(X)), fit.visit(X)
-            values, known = factor_values(visited, fit.weight_names), sequences.fields.told
-            for k, (name, terms) in enumerate(equations.items()):
-                columns = term_columns(values, list(terms), ...)  # (N, T, n_terms)
-                both = visited.update[..., k].numpy(), columns @ np.array([*terms.values()])
-                update, predicted = (sequences.rows(padded)[known] for padded in both)
-                table = identity_of(X)[known].assign(update=update, predicted=predicted)
-                table.insert(0, "weight", name)
-                tables.append(fit.named(table))
+        tables = [fit.named(self._predict(fit, X)) for fit in read_rule_fits(estimators)]
         return pd.concat(tables, ignore_index=True)
+
+    def _predict(self, fit: RuleFit, X: pd.DataFrame) -> pd.DataFrame:
+        self._check(fit)
+        sequences, seen = fit.final.read_sequences(fit.transform(X)), see_by_choice(fit, X)
+        values, known = factor_values(seen, fit.weight_names), sequences.fields.told
+        whose = [None] if fit.n_choices == 2 else list(fit.final.classes_)
+        tables = []
+        for k, (name, terms) in enumerate(self._equations.items()):
+            columns = term_columns(values, list(terms), ...)  # (N, T, n_terms) or (N C, ...)
+            update = seen.visited.update[..., k].numpy()
+            predicted = columns @ np.array([*terms.values()])
+            for place, label in enumerate(whose):
+                here = slice(place, None, len(whose))
+                table = identity_of(X)[known].assign(
+                    update=sequences.rows(update[here])[known],
+                    predicted=sequences.rows(predicted[here])[known],
+                )
+                if label is not None:
+                    table.insert(0, OF_CHOICE, label)
+                table.insert(0, "weight", name)
+                tables.append(table)
+        return pd.concat(tables)
+
+    def _check(self, fit: RuleFit) -> None:
+        """Raise for a fit of other choices or weights."""
+        if fit.n_choices != self._n_choices:
+            raise ValueError(
+                f"The equations are of {self._n_choices} choices, but {fit.name!r} has "
+                f"{fit.n_choices}."
+            )
+        if fit.weight_names != list(self._equations):
+            raise ValueError(
+                f"The equations are of the weights {list(self._equations)}, but {fit.name!r} has "
+                f"{fit.weight_names}."
+            )
 
 
 def sparse_rule(
@@ -124,6 +143,11 @@ def sparse_rule(
       c_prev or c c_prev; the trial before's (y - p) x, alone and with r, r_prev or r r_prev;
       c x and r c x; (w . x) x; and, where X tells the correct choice z, (z - p) x and
       (2z - 1) p (1 - p) x, alone and with c.
+
+    Of more than two choices there is one equation for all, of each choice's weights, less their
+    mean over choices: y and z are 1 where this choice was made, or correct, p is its probability,
+    c is y - 1 / C, and p_z, of which (2z - 1) p (1 - p) is then p_z (z - p), that of the correct
+    choice.
 
     So REINFORCE, PredictMax and RewardMax, with forgetting and with learning rates of either side,
     and an eligibility window of 1 can be written in full. What hangs on more than one trial before,
@@ -182,10 +206,9 @@ def sparse_rule(
             "refits of one."
         )
     fits = read_rule_fits(estimators)
-    two_choices_only(fits[0].n_choices, EQUATIONS, "update_table")
-    names = fits[0].weight_names
+    names, n_choices = fits[0].weight_names, fits[0].n_choices
     known = all(fit.final.read_sequences(fit.transform(X)).answer_known for fit in fits)
-    terms = make_candidates(names, answer_known=known)
+    terms = make_candidates(names, n_choices, answer_known=known)
     moments = [_moments(fit, X, terms) for fit in fits]
     if n_terms is None and moments[0].n_groups == 1:
         raise ValueError(
@@ -209,7 +232,7 @@ def sparse_rule(
             made.insert(0, "weight", name)
             parts.append(made)
     joined = [pd.concat(parts, ignore_index=True) for parts in (tables, paths)]
-    return SparseRule(joined[0], joined[1], equations, _transformed(fits, X))
+    return SparseRule(joined[0], joined[1], equations, _transformed(fits, X), n_choices)
 
 
 def _transformed(fits: Sequence[RuleFit], X: pd.DataFrame) -> tuple[str, ...]:
@@ -221,8 +244,8 @@ def _transformed(fits: Sequence[RuleFit], X: pd.DataFrame) -> tuple[str, ...]:
 
 def _moments(fit: RuleFit, X: pd.DataFrame, terms: Sequence[Term]) -> Moments:
     """Return the moments of the terms and of all weights' updates, by group of animals."""
-    visited = fit.visit(X)
-    values = factor_values(visited, fit.weight_names)
+    seen = see_by_choice(fit, X)
+    visited, values = seen.visited, factor_values(seen, fit.weight_names)
     update = visited.update.numpy()
     told = visited.told.numpy() & np.isfinite(values[PREVIOUS_REWARD])
     if not told.any():

@@ -10,6 +10,16 @@ CAPTIONS = {
         "of one stimulus of six values or more there are lines, solid and dashed, with dots at "
         "what animals met. What no animal met is faint."
     ),
+    "equation": (
+        "The same in few terms, of each choice's weights less their mean over choices: those whose "
+        "sum comes nearest to the inferred updates on the trials that the animals lived through, "
+        "as many as animals left out call for. w are the weights, x the stimuli, y is 1 where this "
+        "choice was made, p its probability, r the reward, z is 1 where it was correct (p_z is the "
+        "correct one's probability), c is y less its share of all choices alike; _prev is of the "
+        "trial before. Left, the share of the variance that so many terms explain (blue: those "
+        "taken); right, their coefficients with 95% intervals, which of one fit take the rule as "
+        "it is. Where a term is rarely selected without some animals, another would do as well."
+    ),
     "asymmetry": (
         "Over the trials that the animals lived through: the mean change of each choice's "
         "weights per trial, less that of all, and its learning rate, the slope of that change "
