@@ -258,7 +258,7 @@ def test_a_report_of_points_draws_what_there_is_and_says_what_there_is_not(earne
     assert "could not be made" not in page
     assert "updates are drawn after two, " in page
     assert page.count("A trial counts as rewarded here if it earned more than the mean, 5") == 2
-    assert "A replay of the trials reads the correct choice" in page
+    assert "a choice of a twin is paid what its animal earned on one of the ten nearest" in page
     assert len(list(path.glob("*history*.png"))) == 2
 
 

@@ -108,8 +108,8 @@ BAD_STIMULI = {
     ),
     "no task": (
         lambda t: (lambda starts, random_state: None, {"n_trials": 10}),
-        "The function given as stimuli should make a task with the methods show and reward, but "
-        "made NoneType.",
+        "The function given as stimuli should make a task with the methods show and reward (or "
+        "reward_of_choice), but made NoneType.",
     ),
     "one stimulus": (
         lambda t: (ONE_STIMULUS, {"n_trials": 10}),

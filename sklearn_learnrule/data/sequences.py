@@ -180,15 +180,15 @@ class Sequences:
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
-    def check_answer_known(self, reader: str) -> None:
-        """Raise if nothing tells the correct choices, which some ``reader`` needs."""
+    def check_answer_known(self, reader: str, or_else: str = "") -> None:
+        """Raise if nothing tells the correct choices, which some ``reader`` needs, ``or_else``."""
         if not self.answer_known:
             why = "more than one value stands for an error, or none"
             if self.n_choices > 2:
                 why = f"of {self.n_choices} choices, an error does not tell which was right"
             raise DoesNotApply(
                 f"{reader} reads the correct choice, which these rewards do not tell ({why})",
-                "name the column of correct choices, make_design(..., answer=...)",
+                f"name the column of correct choices, make_design(..., answer=...){or_else}",
             )
 
 

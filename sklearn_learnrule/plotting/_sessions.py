@@ -150,7 +150,8 @@ def _means(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 def _twins(check: pd.DataFrame) -> pd.DataFrame:
     names = {"block": "session", "simulated": "mean", "n_subjects": "n"}
-    return check[check["statistic"] == "accuracy"].rename(columns=names)
+    drawn = check["statistic"].isin(["accuracy", "reward"])  # whichever X tells
+    return check[drawn].rename(columns=names)
 
 
 def _draw_sessions(panel: Any, means: pd.DataFrame, **line: Any) -> None:

@@ -22,26 +22,34 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
     if len(model.all) > 1:
         which = "fit and the animals that it has not seen" if first.rows is not None else "fit"
         yield Note(f"The twins are of the first {which}.")
-    if paid := _paid_by_chance(X):
+    if paid := _how_paid(X):
         yield Note(paid)
     options: Any = {"n_simulations": question.n_simulations, "random_state": question.random_state}
-    options |= {"reward": "resample", "verbose": question.verbose}
+    options |= {"reward": "resample", "rewarded_above": question.rewarded_above}
+    options["verbose"] = question.verbose
     check = predictive_check(first.estimator, X, y, **options)
     whole = check
     if question.one_session:
         yield Note(f"There is no curve by session to draw: {question.one_session}.")
     else:
         display = SessionCurveDisplay(session_table(first.estimator, X, y), check).plot()
-        yield picture(display.figure_, "Share of correct choices by session, animals and twins")
+        what = "Share of correct choices" if read_sequences(X).answer_known else "Mean reward"
+        yield picture(display.figure_, f"{what} by session, animals and twins")
         whole = check[check["block"].isna()]
     columns = ["statistic", "observed", "simulated", "lower", "upper", "share_below"]
     shown = whole[columns].assign(statistic=whole["statistic"].str.replace("_", " "))
     yield Table(as_written(shown), check)
 
 
-def _paid_by_chance(X: pd.DataFrame) -> str:
-    """Say how twins are paid where choices that are alike correct earned different rewards."""
-    trials = read_sequences(X).padded
+def _how_paid(X: pd.DataFrame) -> str:
+    """Say how twins are paid, if whether a choice is correct does not tell."""
+    sequences = read_sequences(X)
+    if not sequences.answer_known:
+        return (
+            "Nobody knows what was correct: a choice of a twin is paid what its animal earned on "
+            "one of the ten nearest trials on which it chose the same."
+        )
+    trials = sequences.padded
     told = pd.DataFrame({"reward": trials.reward[trials.told]})
     earned = told.groupby((trials.choice == trials.answer)[trials.told])["reward"]
     if (earned.nunique() < 2).all():

@@ -75,10 +75,11 @@ class Curriculum:
         session = np.tile(np.arange(self.n_trials) // self.session_length, (n_subjects, 1))
         opens = np.diff(session, axis=1, prepend=-1) > 0
         task = self.make_task(opens, random_state=rng)
-        if not (hasattr(task, "show") and hasattr(task, "reward")):
+        pays = hasattr(task, "reward") or hasattr(task, "reward_of_choice")
+        if not (hasattr(task, "show") and pays):
             raise TypeError(
                 "The function given as stimuli should make a task with the methods show and "
-                f"reward, but made {type(task).__name__}."
+                f"reward (or reward_of_choice), but made {type(task).__name__}."
             )
         return Experiment(
             task=task,
@@ -114,6 +115,7 @@ class Replay:
     pay: Pay
     correction: BiasCorrection | None
     corrected: Bools  # (N, T), whether a stimulus answered an error of the animal
+    payoffs: Floats | None = None  # (N, T, C, P) to draw from, if choices are paid each its own
 
     def for_twins(self, n_subjects: int, rng: np.random.RandomState) -> Experiment:
         which = np.repeat(np.arange(len(self.subjects)), n_subjects)
@@ -151,6 +153,11 @@ class Replay:
 
     def _task(self, drawn: tuple[NDArray[Any], ...], rng: np.random.RandomState) -> Task:
         """Make the task of some sequences, (n, 1), and trials, (1, T)."""
+        if self.payoffs is not None:
+            nothing = np.zeros_like(self.answer[drawn])
+            return ReplayOfPayoffs(
+                self.stimulus[drawn], nothing, self.pay, rng, payoffs=self.payoffs[drawn]
+            )
         if self.correction is None:
             return ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng)
         told = zip(self.session[drawn], self.happened[drawn], self.corrected[drawn], strict=True)
@@ -174,6 +181,17 @@ class ReplayTask:
     def reward(self, trial: int, correct: Bools) -> Floats:
         del trial
         return self.pay(correct, self.rng)
+
+
+@dataclass(frozen=True)
+class ReplayOfPayoffs(ReplayTask):
+    """Stimuli that are known beforehand, and what each choice may earn; none is correct."""
+
+    payoffs: Floats  # (N, T, C, P) to draw from
+
+    def reward_of_choice(self, trial: int, choice: Choices) -> Floats:
+        each = self.payoffs[np.arange(len(choice)), trial, choice.astype(int)]  # (N, P)
+        return each[np.arange(len(choice)), self.rng.randint(each.shape[1], size=len(choice))]
 
 
 def make_curriculum(make_task: Any, n_trials: int | None, session_length: int | None) -> Curriculum:

@@ -19,8 +19,8 @@ Choices = NDArray[Any]  # of two, whether the second (bool); of more, 0, 1, ... 
 Pay = Callable[[Bools, np.random.RandomState], Floats]
 
 
-class Task(Protocol):
-    """What an experiment shows and pays; it may watch the animals to set the next trial."""
+class Shows(Protocol):
+    """What shows stimuli, trial by trial."""
 
     def show(self, trial: int) -> tuple[Floats, Choices]:
         """Return the stimulus (N, S) and the correct choice (N,).
@@ -28,8 +28,23 @@ class Task(Protocol):
         Of two choices that is whether the second is correct; of C > 2 it is 0, 1, ... or C - 1.
         """
 
+
+class Task(Shows, Protocol):
+    """What an experiment shows and pays; it may watch the animals to set the next trial."""
+
     def reward(self, trial: int, correct: Bools) -> Floats:
-        """Return the rewards (N,) for choices that were or were not correct."""
+        """Return the rewards (N,) for choices that were or were not correct.
+
+        A task that pays each choice something else, as the arms of a bandit, has a method
+        ``reward_of_choice(trial, choice)`` in its place, which is given the choices (N,).
+        """
+
+
+def reward_of(task: Any, trial: int, choice: Choices, answer: Choices) -> Floats:
+    """Return the rewards (N,) that a task pays for choices, or for whether they were correct."""
+    if hasattr(task, "reward_of_choice"):
+        return task.reward_of_choice(trial, choice)
+    return task.reward(trial, choice == answer)
 
 
 @dataclass(frozen=True)
@@ -66,7 +81,7 @@ class FunctionRule(LearningRule):
 
 def simulate_learning(
     rule: LearningRule | UpdateFunction,
-    task: Task,
+    task: Shows,
     initial_weights: Floats,
     session_start: Bools,
     random_state: np.random.RandomState,
@@ -139,7 +154,7 @@ def simulate_learning(
         for t in range(known.shape[1]):
             stimulus, features, answer = show_trial(task, t, policy.n_choices)
             choice = _choose(policy, weights, features, rates, random_state)
-            reward = task.reward(t, choice == answer) * known[:, t]
+            reward = reward_of(task, t, choice, answer) * known[:, t]
             seen.append((stimulus, choice, reward, answer, weights.numpy()))
             told = choice, reward, answer, opens_next[:, t], known[:, t], missed[:, t]
             trial = _trial(features, context, *told)
@@ -170,7 +185,7 @@ def draw_noise(policy: Policy, std: Floats, random_state: np.random.RandomState)
     return (of_each[:, 1:] - of_each[:, :1]).reshape(len(std), -1)
 
 
-def show_trial(task: Task, trial: int, n_choices: int) -> tuple[Floats, torch.Tensor, Choices]:
+def show_trial(task: Shows, trial: int, n_choices: int) -> tuple[Floats, torch.Tensor, Choices]:
     """Return stimuli, features and the correct choices; raise if these are none."""
     stimulus, told = task.show(trial)
     answer = np.asarray(told)

@@ -23,9 +23,9 @@ from ..data.schema import (
 )
 from ..data.tables import label_texts
 from ..rules import Trial
-from ..utils.arrays import Bools, Floats, Ints
+from ..utils.arrays import Floats, Ints
 from ._experiment import Experiment, ReplayTask
-from ._learning import Choices
+from ._learning import Choices, reward_of
 
 
 class PerceivedTask:
@@ -48,6 +48,7 @@ class PerceivedTask:
         self.transformers = transformers
         self.shape = (len(experiment.subjects), len(self.stimuli))  # (N, S)
         self.shown: list[Floats] = []  # T of (N, S)
+        self.answer: Choices = np.zeros(self.shape[0], dtype=bool)  # of the latest trial
         self.history = [np.zeros((self.shape[0], len(self._history_columns)))]  # T + 1 of (N, H)
         self._seen = self.shown, self.history
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
@@ -66,6 +67,7 @@ class PerceivedTask:
                 f"showed {stimulus.shape} and {answer.shape}."
             )
         self.shown.append(stimulus)
+        self.answer = answer
         if self.transformers is None:
             return stimulus, answer
         if self.features is not None:
@@ -75,13 +77,14 @@ class PerceivedTask:
         both = (np.stack(seen[-2:], 1).reshape(len(rows[0]), -1) for seen in self._seen)
         return self._transform(rows, *both)[len(latest) - 1 :: len(latest)], answer
 
-    def reward(self, trial: int, correct: Bools) -> Floats:
+    def reward_of_choice(self, trial: int, choice: Choices) -> Floats:
         """Return what the task pays, (N,)."""
-        reward = np.asarray(self.experiment.task.reward(trial, correct), dtype=float)
-        if reward.shape != correct.shape or not np.isfinite(reward).all():
+        paid = reward_of(self.experiment.task, trial, choice, self.answer)
+        reward = np.asarray(paid, dtype=float)
+        if reward.shape != choice.shape or not np.isfinite(reward).all():
             raise ValueError(
                 "Rewards should be a finite number for each choice, an array of shape "
-                f"{correct.shape}, but are of shape {reward.shape}: {reward.ravel()[:4].tolist()}."
+                f"{choice.shape}, but are of shape {reward.shape}: {reward.ravel()[:4].tolist()}."
             )
         return reward
 

@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, check_scalar
 from tqdm import tqdm
 
 from ..data.schema import of_labels
-from ..data.sequences import identity_of, session_numbers
+from ..data.sequences import identity_of, read_sequences, session_numbers
 from ..data.tables import label_texts
 from ._corrections import BiasCorrection
 from ._statistics import OF_ALL, Behaviour, Statistics
@@ -33,6 +33,7 @@ def predictive_check(
     window: int = 100,
     level: float = 0.95,
     per_subject: bool = False,
+    rewarded_above: float = 0.0,
     reward: Any = None,
     correction: BiasCorrection | None = None,
     random_state: int | np.random.RandomState | None = None,
@@ -61,6 +62,8 @@ def predictive_check(
         Share of the simulations between ``lower`` and ``upper``.
     per_subject : bool, default=False
         Whether to compare each animal with its own twins, instead of means over animals.
+    rewarded_above : float, default=0
+        A choice counts as rewarded if it earned more.
     reward : pair of floats, function, "resample" or None, default=None
         How twins are paid, see :func:`simulate`.
     correction : BiasCorrection or None, default=None
@@ -87,9 +90,11 @@ def predictive_check(
         - ``one_sided``, whether 97% of a block's choices, or more, were of one class;
         - ``win_stay`` and ``lose_shift``, the shares of rewarded choices that were repeated and
           of unrewarded ones that were not;
-        - ``trials_to_criterion``; all its trials for an animal that did not get there. With
-          restarts, the mean over an animal's parts that are no shorter than ``window``; missing
-          (NaN) where there are none.
+        - where X does not tell which choices were correct, ``reward``, what they earned on
+          average in each block, in place of ``accuracy``;
+        - ``trials_to_criterion``, where X does; all its trials for an animal that did not get
+          there. With restarts, the mean over an animal's parts that are no shorter than ``window``;
+          missing (NaN) where there are none.
 
     Examples
     --------
@@ -111,7 +116,9 @@ def predictive_check(
     animals, subjects = _read_animals(twin, X, y, by)
     replay: Any = twin.read(X, None, None, reward, correction)
     told = _classes_told(twin.classes), _units_told(twin, animals)
-    statistics = Statistics(*told, criterion, window)
+    statistics = Statistics(
+        *told, criterion, window, rewarded_above, read_sequences(X).answer_known
+    )
     rng = check_random_state(random_state)
     cohorts = _simulate(twin, replay, animals, n_simulations, rng, verbose)
     simulated = [statistics.of(did) for did in cohorts]
@@ -145,7 +152,7 @@ def _read_animals(
         stimulus=sequences.pad(X[twin.stimuli].to_numpy(dtype=float))[happened][:, None],
         choice=trials.choice[happened][:, None].astype(int),
         correct=(trials.choice == trials.answer)[happened][:, None],
-        rewarded=trials.reward[happened][:, None] > 0,
+        reward=trials.reward[happened][:, None],
     )
     return did, sequences.subjects
 

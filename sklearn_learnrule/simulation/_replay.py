@@ -18,8 +18,10 @@ from ..utils.arrays import Bools, Floats
 from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
 from ._learning import Pay, as_choices
+from ._payoffs import payoffs_nearby
 
 RESAMPLE = "resample"  # rewards as the animals earned them, drawn anew
+PAY_CHOICES = "; or pay each choice what it earned nearby, reward='resample'"
 
 
 def read_replay(
@@ -63,16 +65,30 @@ def read_replay(
 def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) -> Replay:
     """Replay what row t + 1 tells of trial t: all but each animal's last trial."""
     sequences = read_sequences(X)
-    sequences.check_answer_known("A replay of the trials")
     trials = sequences.padded
     happened = trials.observed
     if not happened.any():
         raise ValueError("X tells the outcome of no trial: each subject has one row only.")
+    if isinstance(reward, str) and reward == RESAMPLE and not sequences.answer_known:
+        return _of_payoffs(X, sequences, correction)
+    sequences.check_answer_known("A replay of the trials", or_else=PAY_CHOICES)
     correct = (trials.choice == trials.answer)[trials.told]
     pay = _pay(reward, trials.reward[trials.told], correct)
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
     erred = happened & (trials.choice != trials.answer) & (trials.answer != 0.5)
     return _replay(X, sequences, trials.answer, happened, known, pay, correction, erred)
+
+
+def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrection | None) -> Replay:
+    """Replay trials of which nobody knows the correct choice: each choice has its own pay."""
+    if correction is not None:
+        sequences.check_answer_known("A correction")
+    trials = sequences.padded
+    known = trials.reward_known > 0 if sequences.lacks_rewards else None
+    nobody_knows, no_error = np.full(trials.choice.shape, 0.5), np.zeros_like(trials.observed)
+    payoffs = payoffs_nearby(trials, sequences.n_choices)
+    given = nobody_knows, trials.observed, known, partial(_pay_alike, *_two((0, 0)))
+    return _replay(X, sequences, *given, None, no_error, payoffs)
 
 
 def _of_trials(
@@ -126,8 +142,9 @@ def _replay(
     pay: Pay,
     correction: BiasCorrection | None,
     erred: Bools,
+    payoffs: Floats | None = None,
 ) -> Replay:
-    """Make a replay of the trials that happened; an answer of 1/2, of two choices, is unknown."""
+    """Make a replay of the trials that happened; an answer of 1/2 is unknown."""
     n_trials = int(happened.any(0).sum())
     n_choices = len(sequences.choice_labels) or 2
     trials = sequences.padded
@@ -154,6 +171,7 @@ def _replay(
         pay=pay,
         correction=correction,
         corrected=corrected[told],
+        payoffs=None if payoffs is None else payoffs[told],
     )
 
 

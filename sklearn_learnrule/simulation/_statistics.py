@@ -33,7 +33,7 @@ class Behaviour:
     stimulus: Floats  # (M, C, K - 1)
     choice: Ints  # (M, C), the class, 0, 1, ...
     correct: Bools  # (M, C)
-    rewarded: Bools  # (M, C)
+    reward: Floats  # (M, C)
 
     def as_twins_did(self, simulation: Simulation, sequence: Ints, happened: Bools) -> Behaviour:
         """Return what twins did in place of animals, each of whom has C twins.
@@ -50,7 +50,7 @@ class Behaviour:
             stimulus=trials(simulation.stimulus),
             choice=trials(simulation.choice.astype(int)),
             correct=trials(simulation.choice == simulation.answer),
-            rewarded=trials(simulation.reward > 0),
+            reward=trials(simulation.reward),
         )
 
 
@@ -62,15 +62,19 @@ class Statistics:
     units: dict[str, float]  # of each stimulus, by its slope's name; none of more than two classes
     criterion: float
     window: int
+    rewarded_above: float = 0.0
+    tells_correct: bool = True  # whether anybody knows what was correct
 
     def of(self, did: Behaviour) -> pd.DataFrame:
         """Return them, (n_rows, C), by ``statistic``, ``subject`` and ``block``."""
         always = np.ones_like(did.correct)
         goes_on = (np.diff(did.sequence) == 0) & (np.diff(did.place) == 1)
         stayed = did.choice[1:] == did.choice[:-1]
-        won = did.rewarded[:-1]
+        won = did.reward[:-1] > self.rewarded_above
         blocks, animals = (did.animal, did.block), (did.animal[1:], np.full(len(won), OF_ALL))
         tables = {"accuracy": _share(did.correct, always, *blocks)}
+        if not self.tells_correct:
+            tables = {"reward": _share(did.reward, always, *blocks)}
         for name, number in self.shares.items():
             tables[name] = _share(did.choice == number, always, *blocks)
         if self.units:
@@ -78,17 +82,18 @@ class Statistics:
         tables["one_sided"] = _one_sided(did, range(did.choice.max() + 1))
         tables["win_stay"] = _share(stayed, won & goes_on[:, None], *animals)
         tables["lose_shift"] = _share(~stayed, ~won & goes_on[:, None], *animals)
-        tables["trials_to_criterion"] = trials_to_criterion(did, self.criterion, self.window)
+        if self.tells_correct:
+            tables["trials_to_criterion"] = trials_to_criterion(did, self.criterion, self.window)
         return pd.concat(tables, names=["statistic", "subject", "block"])
 
 
-def _share(event: Bools, given: Bools, animal: Ints, block: Ints) -> pd.DataFrame:
-    """Return the share of the event where it could be, of each animal by block."""
-    n_events, n_given = (
-        pd.DataFrame(where.astype(float)).groupby([animal, block]).sum()
-        for where in (event & given, given)
+def _share(event: Bools | Floats, given: Bools, animal: Ints, block: Ints) -> pd.DataFrame:
+    """Return the share of the event, or mean, where it could be, of each animal by block."""
+    total, n_given = (
+        pd.DataFrame(values.astype(float)).groupby([animal, block]).sum()
+        for values in (event * given, given)
     )
-    return n_events / n_given
+    return total / n_given
 
 
 def _one_sided(did: Behaviour, classes: range) -> pd.DataFrame:
