@@ -32,7 +32,7 @@ exclude_patterns = ["_build", "stories/*.md5", "stories/*.json", "stories/*.zip"
 templates_path = ["_templates"]
 default_role = "code"  # docstrings quote names by one backtick here and there
 
-myst_enable_extensions = ["colon_fence"]
+myst_enable_extensions = ["colon_fence", "html_image"]
 myst_heading_anchors = 3
 
 toc_object_entries_show_parents = "hide"

@@ -36,6 +36,16 @@ def test_the_front_page_is_read_in_one_sitting():
     assert len(FRONT_PAGE.read_text().splitlines()) < 200
 
 
+@pytest.mark.parametrize("page", [FRONT_PAGE, SITES_FRONT_PAGE], ids=lambda page: page.stem)
+def test_pictures_of_the_front_pages_are_crisp_on_a_dense_screen(page):
+    text = page.read_text()
+    shown = re.findall(r'<img src="([^"]+\.png)" width="(\d+)"', text)
+    assert len(shown) == len(re.findall(r"\.png", text)) > 0
+    for picture, width in shown:
+        header = (page.parent / picture).read_bytes()[:24]
+        assert int.from_bytes(header[16:20], "big") >= 2 * int(width)
+
+
 @pytest.mark.parametrize("page", ALL_PAGES, ids=lambda page: page.stem)
 def test_links_and_pictures_lead_somewhere(page):
     lost = [

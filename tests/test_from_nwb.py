@@ -104,6 +104,21 @@ def test_any_number_of_ports_are_choices():
     assert from_nwb(file, **named | {"choices": ("L", "R")})["choice"].tolist() == [0, 1]
 
 
+def test_labels_that_were_written_as_bytes_are_text(tmp_path):
+    write(tmp_path / "a.nwb", port=[b"L", b"R", b"none", b"R"])
+    write(tmp_path / "b.nwb", start=DAY + timedelta(days=1))
+    trials = from_nwb(tmp_path, **NAMES)
+    assert trials["choice"].tolist() == [0, 1, 0, 1]
+
+
+def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    write(tmp_path / "nwb" / "a.nwb")
+    for source in ("~/nwb", "~/nwb/a.nwb", "~/nwb/*.nwb"):
+        assert len(from_nwb(source, **NAMES)) == 2
+
+
 def test_a_stimulus_may_be_computed_and_further_columns_kept():
     file = session(left=[1.0, 0, 0, 0.5], right=[0, 0.5, 0.25, 0])
     trials = from_nwb(file, **NAMES | {"stimulus": ["left", "right"]}, keep="stop_time")
@@ -137,9 +152,16 @@ def test_a_column_that_is_not_there_is_named_with_its_file(tmp_path):
 
 
 def test_trials_that_start_before_those_before_are_refused():
-    message = r"Column 'start_time' should rise within a session, but 4.0 comes after 5.0"
-    with pytest.raises(ValueError, match=message):
-        from_nwb(session(times=[5.0, 4.0, 6.0, 7.0]), **NAMES)
+    mixed = session(times=[5.0, 4.0, 6.0, 7.0])
+    message = (
+        "Column 'start_time' should rise within a session, but 4.0 comes after 5.0 in session "
+        "'2024-03-01T14:30:00' (subject 'Ada', row 1). Sort the trials by subject and time (in "
+        "from_files and from_nwb, by prepare=); if several"
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        from_nwb(mixed, **NAMES)
+    table = from_nwb(mixed, **NAMES, prepare=lambda trials: trials.sort_values("start_time"))
+    assert table["start_time"].tolist() == [4.0, 5.0]
 
 
 def test_a_session_that_comes_twice_is_refused(tmp_path):

@@ -277,7 +277,11 @@ def test_the_display_draws_the_path_and_the_terms_of_each_weight(cohort, dnn):
         assert_allclose(line.get_xydata(), of_path[["n_terms", "variance_explained"]])
         assert taken.get_xdata() == [2]
         of_terms = sparse.terms[sparse.terms["weight"] == weight]
-        assert [label.get_text() for label in terms.get_yticklabels()] == list(of_terms["term"])
+        named = [label.get_text().replace("\n", " ") for label in terms.get_yticklabels()]
+        values, _, texts = zip(*(name.partition(" ") for name in named), strict=True)
+        assert [text or "1" for text in texts] == list(of_terms["term"])
+        written = [float(value.replace("−", "-")) for value in values]
+        assert_allclose(written, of_terms["coefficient"], rtol=0.05)
         (points,) = curves(terms)
         assert_allclose(abs(points.get_xdata()), of_terms["size"])
         assert_allclose(np.sign(points.get_xdata()), np.sign(of_terms["coefficient"]))

@@ -15,6 +15,7 @@ PAGES = {  # what lies outside docs/, and the pages that show it
     "examples": "stories/index.rst",
 }
 LINK = re.compile(r"(!?)\[([^\[\]]*)\]\((?!https?:)([^)#\s]+)(#[^)\s]*)?\)")
+IMAGE = re.compile(r'(?<=<img src=")[^":]+(?=")')  # a picture whose width is told
 
 
 def follow_links(text: str, folder: Path) -> str:
@@ -43,7 +44,10 @@ def follow_links(text: str, folder: Path) -> str:
             page = PAGES.get(path.relative_to(ROOT).as_posix(), "")
         return f"[{name}]({page}{anchor})" if page else name
 
-    return LINK.sub(follow, text)
+    def follow_image(image: re.Match[str]) -> str:
+        return os.path.relpath((folder / image[0]).resolve(), DOCS)
+
+    return IMAGE.sub(follow_image, LINK.sub(follow, text))
 
 
 def read_page(app, docname, source):

@@ -260,7 +260,8 @@ def _identify(
     check_names(sessions, f"Column {names.session!r}")
     starts = session_starts(sessions, codes, count_within(codes), subjects)
     if names.trial is not None:
-        check_rises(trials[names.trial], starts, subjects)
+        named = None if names.session is None else sessions
+        check_rises(trials[names.trial], starts, subjects, named)
     levels: dict[str, Any] = {"subject": subjects[happened], "session": sessions[happened]}
     if names.restart:
         levels[RESTART] = _count_restarts(trials[names.restart], codes)[happened]

@@ -86,8 +86,13 @@ def session_starts(sessions: pd.Index, codes: Ints, trial: Ints, subjects: pd.In
     return starts
 
 
-def check_rises(column: pd.Series, starts: Bools, subjects: pd.Index) -> None:
-    """Raise unless a trial's number or time rises from row to row, but where a session starts."""
+def check_rises(
+    column: pd.Series, starts: Bools, subjects: pd.Index, sessions: pd.Index | None
+) -> None:
+    """Raise unless a trial's number or time rises from row to row, but where a session starts.
+
+    ``sessions`` has the name of each row's, if they have names.
+    """
     moments = as_moments(column)
     if np.isnan(moments).any():
         row = int(np.argmax(np.isnan(moments)))
@@ -98,10 +103,11 @@ def check_rises(column: pd.Series, starts: Bools, subjects: pd.Index) -> None:
     stays = ~starts & ~(np.diff(moments, prepend=-np.inf) > 0)
     if stays.any():
         row = int(np.argmax(stays))
+        session = "" if sessions is None else f" in session {short(sessions[row])}"
         raise ValueError(
             f"Column {column.name!r} should rise within a session, but {short(column.iloc[row])} "
-            f"comes after {short(column.iloc[row - 1])} ({place(subjects, row)}). "
-            f"Sort the trials by subject and time; {ONE_NAME}."
+            f"comes after {short(column.iloc[row - 1])}{session} ({place(subjects, row)}). Sort "
+            f"the trials by subject and time (in from_files and from_nwb, by prepare=); {ONE_NAME}."
         )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_object_dtype
 
 from ._in_order import Part
 from ._layout import Gaps, Layout, Names, Prepare, optional
@@ -116,6 +117,8 @@ def _files(source: Any, pynwb: Any) -> list[Any]:
     """Return the files that a path, a pattern, a folder or a list stands for."""
     if isinstance(source, pynwb.NWBFile):
         return [source]
+    if isinstance(source, str | os.PathLike):
+        source = os.path.expanduser(source)
     if isinstance(source, Iterable) and not isinstance(source, str):
         found = [file for each in source for file in _files(each, pynwb)]
     elif not isinstance(source, str | os.PathLike) or os.path.isfile(source):
@@ -157,4 +160,11 @@ def _part(file: Any, place: str, layout: Layout) -> Part:
     if file.session_id:
         session = f"{start:%Y-%m-%d}/{file.session_id}"
     table = file.trials.to_dataframe(exclude={"timeseries"})  # references to recordings
+    for name in [each for each in table if is_object_dtype(table[each])]:
+        table[name] = [_text(value) for value in table[name]]
     return layout.read(table.assign(subject=subject, session=session), place, start)
+
+
+def _text(value: Any) -> Any:
+    """Return a label that was written as bytes, as files of other software have them, as text."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value

@@ -22,6 +22,7 @@ TAKEN: dict[str, Any] = {"color": BLUE, "marker": "o", "markersize": 5, "linesty
 COEFFICIENT: dict[str, Any] = {"color": BLACK, "marker": "o", "markersize": 3.5, "linestyle": ""}
 TERM, LEAST = 0.27, 1.2  # inches: of a term's row, of a panel
 N_TICKS = 4  # of coefficients, whose labels are long
+DIGITS = 2  # of a coefficient beside its term
 ABOVE, INSIDE = 0.15, -3  # where a term stands: rows above its point, points inside of the axis
 
 
@@ -29,9 +30,10 @@ class EquationDisplay(Display):
     """A rule in few terms: how much they explain, and their coefficients, a row a weight.
 
     Left, the share of the variance of the updates that so many terms explain in animals left
-    out, with standard errors; blue is the number taken. Right, the coefficients times the root
-    mean square of their terms, so that all are in weight per trial, with 95% intervals. Fits in a
-    list share the terms; those in a dict are models of their own, with rows of their own.
+    out, with standard errors; blue is the number taken. Right, the terms with their coefficients,
+    and as points these times the root mean square of the term, so that all are in weight per
+    trial, with 95% intervals. Fits in a list share the terms; those in a dict are models of their
+    own, with rows of their own.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ class EquationDisplay(Display):
     >>> rule = ReinforceRuleEstimator(baseline=None).fit(X, y)
     >>> display = EquationDisplay.from_estimator(rule, X)
     >>> [label.get_text() for label in display.axes_[0, 1].get_yticklabels()]
-    ['r (y - p) x_stimulus']
+    ['0.025 r (y - p) x_stimulus']
     """
 
     def __init__(self, rules: SparseRule | Mapping[str, SparseRule]) -> None:
@@ -112,7 +114,10 @@ class EquationDisplay(Display):
 
 
 def _names(terms: pd.DataFrame) -> list[str]:
-    return [in_lines(term) for term in terms["term"]]
+    """Return the terms with their coefficients, of that which is 1 the coefficient alone."""
+    values = [number(value, DIGITS) for value in terms["coefficient"]]
+    both = zip(values, terms["term"], strict=True)
+    return [in_lines(value if term == "1" else f"{value} {term}") for value, term in both]
 
 
 def _height(terms: pd.DataFrame) -> float:

@@ -243,9 +243,10 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "trials that the animals lived through, as many as animals left out call for. w are "
             "the weights, x the stimuli, y the choice (0 or 1), p = P(y = 1), r the reward, z the "
             "correct choice, c the choice as -1 or 1; _prev is of the trial before. Left, the "
-            "share of the variance that so many terms explain (blue: those taken); right, their "
-            "coefficients with 95% intervals, which of one fit take the rule as it is. Where a "
-            "term is rarely selected without some animals, another would do as well.",
+            "share of the variance that so many terms explain (blue: those taken); right, the "
+            "terms by size, with their coefficients and 95% intervals, which of one fit take the "
+            "rule as it is. Where a term is rarely selected without some animals, another would do "
+            "as well.",
             _equation,
             "learning",
         ),
