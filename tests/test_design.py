@@ -283,6 +283,13 @@ def test_what_the_choice_brought_is_never_a_stimulus(table, column):
         make_design(table, **{**NAMES, "stimulus": ["left", column]})
 
 
+@pytest.mark.parametrize(("role", "column"), [("reward", "side"), ("answer", "side")])
+def test_the_choice_is_neither_its_reward_nor_the_correct_one(table, role, column):
+    message = "choice, reward and answer should each name a column of its own, got 'side', "
+    with pytest.raises(ValueError, match=message):
+        make_design(table, **{**NAMES, role: column})
+
+
 def test_a_stimulus_named_twice_is_refused(table):
     with pytest.raises(ValueError, match=r"differ as text, .*; rename the second 'left'\."):
         make_design(table, **{**NAMES, "stimulus": ["left", "left"]})

@@ -55,6 +55,9 @@ def test_rows_of_a_message_are_the_files_though_trials_before_were_dropped(tmp_p
             "stimulus should not name column 'reward': the table of trials has another of that "
             "name. Rename it, by prepare=.",
         ),
+        ({"stimulus": "port"}, "seen before the choice, and neither that of choices nor that of"),
+        ({"stimulus": ["contrast", "water"]}, "nor that of rewards, got 'water'."),
+        ({"reward": "port"}, "each name a column of its own, got 'port', 'port'."),
         ({"keep": ["stimulus"]}, "keep or trial should not name column 'stimulus': the table"),
     ],
 )

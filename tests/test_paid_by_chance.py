@@ -1,6 +1,7 @@
 """Choices that are paid by chance: a correct one at times nothing, an error at times a reward."""
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,23 @@ def graded():
     X, y, _ = lr.make_design(paid(amounts=(1.0, 2.0, 3.0)), answer="answer")
     rule = lr.ReinforceRuleEstimator(subject_effects=["learning_rate"]).fit(X, y)
     return rule, X, y
+
+
+# -------------------------------------------------------------------------- whose errors are paid
+
+
+def test_answers_that_are_not_the_correct_choices_are_told_by_what_errors_earned():
+    """The other label, or whether the choice was correct in place of which would have been."""
+    trials = paid().assign(choice=lambda t: (t["choice"] == "right").astype(int))
+    correct = paid()["choice"] == paid()["answer"]
+    answer = (paid()["answer"] == "right").astype(int)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lr.make_design(trials.assign(answer=answer), answer="answer")
+    for other, n_told in ((1 - answer, 2), (correct.astype(int), 1)):
+        with pytest.warns(UserWarning, match="should hold the label of the correct") as told:
+            lr.make_design(trials.assign(answer=other), answer="answer")
+        assert len(told) == n_told
 
 
 # ------------------------------------------------------------------------------------- pictures

@@ -78,10 +78,10 @@ def test_each_animal_has_its_factor_and_interval(report, page, rule, cohort):
 
 
 def test_the_spread_is_told_in_words_at_the_top_and_in_its_place(page, rule):
-    (spread,) = rule.subject_effects_std_
+    assert rule.subject_effects_std_ == pytest.approx(0.01)  # the least
     sentence = (
-        f"own: one animal in six learns more than {np.exp(spread):.2f} times as fast as is typical "
-        f"of its covariates, one in six less than {np.exp(-spread):.2f} times."
+        "own: animals of the same covariates do not differ in learning_rate, as far as these "
+        "choices tell."
     )
     assert page.source.count(sentence) == 2
 
@@ -127,7 +127,7 @@ def test_without_covariates_there_are_no_groups(rule, cohort, tmp_path):
     own = clone(rule)
     page = Page(write_report(own, X, y, tmp_path / "a.html", **OPTIONS))
     assert page.says("X has no covariates to tell groups by: make_design(..., covariates=[...]).")
-    assert page.says("as fast as is typical, one in six")
+    assert page.says("animals do not differ in learning_rate, as far as these choices tell.")
 
 
 def test_a_covariate_that_tells_nothing_apart_does_not_lose_the_others(rule, cohort):
@@ -170,10 +170,17 @@ def test_of_a_network_the_updates_of_groups_are_compared(cohort, tmp_path):
         (
             "learning_rate",
             "factor",
-            1e-4,
+            0.25,
+            "one animal in six learns more than 1.28 times as fast as is typical, one in six less "
+            "than 0.78 times.",
+        ),
+        (
+            "learning_rate",
+            "factor",
+            0.01,  # the least that is fitted
             "animals do not differ in learning_rate, as far as these choices tell.",
         ),
     ],
 )
 def test_a_spread_is_told_as_what_one_animal_in_six_exceeds(effect, kind, spread, sentence):
-    assert _individuals._spread(effect, kind, spread, "typical") == sentence
+    assert _individuals._spread(effect, kind, spread, informed=False) == sentence

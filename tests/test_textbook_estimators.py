@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import softmax
 from sklearn.base import clone
 
 import sklearn_learnrule as lr
@@ -71,6 +73,22 @@ def test_options_that_do_not_exist_in_the_data_are_fitted_to_nothing():
     rule = lr.ReinforceRuleEstimator(baseline=None, **OPTIONS).fit(X, y)
     assert plain.score(X, y) <= rule.score(X, y) < plain.score(X, y) + 0.0005
     assert (plain.forgetting_ == 0).all() and (rule.forgetting_ < 0.002).all()
+
+
+@pytest.mark.parametrize("seed", [0, 8, 110, 118])
+def test_one_person_who_learns_fast_from_points_is_not_taken_for_one_who_never_learns(seed):
+    """The likelihood has two maxima: the lower one has a learning rate of 0."""
+    rng = np.random.default_rng(seed)
+    worth, values, rows = rng.uniform(20, 80, 3), np.full(3, 50.0), []
+    for _ in range(300):
+        worth = np.clip(0.98 * worth + 1 + rng.normal(0, 4, 3), 2, 98)
+        arm = rng.choice(3, p=softmax(0.08 * values))
+        points = worth[arm].round()
+        values[arm] += 0.5 * (points - values[arm])
+        rows.append({"subject": "Ada", "session": 1, "choice": "ABC"[arm], "reward": points})
+    X, y, _ = lr.make_design(pd.DataFrame(rows), stimulus=None)
+    rule = lr.QLearningRuleEstimator(train_initial_weights=False).fit(X, y)
+    assert 0.3 < rule.learning_rate_[0] < 0.7
 
 
 def test_an_actor_critic_may_expect_a_reward_from_the_start():

@@ -26,6 +26,7 @@ from .tables import (
     check_columns,
     check_complete,
     check_names,
+    check_outcome,
     sorted_labels,
     subject_names,
 )
@@ -35,6 +36,7 @@ COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
 OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
+ENOUGH_PAID, CLEARLY = 10, 4  # trials of a kind, and standard errors
 LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 
 
@@ -140,8 +142,9 @@ def make_design(
     Warns
     -----
     UserWarning
-        If the numbers that end sessions' names ("s10", "s9") run backwards, or one of more than
-        two labels of choice looks like that of missed trials ("none", or a rare -1 or 0).
+        If the numbers that end sessions' names ("s10", "s9") run backwards, one of more than two
+        labels of choice looks like that of missed trials ("none", or a rare -1 or 0), or a choice
+        earned more where ``answer`` calls it an error.
 
     Examples
     --------
@@ -172,13 +175,13 @@ def make_design(
     index = _identify(trials, subjects, names, happened)
     history = History(index, happened, subjects, _all_labels(told[choice], choices))
     before = history.columns(told[names.outcome], keep=keep, count=missed == "count")
+    _tell_of_paid_errors(told.loc[happened, names.outcome])
     seen = stimulus_columns(told, stimuli, happened, subjects)
     known = covariate_columns(trials, covariates, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)
-    if choices is None:
-        _tell_of_no_choice(y)
+    _tell_of_no_choice(y, choices)
     return X, y, groups
 
 
@@ -243,6 +246,7 @@ def _keeps_unknown(reward: pd.Series, unknown_reward: str) -> bool:
 
 def _check_told(told: pd.DataFrame, names: _Names, subjects: pd.Index, keep: bool) -> None:
     """Raise where something of a trial that happened is missing, rewards that are kept aside."""
+    check_outcome(names.outcome)
     needed = [*names.stimuli, *names.outcome]
     if keep:
         needed.remove(names.reward)
@@ -301,10 +305,33 @@ def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Ser
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
 
 
-def _tell_of_no_choice(y: pd.Series) -> None:
-    """Warn if one of more than two labels looks like that of missed trials."""
+def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
+    """Warn if a choice clearly earned more where, by the answers, it was an error."""
+    made, earned, *answers = (column for _, column in outcome.items())
+    if not answers:
+        return
+    choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, *answers))
+    reward = earned.astype(float).to_numpy()
+    told, right = ~np.isnan(reward), choice == answer
+    for label in np.unique(choice):
+        kinds = [reward[told & (choice == label) & kind] for kind in (right, ~right)]
+        if min(map(len, kinds)) < ENOUGH_PAID:
+            continue
+        of_correct, of_errors = (kind.mean() for kind in kinds)
+        deviation = np.sqrt(sum(kind.var() / len(kind) for kind in kinds))
+        if of_errors - of_correct > CLEARLY * deviation:
+            warn(
+                f"The choice {short(label)} earned {of_errors:.3g} on average where it was an "
+                f"error by column {answers[0].name!r}, more than where it was correct, "
+                f"{of_correct:.3g}. The column should hold the label of the correct choice, not "
+                "whether the choice was correct.",
+            )
+
+
+def _tell_of_no_choice(y: pd.Series, named: Sequence[Any] | None) -> None:
+    """Warn if one of more than two labels, that nobody named, looks like that of missed trials."""
     labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
-    if len(labels) == 2:
+    if named is not None or len(labels) == 2:
         return
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -138,6 +138,15 @@ def weight_names(columns: Iterable[Any]) -> list[str]:
             )
         names.append(name)
     return names[1:]
+
+
+def check_outcome(columns: Sequence[Any]) -> None:
+    """Raise if choice, reward and answer, if there is one, are not columns of their own."""
+    if len(set(columns)) < len(columns):
+        raise ValueError(
+            "choice, reward and answer should each name a column of its own, got "
+            f"{', '.join(map(repr, columns))}."
+        )
 
 
 def check_complete(

@@ -23,6 +23,7 @@ from ..data.tables import (
     as_numbers,
     as_table,
     check_columns,
+    check_outcome,
     subject_names,
 )
 from ..utils.arrays import Floats
@@ -60,6 +61,13 @@ class Layout:
             raise ValueError(
                 f"choices should be two labels or more that differ, got {short(self.choices)}."
             )
+        check_outcome(self.outcome)
+        leaks = {self.choice, self.reward}.intersection(self.stimuli)
+        if leaks:
+            raise ValueError(
+                "stimulus should name columns seen before the choice, and neither that of choices "
+                f"nor that of rewards, got {min(leaks)!r}."
+            )
         taken = {*TRIALS.identity, *TRIALS.names("outcome")}
         stimuli = self.stimuli.values()
         for argument, clash in (
@@ -77,6 +85,11 @@ class Layout:
         """The name in the table of trials of each stimulus column."""
         names = as_stimuli(self.stimulus)
         return {names[0]: "stimulus"} if len(names) == 1 else {name: name for name in names}
+
+    @property
+    def outcome(self) -> list[str]:
+        """The columns of what was chosen, correct and earned."""
+        return [name for name in (self.choice, self.answer, self.reward) if name is not None]
 
     @property
     def others(self) -> list[str]:
@@ -104,8 +117,7 @@ class Layout:
 
     def _part(self, table: pd.DataFrame, place: str, start: pd.Timestamp | None) -> Part:
         animals, sessions = as_names(self.subject, "subject"), as_names(self.session, "session")
-        outcome = [name for name in (self.choice, self.answer, self.reward) if name is not None]
-        check_columns(table, [*animals, *sessions, *self.stimuli, *outcome, *self.others])
+        check_columns(table, [*animals, *sessions, *self.stimuli, *self.outcome, *self.others])
         table = table.reset_index(drop=True)
         subjects = subject_names(table, animals)
         missed = table[self.choice].isna()

@@ -363,4 +363,5 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     """
 
     def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
-        return QLearningRule(n_weights, n_choices=n_choices, **self._options())
+        # From far below, a fit to few animals that learn fast may end where alpha is 0.
+        return QLearningRule(n_weights, n_choices=n_choices, learning_rate=0.1, **self._options())

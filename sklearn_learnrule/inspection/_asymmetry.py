@@ -100,8 +100,9 @@ def asymmetry_table(
     fits = read_rule_fits(estimators)
     mirrored = [type(fit.final).__name__ for fit in fits if fit.final.mirrored_]
     if mirrored:
+        what = "on both sides" if fits[0].n_choices == 2 else "of all choices"
         warn(
-            f"{mirrored[0]} was fitted to learn alike on both sides (mirrored_): fit it with "
+            f"{mirrored[0]} was fitted to learn alike {what} (mirrored_): fit it with "
             "mirror=False to compare them.",
         )
     experience = read_experience(X, fits[0].weight_names)

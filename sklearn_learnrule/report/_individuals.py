@@ -10,6 +10,7 @@ import pandas as pd
 from ..data.covariates import covariate_name, read_label
 from ..data.schema import DESIGN
 from ..inspection import GroupComparison, compare_groups
+from ..models.effects import LOG_LEAST
 from ..plotting import SubjectEffectsDisplay, SubjectUpdateDisplay
 from ..utils.texts import number
 from ._models import Model, tell
@@ -46,23 +47,24 @@ def _spreads(model: Model, kinds: pd.Series) -> list[str]:
         return []
     spreads = np.mean([fit.final.subject_effects_std_ for fit in model.all], 0)
     informed = bool(DESIGN.covariates(model.X))
-    typical = "typical of its covariates" if informed else "typical"
     return [
-        f"{model.name}: {_spread(str(effect), kind, float(spread), typical)}"
+        f"{model.name}: {_spread(str(effect), kind, float(spread), informed=informed)}"
         for (effect, kind), spread in zip(kinds.items(), spreads, strict=True)
     ]
 
 
-def _spread(effect: str, kind: str, spread: float, typical: str) -> str:
+def _spread(effect: str, kind: str, spread: float, *, informed: bool) -> str:
     """Say what a standard deviation over animals means: one in six lies more than that above."""
+    typical = "typical of its covariates" if informed else "typical"
     if kind == "shift":
         return (
             f"the {effect} of one animal in six lies more than {number(spread)} above what is "
             f"{typical}, of one in six as far below."
         )
     more, less = (written(np.exp(sign * spread), ".2f") for sign in (1, -1))
-    if more == "1.00":
-        return f"animals do not differ in {effect}, as far as these choices tell."
+    if spread < 1.1 * np.exp(LOG_LEAST):
+        alike = " of the same covariates" if informed else ""
+        return f"animals{alike} do not differ in {effect}, as far as these choices tell."
     if effect == "learning_rate":
         return (
             f"one animal in six learns more than {more} times as fast as is {typical}, one in six "

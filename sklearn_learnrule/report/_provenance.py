@@ -25,7 +25,7 @@ def describe_data(sequences: Sequences, y: pd.Series, n_sessions: pd.Series) -> 
         "animals": len(n_trials),
         "trials": _total(n_trials),
         "sessions": _total(n_sessions.to_numpy()) if n_sessions.max() else "unknown",
-        "stimulus columns": ", ".join(sequences.feature_names[:-1]),
+        "stimulus columns": ", ".join(sequences.feature_names[:-1]) or "none",
         "choices": " | ".join(map(str, np.unique(y))),
         "rewards": _rewards(trials.reward[trials.told]),
     }
