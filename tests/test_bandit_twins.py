@@ -11,6 +11,7 @@ from scipy.special import softmax
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.data.sequences import read_sequences
+from sklearn_learnrule.inspection import asymmetry_table
 from sklearn_learnrule.plotting import SessionCurveDisplay
 from sklearn_learnrule.simulation import BiasCorrection, predictive_check, simulate
 from sklearn_learnrule.simulation._payoffs import payoffs_nearby
@@ -79,6 +80,16 @@ def test_twins_are_paid_what_their_animal_earned_by_the_choice_nearby(bandit):
         away = (same["trial"] - row.trial).abs()
         near = same.loc[away.sort_values().index[:11], "reward"]
         assert len(same) == 0 or row.reward in set(near)
+
+
+@pytest.mark.parametrize("bound", [np.nan, "much", None])
+def test_a_bound_that_is_no_number_is_refused(bandit, bound):
+    rule, X, y, _ = bandit
+    message = "^rewarded_above should be a finite number, got"
+    with pytest.raises(ValueError, match=message):
+        predictive_check(rule, X, y, reward="resample", rewarded_above=bound)
+    with pytest.raises(ValueError, match=message):
+        asymmetry_table(rule, X, rewarded_above=bound)
 
 
 def test_without_a_word_on_pay_twins_are_refused_with_two_cures(bandit):

@@ -110,6 +110,21 @@ def test_forgetting_is_a_decay_and_nothing_else(cohort, dnn):
     assert (found["learning_rate"] == 0).all() and (found["forgetting"] >= 0).all()
 
 
+def test_of_a_weight_that_stays_there_is_nothing_to_explain(cohort):
+    rule = lr.ReinforceRuleEstimator(unlearned=["bias"]).fit(*cohort)
+    table = nearest_rules(rule, cohort[0])
+    assert table.loc[table["weight"] == "bias", "r2"].isna().all()
+    of_all, of_stimulus = (
+        of_weight(table, "REINFORCE", name)["r2"] for name in ("all", "stimulus")
+    )
+    assert of_all == pytest.approx(of_stimulus) and of_all > 0.9
+
+
+def test_no_rule_to_compare_with_is_refused(cohort, dnn):
+    with pytest.raises(ValueError, match="rules should have one rule or more, got none"):
+        nearest_rules(dnn, cohort[0], rules={})
+
+
 def test_each_fit_has_its_ranking(cohort, dnn):
     other = lr.PredictMaxRuleEstimator().fit(*cohort)
     table = nearest_rules({"dnn": dnn, "textbook": other}, cohort[0])

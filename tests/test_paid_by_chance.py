@@ -275,9 +275,28 @@ def test_a_report_of_points_draws_what_there_is_and_says_what_there_is_not(earne
     page = (path / "report.html").read_text(encoding="utf-8")
     assert "could not be made" not in page
     assert "updates are drawn after two, " in page
-    assert page.count("A trial counts as rewarded here if it earned more than the mean, 5") == 2
+    assert page.count("A trial counts as rewarded here if it earned more than the mean, 5") == 3
     assert "a choice of a twin is paid what its animal earned on one of the ten nearest" in page
     assert len(list(path.glob("*history*.png"))) == 2
+
+
+@pytest.mark.parametrize("arms", ["AB", "ABC"])
+def test_of_arms_that_take_points_away_no_choice_is_called_correct_or_a_side(arms, tmp_path):
+    trials = points(arms)
+    trials["reward"] = np.where(trials["reward"] > 50, 0.0, -1.0)
+    X, y, _ = lr.make_design(trials, stimulus=None)
+    rule = lr.QLearningRuleEstimator().fit(X, y)
+    table = asymmetry_table(rule, X, rewarded_above=-0.5, n_bootstraps=2)
+    assert table["contrast"].unique().tolist() == ["choice", "run"]
+    told = trials[trials["subject"].duplicated(keep="last")]  # all but an animal's last
+    n_trials = table.groupby("group")["n_trials"].first()
+    assert n_trials[list(arms)].to_dict() == told["choice"].value_counts().to_dict()
+    with pytest.raises(ValueError, match="X has none: give after_correct=False"):
+        history_table(rule, X, rewarded_above=-0.5)
+    how = {"compare": False, "n_simulations": 2, "verbose": 0}
+    page = write_report({"Q": rule}, X, y, tmp_path / "a.html", **how).read_text(encoding="utf-8")
+    assert "could not be made" not in page
+    assert ("A − B chosen" in page) == (arms == "AB")
 
 
 # --------------------------------------------------------------------------------------- report

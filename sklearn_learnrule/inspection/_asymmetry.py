@@ -74,12 +74,13 @@ def asymmetry_table(
     Returns
     -------
     DataFrame, one row a fit, group, measure and weight
-        ``fit``; ``contrast`` ("outcome", "side" or "run"); ``group``: "correct" and "error";
-        the class that was correct; "rewarded" and "unrewarded"; and the difference of the two,
-        as in "correct - error"; ``measure``; ``weight``; ``estimate``, ``lower`` and ``upper``
-        (weight change per trial); ``n_trials``. Of more than two choices, "choice" takes the place
-        of "side": after which choice was made, and the difference of any two; and there is a row
-        for each one's weights, ``of_choice``, less their mean over choices.
+        ``fit``; ``contrast`` ("outcome", "side" or "run"); ``group``: "correct" and "error", if X
+        has both; the class that was correct; "rewarded" and "unrewarded"; and the difference of the
+        two, as in "correct - error"; ``measure``; ``weight``; ``estimate``, ``lower`` and ``upper``
+        (weight change per trial); ``n_trials``. Of more than two choices, and where X does not tell
+        which were correct, "choice" takes the place of "side": after which choice was made, and the
+        difference of any two. Of more than two, there is a row for each one's weights,
+        ``of_choice``, less their mean over choices.
 
     Examples
     --------
@@ -163,14 +164,15 @@ def _contrasts(
         updates = update_after(fit.rules, weights[state], take(trials, run), probes)
         after[name] = replace(steps[state], update=fit.policy.of_each(updates[:, 0]).numpy())
 
+    contrasts, correct = {}, experience.correct
+    if correct.any() and not correct.all():
+        contrasts["outcome"] = {"correct": steps[correct], "error": steps[~correct]}
     # Of more than two choices, errors need not tell which was correct.
-    name, by = ("side", "answer") if fit.n_choices == 2 else ("choice", "choice")
+    has_sides = fit.n_choices == 2 and fit.sequences(X).answer_known
+    name, by = ("side", "answer") if has_sides else ("choice", "choice")
     classes = enumerate(map(str, fit.final.classes_))
-    return {
-        "outcome": {"correct": steps[experience.correct], "error": steps[~experience.correct]},
-        name: {label: steps[getattr(experience, by) == number] for number, label in classes},
-        "run": after,
-    }
+    contrasts[name] = {label: steps[getattr(experience, by) == n] for n, label in classes}
+    return contrasts | {"run": after}
 
 
 def _compare(

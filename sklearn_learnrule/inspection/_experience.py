@@ -16,6 +16,7 @@ from ..data.sequences import NOBODY_KNOWS, read_sequences
 from ..data.time_order import count_within
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.does_not_apply import DoesNotApply
+from ..utils.parameters import check_finite
 
 OWN_COLUMNS = (
     *("fit", "trials_back", "length", "run"),
@@ -56,6 +57,7 @@ class Experience:
         DoesNotApply
             If all did, or none.
         """
+        check_finite(above, "rewarded_above")
         rewarded = self.reward > above
         if rewarded.all() or not rewarded.any():
             raise DoesNotApply(

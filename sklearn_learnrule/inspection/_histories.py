@@ -149,7 +149,9 @@ def _make_probes(
         asked = (
             "X has none" if rewards is None else f"rewards={np.unique(rewards).tolist()} name none"
         )
-        raise ValueError(f"The probe is to be {kind}, but {asked}.")
+        raise ValueError(
+            f"The probe is to be {kind}, but {asked}: give after_correct={not correct}."
+        )
     return make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
 

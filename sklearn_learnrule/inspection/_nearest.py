@@ -65,8 +65,9 @@ def nearest_rules(
     DataFrame, one row a fit, rule and weight, the nearest rule first
         ``fit``; ``rule``; ``weight``, a name or "all"; ``r2``, the share of the variance of the
         inferred updates (about their mean; of more than two choices, of all that each choice has)
-        that the rule explains, below 0 where it does worse than their mean; then the rule's
-        parameters of this weight under their textbook names, NaN where it has none.
+        that the rule explains, below 0 where it does worse than their mean, NaN of a weight that
+        stays; then the rule's parameters of this weight under their textbook names, NaN where it
+        has none.
 
     Examples
     --------
@@ -82,6 +83,8 @@ def nearest_rules(
     9               PredictMax  0.0
     12              forgetting -0.2
     """
+    if rules is not None and not rules:
+        raise ValueError("rules should have one rule or more, got none.")
     fits = read_rule_fits(estimators)
     if ALL in fits[0].weight_names:
         raise ValueError(
@@ -140,11 +143,15 @@ def _compare(rule: LearningRule, visited: Visited, fit: RuleFit) -> Iterator[dic
 
     unexplained = squares(target - _project(rule, visited, squares))
     total = squares(target - target.mean(0))
-    yield {"weight": ALL, "r2": (1 - unexplained.sum() / total.sum()).item()}
+    yield {"weight": ALL, "r2": _share(unexplained.sum(), total.sum())}
     sides = ["first", "second"] if fit.n_choices == 2 else list(fit.final.classes_)
     for k, name in enumerate(fit.weight_names):
-        r2 = (1 - unexplained[k] / total[k]).item()
+        r2 = _share(unexplained[k], total[k])
         yield {"weight": name, "r2": r2, **_parameters(rule, k, sides)}
+
+
+def _share(unexplained: Tensor, total: Tensor) -> float:
+    return (1 - unexplained / total).item() if total > 0 else float("nan")
 
 
 def _parameters(rule: LearningRule, k: int, sides: list[Any]) -> dict[str, float]:

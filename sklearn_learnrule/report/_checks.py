@@ -13,7 +13,7 @@ from ..inspection import Fit, RuleFit, session_table
 from ..plotting import SessionCurveDisplay
 from ..simulation import predictive_check
 from ._models import Model
-from ._parts import Exhibit, Note, Part, Question, Table, as_written, picture, written
+from ._parts import Exhibit, Note, Part, Question, Table, as_written, of_runs, picture, written
 
 
 def _predictive(model: Model, question: Question) -> Iterator[Part]:
@@ -24,6 +24,7 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
         yield Note(f"The twins are of the first {which}.")
     if paid := _how_paid(X):
         yield Note(paid)
+    yield from of_runs(question)
     options: Any = {"n_simulations": question.n_simulations, "random_state": question.random_state}
     options |= {"reward": "resample", "rewarded_above": question.rewarded_above}
     options["verbose"] = question.verbose

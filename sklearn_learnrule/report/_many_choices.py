@@ -44,10 +44,5 @@ CAPTIONS = {
         "lines or dashes what the models predict on the same trials, one step ahead. Grey is "
         "chance."
     ),
-    "sessions": (
-        "Means over animals with 95% confidence intervals: the share of correct choices, of "
-        "animals and as predicted one step ahead, and how well choices are predicted (grey: "
-        "chance). Lines are faint where fewer than half of the animals are left."
-    ),
 }
 """How to read exhibits that show more otherwise, by name."""

@@ -62,6 +62,12 @@ class Question:
         return 0.0 if some.any() and not some.all() else float(self._earned.mean())
 
     @cached_property
+    def any_correct(self) -> bool:
+        """Whether any choice was correct: of a bandit that takes points away, none was."""
+        trials = read_sequences(self.X).padded
+        return bool((trials.choice == trials.answer)[trials.told].any())
+
+    @cached_property
     def _earned(self) -> Floats:
         trials = read_sequences(self.X).padded
         return trials.reward[trials.told]
@@ -217,7 +223,7 @@ def of_two_rewards(question: Question) -> Iterator[Note]:
 
 
 def of_runs(question: Question) -> Iterator[Note]:
-    """Say which trials of a run count as rewarded, if not those above 0."""
+    """Say which trials count as rewarded, if not those above 0."""
     if bound := question.rewarded_above:
         yield Note(
             f"A trial counts as rewarded here if it earned more than the mean, {written(bound)}."

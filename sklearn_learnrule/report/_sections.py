@@ -95,7 +95,8 @@ def _asymmetry(model: Model, question: Question) -> Iterator[Part]:
     text = _intervals(bands.set_index(cell)[["mean", "lower", "upper"]])
     shown = _side_by_side(text, "measure").reset_index()
     pairs = shown["group"].str.contains(" - ")
-    shown = shown[~pairs | (shown["contrast"] != "choice")]  # of which there are many
+    if question.n_choices > 2:
+        shown = shown[~pairs | (shown["contrast"] != "choice")]  # of which there are many
     what = shown["contrast"].map({"run": " run", "choice": " chosen"}).fillna("")
     shown = shown.assign(group=shown["group"].str.replace(" - ", " − ") + what)
     shown = shown.sort_values("weight", key=lambda names: names == "bias", kind="stable")
@@ -140,6 +141,7 @@ def _runs(model: Model, question: Question) -> Iterator[Part]:
     yield from of_runs(question)
     options: Any = {"rewards": question.rewards, "random_state": question.random_state}
     options["rewarded_above"] = question.rewarded_above
+    options["after_correct"] = question.any_correct
     display = HistoryDisplay.from_estimator(model.fits, question.X, **options)
     alt = "Change of the first weight after rewarded and unrewarded runs of each length"
     yield picture(display.figure_, alt, display.table, "length")
@@ -224,9 +226,10 @@ SECTIONS: dict[str, list[Exhibit]] = {
             "update",
             "How one trial changes a weight. Lines are solid after a correct choice, dashed after "
             "an error (if these are paid by chance, after a correct choice that earned the higher "
-            "reward and an error that earned the lower); their colour is the weight before. Dots "
-            "are stimuli that animals met; lines are faint where no animal has been. Of fewer than "
-            "six stimuli, there are dots alone, filled for solid, open for dashed.",
+            "reward and an error that earned the lower; if nobody knows these, after the higher "
+            "reward and the lower); their colour is the weight before. Dots are stimuli that "
+            "animals met; lines are faint where no animal has been. Of fewer than six stimuli, "
+            "there are dots alone, filled for solid, open for dashed.",
             _slices,
             "learning",
         ),
@@ -324,8 +327,9 @@ SECTIONS: dict[str, list[Exhibit]] = {
         Exhibit(
             "sessions",
             "Means over animals with 95% confidence intervals: the share of correct choices, of "
-            "animals and as predicted one step ahead, and how well choices are predicted (grey: "
-            "chance). Lines are faint where fewer than half of the animals are left.",
+            "animals and as predicted one step ahead (if nobody knows these, the mean reward of "
+            "animals), and how well choices are predicted (grey: chance). Lines are faint where "
+            "fewer than half of the animals are left.",
             _learning_curves,
             together=True,
         )

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..data.schema import of_labels
 from ..data.sequences import identity_of, read_sequences, session_numbers
 from ..data.tables import label_texts
+from ..utils.parameters import check_finite
 from ._corrections import BiasCorrection
 from ._statistics import OF_ALL, Behaviour, Statistics
 from ._twins import Twin
@@ -111,6 +112,7 @@ def predictive_check(
     """
     check_scalar(n_simulations, "n_simulations", numbers.Integral, min_val=1)
     check_scalar(window, "window", numbers.Integral, min_val=1)
+    check_finite(rewarded_above, "rewarded_above")
     check_scalar(level, "level", numbers.Real, min_val=0, max_val=1, include_boundaries="neither")
     twin = Twin(estimator)
     animals, subjects = _read_animals(twin, X, y, by)

@@ -82,6 +82,12 @@ def check_parameters(estimator: Any) -> None:
             )
 
 
+def check_finite(value: Any, name: str) -> None:
+    """Raise for what is not one finite number."""
+    if not ANY_NUMBER.is_satisfied_by(value):
+        raise ValueError(f"{name} should be a finite number, got {short(value)}.")
+
+
 def with_checked_parameters(fit: Callable[P, R]) -> Callable[P, R]:
     """Decorate an estimator's ``fit``, inside of which parameters make sense.
 
