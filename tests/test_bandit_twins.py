@@ -8,10 +8,11 @@ import pytest
 from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_array_equal
 from scipy.special import softmax
+from three_choices import random_table
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.data.sequences import read_sequences
-from sklearn_learnrule.inspection import asymmetry_table
+from sklearn_learnrule.inspection import asymmetry_table, session_table
 from sklearn_learnrule.plotting import SessionCurveDisplay
 from sklearn_learnrule.simulation import BiasCorrection, predictive_check, simulate
 from sklearn_learnrule.simulation._payoffs import payoffs_nearby
@@ -103,6 +104,30 @@ def test_without_a_word_on_pay_twins_are_refused_with_two_cures(bandit):
     correction = BiasCorrection(std=None)  # the same stimulus once more
     with pytest.raises(ValueError, match="A correction reads the correct choice"):
         predictive_check(rule, X, y, reward="resample", correction=correction)
+
+
+def test_that_an_arm_pays_nothing_does_not_make_the_other_right(bandit):
+    *_, trials = bandit
+    trials = trials.assign(reward=(trials["reward"] > 40) * 1.0)
+    X, y, _ = lr.make_design(trials, stimulus=None)
+    rule = lr.QLearningRuleEstimator(train_initial_weights=False).fit(X, y)
+    with pytest.raises(
+        ValueError, match="tell .nothing was shown that could make a choice correct"
+    ):
+        simulate(rule, X)
+    told = trials[trials["subject"].duplicated(keep="last")]
+    earned = told.groupby(["subject", "session"])["reward"].mean()
+    assert_array_equal(session_table(rule, X, y)["animal"], earned)
+    twins = simulate(rule, X, reward="resample", random_state=0)
+    assert set(twins["reward"]) == {0.0, 1.0}
+
+
+def test_what_was_shown_may_change_what_a_choice_earns_so_that_near_trials_do_not_tell():
+    trials = random_table().drop(columns="answer")  # three choices, and a stimulus
+    X, y, _ = lr.make_design(trials)
+    rule = lr.ReinforceRuleEstimator(baseline=None, max_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"make_design\(..., answer=...\)\.$"):
+        simulate(rule, X, reward="resample")
 
 
 def test_twins_of_the_true_rule_do_as_the_animals_and_those_of_a_wrong_one_do_not(bandit):

@@ -180,11 +180,18 @@ class Sequences:
                 "Were X and y put in different orders, or was y relabelled?"
             )
 
+    @property
+    def shows_stimuli(self) -> bool:
+        """Whether there is anything to see but the choices."""
+        return self.feature_names != [BIAS]
+
     def check_answer_known(self, reader: str, or_else: str = "") -> None:
         """Raise if nothing tells the correct choices, which some ``reader`` needs, ``or_else``."""
         if not self.answer_known:
             why = "more than one value stands for an error, or none"
-            if self.n_choices > 2:
+            if not self.shows_stimuli:
+                why = "nothing was shown that could make a choice correct"
+            elif self.n_choices > 2:
                 why = f"of {self.n_choices} choices, an error does not tell which was right"
             raise DoesNotApply(
                 f"{reader} reads the correct choice, which these rewards do not tell ({why})",
@@ -285,10 +292,15 @@ def _tells_answers(values: dict[str, Floats]) -> bool:
 
 
 def _knows_answers(values: dict[str, Floats], fields: Fields) -> bool:
-    """Whether each trial's answer is known: it is told, or one of two that rewards tell."""
+    """Whether each trial's answer is known: it is told, or one of two that rewards tell.
+
+    Where nothing was shown, they do not: that an arm paid nothing does not make the other right.
+    """
     if _tells_answers(values):
         return True
-    return PREVIOUS_CHOICE in values and _marks_correct(fields.reward[fields.told])
+    was_shown = fields.features.shape[-1] > 1
+    rewards = fields.reward[fields.told]
+    return PREVIOUS_CHOICE in values and was_shown and _marks_correct(rewards)
 
 
 def has_identity(X: Any) -> TypeGuard[pd.DataFrame]:

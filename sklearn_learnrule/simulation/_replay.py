@@ -69,9 +69,11 @@ def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) 
     happened = trials.observed
     if not happened.any():
         raise ValueError("X tells the outcome of no trial: each subject has one row only.")
-    if isinstance(reward, str) and reward == RESAMPLE and not sequences.answer_known:
+    is_bandit = not (sequences.answer_known or sequences.shows_stimuli)
+    if is_bandit and isinstance(reward, str) and reward == RESAMPLE:
         return _of_payoffs(X, sequences, correction)
-    sequences.check_answer_known("A replay of the trials", or_else=PAY_CHOICES)
+    or_else = PAY_CHOICES if is_bandit else ""
+    sequences.check_answer_known("A replay of the trials", or_else=or_else)
     correct = (trials.choice == trials.answer)[trials.told]
     pay = _pay(reward, trials.reward[trials.told], correct)
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
@@ -80,7 +82,10 @@ def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) 
 
 
 def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrection | None) -> Replay:
-    """Replay trials of which nobody knows the correct choice: each choice has its own pay."""
+    """Replay a bandit, where nobody knows the correct choice: each choice has its own pay.
+
+    What was shown may change what a choice earns, so nothing was.
+    """
     if correction is not None:
         sequences.check_answer_known("A correction")
     trials = sequences.padded
