@@ -327,6 +327,10 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
         (["compare", "mice.csv", "--choices", "L", "R"], "not among --choices ['L', 'R']: 'left'"),
         (
             ["compare", "mice.csv", "--stimulus", "choice", "contrast"],
+            "neither that of choices nor that of rewards, got 'choice'.",
+        ),
+        (
+            ["compare", "mice.csv", "--stimulus", "session", "contrast"],
             "of that name. Rename it in the file.",
         ),
         (

@@ -27,7 +27,7 @@ def design():
             "reward": [1, 0, 1, 1, 0, 1, 1],
         }
     )
-    return lr.make_design(trials, answer="choice")[:2]
+    return lr.make_design(trials.assign(answer=trials["choice"]), answer="answer")[:2]
 
 
 @pytest.fixture

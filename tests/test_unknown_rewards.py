@@ -313,7 +313,8 @@ def test_the_report_says_how_many_rewards_are_unknown(trials, design, tmp_path, 
     facts = dict(row for row in Page(path).rows if len(row) == 2)
     last = ~trials["subject"].duplicated(keep="last")
     assert facts["reward unknown"] == f"{trials['reward'][~last].isna().mean():.1%} of trials"
-    assert facts["rewarded"] == f"{(trials['reward'][~last].dropna() > 0).mean():.1%} of trials"
+    share = (trials["reward"][~last].dropna() > 0).mean()
+    assert facts["rewards"] == f"1 on {share:.1%} of trials, else 0"
 
 
 # ------------------------------------------------------------------------ what is refused

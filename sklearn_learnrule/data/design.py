@@ -311,7 +311,7 @@ def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
     if not answers:
         return
     choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, *answers))
-    reward = earned.astype(float).to_numpy()
+    reward = earned.astype(object).where(earned.notna(), np.nan).to_numpy(dtype=float)
     told, right = ~np.isnan(reward), choice == answer
     for label in np.unique(choice):
         kinds = [reward[told & (choice == label) & kind] for kind in (right, ~right)]
