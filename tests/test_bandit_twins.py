@@ -101,6 +101,8 @@ def test_without_a_word_on_pay_twins_are_refused_with_two_cures(bandit):
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         simulate(rule, X)
+    with pytest.raises(ValueError, match="reward, if a word, should be 'resample', got 'resampel'"):
+        simulate(rule, X, reward="resampel")
     correction = BiasCorrection(std=None)  # the same stimulus once more
     with pytest.raises(ValueError, match="A correction reads the correct choice"):
         predictive_check(rule, X, y, reward="resample", correction=correction)
@@ -149,6 +151,9 @@ def test_mean_rewards_of_animals_and_twins_are_drawn(bandit):
     display = SessionCurveDisplay.from_estimator(rule, X, y)
     display = SessionCurveDisplay(display.table, check).plot()
     assert display.ax_.get_ylabel() == "mean reward"
+    each = predictive_check(rule, X, y, n_simulations=1, reward="resample", per_subject=True)
+    with pytest.raises(ValueError, match="check should be of means over animals"):
+        SessionCurveDisplay(display.table, each).plot()
     assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
         "twins",
         "animals",

@@ -149,6 +149,10 @@ def _means(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
 
 
 def _twins(check: pd.DataFrame) -> pd.DataFrame:
+    if "subject" in check:
+        raise ValueError(
+            "check should be of means over animals: predictive_check without per_subject."
+        )
     names = {"block": "session", "simulated": "mean", "n_subjects": "n"}
     drawn = check["statistic"].isin(["accuracy", "reward"])  # whichever X tells
     return check[drawn].rename(columns=names)

@@ -70,7 +70,8 @@ def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) 
     if not happened.any():
         raise ValueError("X tells the outcome of no trial: each subject has one row only.")
     is_bandit = not (sequences.answer_known or sequences.shows_stimuli)
-    if is_bandit and isinstance(reward, str) and reward == RESAMPLE:
+    if is_bandit and isinstance(reward, str):
+        _check_word(reward)
         return _of_payoffs(X, sequences, correction)
     or_else = PAY_CHOICES if is_bandit else ""
     sequences.check_answer_known("A replay of the trials", or_else=or_else)
@@ -92,7 +93,8 @@ def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrectio
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
     nobody_knows, no_error = np.full(trials.choice.shape, 0.5), np.zeros_like(trials.observed)
     payoffs = payoffs_nearby(trials, sequences.n_choices)
-    given = nobody_knows, trials.observed, known, partial(_pay_alike, *_two((0, 0)))
+    never_asked = partial(_pay_alike, *_two((0, 0)))  # of correct choices' pay
+    given = nobody_knows, trials.observed, known, never_asked
     return _replay(X, sequences, *given, None, no_error, payoffs)
 
 
@@ -188,11 +190,17 @@ def _sessions(X: pd.DataFrame) -> pd.Index:
 
 def _pay(reward: Any, paid: Floats, correct: Bools) -> Pay:
     """Return how choices are paid: as ``reward`` says or, without it, as they were paid."""
+    _check_word(reward)
     if callable(reward):
         return reward
     as_animals = reward is None or isinstance(reward, str)
     pays = _as_paid(paid, correct, reward) if as_animals else _two(reward)
     return partial(_pay_alike, *pays)
+
+
+def _check_word(reward: Any) -> None:
+    if isinstance(reward, str) and reward != RESAMPLE:
+        raise ValueError(f"reward, if a word, should be {RESAMPLE!r}, got {reward!r}.")
 
 
 def _pay_alike(error_pays: Floats, correct_pays: Floats, correct: Bools, rng: Any) -> Floats:
@@ -217,8 +225,6 @@ def _two(reward: Any) -> tuple[Floats, Floats]:
 
 def _as_paid(paid: Floats, correct: Bools, reward: str | None) -> tuple[Floats, Floats]:
     """What errors and correct choices earned; 0 and 1 where none was made."""
-    if reward not in (None, RESAMPLE):
-        raise ValueError(f"reward, if a word, should be {RESAMPLE!r}, got {reward!r}.")
     pays = []
     for kind, made, default in (("errors", ~correct, 0.0), ("correct choices", correct, 1.0)):
         values = np.unique(paid[made])
