@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from ..data.schema import OF_CHOICE
-from ..utils.arrays import Bools, Floats, Ints
+from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
 from ._experience import Experience, draw_windows, read_experience
 from ._fits import RuleFit, read_rule_fits
@@ -110,8 +110,7 @@ def asymmetry_table(
     rng = check_random_state(random_state)
     n_subjects = experience.subject.max() + 1
     state = _draw_states(experience, n_states, rng)  # (n,)
-    rewarded = experience.rewarded(rewarded_above)
-    runs = _draw_runs(experience, rewarded, len(state), run_length, rng)  # each (n, L)
+    runs = _draw_runs(experience, rewarded_above, len(state), run_length, rng)  # each (n, L)
     drawn = rng.multinomial(n_subjects, np.full(n_subjects, 1 / n_subjects), n_bootstraps)
     times_drawn = np.vstack([np.ones(n_subjects), drawn])  # (1 + B, N), first all alike
     rows = []
@@ -211,12 +210,13 @@ def _draw_states(experience: Experience, n_states: int, rng: np.random.RandomSta
 
 def _draw_runs(
     experience: Experience,
-    rewarded: Bools,
+    rewarded_above: float,
     n_runs: int,
     length: int,
     rng: np.random.RandomState,
 ) -> dict[str, Ints]:
     """Return rows of ``experience``: a stretch as it happened, the same in both, then a run."""
+    rewarded = experience.rewarded(rewarded_above)
     before = draw_windows(experience, n_runs, N_BACK, rng)
     return {
         name: np.hstack([before, rng.choice(np.flatnonzero(which), (n_runs, length))])

@@ -147,14 +147,14 @@ def draw_windows(
 
 def draw_sequences(
     experience: Experience,
-    rewarded: Bools,
+    rewarded_above: float,
     n_trials: int,
     n_draws: int,
     rng: np.random.RandomState,
 ) -> tuple[Ints, Bools]:
     """Draw a trial for each place in every sequence of choices and outcomes, ``n_draws`` times.
 
-    Outcomes are two, ``rewarded`` (n,) or not.
+    Outcomes are two, rewarded or not.
 
     Returns
     -------
@@ -163,6 +163,7 @@ def draw_sequences(
         another.
     rewarded : bool ndarray of shape (H, n_trials)
     """
+    rewarded = experience.rewarded(rewarded_above)
     kinds = list(product(range(experience.n_choices), [False, True]))
     kind = np.tile(list(product(range(len(kinds)), repeat=n_trials)), (n_draws, 1))
     rows = np.empty_like(kind)

@@ -117,8 +117,7 @@ def history_table(
     probes = _make_probes(experience, stimuli, rewards, after_correct)
 
     rng = check_random_state(random_state)
-    rewarded = experience.rewarded(rewarded_above)
-    run, won = draw_sequences(experience, rewarded, max(lengths), n_draws, rng)  # (H, L)
+    run, won = draw_sequences(experience, rewarded_above, max(lengths), n_draws, rng)  # (H, L)
     how: Any = {"n_draws": n_draws, "n_repeats": len(run) // n_draws, "rng": rng}
     fill = partial(draw_fillers, experience, **how)
     before, after = fill(n_trials=n_warm_up), fill(n_trials=max(trials_back) - 1)
