@@ -153,13 +153,11 @@ class Replay:
 
     def _task(self, drawn: tuple[NDArray[Any], ...], rng: np.random.RandomState) -> Task:
         """Make the task of some sequences, (n, 1), and trials, (1, T)."""
+        known = self.stimulus[drawn], self.answer[drawn], self.pay, rng
         if self.payoffs is not None:
-            nothing = np.zeros_like(self.answer[drawn])
-            return ReplayOfPayoffs(
-                self.stimulus[drawn], nothing, self.pay, rng, payoffs=self.payoffs[drawn]
-            )
+            return ReplayOfPayoffs(*known, self.payoffs[drawn])
         if self.correction is None:
-            return ReplayTask(self.stimulus[drawn], self.answer[drawn], self.pay, rng)
+            return ReplayTask(*known)
         told = zip(self.session[drawn], self.happened[drawn], self.corrected[drawn], strict=True)
         shown = drawn[0], np.array([draw_uncorrected(*of_one, rng) for of_one in told])
         stimulus, answer = self.stimulus[shown], self.answer[shown]
@@ -185,7 +183,7 @@ class ReplayTask:
 
 @dataclass(frozen=True)
 class ReplayOfPayoffs(ReplayTask):
-    """Stimuli that are known beforehand, and what each choice may earn; none is correct."""
+    """Stimuli that are known beforehand, and what each choice may earn, correct or not."""
 
     payoffs: Floats  # (N, T, C, P) to draw from
 
