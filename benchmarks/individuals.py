@@ -9,9 +9,10 @@ Five folds of animals as in the paper, process noise, choices weighed apart by s
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
-from reproduce_ibl import FORGETS, HABITS, HISTORY, SIDES, animal_folds
+from reproduce_ibl import ALONE, DNN, FORGETS, HABITS, HISTORY, SIDES, animal_folds, drifting
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
@@ -20,12 +21,17 @@ from sklearn_learnrule.datasets import load_ibl_trials
 
 NOISY: dict[str, Any] = {"process_noise": "learned"}
 OWN_NOISE, OWN_RATE = ({"subject_effects": [name]} for name in ("process_noise", "learning_rate"))
+network = partial(drifting, DNN, 99, **ALONE)
 RULES = {
     "no rule": lr.ConstantRuleEstimator(**NOISY),
     "no rule, own process noise": lr.ConstantRuleEstimator(**NOISY, **OWN_NOISE),
     "REINFORCE": lr.ReinforceRuleEstimator(**NOISY, **FORGETS),
     "REINFORCE, own process noise": lr.ReinforceRuleEstimator(**NOISY, **FORGETS, **OWN_NOISE),
     "REINFORCE, own learning rate": lr.ReinforceRuleEstimator(**NOISY, **FORGETS, **OWN_RATE),
+    "DNN": network(),
+    "DNN, own process noise": network(**OWN_NOISE),
+    "DNN, own learning rate": network(**OWN_RATE),
+    "DNN, two numbers": network(subject_effects=2),
 }
 
 
