@@ -163,6 +163,8 @@ class SequenceClassifier(
         given = sequences, chosen, weight, units
         self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.is_symmetric)
         settings = replace(settings, mirrored=self.mirrored_)
+        if self._goes_on:
+            settings = replace(settings, n_init=1)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
             return self._go_on(make_model(generator, symmetric=settings.mirrored), member)
@@ -211,9 +213,13 @@ class SequenceClassifier(
                 model.make_symmetric()
         return model.to(self._dtype)
 
+    @property
+    def _goes_on(self) -> bool:
+        return self.warm_start and hasattr(self, "nets_")
+
     def _go_on(self, model: SequenceModel, member: int) -> SequenceModel:
         """Let a warm start begin with the last fit's parameters; what is given stays so."""
-        if not (self.warm_start and hasattr(self, "nets_")):
+        if not self._goes_on:
             return model
         try:
             last = dict(self.nets_[member].module_.named_parameters())

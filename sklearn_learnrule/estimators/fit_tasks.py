@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, TypeVar
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from ..training.settings import TrainingSettings
+
 try:
     import sklearn.callback as sklearn_callback
 except ImportError:  # before scikit-learn 1.9
@@ -53,7 +55,8 @@ class FitTasks:
         self.epochs: dict[tuple[int, str], list[Any]] = {}
         self.root: Any = None
         if getattr(estimator, "_skl_callbacks", None):
-            n_parts = len(self.stages) * getattr(estimator, "n_ensemble", 1)
+            settings = TrainingSettings.of(estimator)
+            n_parts = len(self.stages) * settings.n_ensemble * settings.n_init
             how = {"max_subtasks": n_parts, "sequential_subtasks": False}
             self.root = estimator._init_callback_context(**how)
             self.root.call_on_fit_task_begin(**self.told)

@@ -20,9 +20,11 @@ from ..rules import (
     Units,
 )
 from ..utils.arrays import Floats, Ints
-from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
+from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
+
+SEVERAL = 4  # places, where a rule may have lower maxima
 
 
 class ConstantRuleEstimator(BaseRuleEstimator):
@@ -47,16 +49,18 @@ class ConstantRuleEstimator(BaseRuleEstimator):
 
 
 class _TextbookRuleEstimator(BaseRuleEstimator):
-    """What the textbook rules share: two options, and a prior."""
+    """What the textbook rules share: two options, a prior, and where a fit begins."""
 
     side_specific: bool = False
     forgetting: bool = False
     prior: str | None = None
+    n_init: int = 1
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "side_specific": ["boolean"],
         "forgetting": ["boolean"],
         "prior": [None, StrOptions({"weak"})],
+        "n_init": [WHOLE_FROM_1],
     }
     _parameter_docs: ClassVar[str] = """
         side_specific : bool, default={side_specific}
@@ -69,6 +73,10 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
             for stimuli and rewards of the usual size 1. Beside many trials it counts for nothing,
             unless animals learn that fast. Standard errors count it in. It says nothing of an
             associability, which may still run away beside a free baseline.
+        n_init : int, default={n_init}
+            From how many places the fit begins, the same ones each time: rates are between a tenth
+            of the usual and ten times as large. The likeliest fit is kept. A rule that learns more
+            than the policy's weights may have lower maxima, where a fit from one place ends.
         """
 
     def _make_model(
@@ -265,6 +273,7 @@ class ActorCriticRuleEstimator(_TextbookRuleEstimator):
     """
 
     initial_value: float | Sequence[float] = 0.0
+    n_init: int = SEVERAL
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "initial_value": [ANY_NUMBER, each(ANY_NUMBER)]
@@ -320,6 +329,7 @@ class PearceHallRuleEstimator(_TextbookRuleEstimator):
     """
 
     baseline: str | None = None
+    n_init: int = SEVERAL
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "baseline": [None, StrOptions({"free", "nonnegative"})]
@@ -361,6 +371,8 @@ class QLearningRuleEstimator(_TextbookRuleEstimator):
     >>> rule.learning_rate_.round(3), round(float(rule.inverse_temperature_), 1)
     (array([0.005, 0.002]), 1.8)
     """
+
+    n_init: int = SEVERAL
 
     def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
         # From far below, a fit to few animals that learn fast may end where alpha is 0.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -14,8 +13,8 @@ from ..models.learning import SequenceModel
 from ..utils.warn import warn
 from .dataset import SequenceDataset
 from .net import SequenceNet
-from .optimization import train
 from .settings import TrainingSettings
+from .starts import train_from_several
 
 MAX_ATTEMPTS = 3  # at a network that diverges
 
@@ -31,12 +30,13 @@ def train_members(
     device: str,
     *,
     again: bool,
-    teller: Callable[[int], Callback | None] = lambda member: None,
+    teller: Callable[[int], Callback | None] = lambda number: None,
 ) -> list[SequenceNet]:
     """Train a model from each seed, on a CPU by as many threads as there may be.
 
     A member that is lost is trained ``again`` from another start, if it drew its start, with a
-    ConvergenceWarning. What ``teller`` returns of a member looks on at its training.
+    ConvergenceWarning. What ``teller`` returns of a training's number, of each member from each
+    place (see :func:`train_from_several`), looks on at it.
 
     Raises
     ------
@@ -47,13 +47,20 @@ def train_members(
 
     def fit(member: int) -> SequenceNet:
         generator = torch.Generator().manual_seed(seeds[member])
-        watched = replace(settings, teller=teller(member))
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
             model = make_model(member, generator)
             drawn = not torch.equal(before, generator.get_state())
             try:
-                return train(model, dataset, watched, device, generator, seeds[member])
+                return train_from_several(
+                    model,
+                    dataset,
+                    settings,
+                    device,
+                    generator,
+                    seeds[member],
+                    teller=lambda place: teller(member * settings.n_init + place),
+                )
             except FloatingPointError as error:
                 if attempt == MAX_ATTEMPTS or not (again and drawn):
                     raise

@@ -116,6 +116,7 @@ class TrainingSettings(Training):
     """
 
     n_ensemble: int = 1
+    n_init: int = 1
     weight_decay: float = 0.0
     gradient_clip_value: float = np.inf
     average: bool = False

@@ -1,0 +1,82 @@
+"""Fits from several places, of which the likeliest is kept: some rules have lower maxima."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats.qmc import Halton
+from skorch.callbacks import Callback
+
+from ..engine import threads
+from ..models.learning import SequenceModel
+from ..rules import mover
+from .dataset import SequenceDataset
+from .net import SequenceNet
+from .optimization import train
+from .settings import TrainingSettings
+
+FARTHEST = 10.0  # by which factor a rate begins elsewhere, at most
+AS_LIKELY = 1e-6  # nats per trial
+
+
+def train_from_several(
+    model: SequenceModel,
+    dataset: SequenceDataset,
+    settings: TrainingSettings,
+    device: str,
+    generator: torch.Generator,
+    seed: int,
+    teller: Callable[[int], Callback | None],
+) -> SequenceNet:
+    """Fit a model from ``settings.n_init`` places, on a CPU side by side, and return the likeliest.
+
+    The first is where the model is, and is kept where no other is likelier; what others are is the
+    same at every call. What ``teller`` returns of a place looks on at the training from there.
+
+    Raises
+    ------
+    FloatingPointError
+        If every training diverges.
+    """
+
+    def fit(place: int) -> SequenceNet | FloatingPointError:
+        watched = replace(settings, teller=teller(place))
+        try:
+            return train(models[place], dataset, watched, device, generators[place], seed)
+        except FloatingPointError as error:
+            return error
+
+    places = range(settings.n_init)
+    models = [begin_at(model, place) for place in places]
+    generators = [generator, *(generator.clone_state() for _ in places[1:])]
+    ends = threads.share(fit, places) if device == "cpu" else [*map(fit, places)]
+    nets = [end for end in ends if isinstance(end, SequenceNet)]
+    if not nets:
+        raise next(end for end in ends if isinstance(end, FloatingPointError))
+    losses = [np.nanmin(net.history[:, "train_loss"]) for net in nets]
+    close = np.array(losses) <= min(losses) + AS_LIKELY
+    return nets[int(close.argmax())]
+
+
+@torch.no_grad()
+def begin_at(model: Any, place: int) -> Any:
+    """Return a model whose rule begins elsewhere, unless the place is 0: there it is the same.
+
+    Each of the rule's rates and the like, all that is held as a root, is between a tenth of what
+    it was and ten times as large.
+    """
+    if not place:
+        return model
+    there = deepcopy(model)
+    rule, _ = mover(there.dynamics.rule)
+    roots = [p for name, p in rule.named_parameters() if "root_" in name and p.requires_grad]
+    if roots:
+        shares = Halton(len(roots), scramble=False).random(place + 1)[place]
+        for root, power in zip(roots, 2 * shares - 1, strict=True):
+            root.mul_(FARTHEST ** (power / 2))
+    return there

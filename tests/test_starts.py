@@ -1,0 +1,109 @@
+"""Fits from several places: the likeliest is kept, as a likelihood may have lower maxima."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from scipy.special import expit
+
+import sklearn_learnrule as lr
+from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.training import starts
+
+MANY = [lr.ActorCriticRuleEstimator, lr.QLearningRuleEstimator]
+
+
+@pytest.fixture(scope="module")
+def cohort():
+    return lr.make_design(make_learning_cohort(4, 150, random_state=0))[:2]
+
+
+def q_learner(seed, learning_rate, beta, n_trials=400):
+    """Return X and y of a subject that learns which of two arms pays more, which changes."""
+    rng = np.random.default_rng(seed)
+    pays, worth, rows = np.array([0.7, 0.3]), np.zeros(2), []
+    for _ in range(n_trials):
+        if rng.random() < 1 / 40:
+            pays = pays[::-1]
+        choice = int(rng.random() < expit(beta * (worth[1] - worth[0])))
+        reward = float(rng.random() < pays[choice])
+        worth[choice] += learning_rate * (reward - worth[choice])
+        rows.append({"subject": "s", "session": 1, "choice": choice, "reward": reward})
+    return lr.make_design(pd.DataFrame(rows), stimulus=None)[:2]
+
+
+def test_actor_critics_leave_lower_maxima_behind():
+    gains = []
+    for seed, (learning_rate, beta) in enumerate([(0.3, 5), (0.4, 5), (0.5, 4), (0.6, 6)]):
+        X, y = q_learner(seed, learning_rate, beta)
+        one, several = (lr.ActorCriticRuleEstimator(n_init=n).fit(X, y).score(X, y) for n in (1, 4))
+        gains.append((several - one) * len(y))
+    assert min(gains) > -0.01
+    assert max(gains) > 10, gains
+
+
+@pytest.mark.parametrize("rule", MANY)
+def test_where_others_are_no_likelier_the_usual_place_is_kept(rule, cohort):
+    usual, best = (rule(n_init=n).fit(*cohort) for n in (1, rule().n_init))
+    gain = best.score(*cohort) - usual.score(*cohort)
+    if gain < 0.9 * starts.AS_LIKELY:
+        assert_array_equal(best.predict_proba(cohort[0]), usual.predict_proba(cohort[0]))
+    assert gain > -1e-9
+
+
+def test_rules_of_lower_maxima_begin_at_four_places():
+    estimators = lr.ActorCriticRuleEstimator, lr.PearceHallRuleEstimator, lr.QLearningRuleEstimator
+    assert {estimator().n_init for estimator in estimators} == {4}
+    assert lr.ReinforceRuleEstimator().n_init == 1
+
+
+@pytest.mark.parametrize("rule", MANY)
+def test_a_fit_from_several_places_is_the_same_each_time(rule, cohort):
+    once, again = (rule(random_state=seed).fit(*cohort) for seed in (0, 1))
+    assert_array_equal(once.predict_proba(cohort[0]), again.predict_proba(cohort[0]))
+
+
+def test_places_are_the_rules_own_at_most_ten_times_off(cohort):
+    how = {"process_noise": "learned", "unlearned": ["stimulus"], "forgetting": True}
+    model = lr.QLearningRuleEstimator(**how).fit(*cohort).net_.module_
+    usual = dict(model.named_parameters())
+    for root in usual.values():
+        torch.nn.init.constant_(root, 0.5)
+    factors = {}
+    for place in range(1, 9):
+        for name, there in starts.begin_at(model, place).named_parameters():
+            if not torch.equal(there, usual[name]):
+                factor = (there / usual[name]).square().mean().item()
+                factors.setdefault(name.rpartition(".")[2], []).append(factor)
+    assert set(factors) == {"root_learning_rate", "root_temperature", "root_forgetting"}
+    for of_one in factors.values():
+        assert 0.1 <= min(of_one) < 0.3
+        assert 3 < max(of_one) <= 10
+    assert starts.begin_at(model, 0) is model
+
+
+def test_a_place_from_which_training_diverges_is_passed_over(cohort, monkeypatch):
+    def diverges(model, *how):
+        begun.append(model)
+        if len(begun) <= n_lost:
+            raise FloatingPointError("Training diverged.")
+        return train(model, *how)
+
+    train, begun, n_lost = starts.train, [], 3
+    monkeypatch.setattr(starts, "train", diverges)
+    rule = lr.QLearningRuleEstimator().fit(*cohort)
+    assert rule.net_.module_ is begun[3]
+    n_lost = 7
+    begun.clear()
+    with pytest.raises(FloatingPointError, match="Training diverged"):
+        lr.QLearningRuleEstimator().fit(*cohort)
+    assert len(begun) == 4
+
+
+def test_a_warm_start_goes_on_from_the_fit_that_was_kept(cohort):
+    rule = lr.ActorCriticRuleEstimator(warm_start=True, max_epochs=1)
+    with pytest.warns(match="has not converged"):
+        first = rule.fit(*cohort).score(*cohort)
+    rule.set_params(max_epochs=50).fit(*cohort)
+    assert rule.score(*cohort) > first
