@@ -192,7 +192,9 @@ def all_estimators(**parameters) -> list:
     estimators = []
     for kind in RULE_ESTIMATORS:
         known = inspect.signature(kind).parameters
-        quick = {**QUICK, "random_state": 0} if "n_ensemble" in known else {"window": 3}
+        quick = (
+            {**QUICK, "random_state": 0} if "n_ensemble" in known else {"window": 3, "n_init": 1}
+        )
         quick = {name: value for name, value in quick.items() if name in known}
         estimators.append(kind(**{**quick, **parameters}))
     return [

@@ -97,7 +97,10 @@ def test_the_parameters_that_made_the_choices_are_recovered(cohort):
 
 
 def test_it_predicts_held_out_animals_that_learn_by_it_better_than_reinforce(cohort):
-    rules = {"Pearce-Hall": lr.PearceHallRuleEstimator(), "REINFORCE": lr.ReinforceRuleEstimator()}
+    rules = {
+        "Pearce-Hall": lr.PearceHallRuleEstimator(n_init=1),
+        "REINFORCE": lr.ReinforceRuleEstimator(),
+    }
     half = cohort[0].index.get_level_values("subject") <= "mouse_20"
     X, y = cohort[0][half], cohort[1][half]
     ranking = lr.rank_rules(lr.compare_rules(rules, X, y, cv=2, verbose=0), "REINFORCE")

@@ -16,7 +16,7 @@ MANY = [lr.ActorCriticRuleEstimator, lr.QLearningRuleEstimator]
 
 @pytest.fixture(scope="module")
 def cohort():
-    return lr.make_design(make_learning_cohort(4, 150, random_state=0))[:2]
+    return lr.make_design(make_learning_cohort(8, 300, random_state=0))[:2]
 
 
 def q_learner(seed, learning_rate, beta, n_trials=400):
@@ -46,10 +46,7 @@ def test_actor_critics_leave_lower_maxima_behind():
 @pytest.mark.parametrize("rule", MANY)
 def test_where_others_are_no_likelier_the_usual_place_is_kept(rule, cohort):
     usual, best = (rule(n_init=n).fit(*cohort) for n in (1, rule().n_init))
-    gain = best.score(*cohort) - usual.score(*cohort)
-    if gain < 0.9 * starts.AS_LIKELY:
-        assert_array_equal(best.predict_proba(cohort[0]), usual.predict_proba(cohort[0]))
-    assert gain > -1e-9
+    assert_array_equal(best.predict_proba(cohort[0]), usual.predict_proba(cohort[0]))
 
 
 def test_rules_of_lower_maxima_begin_at_four_places():

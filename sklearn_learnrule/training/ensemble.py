@@ -52,15 +52,8 @@ def train_members(
             model = make_model(member, generator)
             drawn = not torch.equal(before, generator.get_state())
             try:
-                return train_from_several(
-                    model,
-                    dataset,
-                    settings,
-                    device,
-                    generator,
-                    seeds[member],
-                    teller=lambda place: teller(member * settings.n_init + place),
-                )
+                how = dataset, settings, device, generator, seeds[member]
+                return train_from_several(model, *how, member, teller)
             except FloatingPointError as error:
                 if attempt == MAX_ATTEMPTS or not (again and drawn):
                     raise

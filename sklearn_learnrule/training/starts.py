@@ -21,7 +21,7 @@ from .optimization import train
 from .settings import TrainingSettings
 
 FARTHEST = 10.0  # by which factor a rate begins elsewhere, at most
-AS_LIKELY = 1e-6  # nats per trial
+AS_LIKELY = 0.5  # nats: less speaks for neither of two fits
 
 
 def train_from_several(
@@ -31,12 +31,14 @@ def train_from_several(
     device: str,
     generator: torch.Generator,
     seed: int,
+    member: int,
     teller: Callable[[int], Callback | None],
 ) -> SequenceNet:
     """Fit a model from ``settings.n_init`` places, on a CPU side by side, and return the likeliest.
 
-    The first is where the model is, and is kept where no other is likelier; what others are is the
-    same at every call. What ``teller`` returns of a place looks on at the training from there.
+    The first is where the model is, and its fit is kept where no other is likelier by half a nat:
+    along a ridge, its numbers are the more moderate ones. Where others begin is the same at every
+    call. What ``teller`` returns of a training's number, over all members' places, looks on at it.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def train_from_several(
     """
 
     def fit(place: int) -> SequenceNet | FloatingPointError:
-        watched = replace(settings, teller=teller(place))
+        watched = replace(settings, teller=teller(member * settings.n_init + place))
         try:
             return train(models[place], dataset, watched, device, generators[place], seed)
         except FloatingPointError as error:
@@ -58,9 +60,9 @@ def train_from_several(
     nets = [end for end in ends if isinstance(end, SequenceNet)]
     if not nets:
         raise next(end for end in ends if isinstance(end, FloatingPointError))
-    losses = [np.nanmin(net.history[:, "train_loss"]) for net in nets]
-    close = np.array(losses) <= min(losses) + AS_LIKELY
-    return nets[int(close.argmax())]
+    losses = np.array([np.nanmin(net.history[:, "train_loss"]) for net in nets])
+    as_likely = losses <= losses.min() + AS_LIKELY / dataset.n_scored_trials
+    return nets[int(as_likely.argmax())]
 
 
 @torch.no_grad()
