@@ -1,6 +1,7 @@
 """The comparison of rules on animals never seen, and their ranking."""
 
 import re
+from threading import Lock
 
 import joblib
 import numpy as np
@@ -259,6 +260,7 @@ class Torn(Exception):
 
     def __init__(self, where, why):
         super().__init__(f"{why} at {where}")
+        self.seam = Lock()  # torn whatever others teach pickle of exceptions, as Dask does
 
 
 class TornRuleEstimator(lr.ConstantRuleEstimator):

@@ -20,7 +20,7 @@ from .net import SequenceNet
 from .optimization import train
 from .settings import TrainingSettings
 
-FARTHEST = 10.0  # by which factor a rate begins elsewhere, at most
+FARTHEST = 10.0  # by which factor a parameter begins elsewhere, at most
 AS_LIKELY = 0.5  # nats: less speaks for neither of two fits
 
 
@@ -69,16 +69,15 @@ def train_from_several(
 def begin_at(model: Any, place: int) -> Any:
     """Return a model whose rule begins elsewhere, unless the place is 0: there it is the same.
 
-    Each of the rule's rates and the like, all that is held as a root, is between a tenth of what
-    it was and ten times as large.
+    Each of the rule's parameters is between a tenth of what it was and ten times as large.
     """
     if not place:
         return model
     there = deepcopy(model)
     rule, _ = mover(there.dynamics.rule)
-    roots = [p for name, p in rule.named_parameters() if "root_" in name and p.requires_grad]
-    if roots:
-        shares = Halton(len(roots), scramble=False).random(place + 1)[place]
-        for root, power in zip(roots, 2 * shares - 1, strict=True):
-            root.mul_(FARTHEST ** (power / 2))
+    fitted = {name: held for name, held in rule.named_parameters() if held.requires_grad}
+    if fitted:
+        powers = 2 * Halton(len(fitted), scramble=False).random(place + 1)[place] - 1
+        for (name, held), power in zip(fitted.items(), powers, strict=True):
+            held.mul_(FARTHEST ** (power / 2 if "root_" in name else power))
     return there
