@@ -55,6 +55,7 @@ IN_SHELL = {
     "n_jobs": "--jobs",
     "cache=...": "--cache FOLDER",
     ", by prepare=": " in the file",
+    "unrecognized arguments": "unrecognized arguments (many files are one TABLE, in quotes)",
 }
 """What messages name in Python, and what it is called here."""
 FORMATS: Any = {
@@ -97,7 +98,7 @@ class Parser(argparse.ArgumentParser):
     """Says what is wrong in a sentence."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {' '.join(message.split())}\n")
+        self.exit(2, f"{self.prog}: {' '.join(in_shell(message).split())}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -108,7 +109,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with warnings_in_sentences():
             arguments.run(arguments)
     except (ValueError, TypeError, OSError, ImportError, WorkerDiedError) as error:
-        parser.error(in_shell(error))
+        parser.error(str(error))
     except KeyboardInterrupt:
         parser.exit(130, "\nStopped. With --cache, the same command goes on from there.\n")
 

@@ -301,6 +301,7 @@ def test_help_says_what_the_table_must_have_and_gives_an_example(run, capsys, co
     [
         ([], "the following arguments are required: COMMAND"),
         (["compare"], "the following arguments are required: TABLE"),
+        (["compare", "a.csv", "b.csv"], "(many files are one TABLE, in quotes): b.csv"),
         (["compare", "cats.csv"], "No file has a name that fits 'cats.csv'."),
         (["compare", "torn.parquet"], "torn.parquet cannot be read as a Parquet file ("),
         (["compare", "torn.csv.gz"], "torn.csv.gz cannot be read as a CSV file ("),
