@@ -67,10 +67,6 @@ class Experience:
             )
         return rewarded
 
-    @property
-    def answers_known(self) -> bool:
-        return not (self.answer == NOBODY_KNOWS).any()
-
     def answer_shares(self, stimuli: pd.DataFrame) -> Floats:
         """Return how often each choice is correct on the stimuli met nearest to these, (P, C).
 

@@ -124,7 +124,7 @@ def make_probes(
     others[rows, choice] = -1.0
     answer = np.where(probes["correct"], choice, others.argmax(1))
     allowed = (shares[rows, answer] > SLIP) | all_outcomes
-    if not experience.answers_known:
+    if (experience.answer == NOBODY_KNOWS).any():
         answer = np.where(probes["correct"], choice, NOBODY_KNOWS)
     return probes.assign(answer=answer)[allowed].reset_index(drop=True)
 
