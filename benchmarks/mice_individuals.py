@@ -50,11 +50,11 @@ def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> Any:
 def own_updates(fitted: Any, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
     """Return what each mouse does after a trial, times 1000, on average over the contrasts.
 
-    The contrast weight's change after an error, and its change after a correct choice of the right
-    less that of the left; the bias's, towards the choice made, after a correct one and an error.
+    The contrast weight's change after an error, and the bias's towards the choice made, after a
+    correct one and an error.
     """
     table = subject_update_table(fitted, X, y)
-    side = np.where(table["choice"] == "right", 1, -1)
+    side = np.where(table["choice"] == fitted[-1].classes_[1], 1, -1)
     table["stays"] = side * table["update_bias"]
     correct = table["correct"].astype(bool)
     means = {
@@ -62,10 +62,7 @@ def own_updates(fitted: Any, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
         "bias, win-stay": table[correct].groupby("subject")["stays"],
         "bias, stay after an error": table[~correct].groupby("subject")["stays"],
     }
-    found = pd.DataFrame({name: group.mean() for name, group in means.items()})
-    by_side = table[correct].pivot_table("update_contrast", "subject", "choice")
-    found["contrast weight, right less left"] = by_side["right"] - by_side["left"]
-    return 1000 * found
+    return 1000 * pd.DataFrame({name: group.mean() for name, group in means.items()})
 
 
 def reward_gap(fitted: Any, X: pd.DataFrame) -> pd.DataFrame:

@@ -219,3 +219,16 @@ def test_a_plain_array_is_a_static_policy_of_all_its_columns(cohort):
     assert list(weights) == ["x0", "x1", "x2", "bias"]
     np.testing.assert_array_equal(weights, np.tile(rule.initial_weights_, (len(X), 1)))
     assert (rule.initial_weights_ != 0).all()
+
+
+def test_of_rewards_in_many_sizes_one_of_0_is_no_error():
+    trials = make_learning_cohort(2, 60, random_state=0)
+    rng = np.random.default_rng(0)
+    sizes = trials.assign(reward=trials["reward"] * rng.integers(1, 4, len(trials)))
+    nectar = trials.assign(reward=rng.uniform(0.1, 2, len(trials)).round(2))
+    nectar.loc[::40, "reward"] = 0
+    known = [read_sequences(lr.make_design(each)[0]).answer_known for each in (sizes, nectar)]
+    assert known == [True, False]
+    X, y, _ = lr.make_design(nectar)
+    with pytest.raises(ValueError, match=r"do not tell \(they have over 10 sizes, or"):
+        lr.PredictMaxRuleEstimator().fit(X, y)

@@ -83,7 +83,7 @@ def make_design(
         8601) may not run backwards.
     answer : str or None
         The column of correct choices, labelled as the choices are. Without it, a rewarded
-        choice counts as correct.
+        choice counts as correct, unless rewards have more than ten sizes: then nobody knows.
     choices : list of labels or None
         The labels of all choices that there are, in any order, should nobody have made one of them
         in this table. None: those that were made.

@@ -45,6 +45,7 @@ from .tables import BIAS, as_numbers, check_kind, weight_names
 from .time_order import count_within, session_starts
 
 NOBODY_KNOWS = -1  # which of more than two choices would have been correct
+MANY_SIZES = 10  # of rewards, beyond which one of 0 does not tell an error
 NO_IDENTITY = (
     "X has no subject identity: it is taken as one sequence without choices and rewards, in which "
     "no rule can learn. Build X with make_design; if a transformer before this estimator dropped "
@@ -188,7 +189,10 @@ class Sequences:
     def check_answer_known(self, reader: str, or_else: str = "") -> None:
         """Raise if nothing tells the correct choices, which some ``reader`` needs, ``or_else``."""
         if not self.answer_known:
-            why = "more than one value stands for an error, or none"
+            why = (
+                f"they have over {MANY_SIZES} sizes, or more than one value stands for an error, "
+                "or none"
+            )
             if not self.shows_stimuli:
                 why = "nothing was shown that could make a choice correct"
             elif self.n_choices > 2:
@@ -380,6 +384,9 @@ def _plain_sequence(X: Any) -> Sequences:
 
 
 def _marks_correct(reward: Floats) -> bool:
-    """Whether a positive reward can only mean a correct choice: one value stands for an error."""
+    """Whether a positive reward can only mean a correct choice: one value stands for an error.
+
+    Of rewards in very many sizes, one of 0 is more likely a poor one than an error.
+    """
     values = np.unique(reward)
-    return len(values) < 2 or bool(values[0] <= 0 < values[1])
+    return len(values) < 2 or (bool(values[0] <= 0 < values[1]) and len(values) <= MANY_SIZES)
