@@ -59,6 +59,8 @@ class Recorder:
         self.note("teardown", context)
 
     def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
+        if context.parent is None:
+            self.n_announced = context.max_subtasks
         self.note("begin", context, X=X, y=y, metadata=metadata)
 
     def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
@@ -99,6 +101,16 @@ def test_every_epoch_of_every_member_is_told_when_it_begins_and_ends(cohort):
             assert [path[-1] for path in epochs] == [("epoch", k) for k in range(3)]
     events = [event for event, *_ in recorder.told]
     assert (events[0], events[-1]) == ("setup", "teardown") and events.count("teardown") == 1
+
+
+def test_trainings_are_as_many_as_were_announced(cohort):
+    recorder, announced = Recorder(), []
+    monitored = watched(lr.QLearningRuleEstimator(n_init=3, warm_start=True), recorder)
+    for _ in range(2):  # the second time from where the first one ended
+        recorder.told.clear()
+        monitored.fit(*cohort)
+        announced.append((recorder.n_announced, len(recorder.paths("begin", "training"))))
+    assert announced == [(3, 3), (1, 1)]
 
 
 def test_whoever_looks_on_changes_nothing(cohort):

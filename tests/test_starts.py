@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_array_equal
 from scipy.special import expit
 
@@ -41,6 +42,38 @@ def test_actor_critics_leave_lower_maxima_behind():
         gains.append((several - one) * len(y))
     assert min(gains) > -0.01
     assert max(gains) > 10, gains
+
+
+@BRIEFLY_TRAINED
+def test_fits_are_judged_by_what_they_come_to_not_by_what_they_passed():
+    X, y = q_learner(0, 0.3, 5)
+    adam = {"optimizer": "adam", "lr": 0.3, "max_epochs": 20}  # whose steps are too large
+    one, several = (lr.ActorCriticRuleEstimator(n_init=n, **adam).fit(X, y) for n in (1, 4))
+    assert several.score(X, y) >= one.score(X, y)
+
+
+HOW = {
+    "alone": {},
+    "prior": {"prior": "weak"},
+    "effects": {"subject_effects": ["learning_rate"]},
+    "both": {"prior": "weak", "subject_effects": ["learning_rate"]},
+}
+
+
+@pytest.mark.parametrize("how", HOW.values(), ids=HOW)
+def test_at_convergence_a_fits_loss_is_its_last_one_in_nats(how, cohort, monkeypatch):
+    losses, loss_of = [], starts.loss_of
+
+    def noted(net, dataset):
+        losses.append((loss_of(net, dataset), len(cohort[1]) * net.history[-1, "train_loss"]))
+        return losses[-1][0]
+
+    monkeypatch.setattr(starts, "loss_of", noted)
+    weight = np.full(len(cohort[1]), 3.0)
+    lr.QLearningRuleEstimator(n_init=2, **how).fit(*cohort, sample_weight=weight)
+    assert len(losses) == 2
+    for found, last in losses:
+        assert found == pytest.approx(3 * last, abs=0.05)
 
 
 @pytest.mark.parametrize("rule", MANY)

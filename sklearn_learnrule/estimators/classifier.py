@@ -159,12 +159,10 @@ class SequenceClassifier(
         make_model = partial(self._draw_model, sequences, chosen, weight, units)
         model = make_model(torch.Generator(), symmetric=True)  # raises for what does not suit X
         self._warn(model.caution(), UserWarning)
-        settings = TrainingSettings.of(self)
+        settings = self._settings
         given = sequences, chosen, weight, units
         self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.is_symmetric)
         settings = replace(settings, mirrored=self.mirrored_)
-        if self._goes_on:
-            settings = replace(settings, n_init=1)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
             return self._go_on(make_model(generator, symmetric=settings.mirrored), member)
@@ -216,6 +214,12 @@ class SequenceClassifier(
     @property
     def _goes_on(self) -> bool:
         return self.warm_start and hasattr(self, "nets_")
+
+    @property
+    def _settings(self) -> TrainingSettings:
+        """How it is trained; a warm start goes on from one place."""
+        settings = TrainingSettings.of(self)
+        return replace(settings, n_init=1) if self._goes_on else settings
 
     def _go_on(self, model: SequenceModel, member: int) -> SequenceModel:
         """Let a warm start begin with the last fit's parameters; what is given stays so."""

@@ -12,8 +12,6 @@ from typing import Any, ParamSpec, TypeVar
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
-from ..training.settings import TrainingSettings
-
 try:
     import sklearn.callback as sklearn_callback
 except ImportError:  # before scikit-learn 1.9
@@ -55,7 +53,7 @@ class FitTasks:
         self.epochs: dict[tuple[int, str], list[Any]] = {}
         self.root: Any = None
         if getattr(estimator, "_skl_callbacks", None):
-            settings = TrainingSettings.of(estimator)
+            settings = estimator._settings
             n_parts = len(self.stages) * settings.n_ensemble * settings.n_init
             how = {"max_subtasks": n_parts, "sequential_subtasks": False}
             self.root = estimator._init_callback_context(**how)

@@ -16,6 +16,7 @@ from ..engine import threads
 from ..models.learning import SequenceModel
 from ..rules import mover
 from .dataset import SequenceDataset
+from .individuals import follow_subjects
 from .net import SequenceNet
 from .optimization import train
 from .settings import TrainingSettings
@@ -60,9 +61,25 @@ def train_from_several(
     nets = [end for end in ends if isinstance(end, SequenceNet)]
     if not nets:
         raise next(end for end in ends if isinstance(end, FloatingPointError))
-    losses = np.array([np.nanmin(net.history[:, "train_loss"]) for net in nets])
-    as_likely = losses <= losses.min() + AS_LIKELY / dataset.n_scored_trials
-    return nets[int(as_likely.argmax())]
+    if len(nets) == 1:
+        return nets[0]
+    losses = np.nan_to_num([loss_of(net, dataset) for net in nets], nan=np.inf)
+    return nets[int((losses <= losses.min() + AS_LIKELY).argmax())]
+
+
+@torch.no_grad()
+def loss_of(net: SequenceNet, dataset: SequenceDataset) -> float:
+    """Return what a fit minimizes, at what it has come to, in nats of all trials.
+
+    The last loss of its history is that before a step, or an average over minibatches.
+    """
+    model: Any = net.module_
+    if model.effects is not None:  # nodes are where subjects were before the last pass
+        nats = -follow_subjects(model, dataset).log_likelihood.sum()
+        return float(nats - model.log_prior() if model.has_prior else nats)
+    model.eval()
+    logits, targets = net.infer(dataset), dataset.targets_of(dataset)
+    return net.n_trials * net.get_loss(logits, targets, X=dataset, training=True).item()
 
 
 @torch.no_grad()
