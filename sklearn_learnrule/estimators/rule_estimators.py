@@ -75,8 +75,9 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
             associability, which may still run away beside a free baseline.
         n_init : int, default={n_init}
             From how many places the fit begins, the same ones each time: rates are between a tenth
-            of the usual and ten times as large. The likeliest fit is kept. A rule that learns more
-            than the policy's weights may have lower maxima, where a fit from one place ends.
+            of the usual and ten times as large. The likeliest fit is kept, but the usual one where
+            no other is likelier by half a nat. A rule that learns more than the policy's weights
+            may have lower maxima, where a fit from one place ends.
         """
 
     def _make_model(
