@@ -189,8 +189,8 @@ def test_a_rule_that_reads_the_answer_refuses_rewards_that_do_not_tell_it():
     X, y = design_with_rewards([1, 3])
     message = (
         "RewardMaxRuleEstimator reads the correct choice, which these rewards do not tell (more "
-        "than one value stands for an error, or none, or they have many sizes): name the column of correct choices, "
-        "make_design(..., answer=...)."
+        "than one value stands for an error, or none, or they have many sizes): name the column "
+        "of correct choices, make_design(..., answer=...)."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         lr.RewardMaxRuleEstimator().fit(X, y)
