@@ -10,20 +10,19 @@ REINFORCE's baselines or its learning rate, two numbers that a DNN or an RNN rea
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
-from mice_rules import BRIEF, NOISY
+from mice_rules import BRIEF, NOISY, kept
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import load_ibl_trials
 from sklearn_learnrule.inspection import history_table, subject_effects_table, subject_update_table
-from sklearn_learnrule.utils.files import replacing
 
 BASELINES = ["baseline[contrast]", "baseline[bias]"]
 RULES = {
@@ -34,17 +33,6 @@ RULES = {
     "DNN, two numbers": lr.DNNRuleEstimator(subject_effects=2, **BRIEF, **NOISY),
     "RNN, two numbers": lr.RNNRuleEstimator(subject_effects=2, **BRIEF, **NOISY),
 }
-
-
-def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> Any:
-    """Return the fit to all mice, from the folder if it is there."""
-    file = folder / f"{name}.joblib"
-    if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        fitted = make_pipeline(lr.TanhContrast(), clone(RULES[name])).fit(X, y)
-        with replacing(file) as beside:
-            joblib.dump(fitted, beside)
-    return joblib.load(file)
 
 
 def own_updates(fitted: Any, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
@@ -83,7 +71,8 @@ def main() -> None:
     X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
     pd.set_option("display.width", 200)
     for name in arguments.rules:
-        fitted = fit(name, X, y, arguments.fits)
+        rule = make_pipeline(lr.TanhContrast(), clone(RULES[name]))
+        fitted = kept(arguments.fits, name, partial(rule.fit, X, y))
         print(f"\n{name}: {len(y) * fitted.score(X, y):.0f} nats", flush=True)
         if "numbers" in name:
             updates = own_updates(fitted, X, y)

@@ -12,6 +12,8 @@ left and right: not used. FILE is that of ``reproduce_ibl.py``. Finished fits ar
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,15 +62,20 @@ MODELS = {
 MICE_DRAWN = ("CSHL_001", "CSHL_007", "CSHL_015")
 
 
-def fit(name: str, X: pd.DataFrame, y: pd.Series, folder: Path) -> tuple[Any, list[Any]]:
-    """Return the fit to all mice, and the refits, from the folder if they are there."""
+def fit(name: str, X: pd.DataFrame, y: pd.Series) -> tuple[Any, list[Any]]:
+    """Return the fit to all mice, and the refits."""
+    whole = clone(MODELS[name]).fit(X, y)
+    return whole, bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS, random_state=0)
+
+
+def kept(folder: Path, name: str, make: Callable[[], Any]) -> Any:
+    """Return what the folder holds by that name, which is made if it is not there."""
     file = folder / f"{name}.joblib"
     if not file.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        whole = clone(MODELS[name]).fit(X, y)
-        refits = bootstrap_fits(whole, X, y, n_bootstraps=N_REFITS, random_state=0)
+        made = make()
         with replacing(file) as beside:
-            joblib.dump((whole, refits), beside)
+            joblib.dump(made, beside)
     return joblib.load(file)
 
 
@@ -178,7 +185,7 @@ def main() -> None:
     arguments = parser.parse_args()
     trials = load_ibl_trials(arguments.file, processing="published")
     X, y, _ = lr.make_design(trials, stimulus="contrast", answer="answer")
-    fits = {name: fit(name, X, y, arguments.fits) for name in arguments.models}
+    fits = {name: kept(arguments.fits, name, partial(fit, name, X, y)) for name in arguments.models}
     pd.set_option("display.width", 200)
     for name, found in fits.items():
         if "REINFORCE" in name:
