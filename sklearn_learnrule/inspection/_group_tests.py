@@ -76,18 +76,26 @@ class Question:
         return np.array(run_tasks(_refit, tasks, name="shuffles", keys=keys, **self.options))
 
 
-def check_passed_on(estimator: Any, X: pd.DataFrame, y: ArrayLike, columns: list[str]) -> None:
-    """Raise unless a pipeline gives its rule these covariates as they are, and can do without."""
+def without_covariate(
+    estimator: Any, X: pd.DataFrame, y: ArrayLike, columns: list[str]
+) -> pd.DataFrame:
+    """Return X without these covariates, as the rule sees it.
+
+    Raises
+    ------
+    ValueError
+        Unless a pipeline gives its rule the covariates as they are, and can do without.
+    """
     transformers, _ = split_transformers(estimator)
     if transformers is None:
-        return
+        return X.drop(columns=columns)
     advice = "let it pass covariates on, by remainder='passthrough', and name none of them."
     seen = clone(transformers).fit_transform(X, y)
     known = set(columns) <= {*getattr(seen, "columns", ())}
     if not (known and np.array_equal(seen[columns], X[columns])):
         raise ValueError(f"The pipeline does not give its rule {columns} as they are: {advice}")
     try:
-        clone(transformers).fit_transform(X.drop(columns=columns), y)
+        return clone(transformers).fit_transform(X.drop(columns=columns), y)
     except (KeyError, ValueError) as failure:  # of one that knows them by name
         raise ValueError(f"The pipeline cannot do without {columns}: {advice}") from failure
 
