@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from sklearn.base import clone
 
 from ..data.sequences import read_sequences
+from ..training.starts import AS_LIKELY
 from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
@@ -22,7 +23,6 @@ from ._covariate import Covariate
 from ._fits import RuleFit, read_rule_fits
 from ._individuals import effect_kinds
 
-WORSE = 0.1  # nats: by more than rounding
 TABLE = {
     **{"parameter": "covariate", "weight": "parameter", "estimate": "difference"},
     **{name: name for name in ("standard_error", "lower", "upper", "p", "note")},
@@ -107,7 +107,7 @@ def compare_likelihoods(
     both = asked.fit()
     base = log_likelihood(without, asked.without(tested.columns).X, asked.y)
     gain = log_likelihood(both, asked.X, asked.y) - base
-    if gain < -WORSE:
+    if gain < -AS_LIKELY:
         warn(
             f"With the covariate, the choices are less likely by {-gain:.2g} nats than without, so "
             "that one of the fits is not at the maximum of its likelihood, and their ratio tells "

@@ -217,8 +217,8 @@ def compare_groups(
     Warns
     -----
     UserWarning
-        If the fit with the covariate is the worse one, and so no maximum of the likelihood; if a
-        group is of one animal; or if so few shuffles give no p-value of .05.
+        If the fit with the covariate is the worse one, by over half a nat, and so no maximum of the
+        likelihood; if a group is of one animal; or if so few shuffles give no p-value of .05.
 
     Examples
     --------
