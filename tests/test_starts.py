@@ -1,5 +1,6 @@
 """Fits from several places: the likeliest is kept, as a likelihood may have lower maxima."""
 
+import re
 from threading import Lock
 
 import numpy as np
@@ -133,6 +134,19 @@ def test_a_place_from_which_training_diverges_is_passed_over(cohort, monkeypatch
     with pytest.raises(FloatingPointError, match="Training diverged"):
         lr.QLearningRuleEstimator().fit(*cohort)
     assert len(begun) == 4
+
+
+@BRIEFLY_TRAINED
+def test_each_training_of_a_fit_has_a_progress_bar_of_its_own(cohort, capsys):
+    def bars(estimator):
+        estimator.set_params(verbose=1, max_epochs=1, device="cpu").fit(*cohort)
+        return set(re.findall(r"(\w+Estimator[^(]*) \(", capsys.readouterr().err))
+
+    places = bars(lr.QLearningRuleEstimator(n_init=3))
+    assert places == {f"QLearningRuleEstimator, place {k} of 3" for k in (1, 2, 3)}
+    members = bars(lr.DNNRuleEstimator(n_ensemble=2, mirror=False, random_state=0))
+    assert members == {f"DNNRuleEstimator, member {k} of 2" for k in (1, 2)}
+    assert bars(lr.ReinforceRuleEstimator()) == {"ReinforceRuleEstimator"}
 
 
 def test_a_warm_start_goes_on_from_the_fit_that_was_kept(cohort):

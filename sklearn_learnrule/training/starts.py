@@ -22,7 +22,7 @@ from .optimization import train
 from .settings import TrainingSettings
 
 FARTHEST = 10.0  # by which factor a parameter begins elsewhere, at most
-AS_LIKELY = 0.5  # nats: less speaks for neither of two fits
+AS_LIKELY = 0.5  # nats: less speaks for neither of two fits, or for another maximum
 
 
 def train_from_several(
@@ -48,7 +48,8 @@ def train_from_several(
     """
 
     def fit(place: int) -> SequenceNet | FloatingPointError:
-        watched = replace(settings, teller=teller(member * settings.n_init + place))
+        named = settings.one_of(settings.n_init, "place", place)
+        watched = replace(named, teller=teller(member * settings.n_init + place))
         try:
             return train(models[place], dataset, watched, device, generators[place], seed)
         except FloatingPointError as error:
