@@ -72,6 +72,13 @@ class Training:
         "n_iter_no_change": [WHOLE_FROM_1],
         "callbacks": [None, each(Meets(is_callback, A_CALLBACK))],
         "verbose": [WHOLE_FROM_0, "boolean"],
+        # Of estimators that have them, one's own as well:
+        "n_ensemble": [WHOLE_FROM_1],
+        "n_init": [WHOLE_FROM_1],
+        "weight_decay": [AT_LEAST_0],
+        "gradient_clip_value": [Number(Real, 0, None, closed="right")],
+        "average": ["boolean"],
+        "mirror": ["boolean", StrOptions({"auto"})],
     }
     _parameter_docs: ClassVar[str] = """
         Training
