@@ -87,7 +87,8 @@ def loss_of(net: SequenceNet, dataset: SequenceDataset) -> float:
 def begin_at(model: Any, place: int) -> Any:
     """Return a model whose rule begins elsewhere, unless the place is 0: there it is the same.
 
-    Each of the rule's parameters is between a tenth of what it was and ten times as large.
+    Each of the rule's parameters is between a tenth of what it was and ten times as large. One that
+    was 0 is between -1 and 1, in standard units, and more often small, as rates are, than large.
     """
     if not place:
         return model
@@ -97,5 +98,6 @@ def begin_at(model: Any, place: int) -> Any:
     if fitted:
         powers = 2 * Halton(len(fitted), scramble=False).random(place + 1)[place] - 1
         for (name, held), power in zip(fitted.items(), powers, strict=True):
-            held.mul_(FARTHEST ** (power / 2 if "root_" in name else power))
+            factor = FARTHEST ** (power / 2 if "root_" in name else power)
+            held.copy_(torch.where(held == 0, power**3, held * factor))
     return there
