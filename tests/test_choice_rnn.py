@@ -359,7 +359,8 @@ def test_training_parameters_are_those_of_the_rules(cohort, capsys):
         warm_start=True, early_stopping=True, n_iter_no_change=2, batch_size=2, max_epochs=5,
         device="cpu", verbose=1, mirror=True, n_ensemble=2, random_state=0,
     ).fit(X, y)  # fmt: skip
-    assert "ChoiceRNNClassifier (with mirror images, fused engine, cpu)" in capsys.readouterr().err
+    bar = "ChoiceRNNClassifier, member 2 of 2 (with mirror images, fused engine, cpu)"
+    assert bar in capsys.readouterr().err
     first = network.history_[0, "train_loss"]
     assert network.fit(X, y).history_[0, "train_loss"] < first
     with pytest.raises(ValueError, match="warm_start goes on from the last fit, which had other"):

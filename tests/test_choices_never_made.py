@@ -80,3 +80,17 @@ def test_a_fold_may_lack_a_choice(names):
     rule = clone(EVEN_START).fit(X[lacks], y[lacks])
     assert rule.classes_.tolist() == names
     assert_allclose(found[~lacks], rule.predict_proba(X[~lacks]))
+
+
+@pytest.mark.parametrize("estimator", [EVEN_START, ChoiceRNNClassifier(max_epochs=1)])
+def test_trials_with_one_of_two_choices_are_scored_and_not_fitted(estimator):
+    table = TABLE[TABLE["choice"].isin(LABELS[:2])].drop(columns="answer", errors="ignore")
+    alone = table[table["choice"] == LABELS[0]]
+    (X, y), (X_alone, y_alone) = (design(each, choices=LABELS[:2]) for each in (table, alone))
+    message = f"^y has one class alone, {LABELS[0]!r}, and of two choices X does not name"
+    with pytest.raises(ValueError, match=message):
+        clone(estimator).fit(X_alone, y_alone)
+    rule = ConstantRuleEstimator().fit(X, y)
+    assert rule.score(X_alone, y_alone) == pytest.approx(
+        np.log(rule.predict_proba(X_alone)[:, 0]).mean()
+    )

@@ -348,7 +348,7 @@ def test_verbose_shows_progress_and_silence_is_the_default(cohort, capsys):
 def test_training_that_diverges_says_so(cohort):
     X, y, _ = cohort
     with (
-        pytest.warns(ConvergenceWarning, match="member 0 of the ensemble is fitted anew"),
+        pytest.warns(ConvergenceWarning, match="member 1 of [0-9]+ is fitted anew"),
         pytest.raises(FloatingPointError, match=r"Training diverged.*Lower lr"),
     ):
         lr.DNNRuleEstimator(lr=1e8, max_epochs=50, mirror=False, random_state=0).fit(X, y)

@@ -133,7 +133,7 @@ def test_a_training_that_ends_in_nan_is_no_fit(design):
 
 def test_a_network_that_is_lost_is_fitted_anew_from_another_start(design):
     lost_once = with_callback(DNN, [3], spoil)
-    with pytest.warns(ConvergenceWarning, match="member 0 of the ensemble is fitted anew .* loss"):
+    with pytest.warns(ConvergenceWarning, match="^DNNRuleEstimator is fitted anew .* loss"):
         lost_once.fit(*design)
     assert np.isfinite(lost_once.score(*design))
     always_lost = with_callback(DNN, range(100), spoil)

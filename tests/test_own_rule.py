@@ -69,6 +69,14 @@ class SatietyRuleEstimator(lr.BaseRuleEstimator):
         return SatietyRule(n_weights, self.half_life)
 
 
+class SettingsEstimator(SatietyRuleEstimator):
+    """With settings that its base has not, and no word on what they may be."""
+
+    n_init: int = 2
+    n_ensemble: int = 1
+    gradient_clip_value: float = 1.0
+
+
 @pytest.fixture(scope="module")
 def cohort():
     trials = make_learning_cohort(20, 400, rule=SatietyRule(2, **TRUTH), random_state=0)
@@ -194,3 +202,19 @@ def test_a_rule_that_looks_at_other_rows_is_unrolled_trial_by_trial_and_said_to_
     at_once = StopsAfterFiftyEstimator(max_epochs=2, engine="parallel")
     with pytest.raises(ValueError, match="does something else on one alone than among others"):
         at_once.fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "expected"),
+    [
+        *(("n_init", value, "an int in the range [1, inf)") for value in (0, -1, 1.5)),
+        ("n_ensemble", 0, "an int in the range [1, inf)"),
+        ("gradient_clip_value", "short", "a float in the range (0.0, inf]"),
+    ],
+)
+def test_settings_of_training_are_checked_where_a_class_of_ones_own_has_them(
+    cohort, setting, value, expected
+):
+    message = f"{setting} should be {expected}, got {value!r}."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SettingsEstimator(**{setting: value}).fit(*cohort)

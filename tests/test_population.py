@@ -66,6 +66,16 @@ def test_a_spread_of_0_is_found_in_a_few_passes():
     assert summary["note"] == "too close to a bound"
 
 
+def test_the_interval_of_a_spread_is_that_of_its_logarithm():
+    X, y, _ = design(6, 300, spread=0.5, seed=0)
+    rule = lr.ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"]).fit(X, y)
+    summary = rule.summary_.set_index("parameter").loc["subject_effects_std"]
+    half = 1.96 * summary["standard_error"]
+    assert summary["estimate"] < half  # so that estimate -+ half would lie below 0
+    logs = np.log(summary[["lower", "upper"]].to_numpy(dtype=float) / summary["estimate"])
+    assert logs == pytest.approx(np.array([-1, 1]) * half / summary["estimate"], rel=1e-4)
+
+
 def test_a_fit_that_went_astray_at_last_is_the_best_that_it_was():
     X, y, _ = design(5, 150, spread=1.0, seed=2)
     estimator = lr.ReinforceRuleEstimator(subject_effects=["learning_rate", "baseline"])

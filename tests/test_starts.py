@@ -1,5 +1,6 @@
 """Fits from several places: the likeliest is kept, as a likelihood may have lower maxima."""
 
+import re
 from threading import Lock
 
 import numpy as np
@@ -9,9 +10,11 @@ import torch
 from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_array_equal
 from scipy.special import expit
+from torch import nn
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.rules import LearningRule
 from sklearn_learnrule.training import starts
 
 MANY = [lr.ActorCriticRuleEstimator, lr.QLearningRuleEstimator]
@@ -115,6 +118,46 @@ def test_places_are_the_rules_own_at_most_ten_times_off(cohort):
     assert starts.begin_at(model, 0) is model
 
 
+class SquaredBaselineRule(LearningRule):
+    """update = .1 (r - root^2) (y - p) x: from a root of 0, no slope leads anywhere."""
+
+    textbook_names = ("baseline",)
+
+    def __init__(self, n_weights, root=0.0):
+        super().__init__(n_weights)
+        self.root = nn.Parameter(torch.full((n_weights,), root))
+
+    @property
+    def baseline(self):
+        return self.root.square()
+
+    def forward(self, weights, trial, memory):
+        score = self.policy.score(weights, trial.features, trial.choice)
+        return 0.1 * (trial.reward[:, None] - self.baseline) * score, memory
+
+
+class SquaredBaselineRuleEstimator(lr.BaseRuleEstimator):
+    """A baseline that begins at 0."""
+
+    n_init: int = 4
+
+    def make_rule(self, n_weights):
+        return SquaredBaselineRule(n_weights)
+
+
+def test_what_begins_at_0_begins_elsewhere_as_well():
+    rule = SquaredBaselineRule(2, root=0.7)
+    X, y = lr.make_design(make_learning_cohort(8, 300, rule=rule, random_state=0))[:2]
+    with pytest.warns(match="not fitted to the maximum"):
+        one = SquaredBaselineRuleEstimator(n_init=1).fit(X, y)
+    four = SquaredBaselineRuleEstimator().fit(X, y)
+    assert (one.baseline_ == 0).all()
+    assert (four.score(X, y) - one.score(X, y)) * len(y) > 2  # nats
+    assert (four.baseline_ > 0.1).all()
+    roots = [starts.begin_at(one.net_.module_, place).rule.rule.root for place in range(1, 9)]
+    assert torch.stack(roots).abs().max() < 1
+
+
 def test_a_place_from_which_training_diverges_is_passed_over(cohort, monkeypatch):
     def diverges(model, *how):
         with one_at_a_time:
@@ -133,6 +176,19 @@ def test_a_place_from_which_training_diverges_is_passed_over(cohort, monkeypatch
     with pytest.raises(FloatingPointError, match="Training diverged"):
         lr.QLearningRuleEstimator().fit(*cohort)
     assert len(begun) == 4
+
+
+@BRIEFLY_TRAINED
+def test_each_training_of_a_fit_has_a_progress_bar_of_its_own(cohort, capsys):
+    def bars(estimator):
+        estimator.set_params(verbose=1, max_epochs=1, device="cpu").fit(*cohort)
+        return set(re.findall(r"(\w+Estimator[^(]*) \(", capsys.readouterr().err))
+
+    places = bars(lr.QLearningRuleEstimator(n_init=3))
+    assert places == {f"QLearningRuleEstimator, place {k} of 3" for k in (1, 2, 3)}
+    members = bars(lr.DNNRuleEstimator(n_ensemble=2, mirror=False, random_state=0))
+    assert members == {f"DNNRuleEstimator, member {k} of 2" for k in (1, 2)}
+    assert bars(lr.ReinforceRuleEstimator()) == {"ReinforceRuleEstimator"}
 
 
 def test_a_warm_start_goes_on_from_the_fit_that_was_kept(cohort):

@@ -86,7 +86,8 @@ def make_design(
         choice counts as correct, unless rewards have more than ten sizes: then nobody knows.
     choices : list of labels or None
         The labels of all choices that there are, in any order, should nobody have made one of them
-        in this table. None: those that were made.
+        in this table. None: those that were made. (Of two, X does not name them: what is made of
+        trials with one alone can be predicted and scored, and not fitted to.)
     trial : str or None
         A column of trial numbers or times, which is checked and not used otherwise: from row to
         row it must rise. It may start anew with each session.

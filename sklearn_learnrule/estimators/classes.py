@@ -13,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..data.sequences import Sequences
 from ..data.tables import as_labels, label_texts, number_classes, sorted_labels
+from ..utils.texts import short
 
 WHOLE = re.compile("-?[0-9]+")
 
@@ -46,6 +47,12 @@ def read_classes(labels: NDArray[Any], sequences: Sequences) -> NDArray[Any]:
     for told in may_be:
         if len(may_be) == 1 or not sequences.contradicts(number_classes(labels, told)).any():
             return told
+    of_two = sequences.tells_choices and not sequences.choice_labels
+    if of_two and (labels == labels[0]).all():
+        raise ValueError(
+            f"y has one class alone, {short(labels[0])}, and of two choices X does not name the "
+            "other: fit to trials on which both were made."
+        )
     classes = sorted_labels(labels, "y")
     check_told(sequences, classes)
     return classes

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 
 from ..training.settings import Training
-from ..utils.parameters import AT_LEAST_0, WHOLE_FROM_1, Number
-from ..utils.sklearn_private import StrOptions
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
@@ -33,13 +30,6 @@ class NetworkTraining(Training):
     average: bool = True
     mirror: bool | str = "auto"
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_ensemble": [WHOLE_FROM_1],
-        "weight_decay": [AT_LEAST_0],
-        "gradient_clip_value": [Number(Real, 0, None, closed="right")],
-        "average": ["boolean"],
-        "mirror": ["boolean", StrOptions({"auto"})],
-    }
     _parameter_docs: ClassVar[str] = """
         Training of networks
             An ensemble, by many small steps.

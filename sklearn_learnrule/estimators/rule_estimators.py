@@ -20,7 +20,7 @@ from ..rules import (
     Units,
 )
 from ..utils.arrays import Floats, Ints
-from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, WHOLE_FROM_1, each
+from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 
@@ -60,7 +60,6 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
         "side_specific": ["boolean"],
         "forgetting": ["boolean"],
         "prior": [None, StrOptions({"weak"})],
-        "n_init": [WHOLE_FROM_1],
     }
     _parameter_docs: ClassVar[str] = """
         side_specific : bool, default={side_specific}

@@ -13,6 +13,7 @@ from scipy.stats import chi2
 from sklearn.base import clone
 
 from ..data.sequences import read_sequences
+from ..training.starts import AS_LIKELY
 from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
@@ -22,7 +23,6 @@ from ._covariate import Covariate
 from ._fits import RuleFit, read_rule_fits
 from ._individuals import effect_kinds
 
-WORSE = 0.1  # nats: by more than rounding
 TABLE = {
     **{"parameter": "covariate", "weight": "parameter", "estimate": "difference"},
     **{name: name for name in ("standard_error", "lower", "upper", "p", "note")},
@@ -76,18 +76,26 @@ class Question:
         return np.array(run_tasks(_refit, tasks, name="shuffles", keys=keys, **self.options))
 
 
-def check_passed_on(estimator: Any, X: pd.DataFrame, y: ArrayLike, columns: list[str]) -> None:
-    """Raise unless a pipeline gives its rule these covariates as they are, and can do without."""
+def without_covariate(
+    estimator: Any, X: pd.DataFrame, y: ArrayLike, columns: list[str]
+) -> pd.DataFrame:
+    """Return X without these covariates, as the rule sees it.
+
+    Raises
+    ------
+    ValueError
+        Unless a pipeline gives its rule the covariates as they are, and can do without.
+    """
     transformers, _ = split_transformers(estimator)
     if transformers is None:
-        return
+        return X.drop(columns=columns)
     advice = "let it pass covariates on, by remainder='passthrough', and name none of them."
     seen = clone(transformers).fit_transform(X, y)
     known = set(columns) <= {*getattr(seen, "columns", ())}
     if not (known and np.array_equal(seen[columns], X[columns])):
         raise ValueError(f"The pipeline does not give its rule {columns} as they are: {advice}")
     try:
-        clone(transformers).fit_transform(X.drop(columns=columns), y)
+        return clone(transformers).fit_transform(X.drop(columns=columns), y)
     except (KeyError, ValueError) as failure:  # of one that knows them by name
         raise ValueError(f"The pipeline cannot do without {columns}: {advice}") from failure
 
@@ -99,7 +107,7 @@ def compare_likelihoods(
     both = asked.fit()
     base = log_likelihood(without, asked.without(tested.columns).X, asked.y)
     gain = log_likelihood(both, asked.X, asked.y) - base
-    if gain < -WORSE:
+    if gain < -AS_LIKELY:
         warn(
             f"With the covariate, the choices are less likely by {-gain:.2g} nats than without, so "
             "that one of the fits is not at the maximum of its likelihood, and their ratio tells "

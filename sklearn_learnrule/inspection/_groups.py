@@ -14,23 +14,25 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student_t
 from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 
+from ..data.schema import weight_columns
 from ..data.sequences import read_sequences
 from ..estimators.base import BaseRuleEstimator
+from ..estimators.classes import read_classes, read_labels
 from ..utils.arrays import Ints
 from ..utils.texts import plural, short
 from ..utils.warn import warn
-from ..utils.wrapping import final_estimator
+from ..utils.wrapping import final_estimator, has_search
 from ._bands import band
 from ._covariate import Covariate, find_covariate
 from ._group_tests import (
     NO_TEST,
     Question,
-    check_passed_on,
     compare_likelihoods,
     shuffle_updates,
+    without_covariate,
 )
-from ._probes import Grid
-from ._subject_updates import subject_update_table
+from ._probes import Grid, make_grid, read_grid
+from ._subject_updates import read_probes, subject_update_table
 from ._updates import OUTCOME
 
 LAST_OF_GRID = OUTCOME[-1]
@@ -209,13 +211,14 @@ def compare_groups(
     ValueError
         If X has no such covariate or all animals share its value, if animals are too few for so
         many covariates, if the estimator has no ``subject_effects``, or if a pipeline does not pass
-        covariates on as they are.
+        covariates on as they are; or for updates that cannot be asked after, as of rewards in many
+        sizes none of which is named. All this is before anything is fitted.
 
     Warns
     -----
     UserWarning
-        If the fit with the covariate is the worse one, and so no maximum of the likelihood; if a
-        group is of one animal; or if so few shuffles give no p-value of .05.
+        If the fit with the covariate is the worse one, by over half a nat, and so no maximum of the
+        likelihood; if a group is of one animal; or if so few shuffles give no p-value of .05.
 
     Examples
     --------
@@ -242,7 +245,11 @@ def compare_groups(
     _tell_few(n_permutations)
     sequences = read_sequences(X)
     tested = find_covariate(sequences, covariate)
-    check_passed_on(estimator, X, y, tested.columns)
+    seen = without_covariate(estimator, X, y, tested.columns)
+    grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights, "rewards": rewards}
+    _check_grid(grid, X, y, None if has_search(estimator) else seen)
+    groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
+    _tell_lone(groups)
     rng = check_random_state(random_state)
     orders = [rng.permutation(len(tested.values)) for _ in range(n_permutations)]
     options: dict[str, Any] = {"n_jobs": n_jobs, "verbose": verbose, "cache": cache}
@@ -250,9 +257,6 @@ def compare_groups(
 
     alike = asked.without(tested.columns)
     fit = alike.fit()
-    groups = pd.Series(tested.groups, sequences.subjects.rename("subject"), name="group")
-    _tell_lone(groups)
-    grid: dict[str, Any] = {"stimuli": stimuli, "weights": weights, "rewards": rewards}
     updates = subject_update_table(fit.estimator, alike.X, y, groups=groups, **grid)
     is_tested = hasattr(fit.final, "summary_")
     return GroupComparison(
@@ -285,6 +289,22 @@ def _check_varies(estimator: Any, covariate: str) -> None:
             "but subject_effects is None, so that nothing does: set subject_effects="
             "['learning_rate'] or, of a network, subject_effects=2."
         )
+
+
+def _check_grid(
+    grid: dict[str, Any], X: pd.DataFrame, y: ArrayLike, seen: pd.DataFrame | None
+) -> None:
+    """Raise, before anything is fitted, for points at which no update can be asked.
+
+    X is ``seen`` so by the rule; None: nobody knows before the fit, as a search may choose.
+    """
+    sequences = None if seen is None else read_sequences(seen)
+    names = [] if sequences is None else sequences.feature_names
+    read_probes(X, names, grid["stimuli"], grid["rewards"])
+    columns: Any = grid["weights"] or ()
+    if sequences is not None:
+        columns = weight_columns(names, read_classes(read_labels(y, "rule"), sequences)).tolist()
+    make_grid(read_grid("weights", grid["weights"], columns))
 
 
 def _tell_few(n_permutations: int) -> None:

@@ -18,10 +18,10 @@ from ._experience import Experience, draw_fillers, draw_sequences, read_experien
 from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
-    check_names,
     make_probes,
     outcomes_asked,
     probe_trials,
+    read_grid,
     stimulus_grid,
     take,
     update_after,
@@ -111,8 +111,8 @@ def history_table(
     fits = read_rule_fits(estimators)
     _check_runs(lengths, trials_back, fits[0].n_choices)
     names = fits[0].weight_columns
-    check_names("weights", weights or {}, names)
-    held = torch.tensor([float((weights or {}).get(name, 0.0)) for name in names]).double()
+    given: Any = read_grid("weights", weights, names)
+    held = torch.tensor([float(given.get(name, 0.0)) for name in names]).double()
     experience = read_experience(X, fits[0].weight_names)
     probes = _make_probes(experience, stimuli, rewards, after_correct)
 

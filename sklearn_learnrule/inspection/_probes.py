@@ -29,18 +29,33 @@ MAX_OUTCOMES = 8
 
 def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     """Return every combination of the axes' values, a row each."""
-    values = [np.unique(np.asarray(axis, dtype=float)) for axis in axes.values()]
-    for name, axis in zip(axes, values, strict=True):
-        if not (len(axis) and np.isfinite(axis).all()):
-            raise ValueError(f"The grid of {name!r} should be finite numbers, got {axes[name]!r}.")
+    values = [
+        np.unique(_finite_numbers(axis, f"The grid of {name!r}")) for name, axis in axes.items()
+    ]
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
 
 
-def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:
-    """Raise for a name that is not one of ``names``."""
+def _finite_numbers(given: Any, what: str) -> Floats:
+    """Return some finite numbers as an array; raise for anything else."""
+    try:
+        numbers = np.asarray(given, dtype=float)
+    except (TypeError, ValueError):
+        numbers = np.empty(0)
+    if not (numbers.size and np.isfinite(numbers).all()):
+        raise ValueError(f"{what} should be finite numbers, got {short(given)}.")
+    return numbers
+
+
+def read_grid(what: str, given: Grid | None, names: Sequence[Any]) -> Grid:
+    """Return what is given by name, of None nothing; raise for a name not among ``names``."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{what} should be a dict by name, got {short(given)}.")
     unknown = [name for name in given if name not in names]
     if unknown:
         raise ValueError(f"{what} should name some of {list(names)}, got {unknown[0]!r}.")
+    return given
 
 
 def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> pd.DataFrame:
@@ -59,8 +74,7 @@ def stimulus_grid(experience: Experience, stimuli: ArrayLike | Grid | None) -> p
     if stimuli is None:
         stimuli = _some_values(experience.stimuli[names[0]].to_numpy())
     given: Grid = stimuli if isinstance(stimuli, Mapping) else dict.fromkeys(names[:1], stimuli)
-    check_names("stimuli", given, names)
-    if not given:
+    if not read_grid("stimuli", given, names):
         raise ValueError(f"stimuli should name some of {names}, got {short(stimuli)}.")
     return make_grid({name: given.get(name, 0.0) for name in names})
 
@@ -82,9 +96,9 @@ def outcomes_asked(
     """
     pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
     if rewards is not None:
-        named = np.asarray(rewards, dtype=float)
-        if named.ndim != 1 or not named.size or not np.isfinite(named).all():
-            raise ValueError(f"rewards should be some finite numbers, got {rewards!r}.")
+        named = _finite_numbers(rewards, "rewards")
+        if named.ndim != 1:
+            raise ValueError(f"rewards should be a list of numbers, got {short(rewards)}.")
 
         def is_correct(reward: float) -> bool:
             of_it = {correct for earned, correct in pairs if earned == reward}

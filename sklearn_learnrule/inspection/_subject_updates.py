@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ..data.sequences import read_sequences
 from ..rules import Trial
 from ._covariate import Groups, groups_of
-from ._experience import check_not_own, read_experience
+from ._experience import Experience, check_not_own, read_experience
 from ._fits import RuleFit, read_rule_fits
 from ._probes import (
     Grid,
@@ -22,6 +22,7 @@ from ._probes import (
     make_probes,
     outcomes_asked,
     probe_trials,
+    read_grid,
     stimulus_grid,
     take,
     update_after,
@@ -95,13 +96,11 @@ def subject_update_table(
     3  mouse_02  right     1.0            0.009
     """
     fit = _one_fit(estimator)
-    experience = read_experience(X, fit.weight_names)
-    check_not_own(experience.stimulus_names, ["subject", "group"])
-    outcomes = outcomes_asked(experience, rewards)
-    probes = make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
+    experience, probes = read_probes(X, fit.weight_names, stimuli, rewards)
     visited = fit.visit(X)
     medians = visited.rows()[0].median(0).values.tolist()
-    held = dict(zip(fit.weight_columns, medians, strict=True)) | dict(weights or {})
+    given = read_grid("weights", weights, fit.weight_columns)
+    held = {**dict(zip(fit.weight_columns, medians, strict=True)), **given}
     grid = weight_grid(fit, [visited], held)  # (W, n_weights)
     windows = draw_histories([fit], experience, n_histories, n_back, random_state)
     histories = take(visited.rows()[2], windows)  # (H, L)
@@ -121,6 +120,25 @@ def subject_update_table(
     if groups is not None:
         of_all.insert(1, "group", groups_of(X, groups, of_all["subject"]))
     return of_all
+
+
+def read_probes(
+    X: pd.DataFrame,
+    weight_names: Sequence[str],
+    stimuli: ArrayLike | Grid | None,
+    rewards: Sequence[float] | None,
+) -> tuple[Experience, pd.DataFrame]:
+    """Return what animals met, and the probes of :func:`subject_update_table`, a row each.
+
+    Raises
+    ------
+    ValueError
+        For stimuli or rewards that no rule of these weights can be asked after.
+    """
+    experience = read_experience(X, weight_names)
+    check_not_own(experience.stimulus_names, ["subject", "group"])
+    outcomes = outcomes_asked(experience, rewards)
+    return experience, make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 
 
 def _one_fit(estimator: Any) -> RuleFit:

@@ -17,12 +17,12 @@ from ._experience import Experience, read_experience
 from ._fits import RuleFit, Visited, read_rule_fits
 from ._probes import (
     Grid,
-    check_names,
     draw_histories,
     make_grid,
     make_probes,
     outcomes_asked,
     probe_trials,
+    read_grid,
     stimulus_grid,
     take,
     update_after,
@@ -136,15 +136,15 @@ def weight_grid(fit: RuleFit, visits: list[Visited], weights: Grid | None) -> pd
 
     Columns are the weights' numbers. Of more than two choices, by default one row: the medians.
     """
-    given, names = dict(weights or {}), fit.weight_columns
-    check_names("weights", given, names)
+    names = fit.weight_columns
+    given = read_grid("weights", weights, names)
     visited = np.concatenate([visit.rows()[0].numpy() for visit in visits])
     low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0)  # (n_weights,)
     axes: dict[Any, Any] = dict(zip(names, middle, strict=True))
     varied = ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)) if fit.n_choices == 2 else ()
     for k, n_values in varied:
         axes[names[k]] = evenly(low[k], high[k], n_values)
-    return make_grid(axes | given).set_axis(range(fit.n_weights), axis=1)
+    return make_grid({**axes, **given}).set_axis(range(fit.n_weights), axis=1)
 
 
 def show_points(

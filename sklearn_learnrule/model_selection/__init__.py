@@ -2,6 +2,7 @@
 
 from ._animal_rules import AnimalRules, animal_rules
 from ._compare import AllFitsFailedError, compare_rules
+from ._estimators import name_estimators
 from ._learning_curve import animal_learning_curve
 from ._rank import choose_reference, rank_rules, relative_to, scores_by_subject
 from ._splits import FutureSplit, MaskedTrials, SubjectKFold
@@ -16,6 +17,7 @@ __all__ = [
     "animal_rules",
     "choose_reference",
     "compare_rules",
+    "name_estimators",
     "rank_rules",
     "relative_to",
     "scores_by_subject",

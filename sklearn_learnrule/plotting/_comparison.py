@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..model_selection import choose_reference, compare_rules, relative_to
-from ._display import Display, several
+from ._display import Display, to_compare
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, key, panels
 
@@ -89,7 +89,8 @@ class ComparisonDisplay(Display):
         ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.compare_rules`
         """
-        scores = compare_rules(several(estimators), X, y, **options)
+        rules = to_compare(estimators, reference)
+        scores = compare_rules(rules, X, y, **options)
         return cls.from_scores(scores, reference=reference, ax=ax)
 
     def plot(self, ax: Any = None) -> Self:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
 from numpy.typing import NDArray
 
+from ..model_selection import choose_reference, name_estimators
 from ._fit import MM, fit_width
 
 if TYPE_CHECKING:
@@ -91,9 +91,11 @@ class Display:
         return self
 
 
-def several(estimators: Any) -> Mapping[str, Any] | Sequence[Any]:
-    """Return the estimators as they are given, one alone as a list."""
-    return [estimators] if hasattr(estimators, "fit") else estimators
+def to_compare(estimators: Any, reference: str | None) -> dict[str, Any]:
+    """Return the estimators by name, one alone by its class; raise if none is the reference."""
+    named = name_estimators([estimators] if hasattr(estimators, "fit") else estimators)
+    choose_reference(named, reference)
+    return named
 
 
 def _described(line: re.Match[str]) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band
 from ..metrics import chance_of
 from ..model_selection import animal_learning_curve, choose_reference
-from ._display import Display, several
+from ._display import Display, to_compare
 from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
 
 CELL = ["rule", "n_subjects"]
@@ -69,7 +69,8 @@ class LearningCurveDisplay(Display):
         reference, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.model_selection.animal_learning_curve`
         """
-        table = animal_learning_curve(several(estimators), X, y, **options)
+        rules = to_compare(estimators, reference)
+        table = animal_learning_curve(rules, X, y, **options)
         return cls(table).plot(ax, reference=reference)
 
     def plot(self, ax: Any = None, *, reference: str | None = None) -> Self:

@@ -46,21 +46,19 @@ def train_members(
     lost: list[str] = []
 
     def fit(member: int) -> SequenceNet:
+        named = settings.one_of(len(seeds), "member", member)
         generator = torch.Generator().manual_seed(seeds[member])
         for attempt in range(1, MAX_ATTEMPTS + 1):
             before = generator.get_state()
             model = make_model(member, generator)
             drawn = not torch.equal(before, generator.get_state())
             try:
-                how = dataset, settings, device, generator, seeds[member]
+                how = dataset, named, device, generator, seeds[member]
                 return train_from_several(model, *how, member, teller)
             except FloatingPointError as error:
                 if attempt == MAX_ATTEMPTS or not (again and drawn):
                     raise
-                lost.append(
-                    f"{settings.name}: member {member} of the ensemble is fitted anew from another "
-                    f"start. {error}"
-                )
+                lost.append(f"{named.name} is fitted anew from another start. {error}")
         raise AssertionError  # the last attempt returns or raises
 
     members = range(len(seeds))

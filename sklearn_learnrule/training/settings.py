@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from numbers import Real
 from typing import Any, ClassVar, Self
 
@@ -72,6 +72,13 @@ class Training:
         "n_iter_no_change": [WHOLE_FROM_1],
         "callbacks": [None, each(Meets(is_callback, A_CALLBACK))],
         "verbose": [WHOLE_FROM_0, "boolean"],
+        # Of estimators that have them, one's own as well:
+        "n_ensemble": [WHOLE_FROM_1],
+        "n_init": [WHOLE_FROM_1],
+        "weight_decay": [AT_LEAST_0],
+        "gradient_clip_value": [Number(Real, 0, None, closed="right")],
+        "average": ["boolean"],
+        "mirror": ["boolean", StrOptions({"auto"})],
     }
     _parameter_docs: ClassVar[str] = """
         Training
@@ -132,6 +139,17 @@ class TrainingSettings(Training):
         named = parameters.intersection(field.name for field in fields(cls))
         given = {name: getattr(estimator, name) for name in named}
         return cls(**given | {"name": type(estimator).__name__})
+
+    def one_of(self, count: int, what: str, number: int) -> Self:
+        """Return the settings of one of several trainings, which its name tells apart.
+
+        Examples
+        --------
+        >>> TrainingSettings(name="DNN").one_of(5, "member", 1).name
+        'DNN, member 2 of 5'
+        """
+        which = f", {what} {number + 1} of {count}" if count > 1 else ""
+        return replace(self, name=f"{self.name}{which}")
 
 
 def check_training(training: Training) -> None:

@@ -45,7 +45,7 @@ NOT_MAXIMAL = "not at the maximum of the likelihood"
 NOT_IDENTIFIED = "not identified by these trials"
 AT_BOUND = "too close to a bound"
 TOO_FEW = f"not fitted to fewer than {FEW_SUBJECTS} subjects"
-COVARIATES = "covariate_effects"
+COVARIATES, SPREAD = "covariate_effects", "subject_effects_std"
 
 
 def is_parametric(model: LearningModel) -> bool:
@@ -71,7 +71,8 @@ def summarize(
     a prior, at its maximum. It holds if the rule is true and all subjects share its parameters.
     ``robust_standard_error``, by the sandwich of subjects' scores with the factor N / (N - 1),
     does without both; it tends to be too small for few subjects, and is NaN for one. ``lower``
-    and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``.
+    and ``upper`` are the 95% interval, estimate -+ 1.96 ``standard_error``; that of the spread of
+    subjects' effects is made of its logarithm, and so above 0.
 
     Where there are covariates, ``p`` is that of their effects, by Wald's two-sided test, NaN for
     all else. It and their intervals go by Student's t with N - 1 degrees of freedom, less one a
@@ -97,14 +98,14 @@ def summarize(
     note += [TOO_FEW] * len(none)
     special = {} if model.effects is None else model.effects.labels()
     named = likelihood.published() | given
-    half, p_values = _wald(named, estimate, error, likelihood.n_subjects)
+    lower, upper, p_values = _wald(named, estimate, error, likelihood.n_subjects)
     labels = _labels(named, list(weight_names), list(learned_names), sides.tolist(), special)
     table = pd.DataFrame(labels, columns=["parameter", "side", "weight"]).assign(
         estimate=estimate,
         standard_error=error,
         robust_standard_error=robust,
-        lower=estimate - half,
-        upper=estimate + half,
+        lower=lower,
+        upper=upper,
         **{} if p_values is None else {"p": p_values},
         note=note,
     )
@@ -113,18 +114,22 @@ def summarize(
 
 def _wald(
     values: dict[str, Tensor], estimate: Floats, error: Floats, n_subjects: int
-) -> tuple[Floats, Floats | None]:
-    """Return half of the 95% intervals, (Q,), and p-values, if there are covariates."""
-    half, p_values = ndtri(0.975) * error, np.full(len(error), np.nan)
-    if COVARIATES not in values:
-        return half, None
+) -> tuple[Floats, Floats, Floats | None]:
+    """Return the ends of 95% intervals, (Q,), and p-values, if there are covariates."""
+    half = ndtri(0.975) * error
+    lower, upper, p_values = estimate - half, estimate + half, np.full(len(error), np.nan)
     names = np.repeat([*values], [value.numel() for value in values.values()])
-    effects = names == COVARIATES
+    spreads, effects = names == SPREAD, names == COVARIATES
+    factor = np.exp(half[spreads] / estimate[spreads])
+    lower[spreads], upper[spreads] = estimate[spreads] / factor, estimate[spreads] * factor
+    if not effects.any():
+        return lower, upper, None
     left = n_subjects - 1 - len(values[COVARIATES])
     freedom = left if left > 0 else np.nan
-    half[effects] = stdtrit(freedom, 0.975) * error[effects]
+    half = stdtrit(freedom, 0.975) * error[effects]
+    lower[effects], upper[effects] = estimate[effects] - half, estimate[effects] + half
     p_values[effects] = 2 * stdtr(freedom, -np.abs(estimate[effects] / error[effects]))
-    return half, p_values
+    return lower, upper, p_values
 
 
 def _labels(

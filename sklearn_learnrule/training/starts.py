@@ -22,7 +22,7 @@ from .optimization import train
 from .settings import TrainingSettings
 
 FARTHEST = 10.0  # by which factor a parameter begins elsewhere, at most
-AS_LIKELY = 0.5  # nats: less speaks for neither of two fits
+AS_LIKELY = 0.5  # nats: less speaks for neither of two fits, or for another maximum
 
 
 def train_from_several(
@@ -48,7 +48,8 @@ def train_from_several(
     """
 
     def fit(place: int) -> SequenceNet | FloatingPointError:
-        watched = replace(settings, teller=teller(member * settings.n_init + place))
+        named = settings.one_of(settings.n_init, "place", place)
+        watched = replace(named, teller=teller(member * settings.n_init + place))
         try:
             return train(models[place], dataset, watched, device, generators[place], seed)
         except FloatingPointError as error:
@@ -86,7 +87,8 @@ def loss_of(net: SequenceNet, dataset: SequenceDataset) -> float:
 def begin_at(model: Any, place: int) -> Any:
     """Return a model whose rule begins elsewhere, unless the place is 0: there it is the same.
 
-    Each of the rule's parameters is between a tenth of what it was and ten times as large.
+    Each of the rule's parameters is between a tenth of what it was and ten times as large. One that
+    was 0 is between -1 and 1, in standard units, and more often small, as rates are, than large.
     """
     if not place:
         return model
@@ -96,5 +98,6 @@ def begin_at(model: Any, place: int) -> Any:
     if fitted:
         powers = 2 * Halton(len(fitted), scramble=False).random(place + 1)[place] - 1
         for (name, held), power in zip(fitted.items(), powers, strict=True):
-            held.mul_(FARTHEST ** (power / 2 if "root_" in name else power))
+            factor = FARTHEST ** (power / 2 if "root_" in name else power)
+            held.copy_(torch.where(held == 0, power**3, held * factor))
     return there
