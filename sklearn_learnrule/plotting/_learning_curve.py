@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
@@ -85,7 +86,9 @@ class LearningCurveDisplay(Display):
         table = self.table if reference is None else _relative(self.table, reference)
         failed = table[table["log_likelihood"].isna()].set_index(CELL).index
         table = table[~table.set_index(CELL).index.isin(failed)]
-        means = band(table, "log_likelihood", by=CELL, over="subject", interval="t")
+        most = 0 if reference is None else np.inf
+        how: Any = {"by": CELL, "over": "subject", "interval": "t", "bounds": (-np.inf, most)}
+        means = band(table, "log_likelihood", **how)
         rules = self.table["rule"].unique()
         opacity = BAND if reference is not None or len(rules) == 1 else 0
         entries: list[Entry] = []
