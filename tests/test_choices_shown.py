@@ -289,7 +289,7 @@ def test_an_equation_of_two_choices_predicts_no_updates_of_three():
     two = trials.replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
     X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
     equation = inspection.sparse_rule(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
-    with pytest.raises(ValueError, match="The equations are of 2 choices, but 0 has 3."):
+    with pytest.raises(ValueError, match="The equations are of 2 choices, but fit 0 has 3."):
         equation.predict(reinforce(), design()[0])
 
 
@@ -297,5 +297,7 @@ def test_fits_of_different_numbers_of_choices_are_in_no_table_together():
     two = make_trials().replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
     X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
     fits = [reinforce(), lr.ConstantRuleEstimator().fit(X, y)]
-    with pytest.raises(ValueError, match="choose among as many, but 0 knows 3 choices and 1 2: ma"):
+    with pytest.raises(
+        ValueError, match="choose among as many, but fit 0 knows 3 choices and fit 1 2"
+    ):
         weight_trajectories(fits, X)

@@ -292,8 +292,8 @@ def test_wrong_estimators_are_told(cohort, reinforce):
         update_table({"logistic": logistic}, X)
     more = lr.ConstantRuleEstimator().fit(X.assign(more=0.5), y)
     message = (
-        "Estimators in one table should have the same policy weights, but 0 has ['stimulus', "
-        "'bias'] and 1 ['stimulus', 'more', 'bias']: make a table of each."
+        "Estimators in one table should have the same policy weights, but fit 0 has "
+        "['stimulus', 'bias'] and fit 1 ['stimulus', 'more', 'bias']: make a table of each."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         update_table([reinforce, more], X)
