@@ -333,7 +333,7 @@ def test_rewards_of_many_values_have_to_be_named(trials):
     assert update_table(rule, X, **POINT, rewards=[0, 5])["reward"].tolist() == [0, 5]
 
 
-@pytest.mark.parametrize("values", [[], [0.0, np.nan]])
+@pytest.mark.parametrize("values", [[], [0.0, np.nan], "bias", ["left"]])
 def test_a_grid_is_of_finite_numbers(cohort, reinforce, values):
     message = f"The grid of 'bias' should be finite numbers, got {values!r}."
     with pytest.raises(ValueError, match=re.escape(message)):

@@ -29,11 +29,19 @@ MAX_OUTCOMES = 8
 
 def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     """Return every combination of the axes' values, a row each."""
-    values = [np.unique(np.asarray(axis, dtype=float)) for axis in axes.values()]
-    for name, axis in zip(axes, values, strict=True):
-        if not (len(axis) and np.isfinite(axis).all()):
-            raise ValueError(f"The grid of {name!r} should be finite numbers, got {axes[name]!r}.")
+    values = [_numbers(name, given) for name, given in axes.items()]
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
+
+
+def _numbers(name: str, given: ArrayLike) -> Floats:
+    """Return the different values of an axis."""
+    try:
+        axis = np.unique(np.asarray(given, dtype=float))
+    except (TypeError, ValueError):  # text
+        axis = np.zeros(0)
+    if not (len(axis) and np.isfinite(axis).all()):
+        raise ValueError(f"The grid of {name!r} should be finite numbers, got {given!r}.")
+    return axis
 
 
 def check_names(what: str, given: Mapping[str, Any], names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +24,9 @@ estimators : fitted classifier, list or dict of some, or a result of ``cross_val
     of a cross-validation, with ``return_estimator=True, return_indices=True``, each animal is left
     to the fit that has not seen it.
 X : DataFrame from :func:`~sklearn_learnrule.make_design`""",
+    "y": """\
+y : ignored
+    Not needed here; it is taken so that all displays may be given X and y.""",
     "unfitted": """\
 estimators : classifier, or list or dict of some
     They are fitted here. Those in a list are named by their classes.
@@ -94,6 +97,22 @@ class Display:
 def several(estimators: Any) -> Mapping[str, Any] | Sequence[Any]:
     """Return the estimators as they are given, one alone as a list."""
     return [estimators] if hasattr(estimators, "fit") else estimators
+
+
+def check_options(
+    draw: Callable[..., Any], tabulate: Callable[..., Any], options: Mapping[str, Any]
+) -> None:
+    """Raise a TypeError for an option that the function of a display's table does not take."""
+    its = _options(tabulate)
+    if unknown := [name for name in options if name not in its]:
+        known = ", ".join(dict.fromkeys([*_options(draw), *its]))
+        raise TypeError(f"{draw.__qualname__} takes no {unknown[0]!r}, but {known}.")
+
+
+def _options(function: Callable[..., Any]) -> list[str]:
+    """Return what a function takes by name alone."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
 
 def _described(line: re.Match[str]) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from ..inspection import band
 from ..metrics import chance_of
 from ..model_selection import animal_learning_curve, choose_reference
-from ._display import Display, several
+from ._display import Display, check_options, several
 from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
 
 CELL = ["rule", "n_subjects"]
@@ -70,6 +70,7 @@ class LearningCurveDisplay(Display):
         reference, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.model_selection.animal_learning_curve`
         """
+        check_options(cls.from_estimator, animal_learning_curve, options)
         table = animal_learning_curve(several(estimators), X, y, **options)
         return cls(table).plot(ax, reference=reference)
 

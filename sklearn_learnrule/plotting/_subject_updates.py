@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..data.schema import OF_CHOICE
 from ..inspection import band, subject_update_table
 from ..utils.texts import plural
-from ._display import Display
+from ._display import Display, check_options
 from ._style import (
     GAP,
     GREY,
@@ -104,6 +104,7 @@ class SubjectUpdateDisplay(Display):
         weight, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.inspection.subject_update_table`
         """
+        check_options(cls.from_estimator, subject_update_table, options)
         table = subject_update_table(estimators, X, y, groups=groups, **options)
         return cls(table).plot(ax, weight=weight)
 
