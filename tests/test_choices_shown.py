@@ -133,6 +133,7 @@ def test_a_trial_of_the_task_is_asked_for_with_the_choice_that_is_correct_there(
     answers = {(1.0, 0.0): "left", (0.0, 1.0): "middle", (0.0, 0.0): "right"}
     right = [answers[shown] for shown in table[STIMULI].itertuples(index=False, name=None)]
     assert (table["correct"] == (table["choice"] == right)).all()
+    assert table["answer"].tolist() == right
     assert len(table) == 3 * 3 * 3  # of stimuli, choices made, and choices whose weights move
 
 
@@ -140,6 +141,9 @@ def test_without_told_answers_a_reward_alone_says_what_was_correct():
     X, y = design(None)
     table = update_table(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
     told = update_table(reinforce(), design()[0])
+    answer = table.pop("answer")
+    assert (answer.isna() == ~table["correct"]).all()  # which one an error missed nobody knows
+    assert (answer == told.pop("answer"))[table["correct"]].all()
     assert_frame_equal(table, told, check_exact=False, atol=1e-3)
 
 

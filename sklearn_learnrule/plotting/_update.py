@@ -39,6 +39,7 @@ from ._tables import (
     mark_outcomes,
     name_stimuli,
     names_after,
+    of_one_answer,
     panels_of,
     panels_of_weights,
     stimulus_axis,
@@ -72,6 +73,8 @@ class UpdateDisplay(Display):
 
     Of more than two choices, there are slices alone: a panel for the choice that was made, a line
     for the weight of each, less their mean over choices, with weights before at one value each.
+    After an error, that of the others is correct which is so most often: where another is, along
+    the stimuli, lines break.
 
     Parameters
     ----------
@@ -177,7 +180,8 @@ class UpdateDisplay(Display):
                 lines: Any = here.groupby([OF_CHOICE, SOLID], sort=False)
                 for (choice, solid), line in lines:
                     style = {"color": colors[choice], **styles[solid]}
-                    _draw_slice(panel, line, x, update, **style)
+                    for rows in of_one_answer(line, x):
+                        _draw_slice(panel, rows, x, update, **style)
             name_stimuli(axes, ticks)
             label_outer(axes, x, update_label(update))
             title = f"{weight_label(update.removeprefix('update_'))} of"
