@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.inspection import update_table
+from sklearn_learnrule.inspection import history_table, update_table
 from sklearn_learnrule.rules import Trial
 
 pytestmark = BRIEFLY_TRAINED
@@ -326,11 +326,17 @@ def test_rewards_of_many_values_have_to_be_named(trials):
     X, y, _ = lr.make_design(amounts, answer="answer")
     rule = lr.ConstantRuleEstimator().fit(X, y)
     message = (
-        r"X has \d+ outcomes \(pairs of reward and correct or not\), too many for a table: name"
+        r"X has \d+ outcomes \(pairs of reward and correct or not\), too many for a table: name "
+        r"rewards to ask after, such as rewards="
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as told:
         update_table(rule, X)
-    assert update_table(rule, X, **POINT, rewards=[0, 5])["reward"].tolist() == [0, 5]
+    named = [float(number) for number in re.findall(r"\d+\.\d+", str(told.value))]
+    assert named[0] == 0 and named[1] in set(amounts["reward"])
+    assert update_table(rule, X, **POINT, rewards=named)["reward"].tolist() == named
+    with pytest.raises(ValueError, match=message + r".* \(rewarded_above is of the trials of runs"):
+        history_table(rule, X, rewarded_above=3)
+    assert len(history_table(rule, X, rewarded_above=3, rewards=named, n_draws=1))
 
 
 @pytest.mark.parametrize("values", [[], [0.0, np.nan], "bias", ["left"]])
