@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from drawn import legend
+from drawn import curves, legend
 from matplotlib.colors import to_hex
 from three_choices import LABELS, STIMULI, K, design, fitted, make_trials, noisy, own, reinforce
 
@@ -121,6 +121,33 @@ def test_a_stimulus_of_many_values_has_lines():
     display = plotting.UpdateDisplay.from_estimator(rule, X)
     assert display.ax_.get_xlabel() == "light"
     assert {"-", "--"} <= {line.get_linestyle() for line in display.ax_.lines}
+
+
+def test_lines_after_errors_break_where_another_choice_is_correct():
+    trials = make_trials()
+    rng = np.random.RandomState(0)
+    trials["light"] = rng.choice(np.linspace(-1, 1, 9), len(trials))
+    trials["answer"] = np.array(LABELS)[(trials["light"] > -0.6) * 1 + (trials["light"] > 0.2)]
+    trials["reward"] = (trials["choice"] == trials["answer"]) * 1.0
+    X, y, _ = lr.make_design(trials, stimulus=["light"], answer="answer")
+    rule = lr.PredictMaxRuleEstimator().fit(X, y)
+    display = plotting.UpdateDisplay.from_estimator(rule, X)
+    for made, panel in zip(LABELS, display.axes_.flat, strict=True):
+        drawn = [tuple(line.get_xdata()) for line in curves(panel, style="--")]
+        table = display.table.query("choice == @made and not correct")
+        regions = table.groupby("answer")["light"].agg(lambda x: tuple(np.unique(x)))
+        assert len(regions) == 2 and made not in regions.index
+        assert set(drawn) == set(regions)
+
+
+def test_lines_of_groups_break_where_another_choice_is_correct():
+    table = subject_update_table(own(), *design(), stimuli={"s0": np.linspace(0, 1, 7)})
+    table["answer"] = np.where(table["s0"] < 0.4, "left", "right")
+    display = plotting.SubjectUpdateDisplay(table).plot()
+    lengths = {
+        len(line.get_xdata()) for panel in display.axes_.flat for line in curves(panel, style="--")
+    }
+    assert lengths and max(lengths) <= 4
 
 
 def test_histories_are_drawn_of_the_weight_of_the_choice_made():

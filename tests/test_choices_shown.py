@@ -133,6 +133,7 @@ def test_a_trial_of_the_task_is_asked_for_with_the_choice_that_is_correct_there(
     answers = {(1.0, 0.0): "left", (0.0, 1.0): "middle", (0.0, 0.0): "right"}
     right = [answers[shown] for shown in table[STIMULI].itertuples(index=False, name=None)]
     assert (table["correct"] == (table["choice"] == right)).all()
+    assert table["answer"].tolist() == right
     assert len(table) == 3 * 3 * 3  # of stimuli, choices made, and choices whose weights move
 
 
@@ -140,6 +141,9 @@ def test_without_told_answers_a_reward_alone_says_what_was_correct():
     X, y = design(None)
     table = update_table(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
     told = update_table(reinforce(), design()[0])
+    answer = table.pop("answer")
+    assert (answer.isna() == ~table["correct"]).all()  # which one an error missed nobody knows
+    assert (answer == told.pop("answer"))[table["correct"]].all()
     assert_frame_equal(table, told, check_exact=False, atol=1e-3)
 
 
@@ -289,7 +293,7 @@ def test_an_equation_of_two_choices_predicts_no_updates_of_three():
     two = trials.replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
     X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
     equation = inspection.sparse_rule(lr.ReinforceRuleEstimator(baseline=None).fit(X, y), X)
-    with pytest.raises(ValueError, match="The equations are of 2 choices, but 0 has 3."):
+    with pytest.raises(ValueError, match="The equations are of 2 choices, but fit 0 has 3."):
         equation.predict(reinforce(), design()[0])
 
 
@@ -297,5 +301,7 @@ def test_fits_of_different_numbers_of_choices_are_in_no_table_together():
     two = make_trials().replace({"choice": {"middle": "left"}, "answer": {"middle": "left"}})
     X, y, _ = lr.make_design(two, stimulus=STIMULI, answer="answer")
     fits = [reinforce(), lr.ConstantRuleEstimator().fit(X, y)]
-    with pytest.raises(ValueError, match="choose among as many, but 0 knows 3 choices and 1 2: ma"):
+    with pytest.raises(
+        ValueError, match="choose among as many, but fit 0 knows 3 choices and fit 1 2"
+    ):
         weight_trajectories(fits, X)

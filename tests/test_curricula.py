@@ -320,7 +320,7 @@ def test_wrong_arguments_are_told(change, message, rule):
 def test_fits_that_see_something_else_are_told(rule, cohort):
     X, y = cohort
     other = lr.ConstantRuleEstimator().fit(X.rename(columns={"stimulus": "tone"}), y)
-    message = "should have the same stimuli, but 0 has ['stimulus'] and 1 has ['tone']."
+    message = "should have the same stimuli, but fit 0 has ['stimulus'] and fit 1 has ['tone']."
     with pytest.raises(ValueError, match=re.escape(message)):
         design([rule, other], {"hard": HARD})
 

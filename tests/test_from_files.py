@@ -2,6 +2,7 @@
 
 import re
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -12,6 +13,7 @@ from pandas.testing import assert_frame_equal
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import from_files
+from sklearn_learnrule.plotting import PsychometricDisplay
 from sklearn_learnrule.preprocessing import tanh_contrast
 
 NAMED = COHORT[["subject", "session", "stimulus", "choice", "answer", "reward"]]
@@ -154,21 +156,26 @@ def test_trials_without_choice_or_reward_are_dropped_and_said(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("port", "choices", "coded"),
+    ("port", "choices", "found"),
     [
-        (["L", "R", "none", "R"], ("L", "R"), [0, 1]),
+        (["L", "R", "none", "R"], ("L", "R"), ["L", "R"]),
         (["right", "left", "", "left"], ("right", "left"), [0, 1]),
         ([1, -1, 0, -1], (1, -1), [0, 1]),
-        ([2, 1, 0, 1], [1, 2], [1, 0]),
-        ([True, False, None, False], (False, True), [1, 0]),
+        ([2, 1, 0, 1], [1, 2], [2, 1]),
+        (["2", "1", "none", "1"], [1, 2], [2, 1]),
+        ([True, False, None, False], (False, True), [True, False]),
     ],
 )
-def test_of_choices_the_second_is_right_and_others_are_none(tmp_path, port, choices, coded):
+def test_of_choices_the_second_is_right_and_others_are_none(tmp_path, port, choices, found):
+    """They stay as they are if they sort as they are named, and are 0 and 1 if not."""
     write(tmp_path, "A_1.csv", port=port, best=port)
     options = COLUMNS | {"choices": choices, "answer": "best"}
     trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **options)
-    assert trials["choice"].tolist() == trials["answer"].tolist() == coded
-    assert trials["choice"].dtype == np.int64
+    assert trials["choice"].tolist() == trials["answer"].tolist() == found
+    assert {type(label) for label in trials["choice"].tolist()} == {type(found[0])}
+    _, y, _ = lr.make_design(trials, answer="answer")
+    right = [str(label) == str(choices[1]) for label in port[:2]]
+    assert (y == np.unique(y)[1]).tolist() == right
 
 
 def test_a_third_label_is_a_choice_and_one_that_looks_like_none_is_told(tmp_path):
@@ -212,10 +219,21 @@ def test_a_label_that_never_comes_is_told(tmp_path):
     assert caught[0].filename == __file__
 
 
+def test_pictures_are_labelled_by_the_choices_that_are_named_and_by_a_column_that_is_kept(tmp_path):
+    table = COHORT.assign(choice=COHORT["choice"].mask(COHORT.index % 50 == 3, "none"))
+    table["coherence (%)"] = 100 * table["contrast"]
+    path, column = write(tmp_path, "all.csv", table), {"stimulus": "coherence (%)"}
+    trials = from_files(path, **column, keep="coherence (%)", choices=("left", "right"))
+    X, y, _ = lr.make_design(trials, **column)
+    panel = PsychometricDisplay.from_estimator(lr.ConstantRuleEstimator().fit(X, y), X, y).ax_
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("coherence (%)", "P(right)")
+    plt.close(panel.figure)
+
+
 def test_an_early_session_may_have_choices_of_one_side(tmp_path):
     write(tmp_path, "A_1.csv", port="L")
     trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", choices=("L", "R"), **COLUMNS)
-    assert trials["choice"].tolist() == [0, 0, 0]
+    assert trials["choice"].tolist() == ["L", "L", "L"]
 
 
 def test_exchanged_sides_are_told(tmp_path):
@@ -341,4 +359,4 @@ def test_a_label_is_the_same_whether_a_file_has_an_omission_or_not(tmp_path, lab
         table.to_csv(tmp_path / f"A_{day}.csv", index=False)
     pattern = tmp_path / "{subject}_{session}.csv"
     trials = from_files(pattern, choices=labels, verbose=False)
-    assert trials["choice"].tolist() == [0, 1, 0, 1, 1, 0, 1]
+    assert trials["choice"].tolist() == [labels[i] for i in (0, 1, 0, 1, 1, 0, 1)]

@@ -65,7 +65,7 @@ def test_the_trials_of_a_file_become_a_table(tmp_path, capsys):
         assert trials["subject"].tolist() == ["Ada", "Ada"]
         assert trials["session"].tolist() == ["2024-03-01T14:30:00"] * 2
         assert trials["stimulus"].tolist() == [-1.0, 0.5]
-        assert trials["choice"].tolist() == [0, 1]
+        assert trials["choice"].tolist() == ["L", "R"]
         assert trials["start_time"].tolist() == [0.0, 3.0]
         assert capsys.readouterr().out == (
             "1 session of 1 subject; trials: read 4, misses 1, no reward 1, kept 2\n"
@@ -101,14 +101,14 @@ def test_any_number_of_ports_are_choices():
     assert trials["choice"].tolist() == ["L", "M", "R"]
     X, _, _ = lr.make_design(trials)
     assert list(X.filter(like="previous_choice_")) == [f"previous_choice_{port}" for port in "LMR"]
-    assert from_nwb(file, **named | {"choices": ("L", "R")})["choice"].tolist() == [0, 1]
+    assert from_nwb(file, **named | {"choices": ("L", "R")})["choice"].tolist() == ["L", "R"]
 
 
 def test_labels_that_were_written_as_bytes_are_text(tmp_path):
     write(tmp_path / "a.nwb", port=[b"L", b"R", b"none", b"R"])
     write(tmp_path / "b.nwb", start=DAY + timedelta(days=1))
     trials = from_nwb(tmp_path, **NAMES)
-    assert trials["choice"].tolist() == [0, 1, 0, 1]
+    assert trials["choice"].tolist() == ["L", "R", "L", "R"]
 
 
 def test_the_home_folder_may_be_written_as_a_tilde(tmp_path, monkeypatch):

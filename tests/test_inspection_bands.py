@@ -133,6 +133,14 @@ def test_students_interval_is_that_of_independent_animals():
     np.testing.assert_allclose(bands[["lower", "upper"]].to_numpy()[0], expected)
 
 
+def test_an_interval_ends_where_the_value_can_be_no_more():
+    table = pd.DataFrame({"fit": 0, "subject": [1, 2], "session": 1, "value": [0.7, 0.9]})
+    how = {"by": "session", "over": "subject", "interval": "t"}
+    bands = band(table, "value", bounds=(0, 1), **how)
+    assert bands[["mean", "lower", "upper"]].to_numpy()[0] == pytest.approx([0.8, 0, 1])
+    assert band(table, "value", **how)["upper"][0] > 2
+
+
 def test_a_band_of_unknown_things_is_refused():
     table = pd.DataFrame({"fit": [0], "value": [1.0]})
     message = "The table has no column 'subject', but ['fit', 'value']."

@@ -127,8 +127,8 @@ def test_one_reference_serves_several_fits(cohort):
 def test_a_reference_that_has_seen_the_animals_is_refused(cohort, folds):
     X, y = cohort
     message = (
-        "The reference of 0 was not held out on the same rows: give the result of cross_validate "
-        "on the same folds."
+        "The reference of fit 0 was not held out on the same rows: give the result of "
+        "cross_validate on the same folds."
     )
     with pytest.raises(ValueError, match=message):
         relative_log_likelihood(folds, RULE.fit(X, y), X, y)

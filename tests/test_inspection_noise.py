@@ -374,10 +374,14 @@ def test_a_pipeline_and_identity_in_columns_change_nothing():
 def test_what_cannot_be_told_gets_one_clear_sentence(few, decaying):
     X, y = few
     alone = lr.ConstantRuleEstimator().fit(X, y)
-    message = "process_noise of 'alone' is None: fit with process_noise='learned'"
+    message = (
+        "{} is a ConstantRuleEstimator without process noise: fit it with process_noise='learned'"
+    )
     for function in (weight_decomposition, variance_explained):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=message.format("but 'alone'")):
             function({"noisy": decaying, "alone": alone}, X, y)
+        with pytest.raises(ValueError, match=message.format("but fit 0")):
+            function(alone, X, y)
         with pytest.raises(ValueError, match="inconsistent numbers of samples"):
             function(decaying, X, y[:-1])
         with pytest.raises(ValueError, match="previous_choice should be the choice before"):

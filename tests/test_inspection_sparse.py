@@ -347,7 +347,7 @@ def test_equations_of_other_weights_predict_nothing(cohort, rule):
     X, y = cohort
     renamed = X.rename(columns={"stimulus": "tone"})
     other = lr.ReinforceRuleEstimator(baseline=None).fit(renamed, y)
-    with pytest.raises(ValueError, match=r"of the weights \['stimulus', 'bias'\], but 0 has"):
+    with pytest.raises(ValueError, match=r"of the weights \['stimulus', 'bias'\], but fit 0 has"):
         sparse_rule(rule, X).predict(other, renamed)
 
 

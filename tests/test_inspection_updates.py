@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
-from sklearn_learnrule.inspection import update_table
+from sklearn_learnrule.inspection import history_table, update_table
 from sklearn_learnrule.rules import Trial
 
 pytestmark = BRIEFLY_TRAINED
@@ -292,8 +292,8 @@ def test_wrong_estimators_are_told(cohort, reinforce):
         update_table({"logistic": logistic}, X)
     more = lr.ConstantRuleEstimator().fit(X.assign(more=0.5), y)
     message = (
-        "Estimators in one table should have the same policy weights, but 0 has ['stimulus', "
-        "'bias'] and 1 ['stimulus', 'more', 'bias']: make a table of each."
+        "Estimators in one table should have the same policy weights, but fit 0 has "
+        "['stimulus', 'bias'] and fit 1 ['stimulus', 'more', 'bias']: make a table of each."
     )
     with pytest.raises(ValueError, match=re.escape(message)):
         update_table([reinforce, more], X)
@@ -326,14 +326,20 @@ def test_rewards_of_many_values_have_to_be_named(trials):
     X, y, _ = lr.make_design(amounts, answer="answer")
     rule = lr.ConstantRuleEstimator().fit(X, y)
     message = (
-        r"X has \d+ outcomes \(pairs of reward and correct or not\), too many for a table: name"
+        r"X has \d+ outcomes \(pairs of reward and correct or not\), too many for a table: name "
+        r"rewards to ask after, such as rewards="
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as told:
         update_table(rule, X)
-    assert update_table(rule, X, **POINT, rewards=[0, 5])["reward"].tolist() == [0, 5]
+    named = [float(number) for number in re.findall(r"\d+\.\d+", str(told.value))]
+    assert named[0] == 0 and named[1] in set(amounts["reward"])
+    assert update_table(rule, X, **POINT, rewards=named)["reward"].tolist() == named
+    with pytest.raises(ValueError, match=message + r".* \(rewarded_above is of the trials of runs"):
+        history_table(rule, X, rewarded_above=3)
+    assert len(history_table(rule, X, rewarded_above=3, rewards=named, n_draws=1))
 
 
-@pytest.mark.parametrize("values", [[], [0.0, np.nan]])
+@pytest.mark.parametrize("values", [[], [0.0, np.nan], "bias", ["left"]])
 def test_a_grid_is_of_finite_numbers(cohort, reinforce, values):
     message = f"The grid of 'bias' should be finite numbers, got {values!r}."
     with pytest.raises(ValueError, match=re.escape(message)):

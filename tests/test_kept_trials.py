@@ -64,7 +64,7 @@ def test_what_is_kept_makes_the_design_that_the_table_makes(cohort, files):
         assert made.index.equals(expected.index)
 
 
-def test_named_choices_and_answers_are_coded_and_other_labels_are_missed(cohort, files):
+def test_named_choices_and_answers_stay_and_other_labels_are_missed(cohort, files):
     def told(table):
         return table.fillna({"choice": "none", "answer": "none"})
 
@@ -73,7 +73,7 @@ def test_named_choices_and_answers_are_coded_and_other_labels_are_missed(cohort,
     assert trials["choice"].isna().equals(cohort["choice"].isna())
     X, y, _ = lr.make_design(trials, answer="answer", **COUNT)
     expected, choices, _ = lr.make_design(cohort, answer="answer", **COUNT)
-    assert y.tolist() == (choices == "right").tolist()
+    assert y.tolist() == choices.tolist()
     np.testing.assert_array_equal(X, expected)
 
 

@@ -143,6 +143,13 @@ def test_relative_curves_have_the_bands_of_paired_animals(table):
         LearningCurveDisplay(table).plot(reference="DNN")
 
 
+def test_the_band_of_a_log_likelihood_ends_at_0(table):
+    one = table[table["rule"] == "coin"].copy()
+    one["log_likelihood"] = -0.001 - 0.1 * (one["subject"] == one["subject"].iloc[0])
+    drawn = edges(LearningCurveDisplay(one).plot().ax_.collections[0])
+    assert drawn["max"].max() == 0 and drawn["min"].min() < -0.03
+
+
 def test_a_number_of_animals_on_which_a_rule_failed_has_no_point(table):
     table = table.copy()
     table.loc[table.query("rule == 'coin' and n_subjects == 2").index[0], "log_likelihood"] = np.nan

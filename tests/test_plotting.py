@@ -1,5 +1,7 @@
 """The displays draw the numbers they are given, and touch nobody's style."""
 
+import inspect
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 import sklearn_learnrule as lr
+from sklearn_learnrule import plotting
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.model_selection import relative_to
 from sklearn_learnrule.plotting import ComparisonDisplay
@@ -140,3 +143,54 @@ def test_a_rule_that_failed_on_an_animal_has_no_bar_as_it_has_no_rank(scores):
     }
     assert np.isnan(widths.pop("constant"))
     assert np.isfinite(list(widths.values())).all()
+
+
+# --------------------------------------------------------------- what from_estimator takes
+
+
+@pytest.fixture(scope="module")
+def design():
+    X, y, _ = lr.make_design(make_learning_cohort(4, 100, random_state=0))
+    return X, y
+
+
+@pytest.fixture(scope="module")
+def rule(design):
+    return lr.ReinforceRuleEstimator(baseline=None).fit(*design)
+
+
+def test_every_display_of_estimators_takes_X_and_y():
+    displays = [getattr(plotting, name) for name in plotting.__all__]
+    takes = [inspect.signature(d.from_estimator) for d in displays if hasattr(d, "from_estimator")]
+    assert len(takes) == 11
+    assert {tuple(each.parameters)[:3] for each in takes} == {("estimators", "X", "y")}
+
+
+@pytest.mark.parametrize("name", ["Equation", "History", "Update", "WeightTrajectory"])
+def test_y_is_ignored_where_it_is_not_needed(name, rule, design):
+    show = getattr(plotting, f"{name}Display").from_estimator
+    with_y, without = show(rule, *design), show(rule, design[0])
+    drawn = [
+        [line.get_xydata() for panel in d.axes_.flat for line in panel.lines]
+        for d in (with_y, without)
+    ]
+    for one, other in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Comparison", "reference, ax, cv, "),
+        ("History", "weight, ax, lengths, "),
+        ("LearningCurve", "reference, ax, n_subjects, "),
+        ("SubjectUpdate", "groups, weight, ax, stimuli, weights, "),
+        ("Update", "weight, kind, ax, stimuli, weights, "),
+    ],
+)
+def test_an_option_that_a_display_does_not_take_is_told_with_those_it_does(
+    name, known, rule, design
+):
+    message = f"^{name}Display.from_estimator takes no 'stimulus', but {known}"
+    with pytest.raises(TypeError, match=message):
+        getattr(plotting, f"{name}Display").from_estimator(rule, *design, stimulus="contrast")

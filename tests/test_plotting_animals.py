@@ -232,8 +232,30 @@ def test_learning_curves_are_means_over_animals_with_students_interval():
     np.testing.assert_allclose(finite(animals)[0], [1, first.mean()])
     band = edges(panel.collections[0])
     half = student_t.ppf(0.975, 2) * first.std(ddof=1) / np.sqrt(3)
-    np.testing.assert_allclose(band.loc[1], [first.mean() - half, first.mean() + half])
+    assert first.mean() + half > 1  # more than a probability can be
+    np.testing.assert_allclose(band.loc[1], [first.mean() - half, 1])
     assert panel.get_ylabel() == "P(correct)" and panel.get_xlabel() == "session"
+
+
+@pytest.mark.parametrize(
+    ("quantity", "least", "most"), [("correct", 0, 1), ("log_likelihood", -np.inf, 0)]
+)
+def test_bands_of_two_animals_end_where_the_quantity_does(quantity, least, most):
+    two = make_sessions().query("subject != 'Cy' and session < 3")
+    two = two.assign(
+        log_likelihood=two["log_likelihood"] + two["subject"].map({"Ada": 0, "Bo": 0.1})
+    )
+    panel = SessionCurveDisplay(two).plot(quantity=quantity).ax_
+    assert panel.collections
+    for drawn in map(edges, panel.collections):
+        assert drawn["min"].min() >= least and drawn["max"].max() == most
+
+
+def test_of_mean_rewards_no_bound_is_known():
+    rewards = make_sessions().assign(model=np.nan)
+    rewards["animal"] *= 4
+    panel = SessionCurveDisplay(rewards).plot().ax_
+    assert edges(panel.collections[0])["max"].max() > 3
 
 
 def test_sessions_that_few_animals_have_are_faint_and_have_no_band():

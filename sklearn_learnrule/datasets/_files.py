@@ -70,9 +70,9 @@ def from_files(
     trial : str or None, default=None
         A column of trial numbers or times that must rise within a session. It is kept.
     choices : labels or None, default=None
-        The labels of choice; any other counts as no choice. Two become 0 and 1, and the second is
-        right, where positive stimuli are on the right; more of them stay as they are. None: all
-        labels are choices, and of two the second in sorted order is y = 1.
+        The labels of choice; any other counts as no choice. Of two, the second is right, where
+        positive stimuli are on the right, and y = 1: so two that are not named in sorted order,
+        which is that of ``classes_``, become 0 and 1. None: all labels are choices, in that order.
     keep : str or list of str or None, default=None
         Further columns to keep, such as those that ``restart`` and ``covariates`` of
         :func:`~sklearn_learnrule.make_design` name.
@@ -82,8 +82,7 @@ def from_files(
         another task are to be left out.
     missed : "drop" or "keep", default="drop"
         What becomes of trials without a choice. "keep": they stay, choice and reward NaN, for
-        ``make_design(..., missed="count")``; of two that ``choices`` names, labels are then 0.0
-        and 1.0.
+        ``make_design(..., missed="count")``.
     unknown_reward : "drop" or "keep", default="drop"
         What becomes of trials with a choice and without a reward. "keep": they stay, reward NaN,
         for ``make_design(..., unknown_reward="keep")``.
@@ -126,9 +125,9 @@ def from_files(
     ...                         choice="port", reward="water", choices=("L", "R"))
     2 sessions of 1 subject; trials: read 8, misses 1, kept 7
     >>> trials.head(2)
-      subject session  stimulus  choice  reward
-    0     Ada    day1      -0.1       0     3.0
-    1     Ada    day1       0.3       1     3.0
+      subject session  stimulus choice  reward
+    0     Ada    day1      -0.1      L     3.0
+    1     Ada    day1       0.3      R     3.0
     >>> X, y, groups = make_design(trials)
     """
     layout = Layout(

@@ -178,7 +178,7 @@ class Layout:
         return trials
 
     def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
-        """Code choices and answers as 0 and 1, if it was told which of two is which."""
+        """Code choices and answers as 0 and 1, if their labels do not sort as they are named."""
         found = set(as_labels(trials["choice"].dropna(), f"column {self.choice!r}").tolist())
         if self.choices is None:
             return trials
@@ -197,10 +197,16 @@ class Layout:
                 f"but has {short(wrong['answer'])} (subject {short(wrong['subject'])}, session "
                 f"{short(wrong['session'])})."
             )
-        if len(self.choices) > 2:
-            return trials
-        code = {label: number for number, label in enumerate(self.choices)}
+        stay = len(self.choices) > 2 or _are_sorted(self.choices)
+        code = dict(zip(self.choices, self.choices if stay else (0, 1), strict=True))
         return trials.assign(**{name: trials[name].map(code) for name in named})
+
+
+def _are_sorted(labels: Sequence[Any]) -> bool:
+    try:
+        return sorted(labels) == list(labels)
+    except TypeError:  # text beside numbers
+        return False
 
 
 def _stimulus(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> pd.Series | Floats:

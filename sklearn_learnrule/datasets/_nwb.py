@@ -81,9 +81,9 @@ def from_nwb(
     ...     file.add_trial(start, start + 2, coherence=coherence, port=port, water=3.0)
     >>> from_nwb(file, stimulus="coherence", choice="port", reward="water", choices=("L", "R"))
     1 session of 1 subject; trials: read 3, misses 1, kept 2
-      subject              session  stimulus  choice  reward  start_time
-    0     Ada  2024-03-01T00:00:00      -0.1       0     3.0         0.0
-    1     Ada  2024-03-01T00:00:00       0.3       1     3.0         3.0
+      subject              session  stimulus choice  reward  start_time
+    0     Ada  2024-03-01T00:00:00      -0.1      L     3.0         0.0
+    1     Ada  2024-03-01T00:00:00       0.3      R     3.0         3.0
     """
     pynwb = optional("pynwb", "NWB files", "nwb")
     layout = Layout(

@@ -120,6 +120,7 @@ def band(
     over: str = "fit",
     interval: str = "percentile",
     level: float = 0.95,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> pd.DataFrame:
     """Reduce a table to means with an interval over fits, or over animals.
 
@@ -137,6 +138,8 @@ def band(
         Between percentiles, for refits of :func:`bootstrap_fits`, whose spread *is* the
         uncertainty; or Student's confidence interval of the mean, for independent animals.
     level : float, default=0.95
+    bounds : tuple of float, default=(-inf, inf)
+        What the value can be, such as (0, 1) of a share: Student's interval ends there at most.
 
     Returns
     -------
@@ -166,6 +169,6 @@ def band(
         lower, upper = groups.quantile(tail), groups.quantile(1 - tail)
     else:
         half = groups.sem() * student_t.ppf((1 + level) / 2, n - 1)
-        lower, upper = mean - half, mean + half
+        lower, upper = (mean - half).clip(*bounds), (mean + half).clip(*bounds)
     bands = pd.concat([mean, lower, upper, n], axis=1, keys=BAND)
     return bands.reset_index()

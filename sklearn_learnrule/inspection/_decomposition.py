@@ -191,8 +191,9 @@ def _read(
     for fit in fits:
         if not hasattr(fit.final, "process_noise_"):
             raise ValueError(
-                "What the rule did is told from what noise did where a fit knows of noise, but the "
-                f"process_noise of {fit.name!r} is None: fit with process_noise='learned'."
+                f"What the rule did is told from what noise did, but {fit} is a "
+                f"{type(fit.final).__name__} without process noise: fit it with "
+                "process_noise='learned'."
             )
     for fit in fits:
         rows = fit.held_out(X)

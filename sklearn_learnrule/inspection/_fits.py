@@ -22,7 +22,14 @@ from ..rules import LearningRule, Policy, Trial
 from ..training.dataset import SequenceDataset
 from ..training.individuals import KnownSubjects, follow_subjects
 from ..utils.arrays import Ints
-from ..utils.wrapping import chosen, final_estimator, is_dict_of_models, named, split_transformers
+from ..utils.wrapping import (
+    called,
+    chosen,
+    final_estimator,
+    is_dict_of_models,
+    named,
+    split_transformers,
+)
 
 Rows = TypeVar("Rows", pd.DataFrame, pd.Series)
 
@@ -34,6 +41,9 @@ class Fit:
     name: Any
     estimator: Any
     rows: Ints | None = None
+
+    def __str__(self) -> str:
+        return called(self.name)
 
     @property
     def final(self) -> Any:
@@ -202,19 +212,19 @@ def read_rule_fits(estimators: Any) -> list[RuleFit]:
         if not isinstance(fit.final, BaseRuleEstimator):
             raise TypeError(
                 "A learning rule can be read from a fitted rule estimator, or from a pipeline that "
-                f"ends in one, but {fit.name!r} is a {type(fit.final).__name__}."
+                f"ends in one, but {fit} is a {type(fit.final).__name__}."
             )
         if fit.weight_names != fits[0].weight_names:
             raise ValueError(
                 "Estimators in one table should have the same policy weights, but "
-                f"{fits[0].name!r} has {fits[0].weight_names} and {fit.name!r} "
-                f"{fit.weight_names}: make a table of each."
+                f"{fits[0]} has {fits[0].weight_names} and {fit} {fit.weight_names}: make a "
+                "table of each."
             )
         if fit.n_choices != fits[0].n_choices:
             raise ValueError(
                 "Estimators in one table should choose among as many, but "
-                f"{fits[0].name!r} knows {fits[0].n_choices} choices and {fit.name!r} "
-                f"{fit.n_choices}: make a table of each."
+                f"{fits[0]} knows {fits[0].n_choices} choices and {fit} {fit.n_choices}: make a "
+                "table of each."
             )
     return fits
 

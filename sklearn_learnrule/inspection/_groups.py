@@ -149,7 +149,7 @@ class GroupComparison:
 
     @property
     def _grid(self) -> list[str]:
-        names: list[Any] = list(self.updates)
+        names: list[Any] = list(self.updates.drop(columns="answer", errors="ignore"))
         return names[names.index("group") + 1 : names.index(LAST_OF_GRID) + 1]
 
 

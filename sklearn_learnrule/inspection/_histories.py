@@ -27,6 +27,7 @@ from ._probes import (
     update_after,
 )
 
+OF_RUNS = " (rewarded_above is of the trials of runs alone)"
 MOST_SEQUENCES = 4**6  # of choices and outcomes, rewarded or not
 Run: TypeAlias = tuple[int, str, Bools]  # its length, of which trials, and what sequences have it
 
@@ -74,7 +75,7 @@ def history_table(
         The probe's rewards: by default those that such choices earned in X, else those of such
         choices that are named, see :func:`update_table`.
     rewarded_above : float, default=0
-        A trial of a run counts as rewarded if it earned more.
+        A trial of a run counts as rewarded if it earned more. The probe's own are ``rewards``.
     n_warm_up : int, default=0
         Trials before the enumerated ones, drawn from all in X.
     n_draws : int, default=16
@@ -142,14 +143,13 @@ def _make_probes(
     correct: bool,
 ) -> pd.DataFrame:
     """Return every stimulus, choice and reward of correct choices, or of errors."""
-    outcomes = [pair for pair in outcomes_asked(experience, rewards) if pair[1] == correct]
+    asked = outcomes_asked(experience, rewards, OF_RUNS)
+    outcomes = [pair for pair in asked if pair[1] == correct]
     if not outcomes:
         kind = "a correct choice" if correct else "an error"
-        asked = (
-            "X has none" if rewards is None else f"rewards={np.unique(rewards).tolist()} name none"
-        )
+        whose = "X has" if rewards is None else f"rewards={np.unique(rewards).tolist()} name"
         raise ValueError(
-            f"The probe is to be {kind}, but {asked}: give after_correct={not correct}."
+            f"The probe is to be {kind}, but {whose} none: give after_correct={not correct}."
         )
     return make_probes(experience, stimulus_grid(experience, stimuli), outcomes)
 

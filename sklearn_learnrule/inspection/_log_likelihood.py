@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from ..data.sequences import identity_of
 from ..metrics import mean_by_subject
-from ..utils.texts import short
 from ..utils.weights import check_weight
 from ._curves import predict
 from ._fits import Fit, read_fits
@@ -133,7 +132,7 @@ def relative_log_likelihood(
     for fit, other in zip(fits, references, strict=True):
         if not np.array_equal(fit.held_out(_row_numbers(X)), other.held_out(_row_numbers(X))):
             raise ValueError(
-                f"The reference of {short(fit.name)} was not held out on the same rows: give the "
+                f"The reference of {fit} was not held out on the same rows: give the "
                 "result of cross_validate on the same folds."
             )
         score = _by_subject(fit, X, y, weight)

@@ -87,9 +87,11 @@ def _some_values(values: Floats) -> Floats:
 
 
 def outcomes_asked(
-    experience: Experience, rewards: Sequence[float] | None
+    experience: Experience, rewards: Sequence[float] | None, remark: str = ""
 ) -> list[tuple[float, bool]]:
     """Return pairs of reward and whether the choice was correct, by default those that occur.
+
+    If these are too many, a ``remark`` ends the message.
 
     A reward that is named is of such choices as earned it or, if none did, anything; if these are
     of both kinds, of correct ones where it is above 0.
@@ -107,9 +109,10 @@ def outcomes_asked(
 
         return [(reward, is_correct(reward)) for reward in np.unique(named).tolist()]
     if len(pairs) > MAX_OUTCOMES:
+        some = np.quantile(experience.reward, [0.05, 0.95], method="nearest").tolist()
         raise ValueError(
             f"X has {len(pairs)} outcomes (pairs of reward and correct or not), too many for a "
-            "table: name some rewards, rewards=[...]."
+            f"table: name rewards to ask after, such as rewards={some}{remark}."
         )
     return pairs
 

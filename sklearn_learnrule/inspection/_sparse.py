@@ -118,12 +118,11 @@ class SparseRule:
         """Raise for a fit of other choices or weights."""
         if fit.n_choices != self._n_choices:
             raise ValueError(
-                f"The equations are of {self._n_choices} choices, but {fit.name!r} has "
-                f"{fit.n_choices}."
+                f"The equations are of {self._n_choices} choices, but {fit} has {fit.n_choices}."
             )
         if fit.weight_names != list(self._equations):
             raise ValueError(
-                f"The equations are of the weights {list(self._equations)}, but {fit.name!r} has "
+                f"The equations are of the weights {list(self._equations)}, but {fit} has "
                 f"{fit.weight_names}."
             )
 

@@ -74,7 +74,7 @@ def subject_update_table(
     DataFrame, one row an animal and point of the grid
         ``subject``; ``group``, if there are groups; the stimulus columns; ``weight_<name>`` of
         every weight; ``choice`` (a class); ``reward``; ``correct``; ``update_<name>`` of every
-        weight (change per trial). Of more than two choices also ``of_choice``, as of
+        weight (change per trial). Of more than two choices also ``of_choice`` and ``answer``, as of
         :func:`update_table`.
 
     Raises

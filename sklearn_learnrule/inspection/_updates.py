@@ -11,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 
 from ..data.schema import OF_CHOICE
+from ..data.sequences import NOBODY_KNOWS
 from ..utils.arrays import Floats, evenly
 from ._choices import weight_table
 from ._experience import Experience, read_experience
@@ -89,7 +90,9 @@ def update_table(
         a weight held at one value is near if it changes no choice's logit by more than .5, whatever
         the units. Where ``n_trials`` is 0, the rule is extrapolated.
         Of more than two choices, there is a row for each one's weights, which ``of_choice`` names:
-        these, and their updates, are less the mean over choices, so that none is a reference.
+        these, and their updates, are less the mean over choices, so that none is a reference; and
+        ``answer``, the correct choice, after an error that of the others which is correct there
+        most often (missing: nobody knows).
 
     Examples
     --------
@@ -152,7 +155,8 @@ def show_points(
 ) -> pd.DataFrame:
     """Put points (n rows), of weights by number, and the updates there (n, n_weights) into a table.
 
-    Of C > 2 choices it has a row for each one's weights. Its index is the number of the point.
+    Of C > 2 choices it has a row for each one's weights, and tells which choice is correct. Its
+    index is the number of the point.
     """
     held = torch.tensor(points[list(range(fit.n_weights))].to_numpy(copy=True))
     columns = weight_table(fit, weight=held, update=updates)
@@ -161,8 +165,13 @@ def show_points(
     weights, changes = (
         [f"{kind}_{name}" for name in fit.weight_names] for kind in ("weight", "update")
     )
-    whose = [OF_CHOICE] if fit.n_choices > 2 else []
-    return table[[*stimuli, *whose, *weights, *OUTCOME, *changes]]
+    if fit.n_choices == 2:
+        return table[[*stimuli, *weights, *OUTCOME, *changes]]
+    known = (points["answer"] != NOBODY_KNOWS)[table.index]
+    table["answer"] = pd.Series(fit.final.classes_[points["answer"]])[table.index].where(
+        known, None
+    )
+    return table[[*stimuli, OF_CHOICE, *weights, "answer", *OUTCOME, *changes]]
 
 
 def _support(

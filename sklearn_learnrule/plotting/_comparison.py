@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..model_selection import choose_reference, compare_rules, relative_to
-from ._display import Display, to_compare
+from ._display import Display, check_options, to_compare
 from ._fit import height_of, in_lines
 from ._style import BLACK, BLUE, GREY, key, panels
 
@@ -89,6 +89,7 @@ class ComparisonDisplay(Display):
         ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.compare_rules`
         """
+        check_options(cls.from_estimator, compare_rules, options)
         rules = to_compare(estimators, reference)
         scores = compare_rules(rules, X, y, **options)
         return cls.from_scores(scores, reference=reference, ax=ax)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Callable, Mapping
 from textwrap import indent
 from typing import TYPE_CHECKING, Any, Self
 
@@ -24,6 +25,9 @@ estimators : fitted classifier, list or dict of some, or a result of ``cross_val
     of a cross-validation, with ``return_estimator=True, return_indices=True``, each animal is left
     to the fit that has not seen it.
 X : DataFrame from :func:`~sklearn_learnrule.make_design`""",
+    "y": """\
+y : ignored
+    Not needed here; it is taken so that all displays may be given X and y.""",
     "unfitted": """\
 estimators : classifier, or list or dict of some
     They are fitted here. Those in a list are named by their classes.
@@ -96,6 +100,22 @@ def to_compare(estimators: Any, reference: str | None) -> dict[str, Any]:
     named = name_estimators([estimators] if hasattr(estimators, "fit") else estimators)
     choose_reference(named, reference)
     return named
+
+
+def check_options(
+    draw: Callable[..., Any], tabulate: Callable[..., Any], options: Mapping[str, Any]
+) -> None:
+    """Raise a TypeError for an option that the function of a display's table does not take."""
+    its = _options(tabulate)
+    if unknown := [name for name in options if name not in its]:
+        known = ", ".join(dict.fromkeys([*_options(draw), *its]))
+        raise TypeError(f"{draw.__qualname__} takes no {unknown[0]!r}, but {known}.")
+
+
+def _options(function: Callable[..., Any]) -> list[str]:
+    """Return what a function takes by name alone."""
+    parameters = inspect.signature(function).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
 
 def _described(line: re.Match[str]) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..inspection import SparseRule, sparse_rule
 from ..utils.texts import number
@@ -64,6 +65,7 @@ class EquationDisplay(Display):
         cls,
         estimators: Any,
         X: pd.DataFrame,
+        y: ArrayLike | None = None,
         *,
         n_terms: int | None = None,
         max_terms: int = 8,
@@ -74,9 +76,11 @@ class EquationDisplay(Display):
         Parameters
         ----------
         {estimators}
+        {y}
         n_terms, max_terms : see :func:`~sklearn_learnrule.inspection.sparse_rule`
         ax : see :meth:`plot`
         """
+        del y
         options: Any = {"n_terms": n_terms, "max_terms": max_terms}
         if not is_dict_of_models(estimators):
             return cls(sparse_rule(estimators, X, **options)).plot(ax)

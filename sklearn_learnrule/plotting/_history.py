@@ -7,10 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from ..data.schema import OF_CHOICE
 from ..inspection import band, history_table
-from ._display import Display
+from ._display import Display, check_options
 from ._style import (
     BLACK,
     BLUE,
@@ -89,6 +90,7 @@ class HistoryDisplay(Display):
         cls,
         estimators: Any,
         X: pd.DataFrame,
+        y: ArrayLike | None = None,
         *,
         weight: str | None = None,
         ax: Any = None,
@@ -99,9 +101,12 @@ class HistoryDisplay(Display):
         Parameters
         ----------
         {estimators}
+        {y}
         weight, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.inspection.history_table`
         """
+        del y
+        check_options(cls.from_estimator, history_table, options)
         return cls(history_table(estimators, X, **options)).plot(ax, weight=weight)
 
     def plot(self, ax: Any = None, *, weight: str | None = None) -> Self:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from itertools import cycle
 from typing import Any, Self
 
+import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..inspection import band
 from ..metrics import chance_of
 from ..model_selection import animal_learning_curve, choose_reference
-from ._display import Display, to_compare
+from ._display import Display, check_options, to_compare
 from ._style import BAND, COLORS, GREY, Entry, draw_line, key, label_outer, panels
 
 CELL = ["rule", "n_subjects"]
@@ -69,6 +70,7 @@ class LearningCurveDisplay(Display):
         reference, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.model_selection.animal_learning_curve`
         """
+        check_options(cls.from_estimator, animal_learning_curve, options)
         rules = to_compare(estimators, reference)
         table = animal_learning_curve(rules, X, y, **options)
         return cls(table).plot(ax, reference=reference)
@@ -86,7 +88,9 @@ class LearningCurveDisplay(Display):
         table = self.table if reference is None else _relative(self.table, reference)
         failed = table[table["log_likelihood"].isna()].set_index(CELL).index
         table = table[~table.set_index(CELL).index.isin(failed)]
-        means = band(table, "log_likelihood", by=CELL, over="subject", interval="t")
+        most = 0 if reference is None else np.inf
+        how: Any = {"by": CELL, "over": "subject", "interval": "t", "bounds": (-np.inf, most)}
+        means = band(table, "log_likelihood", **how)
         rules = self.table["rule"].unique()
         opacity = BAND if reference is not None or len(rules) == 1 else 0
         entries: list[Entry] = []

@@ -18,6 +18,7 @@ from ._style import BAND, BLACK, COLORS, GREY, ORANGE, Entry, draw_line, key, la
 from ._tables import split_models
 
 QUANTITIES = {"correct": "P(correct)", "log_likelihood": "log-likelihood\n(nats / trial)"}
+BOUNDS = {"correct": (0.0, 1.0), "log_likelihood": (-np.inf, 0.0)}
 TWINS = {"color": ORANGE}
 ANIMALS = {"color": BLACK, "marker": "o", "markersize": 2.5}
 
@@ -25,7 +26,8 @@ ANIMALS = {"color": BLACK, "marker": "o", "markersize": 2.5}
 class SessionCurveDisplay(Display):
     """Learning curves by session, or ``by`` another part of the trials.
 
-    Lines are means over animals, with their 95% confidence interval.
+    Lines are means over animals, with their 95% confidence interval (Student's, as far as
+    probabilities go).
 
     Black is what the animals did; in colour is the model's probability of a correct choice, one
     step ahead of the animals, or how well it predicts their choices. Lines are faint where
@@ -123,16 +125,17 @@ class SessionCurveDisplay(Display):
             chance = chance_of(table)
             floor = np.exp(chance) if correct else chance
             untold = correct and table["model"].isna().all()  # nobody knows what was correct
+            bounds = (-np.inf, np.inf) if untold else BOUNDS[quantity]
             if not untold:
                 panel.axhline(floor, color=GREY, linewidth=0.6, zorder=0)
             if correct and self.check is not None:
                 _draw_sessions(panel, _twins(self.check), **TWINS)
                 entries.append(("twins", TWINS))
             if correct:
-                _draw_sessions(panel, _means(table, "animal"), **ANIMALS)
+                _draw_sessions(panel, _means(table, "animal", bounds), **ANIMALS)
                 entries.append(("animals", ANIMALS))
             for color, (model, fits) in zip(cycle(COLORS), models.items(), strict=False):
-                means = _means(fits, "model" if correct else quantity)
+                means = _means(fits, "model" if correct else quantity, bounds)
                 if means["mean"].isna().all():
                     continue
                 opacity = BAND if len(models) == 1 else 0  # several would hide each other
@@ -143,9 +146,10 @@ class SessionCurveDisplay(Display):
         return self._drawn_on(axes)
 
 
-def _means(table: pd.DataFrame, quantity: str) -> pd.DataFrame:
+def _means(table: pd.DataFrame, quantity: str, bounds: tuple[float, float]) -> pd.DataFrame:
     """Return means over animals, their intervals and how many there are, by session."""
-    return band(table, quantity, by="session", over="subject", interval="t").sort_values("session")
+    how: Any = {"by": "session", "over": "subject", "interval": "t", "bounds": bounds}
+    return band(table, quantity, **how).sort_values("session")
 
 
 def _twins(check: pd.DataFrame) -> pd.DataFrame:

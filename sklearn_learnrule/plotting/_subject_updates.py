@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..data.schema import OF_CHOICE
 from ..inspection import band, subject_update_table
 from ..utils.texts import plural
-from ._display import Display
+from ._display import Display, check_options
 from ._style import (
     GAP,
     GREY,
@@ -31,6 +31,7 @@ from ._tables import (
     mark_outcomes,
     name_stimuli,
     names_after,
+    of_one_answer,
     panels_of_weights,
     split_choices,
     stimulus_axis,
@@ -49,7 +50,8 @@ class SubjectUpdateDisplay(Display):
     correct choice, dashed after an error or, where choices are paid by chance, as of
     :class:`UpdateDisplay`; of fewer than six stimuli, points, filled and open; a panel for each
     value of the weights. Of more than two choices, a panel for the choice that was
-    made and the choice whose weight is told.
+    made and the choice whose weight is told; lines break where, after an error, another choice is
+    correct.
 
     Where the covariate itself is in question, draw the updates of
     :func:`~sklearn_learnrule.inspection.compare_groups`, ``found.updates``, whose fit does not know
@@ -104,6 +106,7 @@ class SubjectUpdateDisplay(Display):
         weight, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.inspection.subject_update_table`
         """
+        check_options(cls.from_estimator, subject_update_table, options)
         table = subject_update_table(estimators, X, y, groups=groups, **options)
         return cls(table).plot(ax, weight=weight)
 
@@ -127,8 +130,9 @@ class SubjectUpdateDisplay(Display):
                 panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
                 lines: Any = here.groupby(["group", SOLID, "choice"], observed=True)
                 for (group, solid, _), line in lines:
-                    bands = band(line, update, by=x, over="subject", interval="t", level=LEVEL)
-                    draw_line(panel, bands, x, color=colors[group], **styles[solid])
+                    for rows in of_one_answer(line, x):
+                        bands = band(rows, update, by=x, over="subject", interval="t", level=LEVEL)
+                        draw_line(panel, bands, x, color=colors[group], **styles[solid])
             name_stimuli(axes, ticks)
             label_outer(axes, x, update_label(update))
             sizes = shown.groupby("group", observed=False)["subject"].nunique()

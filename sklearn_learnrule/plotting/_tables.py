@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -18,7 +19,7 @@ SOLID = "drawn solid"  # whether an update's line, or point, is solid
 PLACE = "stimulus shown"  # its number, of stimuli that differ in several columns
 NOT_STIMULI = {
     *("fit", "trials_back", "length", "run"),
-    *("choice", OF_CHOICE, "reward", "correct", SOLID, "n_trials", "n_subjects"),
+    *("choice", OF_CHOICE, "answer", "reward", "correct", SOLID, "n_trials", "n_subjects"),
 }
 Panel = tuple[str, pd.DataFrame]
 
@@ -113,6 +114,18 @@ def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
         parts.append(usual if len(usual) else paid)
     texts = {True: f"reward {rewards[1]:g}", False: f"reward {rewards[0]:g}"}
     return pd.concat(parts).sort_index(), texts
+
+
+def of_one_answer(line: pd.DataFrame, x: str) -> list[pd.DataFrame]:
+    """Split a line where, of more than two choices, another is correct, so that it breaks there."""
+    if "answer" not in line:
+        return [line]
+    answers = line.drop_duplicates(x).sort_values(x).set_index(x)["answer"]
+    codes = pd.factorize(answers)[0]
+    piece = np.cumsum(np.diff(codes, prepend=codes[0]) != 0)
+    return [
+        rows for _, rows in line.groupby(line[x].map(dict(zip(answers.index, piece, strict=True))))
+    ]
 
 
 def check_one_setting(table: pd.DataFrame, by: list[str]) -> None:

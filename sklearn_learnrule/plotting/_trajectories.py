@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..data.schema import weight_columns
 from ..inspection import band, weight_trajectories
@@ -86,6 +86,7 @@ class WeightTrajectoryDisplay(Display):
         cls,
         estimators: Any,
         X: pd.DataFrame,
+        y: ArrayLike | None = None,
         *,
         truth: pd.DataFrame | None = None,
         weight: str | None = None,
@@ -98,9 +99,11 @@ class WeightTrajectoryDisplay(Display):
         Parameters
         ----------
         {estimators}
+        {y}
         truth : see :class:`WeightTrajectoryDisplay`
         weight, subjects, max_subjects, ax : see :meth:`plot`
         """
+        del y
         display = cls(weight_trajectories(estimators, X), truth)
         return display.plot(ax, weight=weight, subjects=subjects, max_subjects=max_subjects)
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..data.schema import DESIGN, OF_CHOICE
 from ..inspection import band, read_fits, update_table, weight_trajectories
 from ..utils.arrays import evenly
 from ..utils.does_not_apply import two_choices_only
 from ..utils.texts import number, numbers
-from ._display import Display
+from ._display import Display, check_options
 from ._fit import in_lines
 from ._style import (
     BLACK,
@@ -39,6 +39,7 @@ from ._tables import (
     mark_outcomes,
     name_stimuli,
     names_after,
+    of_one_answer,
     panels_of,
     panels_of_weights,
     stimulus_axis,
@@ -72,6 +73,8 @@ class UpdateDisplay(Display):
 
     Of more than two choices, there are slices alone: a panel for the choice that was made, a line
     for the weight of each, less their mean over choices, with weights before at one value each.
+    After an error, that of the others is correct which is so most often: where another is, along
+    the stimuli, lines break.
 
     Parameters
     ----------
@@ -101,6 +104,7 @@ class UpdateDisplay(Display):
         cls,
         estimators: Any,
         X: pd.DataFrame,
+        y: ArrayLike | None = None,
         *,
         weight: str | None = None,
         kind: str = "slices",
@@ -112,12 +116,15 @@ class UpdateDisplay(Display):
         Parameters
         ----------
         {estimators}
+        {y}
         weight, kind, ax : see :meth:`plot`
         **options : of :func:`~sklearn_learnrule.inspection.update_table`
             By default, slices have 21 stimuli beside those in X, so that lines are smooth (none if
             X has fewer than six), and of refits three values of the first weight, whose bands can
             be told apart; heatmaps 21.
         """
+        del y
+        check_options(cls.from_estimator, update_table, options)
         n_choices = read_fits(estimators)[0].n_choices
         if n_choices > 2:
             return cls(update_table(estimators, X, **options)).plot(ax, weight=weight, kind=kind)
@@ -173,7 +180,8 @@ class UpdateDisplay(Display):
                 lines: Any = here.groupby([OF_CHOICE, SOLID], sort=False)
                 for (choice, solid), line in lines:
                     style = {"color": colors[choice], **styles[solid]}
-                    _draw_slice(panel, line, x, update, **style)
+                    for rows in of_one_answer(line, x):
+                        _draw_slice(panel, rows, x, update, **style)
             name_stimuli(axes, ticks)
             label_outer(axes, x, update_label(update))
             title = f"{weight_label(update.removeprefix('update_'))} of"

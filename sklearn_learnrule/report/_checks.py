@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..data.sequences import read_sequences
+from ..data.sequences import Sequences, read_sequences
 from ..inspection import Fit, RuleFit, session_table
+from ..models.members import read_trials
 from ..plotting import SessionCurveDisplay
 from ..simulation import predictive_check
 from ._models import Model
@@ -22,7 +23,8 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
     if len(model.all) > 1:
         which = "fit and the animals that it has not seen" if first.rows is not None else "fit"
         yield Note(f"The twins are of the first {which}.")
-    if paid := _how_paid(X):
+    sequences = read_sequences(X)
+    if paid := _how_paid(sequences):
         yield Note(paid)
     yield from of_runs(question)
     options: Any = {"n_simulations": question.n_simulations, "random_state": question.random_state}
@@ -34,7 +36,7 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
         yield Note(f"There is no curve by session to draw: {question.one_session}.")
     else:
         display = SessionCurveDisplay(session_table(first.estimator, X, y), check).plot()
-        what = "Share of correct choices" if read_sequences(X).answer_known else "Mean reward"
+        what = "Share of correct choices" if sequences.answer_known else "Mean reward"
         yield picture(display.figure_, f"{what} by session, animals and twins")
         whole = check[check["block"].isna()]
     columns = ["statistic", "observed", "simulated", "lower", "upper", "share_below"]
@@ -42,9 +44,8 @@ def _predictive(model: Model, question: Question) -> Iterator[Part]:
     yield Table(as_written(shown), check)
 
 
-def _how_paid(X: pd.DataFrame) -> str:
+def _how_paid(sequences: Sequences) -> str:
     """Say how twins are paid, if whether a choice is correct does not tell."""
-    sequences = read_sequences(X)
     if not sequences.answer_known:
         return (
             "Nobody knows what was correct: a choice of a twin is paid what its animal earned on "
@@ -95,10 +96,10 @@ def _trained(fit: Fit, question: Question) -> dict[str, Any]:
 @torch.no_grad()
 def _held(fit: RuleFit, X: pd.DataFrame) -> list[Any]:
     """Return the animals whose weights would have run away, and were held."""
-    X = fit.held_out(X)
-    trials, observed = fit.read(X)
+    sequences = fit.sequences(fit.held_out(X))
+    trials, observed = read_trials(sequences)
     members = [model.path(trials, observed)[1] for model in fit.models]
-    return list(read_sequences(X).whose(torch.stack(members).any(0).numpy()))
+    return list(sequences.whose(torch.stack(members).any(0).numpy()))
 
 
 PREDICTIVE_CHECK = Exhibit(

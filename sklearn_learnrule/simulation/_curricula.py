@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state, check_scalar
 from ..utils.tasks import run_tasks
 from ..utils.texts import short
 from ..utils.warn import warn
-from ..utils.wrapping import named
+from ..utils.wrapping import called, named
 from ._curriculum_design import CurriculumDesign
 from ._experiment import SESSION_LENGTH, Curriculum, make_curriculum
 from ._learning import Task
@@ -157,8 +157,8 @@ def _read_fits(estimator: Any) -> list[tuple[Any, Twin]]:
         for (name, _), own in zip(twins, of_each, strict=True):
             if own != of_each[0]:
                 raise ValueError(
-                    f"Fits that are compared should have the same {what}, but {twins[0][0]!r} has "
-                    f"{of_each[0]} and {name!r} has {own}."
+                    f"Fits that are compared should have the same {what}, but "
+                    f"{called(twins[0][0])} has {of_each[0]} and {called(name)} has {own}."
                 )
     return twins
 

@@ -78,8 +78,16 @@ def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) 
     correct = (trials.choice == trials.answer)[trials.told]
     pay = _pay(reward, trials.reward[trials.told], correct)
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
-    erred = happened & (trials.choice != trials.answer) & (trials.answer != 0.5)
-    return _replay(X, sequences, trials.answer, happened, known, pay, correction, erred)
+    return _replay(
+        X,
+        sequences,
+        answer=trials.answer,
+        happened=happened,
+        reward_known=known,
+        pay=pay,
+        erred=happened & (trials.choice != trials.answer) & (trials.answer != 0.5),
+        correction=correction,
+    )
 
 
 def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrection | None) -> Replay:
@@ -91,11 +99,16 @@ def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrectio
         sequences.check_answer_known("A correction")
     trials = sequences.padded
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
-    nobody_knows, no_error = np.full(trials.choice.shape, 0.5), np.zeros_like(trials.observed)
-    payoffs = payoffs_nearby(trials, sequences.n_choices)
-    never_asked = partial(_pay_alike, *_two((0, 0)))  # of correct choices' pay
-    given = nobody_knows, trials.observed, known, never_asked
-    return _replay(X, sequences, *given, None, no_error, payoffs)
+    return _replay(
+        X,
+        sequences,
+        answer=np.full(trials.choice.shape, 0.5),
+        happened=trials.observed,
+        reward_known=known,
+        pay=partial(_pay_alike, *_two((0, 0))),  # never asked, as no choice is known to be correct
+        erred=np.zeros_like(trials.observed),
+        payoffs=payoffs_nearby(trials, sequences.n_choices),
+    )
 
 
 def _of_trials(
@@ -107,11 +120,7 @@ def _of_trials(
     correction: BiasCorrection | None,
 ) -> Replay:
     labels = classes.tolist()
-    if unknown := sorted(set(trials["answer"].dropna()).difference(labels), key=str):
-        raise ValueError(
-            f"The column 'answer' should hold the choices that the estimator knows, {labels}, but "
-            f"has {unknown}."
-        )
+    _check_answers(trials["answer"], labels)
     answers = trials.assign(choice=trials["answer"], reward=1.0)
     options: Any = {"covariates": DESIGN.covariates(trials) or None, "choices": labels}
     options["restart"] = RESTART if RESTART in trials else None
@@ -121,7 +130,6 @@ def _of_trials(
         options["missed"] = "count"
     X, y, _ = make_design(answers, stimulus=stimuli, **options)
     sequences = read_sequences(X)
-    answer = sequences.pad(pd.Index(classes).get_indexer(pd.Index(y)).astype(float))
     happened, known = sequences.pad(np.ones(len(X))) > 0, None
     if {"choice", "reward"} <= set(trials):
         correct = (trials["choice"] == trials["answer"]).to_numpy()
@@ -133,22 +141,43 @@ def _of_trials(
         pay = _pay(reward, paid[told], correct[told])
     else:
         pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
-    erred = np.zeros_like(happened)
-    if "choice" in trials:
-        wrong = trials["choice"].notna() & (trials["choice"] != trials["answer"])
-        erred = sequences.pad(wrong.to_numpy())
-    return _replay(X, sequences, answer, happened, known, pay, correction, erred)
+    return _replay(
+        X,
+        sequences,
+        answer=sequences.pad(pd.Index(classes).get_indexer(pd.Index(y)).astype(float)),
+        happened=happened,
+        reward_known=known,
+        pay=pay,
+        erred=sequences.pad(_errors(trials)),
+        correction=correction,
+    )
+
+
+def _check_answers(answers: pd.Series, labels: list[Any]) -> None:
+    if unknown := sorted(set(answers.dropna()).difference(labels), key=str):
+        raise ValueError(
+            f"The column 'answer' should hold the choices that the estimator knows, {labels}, but "
+            f"has {unknown}."
+        )
+
+
+def _errors(trials: pd.DataFrame) -> Bools:
+    """Return which trials of a table have a choice that was wrong."""
+    if "choice" not in trials:
+        return np.zeros(len(trials), dtype=bool)
+    return (trials["choice"].notna() & (trials["choice"] != trials["answer"])).to_numpy()
 
 
 def _replay(
     X: pd.DataFrame,
     sequences: Sequences,
+    *,
     answer: Floats,
     happened: Bools,
     reward_known: Bools | None,
     pay: Pay,
-    correction: BiasCorrection | None,
     erred: Bools,
+    correction: BiasCorrection | None = None,
     payoffs: Floats | None = None,
 ) -> Replay:
     """Make a replay of the trials that happened; an answer of 1/2 is unknown."""

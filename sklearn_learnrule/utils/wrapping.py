@@ -73,3 +73,14 @@ def named(estimators: Any) -> list[tuple[Any, Any]]:
 def is_dict_of_models(estimators: Any) -> bool:
     """Whether this is a dict of named models, and not what ``cross_validate`` returns."""
     return isinstance(estimators, Mapping) and "fit_time" not in estimators
+
+
+def called(name: Any) -> str:
+    """Write what a message calls an estimator that :func:`named` named.
+
+    Examples
+    --------
+    >>> called("mine"), called(0)
+    ("'mine'", 'fit 0')
+    """
+    return repr(name) if isinstance(name, str) else f"fit {name}"
