@@ -95,13 +95,13 @@ def make_table(n_choices: int, n_animals: int, n_trials: int) -> tuple[Any, Any]
     right = rng.normal(size=(n_choices, N_FEATURES))
     tables = []
     for animal in range(n_animals):
-        x = rng.normal(size=(n_trials, N_FEATURES))
-        weights = np.zeros((n_choices, N_FEATURES))
+        x = np.hstack([rng.normal(size=(n_trials, N_FEATURES)), np.ones((n_trials, 1))])
+        weights = np.zeros((n_choices, N_FEATURES + 1))  # the last of which is a bias
         choice, reward = np.empty(n_trials, int), np.empty(n_trials)
         for t in range(n_trials):
             p = softmax(weights @ x[t])
             choice[t] = rng.choice(n_choices, p=p)
-            reward[t] = choice[t] == np.argmax(right @ x[t])
+            reward[t] = choice[t] == np.argmax(right @ x[t, :N_FEATURES])
             weights += 0.01 * reward[t] * np.outer(np.eye(n_choices)[choice[t]] - p, x[t])
         told = {"subject": animal, "session": 1, "choice": choice, "reward": reward}
         tables.append(pd.DataFrame({**told, "first": x[:, 0], "second": x[:, 1]}))
