@@ -239,10 +239,9 @@ def compare_groups(
     >>> bool(found.p_value < 0.05)
     True
     """
-    check_scalar(n_permutations, "n_permutations", numbers.Integral, min_val=0)
+    _check_number(n_permutations)
     check_consistent_length(X, y)
     _check_varies(estimator, covariate)
-    _tell_few(n_permutations)
     sequences = read_sequences(X)
     tested = find_covariate(sequences, covariate)
     seen = without_covariate(estimator, X, y, tested.columns)
@@ -307,7 +306,8 @@ def _check_grid(
     make_grid(read_grid("weights", grid["weights"], columns))
 
 
-def _tell_few(n_permutations: int) -> None:
+def _check_number(n_permutations: int) -> None:
+    check_scalar(n_permutations, "n_permutations", numbers.Integral, min_val=0)
     if 0 < n_permutations < ENOUGH:
         warn(
             f"{plural(n_permutations, 'shuffle')} of animals can give no p-value below "
