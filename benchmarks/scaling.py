@@ -34,6 +34,7 @@ from sklearn_learnrule.utils.files import replacing
 RESULTS = Path(__file__).with_suffix(".csv")
 HELD_OUT = [f"CSHL_{i:03d}" for i in (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 15)]
 SIZES = (5, 10, 20, 40, 77)
+SECONDS = (20, 50, 100, 200, 500, 1000)  # ticks
 NOISY: dict[str, Any] = {"process_noise": "learned"}
 SEEDED: dict[str, Any] = {"random_state": 0}
 RULES: dict[str, Any] = {
@@ -119,10 +120,11 @@ def draw(results: pd.DataFrame, path: str) -> None:
     for rule, line in results.sort_values("n_mice").groupby("rule", sort=False):
         left.plot(line["n_mice"], line["log_likelihood"], "o-", markersize=4, label=rule)
         right.loglog(line["n_mice"], line["cpu"], "o-", markersize=4)
+    left.set_xscale("log")
+    for axis, ticks in ((left.xaxis, SIZES), (right.xaxis, SIZES), (right.yaxis, SECONDS)):
+        axis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
+        axis.set_major_formatter(ScalarFormatter())
     for axes in (left, right):
-        axes.set_xscale("log")
-        axes.xaxis.set(major_locator=FixedLocator(SIZES), minor_locator=NullLocator())
-        axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.set_xlabel("mice fitted")
         axes.spines[["top", "right"]].set_visible(False)
     left.set_ylabel("log-likelihood of twelve others (nats)")
