@@ -140,6 +140,22 @@ def test_lines_after_errors_break_where_another_choice_is_correct():
         assert set(drawn) == set(regions)
 
 
+@pytest.mark.parametrize("display", [plotting.UpdateDisplay, plotting.SubjectUpdateDisplay])
+def test_a_stimulus_whose_neighbours_have_other_answers_is_a_point(display):
+    how = {"stimuli": {"s0": np.linspace(0, 1, 7)}}
+    fit, (X, y) = own(), design()
+    is_grouped = display is plotting.SubjectUpdateDisplay
+    table = subject_update_table(fit, X, y, **how) if is_grouped else update_table(fit, X, **how)
+    table["answer"] = np.where(np.round(table["s0"] * 6) % 2, "left", "right")
+    panel = display(table).plot().axes_.flat[0]  # after left, which is an error at 0 alone
+    points = [line for line in panel.lines if line.get_marker() == "o"]
+    places = {round(x * 6): set() for line in points for x in line.get_xdata()}
+    for line in points:
+        (x,) = line.get_xdata()
+        places[round(x * 6)].add(line.get_markerfacecolor() == "none")
+    assert places == {0: {True}, **dict.fromkeys(range(1, 7), {False})}
+
+
 def test_lines_of_groups_break_where_another_choice_is_correct():
     table = subject_update_table(own(), *design(), stimuli={"s0": np.linspace(0, 1, 7)})
     table["answer"] = np.where(table["s0"] < 0.4, "left", "right")

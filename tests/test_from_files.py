@@ -164,10 +164,12 @@ def test_trials_without_choice_or_reward_are_dropped_and_said(tmp_path, capsys):
         ([2, 1, 0, 1], [1, 2], [2, 1]),
         (["2", "1", "none", "1"], [1, 2], [2, 1]),
         ([True, False, None, False], (False, True), [True, False]),
+        ([0.5, 1.5, 0, 1.5], (0.5, 1.5), [0, 1]),
+        (["L", "l", "none", "l"], ("L", "l"), [0, 1]),
     ],
 )
 def test_of_choices_the_second_is_right_and_others_are_none(tmp_path, port, choices, found):
-    """They stay as they are if they sort as they are named, and are 0 and 1 if not."""
+    """They stay if they can be classes and sort as they are named, and are 0 and 1 if not."""
     write(tmp_path, "A_1.csv", port=port, best=port)
     options = COLUMNS | {"choices": choices, "answer": "best"}
     trials = from_files(f"{tmp_path}/{{subject}}_{{session}}.csv", **options)

@@ -159,6 +159,15 @@ def test_wrong_options_are_told(cohort, mood, options, message):
         history_table(mood, cohort[0], **options)
 
 
+@pytest.mark.parametrize("name", ["lengths", "trials_back"])
+@pytest.mark.parametrize("given", [2, [1.5], "12"])
+def test_lists_of_whole_numbers_are_asked_for(cohort, mood, name, given):
+    message = f"{name} should be a list of whole numbers, got {given!r}."
+    with pytest.raises(TypeError, match=re.escape(message)):
+        history_table(mood, cohort[0], **{name: given})
+    assert len(history_table(mood, cohort[0], **{name: np.array([1, 2])}, n_draws=1))
+
+
 def test_histories_need_every_outcome_with_either_choice(mood):
     trials = make_learning_cohort(4, 60, random_state=0)
     X, y, _ = lr.make_design(trials[(trials["choice"] == "left") | (trials["reward"] > 0)])

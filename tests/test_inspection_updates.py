@@ -339,6 +339,15 @@ def test_rewards_of_many_values_have_to_be_named(trials):
     assert len(history_table(rule, X, rewarded_above=3, rewards=named, n_draws=1))
 
 
+def test_two_rewards_are_named_where_hardly_a_trial_was_rewarded(trials):
+    amounts = np.where(np.arange(len(trials)) % 40 == 0, np.arange(len(trials)) + 1.0, 0.0)
+    X, y, _ = lr.make_design(trials.assign(reward=amounts), answer="answer")
+    rule = lr.ConstantRuleEstimator().fit(X, y)
+    message = f"such as rewards=[0.0, {X['previous_reward'].max()}]."
+    with pytest.raises(ValueError, match=re.escape(message)):
+        update_table(rule, X)
+
+
 @pytest.mark.parametrize("values", [[], [0.0, np.nan], "bias", ["left"]])
 def test_a_grid_is_of_finite_numbers(cohort, reinforce, values):
     message = f"The grid of 'bias' should be finite numbers, got {values!r}."

@@ -72,7 +72,8 @@ def from_files(
     choices : labels or None, default=None
         The labels of choice; any other counts as no choice. Of two, the second is right, where
         positive stimuli are on the right, and y = 1: so two that are not named in sorted order,
-        which is that of ``classes_``, become 0 and 1. None: all labels are choices, in that order.
+        which is that of ``classes_``, become 0 and 1, as do fractions, which are no classes, and
+        labels that differ by case alone. None: all labels are choices, in that order.
     keep : str or list of str or None, default=None
         Further columns to keep, such as those that ``restart`` and ``covariates`` of
         :func:`~sklearn_learnrule.make_design` name.

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.multiclass import type_of_target
 
 from ..data import TRIALS
 from ..data.check import checked
@@ -24,6 +25,7 @@ from ..data.tables import (
     as_table,
     check_columns,
     check_outcome,
+    sorted_labels,
     subject_names,
 )
 from ..utils.arrays import Floats
@@ -178,7 +180,7 @@ class Layout:
         return trials
 
     def _code(self, trials: pd.DataFrame, no_choices: frozenset[Any]) -> pd.DataFrame:
-        """Code choices and answers as 0 and 1, if their labels do not sort as they are named."""
+        """Code choices and answers as 0 and 1, if their labels cannot stay."""
         found = set(as_labels(trials["choice"].dropna(), f"column {self.choice!r}").tolist())
         if self.choices is None:
             return trials
@@ -197,16 +199,18 @@ class Layout:
                 f"but has {short(wrong['answer'])} (subject {short(wrong['subject'])}, session "
                 f"{short(wrong['session'])})."
             )
-        stay = len(self.choices) > 2 or _are_sorted(self.choices)
+        stay = len(self.choices) > 2 or _may_stay(self.choices)
         code = dict(zip(self.choices, self.choices if stay else (0, 1), strict=True))
         return trials.assign(**{name: trials[name].map(code) for name in named})
 
 
-def _are_sorted(labels: Sequence[Any]) -> bool:
+def _may_stay(labels: Sequence[Any]) -> bool:
+    """Return whether two labels can be classes, and sort as they are named."""
     try:
-        return sorted(labels) == list(labels)
-    except TypeError:  # text beside numbers
+        classes = sorted_labels(np.array(labels, dtype=object), "choices")
+    except ValueError:  # text beside numbers, or labels that differ by case alone
         return False
+    return classes.tolist() == list(labels) and type_of_target(classes) == "binary"
 
 
 def _stimulus(column: pd.Series, needed: pd.Series, subjects: pd.Index) -> pd.Series | Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from ..utils.arrays import Bools
+from ..utils.texts import short
 from ._choices import weight_table
 from ._experience import Experience, draw_fillers, draw_sequences, read_experience
 from ._fits import RuleFit, read_rule_fits
@@ -174,11 +176,14 @@ def _runs(rewarded: Bools, lengths: Sequence[int]) -> Iterator[Run]:
 
 
 def _check_runs(lengths: Sequence[int], trials_back: Sequence[int], n_choices: int) -> None:
+    for name, given in {"lengths": lengths, "trials_back": trials_back}.items():
+        if np.ndim(given) != 1 or not all(isinstance(each, Integral) for each in given):
+            raise TypeError(f"{name} should be a list of whole numbers, got {short(given)}.")
     longest = int(np.log(MOST_SEQUENCES + 0.5) / np.log(2 * n_choices))
-    if not lengths or min(lengths) < 1 or max(lengths) > longest:
+    if not len(lengths) or min(lengths) < 1 or max(lengths) > longest:
         among = "" if n_choices == 2 else f" of {n_choices} choices"
         raise ValueError(
             f"lengths should be from 1 to {longest} trials{among}, got {list(lengths)}."
         )
-    if not trials_back or min(trials_back) < 1:
+    if not len(trials_back) or min(trials_back) < 1:
         raise ValueError(f"trials_back should be 1 or more, got {list(trials_back)}.")

@@ -110,6 +110,8 @@ def outcomes_asked(
         return [(reward, is_correct(reward)) for reward in np.unique(named).tolist()]
     if len(pairs) > MAX_OUTCOMES:
         some = np.quantile(experience.reward, [0.05, 0.95], method="nearest").tolist()
+        if some[0] == some[1]:
+            some = [pairs[0][0], pairs[-1][0]]
         raise ValueError(
             f"X has {len(pairs)} outcomes (pairs of reward and correct or not), too many for a "
             f"table: name rewards to ask after, such as rewards={some}{remark}."

@@ -152,8 +152,10 @@ def draw_line(
 ) -> None:
     """Draw the means of :func:`~.inspection.band` and their band, faint where not ``strong``.
 
-    Points without a line between them have bars for bands.
+    Points without a line between them have bars for bands. So has one alone: no line is seen.
     """
+    if len(bands) == 1 and not line.get("marker"):
+        line |= POINTS[line.get("linestyle") != "--"]
     points = line.get("linestyle") == ""
     if (bands["n"] > 1).any() and points:
         bar = {"color": line["color"], "alpha": 0.5, "linewidth": 0.8}

@@ -51,7 +51,7 @@ class SubjectUpdateDisplay(Display):
     :class:`UpdateDisplay`; of fewer than six stimuli, points, filled and open; a panel for each
     value of the weights. Of more than two choices, a panel for the choice that was
     made and the choice whose weight is told; lines break where, after an error, another choice is
-    correct.
+    correct, and one stimulus alone has a point.
 
     Where the covariate itself is in question, draw the updates of
     :func:`~sklearn_learnrule.inspection.compare_groups`, ``found.updates``, whose fit does not know

@@ -74,7 +74,7 @@ class UpdateDisplay(Display):
     Of more than two choices, there are slices alone: a panel for the choice that was made, a line
     for the weight of each, less their mean over choices, with weights before at one value each.
     After an error, that of the others is correct which is so most often: where another is, along
-    the stimuli, lines break.
+    the stimuli, lines break, and one stimulus alone has a point, open after an error.
 
     Parameters
     ----------
@@ -272,7 +272,7 @@ def _draw_slice(panel: Any, table: pd.DataFrame, x: str, update: str, **style: A
     visited = _visited(table, [x]).to_numpy()
     between = np.maximum.accumulate(visited) & np.maximum.accumulate(visited[::-1])[::-1]
     draw_line(panel, bands, x, strong=between, opacity=SLICE_BAND, **style)
-    if style["linestyle"]:
+    if style["linestyle"] and len(bands) > 1:
         met = bands[visited]
         panel.plot(met[x], met["mean"], "o", markersize=2, color=style["color"])
 
