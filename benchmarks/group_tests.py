@@ -20,6 +20,7 @@ from tqdm import tqdm
 from sklearn_learnrule import ReinforceRuleEstimator, make_design
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import compare_groups
+from sklearn_learnrule.utils.files import replacing
 
 RATE, SPREAD, N_ANIMALS = 0.03, 0.3, 16
 RULE = ReinforceRuleEstimator(baseline=None, subject_effects=["learning_rate"])
@@ -66,7 +67,8 @@ def main() -> None:
     for seed in tqdm(range(len(rows), options.cohorts), unit="cohort"):
         rows.append(p_values_of(seed, options.trials, options.permutations))
         if options.keep is not None:
-            pd.DataFrame(rows).to_csv(options.keep, index=False)
+            with replacing(options.keep) as path:
+                pd.DataFrame(rows).to_csv(path, index=False)
     print(f"{len(rows)} cohorts, share with p of at most .05:")
     print((pd.DataFrame(rows) <= 0.05).mean())
 

@@ -42,7 +42,7 @@ def unfittable(rule):
 
 WRONG = {
     "no rewards": ({}, "outcomes (pairs of reward and correct or not), too many for a table: name"),
-    "rewards": ({"rewards": "all"}, "rewards should be finite numbers, got 'all'."),
+    "rewards": ({"rewards": "all"}, "rewards should be some finite numbers, got 'all'."),
     "one reward": ({"rewards": 1.0}, "rewards should be a list of numbers, got 1.0."),
     "stimuli": ({"stimuli": {"tone": 1}}, "stimuli should name some of ['stimulus'], got 'tone'."),
     "a stimulus": ({"stimuli": "all"}, "The grid of 'stimulus' should be finite numbers, got 'all"),

@@ -30,19 +30,20 @@ MAX_OUTCOMES = 8
 def make_grid(axes: Mapping[str, ArrayLike]) -> pd.DataFrame:
     """Return every combination of the axes' values, a row each."""
     values = [
-        np.unique(_finite_numbers(axis, f"The grid of {name!r}")) for name, axis in axes.items()
+        np.unique(_finite_numbers(axis, f"The grid of {name!r} should be finite numbers"))
+        for name, axis in axes.items()
     ]
     return pd.DataFrame(list(product(*values)), columns=pd.Index(list(axes)))
 
 
-def _finite_numbers(given: Any, what: str) -> Floats:
-    """Return some finite numbers as an array; raise for anything else."""
+def _finite_numbers(given: Any, expected: str) -> Floats:
+    """Return some finite numbers as an array; raise, saying what is expected, for anything else."""
     try:
         numbers = np.asarray(given, dtype=float)
     except (TypeError, ValueError):
         numbers = np.empty(0)
     if not (numbers.size and np.isfinite(numbers).all()):
-        raise ValueError(f"{what} should be finite numbers, got {short(given)}.")
+        raise ValueError(f"{expected}, got {short(given)}.")
     return numbers
 
 
@@ -98,9 +99,10 @@ def outcomes_asked(
     """
     pairs = sorted(set(zip(experience.reward.tolist(), experience.correct.tolist(), strict=True)))
     if rewards is not None:
-        named = _finite_numbers(rewards, "rewards")
+        expected = "rewards should be some finite numbers"
+        named = _finite_numbers(rewards, expected)
         if named.ndim != 1:
-            raise ValueError(f"rewards should be a list of numbers, got {short(rewards)}.")
+            raise ValueError(f"{expected} in a list, got {short(rewards)}.")
 
         def is_correct(reward: float) -> bool:
             of_it = {correct for earned, correct in pairs if earned == reward}
