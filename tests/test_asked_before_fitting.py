@@ -43,7 +43,7 @@ def unfittable(rule):
 WRONG = {
     "no rewards": ({}, "outcomes (pairs of reward and correct or not), too many for a table: name"),
     "rewards": ({"rewards": "all"}, "rewards should be some finite numbers, got 'all'."),
-    "one reward": ({"rewards": 1.0}, "rewards should be a list of numbers, got 1.0."),
+    "one reward": ({"rewards": 1.0}, "rewards should be some finite numbers in a list, got 1.0."),
     "stimuli": ({"stimuli": {"tone": 1}}, "stimuli should name some of ['stimulus'], got 'tone'."),
     "a stimulus": ({"stimuli": "all"}, "The grid of 'stimulus' should be finite numbers, got 'all"),
     "weights": ({"weights": {"tone": 1}}, "weights should name some of ['stimulus', 'bias'], got"),
