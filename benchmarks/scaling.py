@@ -44,7 +44,6 @@ RULES: dict[str, Any] = {
     ),
     "DNN, noise, history": make_pipeline(HISTORY, lr.DNNRuleEstimator(**NOISY, **SEEDED)),
     "RNN, noise, history": make_pipeline(HISTORY, lr.RNNRuleEstimator(**NOISY, **SEEDED)),
-    "RNN, history": make_pipeline(HISTORY, lr.RNNRuleEstimator(**SEEDED)),
     "RNN": lr.RNNRuleEstimator(**SEEDED),
 }
 
