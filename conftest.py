@@ -1,6 +1,7 @@
 """The pages are doctested; what builds the site, and what is built, is not."""
 
 import os
+import sys
 from importlib.util import find_spec
 
 import pytest
@@ -26,6 +27,14 @@ def forked_workers():
         patch.setattr(context, "_DEFAULT_START_METHOD", "forkserver", raising=False)  # of loky
         distributed.utils.get_mp_context().set_forkserver_preload(IMPORTED_ONCE)
         yield
+
+
+@pytest.fixture(autouse=True)
+def closed_figures():
+    """Close the figures that a test or a page drew: matplotlib warns of more than twenty."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,9 @@ from sklearn_learnrule.plotting import AnimalRulesDisplay
 
 @pytest.fixture
 def drawn():
-    yield AnimalRulesDisplay.from_scores(
+    return AnimalRulesDisplay.from_scores(
         scores_of(cohort(np.random.default_rng(0), [0, 1, 0, 2, 0, 1], 5.0, n_rules=3))
     )
-    plt.close("all")
 
 
 def test_a_display_shows_both_tables_with_each_rules_animals_beside_each_other(drawn):
@@ -60,4 +59,3 @@ def test_animals_are_named_where_given_axes_have_the_room(millimetres, n_named):
     figure.canvas.draw()
     box = figure.get_tightbbox()
     assert min(box.x0, box.y0) >= -1e-6 and (box.max <= figure.get_size_inches() + 1e-6).all()
-    plt.close(figure)

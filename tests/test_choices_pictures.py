@@ -21,14 +21,6 @@ from sklearn_learnrule.report import _parts, _sections, _write, write_report
 WEIGHTS = [*STIMULI, "bias"]
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 # ----------------------------------------------------------------------------------- the pictures
 
 

@@ -33,14 +33,6 @@ WEIGHTS = [*STIMULI, "bias"]
 UPDATES = [f"update_{name}" for name in WEIGHTS]
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    import matplotlib.pyplot as plt
-
-    yield
-    plt.close("all")
-
-
 def renamed():
     """The same animals, whose choices have other names in another order, and a rule's fit."""
     names = dict(zip(LABELS, ["z", "a", "m"], strict=True))

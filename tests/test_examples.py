@@ -36,9 +36,7 @@ def test_every_story_sets_the_truth_beside_the_estimate_and_draws_it(name, monke
     monkeypatch.setattr(optimization, "pace", lambda *how, **more: (PACE(*how, **more)[0], 2))
     monkeypatch.setattr(sys, "argv", [str(script), "--quick"])
     monkeypatch.setattr(plt, "show", lambda: shown.extend(plt.get_fignums()))
-    plt.close("all")  # what other tests left
     runpy.run_path(str(script), run_name="__main__")
-    plt.close("all")
     printed, progress = capsys.readouterr()
     assert "%|" in progress  # what takes minutes is not silent
     assert "tru" in printed and STORIES[name] in printed

@@ -2,7 +2,6 @@
 
 import re
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -229,7 +228,6 @@ def test_pictures_are_labelled_by_the_choices_that_are_named_and_by_a_column_tha
     X, y, _ = lr.make_design(trials, **column)
     panel = PsychometricDisplay.from_estimator(lr.ConstantRuleEstimator().fit(X, y), X, y).ax_
     assert (panel.get_xlabel(), panel.get_ylabel()) == ("coherence (%)", "P(right)")
-    plt.close(panel.figure)
 
 
 def test_an_early_session_may_have_choices_of_one_side(tmp_path):

@@ -29,12 +29,6 @@ ANIMALS = pd.DataFrame(
 )
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def cohort():
     trials = make_learning_cohort(

@@ -1,6 +1,5 @@
 """A rule as an equation: the true terms where they are known, and nothing that is not there."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from drawn import curves
@@ -285,7 +284,6 @@ def test_the_display_draws_the_path_and_the_terms_of_each_weight(cohort, dnn):
         (points,) = curves(terms)
         assert_allclose(abs(points.get_xdata()), of_terms["size"])
         assert_allclose(np.sign(points.get_xdata()), np.sign(of_terms["coefficient"]))
-    plt.close("all")
 
 
 def test_the_display_of_a_dict_draws_each_model_and_those_without_terms(cohort, rule):
@@ -295,7 +293,6 @@ def test_the_display_of_a_dict_draws_each_model_and_those_without_terms(cohort, 
     assert [path.get_title() for path in display.axes_[:, 0]] == titles
     n_terms = [len(panel.get_yticks()) for panel in display.axes_[:, 1]]
     assert n_terms == [len(equation(display.rules["REINFORCE"], w)) for w in NAMES] + [0, 0]
-    plt.close("all")
 
 
 def test_in_a_column_the_path_has_its_share_of_the_width_and_its_last_ring_is_whole(cohort, dnn):
@@ -303,7 +300,6 @@ def test_in_a_column_the_path_has_its_share_of_the_width_and_its_last_ring_is_wh
     for path, _ in display.axes_:
         assert path.get_position().width > 0.25
         assert not curves(path)[1].get_clip_on()
-    plt.close("all")
 
 
 def test_small_coefficients_are_written_out_and_no_line_crosses_a_term(cohort):
@@ -317,7 +313,6 @@ def test_small_coefficients_are_written_out_and_no_line_crosses_a_term(cohort):
         assert_allclose([float(tick) for tick in ticks], panel.get_xticks(), rtol=1e-3)
         for term in panel.get_yticklabels():
             assert same_color(term.get_bbox_patch().get_facecolor(), panel.get_facecolor())
-    plt.close("all")
 
 
 # --------------------------------------------------------------------------- wrong input

@@ -1,6 +1,5 @@
 """What is shown of a rule does not depend on the units of the stimulus."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,6 @@ from sklearn_learnrule.inspection import nearest_rules, update_table
 from sklearn_learnrule.plotting import UpdateDisplay
 
 SCALES = {"stimulus": 0.01, "weight_stimulus": 100.0, "update_stimulus": 100.0}  # back to ours
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -40,12 +40,6 @@ def table(cohort):
     return lr.animal_learning_curve(RULES, *cohort, n_subjects=[1, 2, 4], **OPTIONS)
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def test_more_and_more_of_the_same_animals_are_fitted(cohort):
     Watched.fits.clear()
     table = lr.animal_learning_curve([Watched()], *cohort, n_subjects=[1, 3, 4], **OPTIONS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import timeit
 
 import joblib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from sklearn.inspection import (
@@ -75,7 +74,6 @@ def test_they_are_refused_in_workers_as_well(cohort):
     with joblib.parallel_config("threading", n_jobs=2):
         with pytest.raises(ValueError, match=DEPENDENCE):
             PartialDependenceDisplay.from_estimator(rule, X, ["stimulus"])
-        plt.close("all")
         with pytest.raises(ValueError, match=IMPORTANCE):
             permutation_importance(rule, X, y, scoring=LaterRefusal(), n_repeats=1)
 

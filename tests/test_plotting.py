@@ -31,12 +31,6 @@ def scores():
     )
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 def bars(display):
     """Each bar's mean and standard error, by the label on its axis."""
     ax = display.ax_

@@ -1,6 +1,5 @@
 """Pictures of animals beside models show the tables' numbers: weights, choices, sessions."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,12 +16,6 @@ from sklearn_learnrule.plotting import (
     WeightTrajectoryDisplay,
 )
 from sklearn_learnrule.simulation import predictive_check
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """The picture of several trainings shows the tables of the design, and what to mistrust."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from drawn import curves, edges, legend
@@ -20,7 +19,6 @@ def design():
 @pytest.fixture
 def panels(design):
     yield CurriculumDisplay.from_design(design).axes_
-    plt.close("all")
 
 
 def test_dots_are_means_with_their_interval_and_thin_lines_hold_twins(panels, design):

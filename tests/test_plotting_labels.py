@@ -48,12 +48,6 @@ UPDATES = UPDATES.assign(choice=UPDATES[STIMULUS] > 0, reward=1.0, correct=True)
 UPDATES[f"update_{STIMULUS}"] = 0.1
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def displays():
     trials = make_learning_cohort(3, 100, session_length=40, random_state=0)

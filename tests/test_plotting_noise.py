@@ -1,6 +1,5 @@
 """A decomposition shows the numbers of its table: the weights, and what moved them."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,6 @@ from sklearn_learnrule.inspection import weight_decomposition
 from sklearn_learnrule.plotting import DecompositionDisplay
 
 LABELS = {"smoothed": "weight, 90% band", "by_rule": "by the rule", "by_noise": "by noise"}
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

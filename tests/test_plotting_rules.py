@@ -1,6 +1,5 @@
 """Pictures of the learning rule show the tables' numbers, and where no animal has been."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,12 +19,6 @@ pytestmark = BRIEFLY_TRAINED
 
 STIMULI = [-1.0, -0.5, -0.2, 0.2, 0.5, 1.0]
 WEIGHTS = [0.0, 2.0]
-
-
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")

@@ -109,7 +109,6 @@ def test_pictures_and_tables_of_a_folder_are_those_of_inspection(folder, models,
         read(folder, "02-update-stimulus-b_R_N_b"),
         UpdateDisplay.from_estimator(rule, X, random_state=0).table,
     )
-    plt.close("all")
 
 
 def test_the_comparison_is_that_of_compare_rules(folder, page, models, cohort):

@@ -44,12 +44,6 @@ def made(tones=TONES, weights=(0.0,)):
     return pd.DataFrame(rows).assign(group=groups)
 
 
-@pytest.fixture(autouse=True)
-def closed_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def cohort():
     trials = make_learning_cohort(6, 100, random_state=0)
