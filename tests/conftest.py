@@ -53,6 +53,14 @@ def compile_kernels(name, dtype):
     result.sum().backward()
 
 
+@pytest.fixture
+def set_threads():
+    """Set torch's number of threads, for one test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def ibl_data() -> Path:
     """The folder of shared data, which the package may load but not ship."""

@@ -116,13 +116,6 @@ def test_gradients_stop_at_every_truncation_th_trial():
         assert list(reached) == list(range(first, t + 1))
 
 
-@pytest.fixture
-def set_threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def test_threads_change_no_bit_of_the_gradients(set_threads):
     case = make_network(8, dtype=torch.float32), *make_inputs([5, 90, 31, 2], dtype=torch.float32)
     set_threads(1)

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..compiler.trace import Unruly, Untraceable
 from ..rules import LearningRule, StandardizedRule, Trial
 from ._choice import CHOICE_ENGINES, choice_logits, choose_choice_engine
+from ._expected import expected_logits
 from ._fused import NotCompiledError, unroll_fused, usual_trials, why_not_fused
 from ._loop import unroll_loop
 from ._parallel import NotByRowsError, unroll_parallel
@@ -191,6 +192,7 @@ __all__ = [
     "choose_choice_engine",
     "choose_engine",
     "compiled_source",
+    "expected_logits",
     "unroll",
     "why_not_compiled",
     "why_unruly",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..rules import FilteredRule, LearningRule, mover
+from ..rules import Expectation, FilteredRule, LearningRule, mover
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
+from ._fused import usual_trials
+from ._kernels_filter import expect, expect_back
 from ._kernels_filtered import Room, Seen, unroll_filtered, unroll_filtered_back
 from ._kernels_unroll import unroll, unroll_back
 from ._steps import CompiledRule
@@ -188,6 +191,48 @@ class FilteredDriver(Driver):
 
         over_subjects(unroll_some_back, cohort)
         return gradients.sum(0), of_start
+
+
+class ExpectationDriver:
+    """Drives the steps of an :class:`~sklearn_learnrule.rules.observing.Expectation` over rows.
+
+    Parameters
+    ----------
+    n_weights, n_choices : int
+    dtype : torch.dtype
+    """
+
+    def __init__(self, n_weights: int, n_choices: int, dtype: torch.dtype) -> None:
+        rule = Expectation(n_weights, n_choices)
+        self.compiled = TracedSteps(rule, usual_trials(rule), dtype, in_filter=True)
+        self.steps, self.n_logits = self.compiled.steps, rule.policy.n_sets
+
+    def logits(self, rows: Array, features: Array) -> Array:
+        """Return the logits (R, C - 1) of a path's rows (R, K + S)."""
+        logits = np.empty((len(rows), self.n_logits), rows.dtype)
+
+        def fill_some(chunk: int, first: int, last: int) -> None:
+            row = np.zeros(self.steps.row_size, rows.dtype)
+            expect(self.steps, addresses((features,)), first, last, rows, row, logits)
+
+        over_rows(fill_some, rows)
+        return logits
+
+    def logits_back(self, rows: Array, features: Array, upstream: Array) -> Array:
+        """Return the rows' gradient from that of their logits."""
+        gradient = np.zeros_like(rows)
+
+        def fill_some(chunk: int, first: int, last: int) -> None:
+            delta, of = np.zeros(self.steps.row_size, rows.dtype), addresses((features,))
+            expect_back(self.steps, of, first, last, rows, delta, upstream, gradient)
+
+        over_rows(fill_some, rows)
+        return gradient
+
+
+def over_rows(task: Callable[[int, int, int], None], rows: Array) -> None:
+    """Call ``task`` as :func:`over_subjects` does, each row being a trial by itself."""
+    over_subjects(task, Cohort((rows,), np.ones(len(rows), np.int64), 1, 0))
 
 
 def addresses(trials: tuple[Array, ...]) -> Array:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 NETWORKS = (DNNRule, RNNRule)
 MAX_WEIGHTS_IN_ONE = 8
+COMPILED_NUMBERS = torch.float32, torch.float64
 # By torch's description, settings included; the place is the kernels' code.
 ACTIVATIONS = tuple(
     map(repr, (nn.ReLU(), nn.Tanh(), nn.ELU(), nn.SiLU(), nn.Softplus(), nn.GELU()))
@@ -123,7 +124,7 @@ def _refuse(device: torch.device, dtype: torch.dtype, trials: Trial) -> None:
     """Raise Untraceable for what no rule is compiled for."""
     if device.type != "cpu":
         raise Untraceable(f"runs on the CPU, not on {device.type!r}")
-    if dtype not in (torch.float32, torch.float64):
+    if dtype not in COMPILED_NUMBERS:
         raise Untraceable(f"computes in float32 or float64, not in {dtype}")
     if any(field.requires_grad for field in vars(trials).values()):
         raise Untraceable("gives no gradient with respect to trials")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from numba import njit
 
 from ..rules.filtered import MAX_COVARIANCE, MAX_WEIGHT
+from ._kernels_state import kernel
+from ._kernels_vector import call, copy, pointer, shift
 
 MAX_ADJOINT = 1e12  # whose products with MAX_COVARIANCE are finite in single precision
 
@@ -139,3 +141,30 @@ def spread_back(transition, covariance, adjoint_covariance, adjoint_transition, 
             for k in range(n):
                 total += transition[k, i] * product[k, j]
             adjoint_covariance[i, j] = adjoint_covariance[j, i] = total
+
+
+@kernel
+def expect(steps, fields, first, last, path, row, logits):
+    """Fill the logits (R, n) of some of a path's rows (R, K + S), by the steps of what they are."""
+    width, n_logits = path.shape[1], logits.shape[1]
+    known = pointer(fields), pointer(row), pointer(fields)  # layout and parameters are not read
+    for i in range(first, last):
+        weights = shift(pointer(path), i * width)
+        here = i, i, weights, shift(weights, steps.n_weights)
+        call(steps.forward, (*known, *here, pointer(row)))
+        copy(shift(pointer(row), steps.update), shift(pointer(logits), i * n_logits), n_logits)
+
+
+@kernel
+def expect_back(steps, fields, first, last, path, delta, upstream, gradient):
+    """Fill the rows' ``gradient`` from that of their logits; ``delta`` is room, and 0."""
+    width, n_logits = path.shape[1], upstream.shape[1]
+    known = pointer(fields), pointer(delta), pointer(fields)
+    delta_, change = pointer(delta), shift(pointer(delta), steps.update)
+    for i in range(first, last):
+        weights, of_weights = shift(pointer(path), i * width), shift(pointer(gradient), i * width)
+        memory, of_memory = shift(weights, steps.n_weights), shift(of_weights, steps.n_weights)
+        copy(shift(pointer(upstream), i * n_logits), change, n_logits)
+        here = i, i, weights, memory, delta_, delta_, of_memory, delta_
+        call(steps.backward, (*known, *here))
+        copy(shift(delta_, steps.weights), of_weights, steps.n_weights)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..engine import choose_engine, unroll, why_not_compiled, why_unruly
+from ..engine import choose_engine, expected_logits, unroll, why_not_compiled, why_unruly
 from ..rules import (
     BoundedRule,
     Effect,
@@ -21,7 +21,6 @@ from ..rules import (
     StandardizedRule,
     Trial,
     Units,
-    filtered_logit,
     lapse_odds,
     mover,
 )
@@ -320,11 +319,10 @@ def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tens
     Tensor of shape (...,) or, of C > 2 choices, (..., C - 1)
     """
     policy, n_weights = models[0].policy, models[0].dynamics.n_weights
-    weights, packed = paths.tensor_split([n_weights], -1)
     if models[0].noise is None:
-        logits = policy.logits(weights, features)  # (M, ...)
+        logits = policy.logits(paths[..., :n_weights], features)  # (M, ...)
     else:
-        logits = filtered_logit(weights, packed, features, policy)
+        logits = expected_logits(paths, features, policy, engine=models[0].engine)
     lapses = [model.lapses for model in models if model.lapses is not None]
     if not lapses:
         return logits.mean(0)

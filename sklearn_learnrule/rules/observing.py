@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import logsigmoid, pad
 
 from ._contract import LearningRule
 from .lapses import Lapses
@@ -44,6 +44,29 @@ class Observation(LearningRule):
         """Return mean and covariance of the weights once the choice is seen."""
         odds = None if self.lapses is None else self.lapses.odds
         return observe(mean, covariance, trial.features, trial.choice, odds, self.policy)
+
+
+class Expectation(LearningRule):
+    """What is expected of a choice, in the terms of a rule: its first updates are the logits.
+
+    Its weights are the mean, and its memory is the covariance, packed, of which it leaves nothing.
+
+    Parameters
+    ----------
+    n_weights, n_choices : int
+    """
+
+    parameter_units: Mapping[str, tuple[int, int]] | None = {}
+    reads_reward_known = True
+
+    def __init__(self, n_weights: int, n_choices: int = 2) -> None:
+        size = n_weights * (n_weights + 1) // 2
+        super().__init__(n_weights, memory_size=size, n_choices=n_choices)
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        logits = filtered_logit(weights, memory, trial.features, self.policy)
+        logits = logits.view(len(weights), self.policy.n_sets)
+        return pad(logits, (0, self.n_weights - self.policy.n_sets)), torch.zeros_like(memory)
 
 
 def observe(
