@@ -38,14 +38,9 @@ def expected_logits(
     n_weights = policy.n_sets * features.shape[-1]
     compiled = engine in ("auto", "fused") and path.device.type == "cpu"
     if not compiled or path.dtype not in COMPILED_NUMBERS or features.requires_grad:
-        return filtered_logit(*path.tensor_split([n_weights], -1), features, policy)
-    rows = path.reshape(-1, path.shape[-1]).contiguous()
-    told = (
-        features.to(path.dtype)
-        .expand(*path.shape[:-1], -1)
-        .reshape(-1, features.shape[-1])
-        .contiguous()
-    )
+        return filtered_logit(path[..., :n_weights], path[..., n_weights:], features, policy)
+    told = features.to(path.dtype).expand(*path.shape[:-1], -1)
+    rows, told = (each.reshape(-1, each.shape[-1]).contiguous() for each in (path, told))
     driver = _driver(n_weights, policy.n_choices, path.dtype)
     logits = _Expected.apply(rows, told, driver)
     return logits.view(*path.shape[:-1], *policy.shape)
