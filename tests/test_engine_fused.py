@@ -12,7 +12,7 @@ from sklearn_learnrule.engine._fused import unroll_fused, why_not_fused
 from sklearn_learnrule.engine._loop import unroll_loop
 from sklearn_learnrule.rules import DNNRule, LearningRule, ReinforceRule
 
-LEARNING_RULES = [name for name in RULE_MAKERS if name not in ("constant", "expectation")]
+LEARNING_RULES = [name for name in RULE_MAKERS if name != "constant"]
 
 
 def gradients(unroll, rule, lengths, truncation=None, dtype=torch.float64):

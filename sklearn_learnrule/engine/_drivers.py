@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from ..rules import Expectation, FilteredRule, LearningRule, mover
+from ..rules import FilteredRule, LearningRule, mover
+from ..rules.observing import Expectation
 from ._cohort import Array, Cohort, address_of, over_subjects, zeros_aligned
 from ._fused import usual_trials
 from ._kernels_filter import expect, expect_back

@@ -10,7 +10,7 @@ from .given import GivenTrial, GivenWeightsRule
 from .individual import Effect, IndividualRule
 from .lapses import LEARNED, Lapses, lapse_odds, lapse_rates
 from .networks import DNNRule, NetworkRule, RNNRule
-from .observing import Expectation, Observation, filtered_logit, observe, pack, unpack
+from .observing import Observation, filtered_logit, observe, pack, unpack
 from .partial import PartialRule
 from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
@@ -36,7 +36,6 @@ __all__ = [
     "Lapses",
     "LearningRule",
     "NetworkRule",
-    "Expectation",
     "Observation",
     "PartialRule",
     "PearceHallRule",
