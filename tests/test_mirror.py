@@ -17,7 +17,7 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.engine import unroll
 from sklearn_learnrule.inspection import asymmetry_table
-from sklearn_learnrule.rules import FilteredRule, LearningRule, ProcessNoise
+from sklearn_learnrule.rules import FilteredRule, LearningRule, ProcessNoise, ReinforceRule
 from sklearn_learnrule.training import mirror as mirror_images
 from sklearn_learnrule.training.dataset import SequenceDataset
 
@@ -131,6 +131,15 @@ def test_auto_fits_mirror_images_where_sides_are_learned_alike(estimator, rule, 
     X, y, _ = lr.make_design(make_learning_cohort(8, 150, rule=rule, random_state=0))
     network = estimator(max_epochs=1, n_ensemble=1, random_state=0).fit(X, y)
     assert network.mirrored_ is alike
+
+
+@pytest.mark.parametrize("seed", [1, 10])
+def test_auto_tells_sides_apart_in_so_few_trials_that_unbound_rates_run_away(seed):
+    rule = ReinforceRule(2, "free", side_specific=True)
+    with torch.no_grad():
+        rule.root_learning_rate.copy_(torch.tensor([[0.09], [0.03]]).sqrt())
+    X, y, _ = lr.make_design(make_learning_cohort(6, 200, rule=rule, random_state=seed))
+    assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is False
 
 
 def test_auto_leaves_alone_what_it_cannot_compare(cohort):

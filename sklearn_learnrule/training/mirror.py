@@ -66,7 +66,8 @@ def fits_mirror_images(
 def _choices_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: Units) -> bool:
     """Return whether a rule that tells choices apart predicts held-out subjects no better.
 
-    The rule is REINFORCE with a learning rate for each choice, which mirror images of two make one.
+    The rule is REINFORCE with a learning rate for each choice, which mirror images of two make one,
+    and a weak prior: where rates and baselines run away, no likelihood tells choices apart.
     """
     dataset = SequenceDataset(
         sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
@@ -98,6 +99,7 @@ def _likelihood(
     rule = ReinforceRule(len(start), "free", side_specific=apart, n_choices=n_choices)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
     model = LearningModel(rule, start, units, **how)
+    model.has_prior = True
     settings = TrainingSettings(mirrored=images, tol=TOLERANCE)
     net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
     scores, weights = [], []
