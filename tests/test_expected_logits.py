@@ -86,6 +86,17 @@ def test_who_asks_for_more_than_is_compiled_gets_torch_or_is_told():
     assert nowhere.device.type == "meta"
 
 
+@pytest.mark.parametrize("engine", ["auto", "fused"])
+@pytest.mark.parametrize(("n_choices", "n_features"), [(2, 60), (5, 12), (8, 1), (8, 2)])
+def test_what_is_too_large_to_be_compiled_is_torchs(n_choices, n_features, engine):
+    path, features, policy = make_rows(n_choices, n_features, 2)
+    path.requires_grad_()
+    found = expected_logits(path, features, policy, engine=engine)
+    truth = in_torch(path, features, policy)
+    torch.testing.assert_close(found, truth)
+    torch.testing.assert_close(gradient(found, path), gradient(truth, path))
+
+
 def test_no_rows_have_no_logits():
     path, features, policy = make_rows(3, 2, 0, 5)
     assert expected_logits(path, features, policy).shape == (0, 5, 2)
