@@ -31,6 +31,7 @@ def expected_logits(
     path : Tensor of shape (..., K + S)
         The mean of K weights, then their covariance, packed.
     features : Tensor of shape (..., K) or, of C > 2 choices, (..., K / (C - 1))
+        Broadcast against the path's rows: an ensemble's members see the same trials.
     policy : Policy
     engine : "auto" or a key of ``ENGINES``
 
@@ -44,10 +45,14 @@ def expected_logits(
     driver = _driver(n_weights, policy.n_choices, path.dtype) if compiled else None
     if driver is None:
         return filtered_logit(path[..., :n_weights], path[..., n_weights:], features, policy)
-    told = features.to(path.dtype).expand(*path.shape[:-1], -1)
-    rows, told = (each.reshape(-1, each.shape[-1]).contiguous() for each in (path, told))
+    width = n_weights + n_weights * (n_weights + 1) // 2
+    if path.shape[-1] != width:  # compiled code would read beyond a row's end
+        raise ValueError(f"A path's rows should be {width} wide, got {path.shape[-1]}.")
+    shape = torch.broadcast_shapes(path.shape[:-1], features.shape[:-1])
+    both = (each.expand(*shape, -1) for each in (path, features.to(path.dtype)))
+    rows, told = (each.reshape(-1, each.shape[-1]).contiguous() for each in both)
     logits = _Expected.apply(rows, told, driver)
-    return logits.view(*path.shape[:-1], *policy.shape)
+    return logits.view(*shape, *policy.shape)
 
 
 @cache
@@ -62,7 +67,7 @@ def _driver(n_weights: int, n_choices: int, dtype: torch.dtype) -> ExpectationDr
 
 
 class _Expected(torch.autograd.Function):
-    """Logits (R, C - 1) of rows (R, K + S) and features (R, K)."""
+    """Logits (R, C - 1) of rows (R, K + S) and features (R, K / (C - 1))."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, features: Tensor, driver: ExpectationDriver) -> Tensor:
