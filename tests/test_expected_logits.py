@@ -45,6 +45,23 @@ def test_models_of_an_ensemble_see_the_same_trials():
         torch.testing.assert_close(its_own, in_torch(one, features[0], policy))
 
 
+def test_nor_has_each_trial_a_row_of_its_own():
+    path, features, policy = make_rows(3, 2, 6)
+    for rows in path[0], path[:1]:
+        rows = rows.clone().requires_grad_()
+        found, truth = (of(rows, features, policy) for of in (expected_logits, in_torch))
+        torch.testing.assert_close(found, truth)
+        torch.testing.assert_close(gradient(found, rows), gradient(truth, rows))
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_rows_of_another_width_are_refused(change):
+    path, features, policy = make_rows(2, 2, 3)
+    path = torch.zeros(3, path.shape[-1] + change, dtype=path.dtype)
+    with pytest.raises(ValueError, match=f"should be 5 wide, got {5 + change}"):
+        expected_logits(path, features, policy)
+
+
 @pytest.mark.parametrize("n_choices", [2, 3])
 @pytest.mark.parametrize("size", [0.0, -1e-17, 1e20, float("inf"), float("nan")])
 def test_no_covariance_is_too_odd_for_them(n_choices, size):
@@ -84,6 +101,17 @@ def test_who_asks_for_more_than_is_compiled_gets_torch_or_is_told():
     assert half.dtype == torch.float16
     nowhere = expected_logits(path.to("meta"), features.detach().to("meta"), policy)
     assert nowhere.device.type == "meta"
+
+
+@pytest.mark.parametrize("engine", ["auto", "fused"])
+@pytest.mark.parametrize(("n_choices", "n_features"), [(2, 60), (5, 12), (8, 1), (8, 2)])
+def test_what_is_too_large_to_be_compiled_is_torchs(n_choices, n_features, engine):
+    path, features, policy = make_rows(n_choices, n_features, 2)
+    path.requires_grad_()
+    found = expected_logits(path, features, policy, engine=engine)
+    truth = in_torch(path, features, policy)
+    torch.testing.assert_close(found, truth)
+    torch.testing.assert_close(gradient(found, path), gradient(truth, path))
 
 
 def test_no_rows_have_no_logits():

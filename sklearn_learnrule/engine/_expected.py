@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from ..compiler.trace import Untraceable
 from ..rules import Policy, filtered_logit
 from ._fused import COMPILED_NUMBERS
 
@@ -20,14 +21,17 @@ def expected_logits(
 ) -> Tensor:
     """Return the policy's logits where a path's rows meet features.
 
-    Compiled, with gradients of first order in the path, unless another engine unrolls it, or
-    cannot be asked: see :func:`~sklearn_learnrule.rules.observing.filtered_logit`.
+    They are :func:`~sklearn_learnrule.rules.observing.filtered_logit`'s. Compiled code computes
+    them, with gradients of first order in the path, unless another engine is asked for. Torch
+    does, too, where there is no such code: on a GPU, of other types of numbers, for a gradient in
+    the features, and of more weights or choices than are compiled.
 
     Parameters
     ----------
     path : Tensor of shape (..., K + S)
         The mean of K weights, then their covariance, packed.
     features : Tensor of shape (..., K) or, of C > 2 choices, (..., K / (C - 1))
+        Broadcast against the path's rows: an ensemble's members see the same trials.
     policy : Policy
     engine : "auto" or a key of ``ENGINES``
 
@@ -36,25 +40,34 @@ def expected_logits(
     Tensor of shape (...,) or, of C > 2 choices, (..., C - 1)
     """
     n_weights = policy.n_sets * features.shape[-1]
-    compiled = engine in ("auto", "fused") and path.device.type == "cpu"
-    if not compiled or path.dtype not in COMPILED_NUMBERS or features.requires_grad:
+    asked = engine in ("auto", "fused") and path.device.type == "cpu"
+    compiled = asked and path.dtype in COMPILED_NUMBERS and not features.requires_grad
+    driver = _driver(n_weights, policy.n_choices, path.dtype) if compiled else None
+    if driver is None:
         return filtered_logit(path[..., :n_weights], path[..., n_weights:], features, policy)
-    told = features.to(path.dtype).expand(*path.shape[:-1], -1)
-    rows, told = (each.reshape(-1, each.shape[-1]).contiguous() for each in (path, told))
-    driver = _driver(n_weights, policy.n_choices, path.dtype)
+    width = n_weights + n_weights * (n_weights + 1) // 2
+    if path.shape[-1] != width:  # compiled code would read beyond a row's end
+        raise ValueError(f"A path's rows should be {width} wide, got {path.shape[-1]}.")
+    shape = torch.broadcast_shapes(path.shape[:-1], features.shape[:-1])
+    both = (each.expand(*shape, -1) for each in (path, features.to(path.dtype)))
+    rows, told = (each.reshape(-1, each.shape[-1]).contiguous() for each in both)
     logits = _Expected.apply(rows, told, driver)
-    return logits.view(*path.shape[:-1], *policy.shape)
+    return logits.view(*shape, *policy.shape)
 
 
 @cache
-def _driver(n_weights: int, n_choices: int, dtype: torch.dtype) -> ExpectationDriver:
+def _driver(n_weights: int, n_choices: int, dtype: torch.dtype) -> ExpectationDriver | None:
+    """Return what computes them, None if these are too many numbers to be compiled."""
     from ._drivers import ExpectationDriver  # imports numba: only where it is used
 
-    return ExpectationDriver(n_weights, n_choices, dtype)
+    try:
+        return ExpectationDriver(n_weights, n_choices, dtype)
+    except Untraceable:
+        return None
 
 
 class _Expected(torch.autograd.Function):
-    """Logits (R, C - 1) of rows (R, K + S) and features (R, K)."""
+    """Logits (R, C - 1) of rows (R, K + S) and features (R, K / (C - 1))."""
 
     @staticmethod
     def forward(ctx: Any, rows: Tensor, features: Tensor, driver: ExpectationDriver) -> Tensor:
