@@ -18,6 +18,7 @@ from ..models.learning import LearningModel
 from ..rules import Policy, ReinforceRule, Units
 from ..utils.arrays import Floats, Ints
 from .dataset import SequenceDataset
+from .net import SequenceNet
 from .optimization import train
 from .settings import TrainingSettings
 
@@ -66,8 +67,8 @@ def fits_mirror_images(
 def _choices_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units: Units) -> bool:
     """Return whether a rule that tells choices apart predicts held-out subjects no better.
 
-    The rule is REINFORCE with a learning rate for each choice, which mirror images of two make one,
-    and a weak prior: where rates and baselines run away, no likelihood tells choices apart.
+    The rule is REINFORCE with a learning rate for each choice, or one for all, and a weak prior:
+    where rates and baselines run away, no likelihood tells choices apart.
     """
     dataset = SequenceDataset(
         sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
@@ -77,31 +78,51 @@ def _choices_are_alike(sequences: Sequences, chosen: Ints, weight: Floats, units
         return False
     folds = KFold(3, shuffle=True, random_state=0).split(counts)
     fits = [
-        (dataset.subset(counts[some]), dataset.subset(counts[others]), alike)
-        for some, others in folds
-        for alike in (False, True)
+        (dataset.subset(counts[some]), dataset.subset(counts[others])) for some, others in folds
     ]
     try:
-        found = threads.share(lambda fit: _likelihood(*fit, units, sequences.n_choices), fits)
+        gains = threads.share(lambda fit: _gains(*fit, units, sequences.n_choices), fits)
     except FloatingPointError:  # REINFORCE cannot be fitted, so it cannot tell
         return False
-    gains = np.concatenate(found[1::2]) - np.concatenate(found[::2])
-    return bool(wilcoxon(gains, alternative="less").pvalue > LEVEL)
+    return bool(wilcoxon(np.concatenate(gains), alternative="less").pvalue > LEVEL)
 
 
-def _likelihood(
-    fitted: SequenceDataset, held_out: SequenceDataset, alike: bool, units: Units, n_choices: int
+def _gains(
+    fitted: SequenceDataset, held_out: SequenceDataset, units: Units, n_choices: int
 ) -> Floats:
-    """Return the held-out subjects' mean log-likelihood per trial, (N,)."""
-    images = alike and n_choices == 2
-    start = torch.zeros_like(Policy(n_choices).in_all_sets(units.feature))
-    apart = images or not alike
-    rule = ReinforceRule(len(start), "free", side_specific=apart, n_choices=n_choices)
+    """Return what held-out subjects gain a trial where choices are taken for alike, (N,)."""
+    alike = _fit(fitted, units, n_choices, alike=True)
+    apart = _fit(fitted, units, n_choices, alike=False, start=alike.module_)
+    return _likelihood(alike, held_out) - _likelihood(apart, held_out)
+
+
+def _fit(
+    dataset: SequenceDataset,
+    units: Units,
+    n_choices: int,
+    *,
+    alike: bool,
+    start: LearningModel | None = None,
+) -> SequenceNet:
+    """Fit the rule, from where another has its parameters, which may be one for all choices."""
+    weights = torch.zeros_like(Policy(n_choices).in_all_sets(units.feature))
+    rule = ReinforceRule(len(weights), "free", side_specific=not alike, n_choices=n_choices)
     how: Any = {"train_initial_weights": True, "truncation": None, "engine": "auto"}
-    model = LearningModel(rule, start, units, **how)
+    model = LearningModel(rule, weights, units, **how).double()
     model.has_prior = True
-    settings = TrainingSettings(mirrored=images, tol=TOLERANCE)
-    net = train(model.double(), fitted, settings, "cpu", torch.Generator(), seed=0)
+    if start is not None:
+        with torch.no_grad():
+            for own, given in zip(model.parameters(), start.parameters(), strict=True):
+                own.copy_(given)
+    if alike and n_choices == 2:  # nor does bias, the last weight, begin on a side
+        sided = torch.tensor([1.0] * (len(weights) - 1) + [0.0]).to(model.initial_weights)
+        model.initial_weights.register_hook(sided.mul)
+    settings = TrainingSettings(tol=TOLERANCE)
+    return train(model, dataset, settings, "cpu", torch.Generator(), seed=0)
+
+
+def _likelihood(net: SequenceNet, held_out: SequenceDataset) -> Floats:
+    """Return subjects' mean log-likelihood per trial, (N,)."""
     scores, weights = [], []
     for block, logits in zip(held_out.blocks, net.predict_logits(held_out), strict=True):
         assert block.target is not None
