@@ -1,4 +1,6 @@
-"""The covariance of drifting weights, compiled: see ``FilteredRule`` for the equations.
+"""The covariance of drifting weights, and the logits that it makes of them, compiled.
+
+See ``FilteredRule`` for the equations.
 
 A path's row is the mean of K weights, then the lower triangle of their covariance P. The
 kernels hold P whole, (K, K). An adjoint of P is symmetric: that of a number of the triangle
@@ -145,7 +147,7 @@ def spread_back(transition, covariance, adjoint_covariance, adjoint_transition, 
 
 @kernel
 def expect(steps, fields, first, last, path, row, logits):
-    """Fill the logits (R, n) of some of a path's rows (R, K + S), by the steps of what they are."""
+    """Fill the logits (R, C - 1) of some rows (R, K + S), by the step of an ``Expectation``."""
     width, n_logits = path.shape[1], logits.shape[1]
     known = pointer(fields), pointer(row), pointer(fields)  # layout and parameters are not read
     for i in range(first, last):
@@ -157,7 +159,10 @@ def expect(steps, fields, first, last, path, row, logits):
 
 @kernel
 def expect_back(steps, fields, first, last, path, delta, upstream, gradient):
-    """Fill the rows' ``gradient`` from that of their logits; ``delta`` is room, and 0."""
+    """Fill the rows' gradient, which is 0, from that of their logits.
+
+    ``delta`` is room, and 0; it also stands in for what is not read: row and parameters' gradient.
+    """
     width, n_logits = path.shape[1], upstream.shape[1]
     known = pointer(fields), pointer(delta), pointer(fields)
     delta_, change = pointer(delta), shift(pointer(delta), steps.update)

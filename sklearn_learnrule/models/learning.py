@@ -312,7 +312,7 @@ def choice_logits(models: Sequence[LearningModel], paths: Tensor, features: Tens
     models : sequence of LearningModel
         One, or an ensemble's. Their policies are averaged, and their rates of lapses.
     paths : Tensor of shape (M, ..., K + S)
-    features : Tensor of shape (..., K)
+    features : Tensor of shape (..., K) or, of C > 2 choices, (..., K / (C - 1))
 
     Returns
     -------

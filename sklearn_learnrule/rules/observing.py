@@ -19,8 +19,24 @@ PROBIT = math.pi / 8  # sigmoid(w) is about Phi(w PROBIT^(1/2))
 NEVER = -1e30  # a logit
 
 
-class Observation(LearningRule):
-    """A choice alone, in the terms of a rule: by it moves the mean, and memory is the covariance.
+class NormalRule(LearningRule):
+    """A step in the terms of a rule, whose weights are the mean, and memory the covariance, packed.
+
+    Parameters
+    ----------
+    n_weights, n_choices : int
+    """
+
+    parameter_units: Mapping[str, tuple[int, int]] | None = {}
+    reads_reward_known = True  # a choice tells as much without one
+
+    def __init__(self, n_weights: int, n_choices: int = 2) -> None:
+        size = n_weights * (n_weights + 1) // 2
+        super().__init__(n_weights, memory_size=size, n_choices=n_choices)
+
+
+class Observation(NormalRule):
+    """What is known once a choice is seen.
 
     Parameters
     ----------
@@ -28,12 +44,8 @@ class Observation(LearningRule):
     lapses : Lapses or None
     """
 
-    parameter_units: Mapping[str, tuple[int, int]] | None = {}
-    reads_reward_known = True
-
     def __init__(self, n_weights: int, n_choices: int = 2, lapses: Lapses | None = None) -> None:
-        size = n_weights * (n_weights + 1) // 2
-        super().__init__(n_weights, memory_size=size, n_choices=n_choices)
+        super().__init__(n_weights, n_choices)
         self.lapses = lapses
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,22 +58,8 @@ class Observation(LearningRule):
         return observe(mean, covariance, trial.features, trial.choice, odds, self.policy)
 
 
-class Expectation(LearningRule):
-    """What is expected of a choice, in the terms of a rule: its first updates are the logits.
-
-    Its weights are the mean, and its memory is the covariance, packed, of which it leaves nothing.
-
-    Parameters
-    ----------
-    n_weights, n_choices : int
-    """
-
-    parameter_units: Mapping[str, tuple[int, int]] | None = {}
-    reads_reward_known = True
-
-    def __init__(self, n_weights: int, n_choices: int = 2) -> None:
-        size = n_weights * (n_weights + 1) // 2
-        super().__init__(n_weights, memory_size=size, n_choices=n_choices)
+class Expectation(NormalRule):
+    """What is expected of a choice: the first C - 1 numbers of the update are its logits."""
 
     def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         logits = filtered_logit(weights, memory, trial.features, self.policy)
