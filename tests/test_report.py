@@ -373,6 +373,8 @@ def test_progress_is_shown(cohort, tmp_path, short, capsys):
         ({"compare": pd.DataFrame()}, ValueError, "compare_rules, but has no column 'rule'"),
         ({"reference": "RNN"}, ValueError, r"reference should be one of \['constant'\], got 'RNN'"),
         ({"n_simulations": 0}, ValueError, "n_simulations == 0, must be >= 1"),
+        ({"random_state": "a"}, ValueError, "'a' cannot be used to seed"),
+        ({"cv": iter([([0], [0])])}, ValueError, "Row 0 of X is in both parts of fold 0"),
     ],
 )
 def test_wrong_input_gets_one_sentence_before_any_work(

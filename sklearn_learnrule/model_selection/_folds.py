@@ -34,7 +34,28 @@ class Fold(NamedTuple):
 def read_folds(
     cv: Any, X: pd.DataFrame, y: pd.Series, sample_weight: ArrayLike | None = None
 ) -> list[Fold]:
-    """Return the folds of any splitter; raise if it would train on what it tests."""
+    """Return the folds of any splitter.
+
+    Parameters
+    ----------
+    cv : int, splitter, iterable of (train, test) or None
+        As of :func:`compare_rules`.
+    X : DataFrame of n_rows, from make_design
+    y : Series of shape (n_rows,)
+    sample_weight : array-like of shape (n_rows,) or None
+
+    Returns
+    -------
+    list of Fold
+
+    Raises
+    ------
+    ValueError
+        If a fold trains on rows that it tests, on other rows of the same animal (but by
+        :class:`FutureSplit` and :class:`MaskedTrials`), or has nothing to train or test on.
+    TypeError
+        If ``cv`` is a class.
+    """
     subjects, names = pd.factorize(subjects_of(X))
     trial = count_within(subjects)
     weight = check_weight(sample_weight, len(X))

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils import check_consistent_length, check_scalar
+from sklearn.utils import check_consistent_length, check_random_state, check_scalar
 from tqdm import tqdm
 
 from ..data.sequences import Sequences, has_identity, read_sequences, session_numbers, subjects_of
 from ..data.tables import as_labels, number_classes
 from ..estimators.classes import read_classes
+from ..model_selection import read_folds
 from ..utils.files import replacing, write_csv
 from ..utils.warn import warn
 from . import _comparison
@@ -110,6 +111,10 @@ def write_report(
     named = name_models(estimators)
     sequences, y = _read(X, y)
     check_scalar(n_simulations, "n_simulations", int, min_val=1)
+    check_random_state(random_state)
+    cv = list(cv) if isinstance(cv, Iterator) else cv  # which is read twice
+    if cv is not None and compare is True:
+        read_folds(cv, X, y)
     reference = _comparison.check(compare, reference, list(named), X)
     path = _prepare(Path(path))
     n_sessions = _count_sessions(X)
