@@ -142,6 +142,13 @@ def test_auto_tells_sides_apart_in_so_few_trials_that_unbound_rates_run_away(see
     assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is False
 
 
+def test_auto_takes_for_alike_what_is_so_sure_that_nothing_tells_choices_apart():
+    stimulus = np.random.default_rng(0).choice([-1.0, 1.0], 400)
+    trials = pd.DataFrame({"subject": np.repeat([*"ABCD"], 100), "session": 1, "reward": 1.0})
+    X, y, _ = lr.make_design(trials.assign(stimulus=stimulus, choice=stimulus > 0))
+    assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is True
+
+
 def test_auto_leaves_alone_what_it_cannot_compare(cohort):
     _, X, y = cohort
     one_sided = X.assign(contrast=X["stimulus"].abs())
