@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.inspection import nearest_rules, sparse_rule
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -32,6 +33,20 @@ def test_a_column_of_zeros_that_the_rule_does_not_see_changes_nothing(cohort):
     found = lr.ReinforceRuleEstimator(forgetting=True, unlearned=["zeros"]).fit(wide, y)
     assert_allclose(found.decision_function(wide), expected.decision_function(plain), atol=1e-4)
     assert_allclose(found.learning_rate_, expected.learning_rate_, rtol=1e-3)
+
+
+@pytest.mark.parametrize("process_noise", [0.0, 0.02])
+def test_an_equation_and_the_nearest_rule_are_in_the_choices_that_the_rule_knows_of(
+    cohort, process_noise
+):
+    X, y = cohort
+    how = {"baseline": None, "unlearned": LATER, "process_noise": process_noise}
+    fitted = lr.ReinforceRuleEstimator(**how).fit(X, y)
+    terms = sparse_rule(fitted, X).terms
+    assert set(terms["term"]) == {"r (y - p) x_stimulus", "r (y - p)"}
+    nearest = nearest_rules(fitted, X).set_index(["rule", "weight"]).loc["REINFORCE, no baseline"]
+    assert_allclose(nearest.loc["all", "r2"], 1, atol=1e-6)
+    assert nearest.loc[LATER].drop(columns="fit").isna().all(axis=None)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,11 @@ class ByChoice(NamedTuple):
 
 
 def see_by_choice(fit: RuleFit, X: pd.DataFrame) -> ByChoice:
-    """Return what a fit visits as each choice sees it, all of a sequence's choices in turn."""
-    visited, policy = fit.visit(X), fit.policy
+    """Return what a fit visits as each choice sees it, all of a sequence's choices in turn.
+
+    Probabilities are those that the rule learns by: unlearned weights have no part in them.
+    """
+    visited, policy = fit.visit_as_rule(X), fit.policy
     trials = visited.trials
     logits, C = policy.logits(visited.weights, trials.features), fit.n_choices
     p_answer = policy.chance(logits, trials.answer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,7 +18,7 @@ from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.learning import LearningModel
 from ..models.members import copy_models, read_trials
-from ..rules import LearningRule, Policy, Trial
+from ..rules import LearningRule, Policy, Trial, mover
 from ..training.dataset import SequenceDataset
 from ..training.individuals import KnownSubjects, follow_subjects
 from ..utils.arrays import Ints
@@ -176,6 +176,14 @@ class RuleFit(Fit):
             update[observed] = torch.stack(of_members).mean(0)
         told = observed & (trials.reward_known > 0)
         return Visited(weights, update, trials, observed, told, sequences.sequence_subject)
+
+    def visit_as_rule(self, X: pd.DataFrame) -> Visited:
+        """Return the same with the policy's inputs as the rule has them: 0 of unlearned weights."""
+        visited = self.visit(X)
+        features, (_, places) = visited.trials.features, mover(self.models[0].dynamics.rule)
+        seen = torch.zeros_like(features)
+        seen[..., places] = features[..., places]
+        return replace(visited, trials=replace(visited.trials, features=seen))
 
 
 def read_fits(estimators: Any) -> list[Fit]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -92,7 +93,7 @@ def nearest_rules(
         )
     tables = []
     for fit in fits:
-        visited = fit.visit(X)
+        visited = fit.visit_as_rule(X)
         rows = [
             {"fit": fit.name, "rule": name, **row}
             for name, rule in _rules_to_compare(rules, fit, X, visited).items()
@@ -147,7 +148,10 @@ def _compare(rule: LearningRule, visited: Visited, fit: RuleFit) -> Iterator[dic
     sides = ["first", "second"] if fit.n_choices == 2 else list(fit.final.classes_)
     for k, name in enumerate(fit.weight_names):
         r2 = _share(unexplained[k], total[k])
-        yield {"weight": name, "r2": r2, **_parameters(rule, k, sides)}
+        parameters = _parameters(rule, k, sides)
+        if np.isnan(r2):  # a weight that stays tells nothing of them
+            parameters = dict.fromkeys(parameters, np.nan)
+        yield {"weight": name, "r2": r2, **parameters}
 
 
 def _share(unexplained: Tensor, total: Tensor) -> float:
