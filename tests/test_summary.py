@@ -293,7 +293,8 @@ class StuckRuleEstimator(lr.PredictMaxRuleEstimator):
 
 def test_a_saddle_is_no_maximum():
     X, y, _ = lr.make_design(make_learning_cohort(5, 300, random_state=0), answer="answer")
-    with pytest.warns(ConvergenceWarning, match="not fitted to the maximum of the likelihood"):
+    advice = "not fitted to the maximum of the likelihood.*: begin at several places"
+    with pytest.warns(ConvergenceWarning, match=advice):
         rule = StuckRuleEstimator().fit(X, y)
     assert (rule.learning_rate_ == 0).all()
     assert (rule.summary_["note"] == "not at the maximum of the likelihood").all()
@@ -324,11 +325,21 @@ def test_what_the_trials_cannot_tell_apart_is_not_identified():
 def test_a_fit_that_is_not_at_the_maximum_says_so(parameters):
     X, y, _ = lr.make_design(make_learning_cohort(20, 300, random_state=0))
     rule = lr.ReinforceRuleEstimator(optimizer="adam", **parameters, random_state=0)
-    with pytest.warns(ConvergenceWarning, match="was not fitted to the maximum"):
+    changed = " and ".join(["optimizer", next(iter(parameters))])
+    advice = f"was not fitted to the maximum.*leave {changed} at the default"
+    with pytest.warns(ConvergenceWarning, match=advice):
         rule.fit(X, y)
     summary = rule.summary_
     assert (summary["note"] == "not at the maximum of the likelihood").all()
     assert summary["standard_error"].isna().all() and summary["estimate"].notna().all()
+
+
+def test_noise_and_animals_own_rates_that_were_not_fitted_well_are_named():
+    X, y, _ = lr.make_design(make_learning_cohort(4, 60, random_state=0))
+    how = {"subject_effects": ["learning_rate"], "process_noise": "learned", "optimizer": "adam"}
+    advice = "leave optimizer and max_epochs at the default; and fit without process noise or"
+    with pytest.warns(match=advice):
+        lr.ReinforceRuleEstimator(**how, max_epochs=2).fit(X, y)
 
 
 def test_one_subject_has_no_robust_error():

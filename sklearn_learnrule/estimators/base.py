@@ -37,6 +37,7 @@ from .subject_effects import OwnNumbers, distribution, read_effects, with_own_nu
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 IS_LEARNED = StrOptions({LEARNED})
+OF_SEARCH = ("optimizer", "max_epochs", "truncation", "early_stopping")
 SHARE = Number(Real, 0, 1, closed="left")
 
 
@@ -285,16 +286,27 @@ class BaseRuleEstimator(FittedRule):
         fault = super()._training_fault()
         if fault or not hasattr(self, "summary_") or NOT_MAXIMAL not in self._summary["note"]:
             return fault
-        cure = "leave optimizer, max_epochs, truncation and early_stopping at their defaults"
-        if self._is_individual and len(self._effect_names) > 1:
-            cure += (
-                "; and name fewer subject_effects, where these choices tell them apart too little, "
-                "as a learning rate from a baseline"
-            )
         return (
             "was not fitted to the maximum of the likelihood, so that its parameters may be far "
-            f"from those that it is to find: {cure}."
+            f"from those that it is to find: {'; and '.join(self._ways_to_the_maximum())}."
         )
+
+    def _ways_to_the_maximum(self) -> list[str]:
+        usual = signature(type(self)).parameters
+        known = [name for name in OF_SEARCH if name in usual]
+        changed = [name for name in known if getattr(self, name) != usual[name].default]
+        ways = [f"leave {' and '.join(changed)} at the default"] if changed else []
+        if self._is_individual and len(self._effect_names) > 1:
+            ways.append(
+                "name fewer subject_effects, where these choices tell them apart too little, as a "
+                "learning rate from a baseline"
+            )
+        elif self._is_individual and hasattr(self, "process_noise_"):
+            ways.append(
+                "fit without process noise or without subject_effects, which these choices may not "
+                "tell apart"
+            )
+        return ways or ["begin at several places (n_init), or fit fewer parameters"]
 
     @property
     def summary_(self) -> pd.DataFrame:
