@@ -243,6 +243,19 @@ def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
     assert len(X) == 118
 
 
+def test_a_rare_label_that_never_earns_is_told_of_whatever_its_name():
+    table = random_table().drop(columns="answer")
+    table["reward"], rare = (table.index % 5 < 3).astype(int), table.index % 9 == 4
+    table.loc[rare, ["choice", "reward"]] = ["M", 0]
+    told = f"'M' on {rare.sum()} of 120 trials, none of which was rewarded. If these were missed, "
+    with pytest.warns(UserWarning, match=re.escape(told)):
+        lr.make_design(table)
+    X, _, _ = lr.make_design(table, choices=[*LABELS, "M"])  # as the message says
+    assert "previous_choice_M" in X
+    lr.make_design(table.assign(reward=np.where(table.index == 4, 1, table["reward"])))
+    lr.make_design(table[~rare | (table.index < 14)])  # two trials may earn nothing by chance
+
+
 def test_a_number_that_is_chosen_as_often_as_others_is_a_choice():
     lr.make_design(random_table([-1, 0, 1]))
     check_trials(random_table([0, 1, 2]))

@@ -187,7 +187,7 @@ def test_a_third_label_is_a_choice_and_one_that_looks_like_none_is_told(tmp_path
     message = (
         "Column 'choice' has the label 'none' on 1 of 4 trials. If these were missed, make it NaN "
         "and count them, make_design(..., missed='count') (in from_files and from_nwb, name the "
-        "choices, choices=...); if it is a choice as any other, another label says so."
+        "choices, choices=...); if it is a choice as any other, name all choices, "
     )
     with pytest.warns(UserWarning, match=re.escape(message)) as caught:
         from_files(path, **options)

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Bools, Ints
+from ..utils.arrays import Bools, Floats, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .covariates import covariate_columns
@@ -37,6 +37,7 @@ KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
 OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
 ENOUGH_PAID, CLEARLY = 10, 4  # trials of a kind, and standard errors
+BY_CHANCE = 1e-3  # how likely a choice like the others would have earned nothing
 LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 
 
@@ -182,7 +183,7 @@ def make_design(
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)
-    _tell_of_no_choice(y, choices)
+    _tell_of_no_choice(y, told.loc[happened, reward], choices)
     return X, y, groups
 
 
@@ -312,7 +313,7 @@ def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
     if not answers:
         return
     choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, *answers))
-    reward = earned.astype(object).where(earned.notna(), np.nan).to_numpy(dtype=float)
+    reward = _amounts(earned)
     told, right = ~np.isnan(reward), choice == answer
     for label in np.unique(choice):
         kinds = [reward[told & (choice == label) & kind] for kind in (right, ~right)]
@@ -329,17 +330,28 @@ def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
             )
 
 
-def _tell_of_no_choice(y: pd.Series, named: Sequence[Any] | None) -> None:
+def _amounts(reward: pd.Series) -> Floats:
+    """Return rewards as numbers, NaN where they are not known."""
+    return reward.astype(object).where(reward.notna(), np.nan).to_numpy(dtype=float)
+
+
+def _tell_of_no_choice(y: pd.Series, reward: pd.Series, named: Sequence[Any] | None) -> None:
     """Warn if one of more than two labels, that nobody named, looks like that of missed trials."""
-    labels, counts = np.unique(as_labels(y, f"column {y.name!r}"), return_counts=True)
+    made = as_labels(y, f"column {y.name!r}")
+    labels, counts = np.unique(made, return_counts=True)
     if named is not None or len(labels) == 2:
         return
+    earned = _amounts(reward)
+    paid = earned > np.nanmin(earned)
     for label, count in zip(labels.tolist(), counts, strict=True):
-        rare = label in OFTEN_NONE and count < FEW * len(y) / len(labels)
-        if rare or (isinstance(label, str) and label.strip().lower() in NO_CHOICE):
+        rare, others = count < FEW * len(y) / len(labels), made != label
+        unpaid = not paid[~others].any() and (1 - paid[others].mean()) ** count < BY_CHANCE
+        called = isinstance(label, str) and label.strip().lower() in NO_CHOICE
+        if called or (rare and (unpaid or label in OFTEN_NONE)):
             warn(
-                f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials. If "
-                "these were missed, make it NaN and count them, make_design(..., missed='count') "
-                "(in from_files and from_nwb, name the choices, choices=...); if it is a choice "
-                "as any other, another label says so.",
+                f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials"
+                f"{', none of which was rewarded' if unpaid else ''}. If these were missed, "
+                "make it NaN and count them, make_design(..., missed='count') (in from_files and "
+                "from_nwb, name the choices, choices=...); if it is a choice as any other, name "
+                "all choices, choices=[...].",
             )
