@@ -22,6 +22,7 @@ from reproduce_ibl import FIXED_START, HISTORY, SIDES, animal_folds
 from scaling import HELD_OUT, cohorts
 from scipy.stats import t as student
 from sklearn.base import clone
+from sklearn.ensemble import VotingClassifier
 from sklearn.pipeline import make_pipeline
 from tqdm import tqdm
 
@@ -50,6 +51,12 @@ def rnn(regressors: lr.PolicyRegressors, **parameters: Any) -> Any:
     return make_pipeline(regressors, lr.RNNRuleEstimator(**DRIFT, **parameters))
 
 
+def vote(drifting: Any) -> Any:
+    """Average what two RNNs foretell: one whose weights drift, with habits, and one without."""
+    plain = lr.RNNRuleEstimator(random_state=SEED)
+    return VotingClassifier([("drift", drifting), ("no drift", plain)], voting="soft")
+
+
 ROWS = {
     "a policy that never changes": Row(lr.ConstantRuleEstimator()),
     "a textbook rule: REINFORCE": Row(
@@ -60,7 +67,8 @@ ROWS = {
     "weights that drift, sides apart": Row(rnn(SIDES)),
     "habits of choosing": Row(rnn(HISTORY)),
     "drift of each animal's own": Row(rnn(HISTORY, **OWN)),
-    "77 other mice, drift alike": Row(rnn(HISTORY), (OTHERS,)),
+    "a vote with the RNN of no drift": Row(vote(rnn(HISTORY, **OWN))),
+    "77 other mice, drift alike": Row(vote(rnn(HISTORY)), (OTHERS,)),
 }
 
 
@@ -88,12 +96,11 @@ def run_missing(file: str, names: list[str]) -> None:
 
 def score(estimator: Any, X: pd.DataFrame, y: pd.Series) -> pd.DataFrame:
     """Return each mouse's log-likelihood, in nats."""
-    rows = []
-    for subject, trials in X.groupby("subject", sort=False):
-        counts = trials.index.get_level_values("trial") > 0
-        mean = estimator.score(trials, y.loc[trials.index], sample_weight=counts)
-        rows.append((subject, counts.sum(), round(mean * counts.sum(), 2)))
-    return pd.DataFrame(rows, columns=["subject", "n_trials", "log_likelihood"])
+    made = np.searchsorted(estimator.classes_, y)
+    nats = pd.Series(np.log(estimator.predict_proba(X)[np.arange(len(X)), made]), index=X.index)
+    nats = nats[nats.index.get_level_values("trial") > 0]
+    by_mouse = nats.groupby("subject", sort=False).agg(["size", "sum"]).reset_index()
+    return by_mouse.set_axis(["subject", "n_trials", "log_likelihood"], axis=1).round(2)
 
 
 def finished() -> pd.DataFrame:

@@ -21,6 +21,7 @@ from helpers import BRIEFLY_TRAINED, all_estimators, estimator_name
 from scipy.special import expit
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.ensemble import VotingClassifier
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.model_selection import (
     GridSearchCV,
@@ -242,6 +243,24 @@ def test_string_scorers_and_group_folds_work(estimator, cohort):
     folds = {"groups": groups, "cv": GroupKFold(2)}
     proper = cross_val_score(estimator, X, y, scoring="neg_log_loss", **folds)
     np.testing.assert_allclose(own, proper, rtol=1e-5)  # log_loss clips what is all but certain
+
+
+def test_rules_vote_and_are_compared(cohort):
+    X, y, groups = cohort
+    plain = lr.ReinforceRuleEstimator(max_epochs=3)
+    members = [("plain", plain), ("drift", clone(plain).set_params(process_noise="learned"))]
+    vote = VotingClassifier(members, voting="soft")
+    own = lr.compare_rules({"vote": vote}, X, y, cv=2, verbose=0)["log_likelihood"]
+    chances = np.mean(
+        [
+            cross_val_predict(each, X, y, cv=lr.SubjectKFold(2), method="predict_proba")
+            for _, each in members
+        ],
+        axis=0,
+    )
+    of_choice = np.log(chances[np.arange(len(y)), (y == np.unique(y)[1]).astype(int)])
+    by_hand = pd.Series(of_choice, index=X.index).groupby("subject").mean()
+    np.testing.assert_allclose(np.sort(own), np.sort(by_hand))
 
 
 def test_two_jobs_give_what_one_gives(cohort):
