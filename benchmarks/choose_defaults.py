@@ -40,6 +40,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "the defaults": {},
     "defaults, early_stopping": {"early_stopping": True},
     "defaults, weight_decay=.3": {"weight_decay": 0.3},
+    "defaults, around REINFORCE": {"around": lr.ReinforceRuleEstimator()},
     "defaults, mirror=False": {"mirror": False},
     "defaults, mirror=True": {"mirror": True},
 }

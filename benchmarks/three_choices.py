@@ -34,6 +34,8 @@ MODELS = {
     "DNN, choices not alike": lr.DNNRuleEstimator(random_state=0, mirror=False),
     "RNN": lr.RNNRuleEstimator(random_state=0),
     "RNN, choices not alike": lr.RNNRuleEstimator(random_state=0, mirror=False),
+    "DNN around REINFORCE": lr.DNNRuleEstimator(random_state=0, around=lr.ReinforceRuleEstimator()),
+    "RNN around REINFORCE": lr.RNNRuleEstimator(random_state=0, around=lr.ReinforceRuleEstimator()),
     "DNN, all names": lr.DNNRuleEstimator(**STEPS),
     "RNN, all names": lr.RNNRuleEstimator(**STEPS),
 }

@@ -21,6 +21,7 @@ from sklearn_learnrule.rules import (
     FilteredRule,
     Lapses,
     LearningRule,
+    NetworkRule,
     PartialRule,
     PredictMaxRule,
     ProcessNoise,
@@ -41,7 +42,7 @@ OPTIONS = {"forgetting": True, "side_specific": True}
 
 def is_built_in(kind) -> bool:
     """Whether this is a learning rule, made by the number of its weights: no base, no wrapper."""
-    if not (isinstance(kind, type) and issubclass(kind, LearningRule)):
+    if not (isinstance(kind, type) and issubclass(kind, LearningRule)) or kind is NetworkRule:
         return False
     takes_weights = next(iter(inspect.signature(kind).parameters)) == "n_weights"
     return takes_weights and kind.forward is not LearningRule.forward
@@ -69,6 +70,8 @@ RULE_MAKERS = {
     "dnn, tanh, no extra inputs": lambda k: DNNRule(
         k, (8, 4, 6), "tanh", session_input=False, answer_input=False
     ),
+    "dnn, around reinforce": lambda k: DNNRule(k, (8,), around=ReinforceRule(k, "free")),
+    "rnn, around predict max": lambda k: RNNRule(k, 5, (7,), around=PredictMaxRule(k)),
     "rnn, small": lambda k: RNNRule(k, 5, (7,), "elu", session_input=False),
     "reinforce, of one weight": lambda k: PartialRule(ReinforceRule(1, "free"), [k - 1], k),
     "rnn, of all but one weight": lambda k: PartialRule(RNNRule(k - 1, 5), [*range(1, k)], k),
@@ -93,6 +96,8 @@ NOISY_RULE_MAKERS = {
         "reinforce, free baseline, options",
         "dnn",
         "dnn, linear",
+        "dnn, around reinforce",
+        "rnn, around predict max",
         "rnn, small",
         "reinforce, of one weight",
         "rnn, of all but one weight",

@@ -46,6 +46,7 @@ SPREAD = [*SIZE, [0.1, -0.1], [0.1, np.nan], [0.1, "0.1"], [0.1, True], [[0.1, 0
 WRONG = {
     "activation": [None, "ReLU", 0],
     "answer_input": YES_OR_NO,
+    "around": ["reinforce", lr.RNNRuleEstimator(), lr.ReinforceRuleEstimator, True],
     "average": YES_OR_NO,
     "baseline": ["none", 0, 0.5, False],
     "batch_size": [*COUNT, -2, None],
@@ -285,7 +286,14 @@ def with_every_parameter(estimators):
         if not known >= set(estimator.get_params()):
             chosen.append(estimator)
             known |= set(estimator.get_params())
-    assert known - set(BY_NUMPY) <= {"activation", "callbacks", "device", "engine", "optimizer"}
+    assert known - set(BY_NUMPY) <= {
+        "activation",
+        "around",
+        "callbacks",
+        "device",
+        "engine",
+        "optimizer",
+    }
     return chosen
 
 

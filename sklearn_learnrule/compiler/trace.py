@@ -189,13 +189,18 @@ def _refuse_own_gradients(results: Sequence[Tensor]) -> None:
         waiting += further
 
 
-def is_trusted(rule: LearningRule) -> bool:
-    """Whether all modules are of the package or of torch, and nobody has changed what they do."""
+def is_trusted(rule: LearningRule, apart_from: LearningRule | None = None) -> bool:
+    """Whether all modules are of the package or of torch, and nobody has changed what they do.
+
+    Those of a rule within it that is traced by itself may be ``apart_from`` them.
+    """
+    others = set() if apart_from is None else set(apart_from.modules())
     return all(
         type(module).__module__.startswith(TRUSTED_MODULES)
         and "forward" not in vars(module)
         and not any(vars(module)[hook] for hook in HOOKS)
         for module in rule.modules()
+        if module not in others
     )
 
 

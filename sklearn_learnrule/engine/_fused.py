@@ -32,6 +32,7 @@ from ..rules import (
 if TYPE_CHECKING:
     from ._cohort import Cohort
     from ._drivers import Driver
+    from ._traced import TracedSteps
 
 NETWORKS = (DNNRule, RNNRule)
 MAX_WEIGHTS_IN_ONE = 8
@@ -105,7 +106,10 @@ def why_not_fused(
     trials = usual_trials(rule) if trials is None else trials
     try:
         _refuse(torch.device(device), torch.float64, trials)
-        if type(moved) is ConstantRule or is_known_network(moved):
+        if type(moved) is ConstantRule:
+            return None
+        if is_known_network(moved):
+            _steps_around(moved, _told(trials, len(places)), torch.float64)
             return None
         if type(rule) is PartialRule:
             rule, trials = moved, _told(trials, len(places))
@@ -163,14 +167,15 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
 
     moved: Any
     moved, places = mover(rule)
-    width = trials.context.shape[-1]
-    if type(rule) is not FilteredRule:
-        if is_known_network(rule):
-            return Driver(NetworkSteps(moved, width, dtype), rule)
-        return Driver(TracedSteps(rule, trials, dtype), rule)
-    if is_known_network(moved):
-        steps: Any = NetworkSteps(moved, width, dtype, in_filter=True)
+    in_filter = isinstance(rule, FilteredRule)
+    if is_known_network(moved if in_filter else rule):
+        around = _steps_around(moved, _told(trials, len(places)), dtype)
+        steps: Any = NetworkSteps(moved, trials.context.shape[-1], dtype, in_filter, around)
+        if not isinstance(rule, FilteredRule):
+            return Driver(steps, rule)
         return FilteredDriver(steps, rule, TracedSteps(rule.observation, trials, dtype))
+    if not isinstance(rule, FilteredRule):
+        return Driver(TracedSteps(rule, trials, dtype), rule)
     if rule.n_weights <= MAX_WEIGHTS_IN_ONE:
         with suppress(Untraceable):
             return Driver(TracedSteps(rule, trials, dtype), rule)
@@ -180,6 +185,15 @@ def driver_of(rule: LearningRule, trials: Trial, dtype: torch.dtype) -> Driver:
         )
     steps = TracedSteps(moved, _told(trials, len(places)), dtype, in_filter=True)
     return FilteredDriver(steps, rule, TracedSteps(rule.observation, trials, dtype))
+
+
+def _steps_around(network: Any, trials: Trial, dtype: torch.dtype) -> TracedSteps | None:
+    """Return the steps of the rule that a network goes around, if any, which may be anyone's."""
+    if network.around is None:
+        return None
+    from ._traced import TracedSteps  # imports numba: only where it is used
+
+    return TracedSteps(network.around, trials, dtype, in_filter=True)
 
 
 def _told(trials: Trial, n_weights: int) -> Trial:
@@ -195,7 +209,7 @@ def is_known_network(rule: Any) -> bool:
     linears = [type(layer) is nn.Linear and layer.bias is not None for layer in layers[::2]]
     gru = type(rule) is not RNNRule or (type(rule.gru) is nn.GRUCell and rule.gru.bias)
     known = all(repr(activation) in ACTIVATIONS for activation in layers[1::2])
-    return all(linears) and gru and known and is_trusted(rule)
+    return all(linears) and gru and known and is_trusted(rule, apart_from=rule.around)
 
 
 def _check_shapes(

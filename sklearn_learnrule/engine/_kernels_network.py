@@ -6,17 +6,17 @@ layer's output before and after its activation, each in a slot padded to ``LANES
 added up as products of rows and deltas, a block of them at a time.
 
 A network that learns of all choices alike has several such rows of a trial, one after another: see
-``_kernels_alike``.
+``_kernels_alike``. What a rule adds that a network goes around, ``_kernels_around`` says.
 """
 
 from __future__ import annotations
 
-from math import exp
 from typing import NamedTuple
 
 from numba import njit
 
 from ._kernels_alike import apart_back, class_of, fill_apart, has_all, join_updates, part_updates
+from ._kernels_around import add_around, around_back, context_of, move_around, set_pace
 from ._kernels_gru import fill_memories, gru, gru_back, new_memory, old_memory
 from ._kernels_layers import (
     INPUT,
@@ -69,6 +69,14 @@ class Network(NamedTuple):
     """As of the rule."""
     n_features: int
     """As of the rule."""
+    around: int
+    """The address of the step of the rule that it goes around; 0: there is none."""
+    around_back: int
+    """That of its way back."""
+    of_around: int
+    """The place of that rule's parameters among all."""
+    around_row: int
+    """The place of its row, and of its delta, in the network's."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -80,7 +88,8 @@ def read(layout):
     network = Network(
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
-        layout[15], layout[16], layout[17], layout[18],
+        layout[15], layout[16], layout[17], layout[18], layout[19], layout[20], layout[21],
+        layout[22],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -96,20 +105,6 @@ def turn(network, weights):
     """Change the signs of the biases' weights, or of their updates."""
     for k in range(network.n_sided, network.n_weights):
         weights[k] = -weights[k]
-
-
-@njit
-def context_of(network, fields, subject, row):
-    return shift(at_address(fields[5], row), subject * network.context_width)
-
-
-@njit
-def set_pace(network, fields, subject, row, n, update):
-    """Multiply an update, or its adjoint, by the subject's own factor, if it has one."""
-    if network.rate_column >= 0:
-        factor = exp(context_of(network, fields, subject, row)[network.rate_column])
-        for k in range(n):
-            update[k] = update[k] * factor
 
 
 @njit
@@ -222,12 +217,14 @@ def step(layout, parameters, fields, subject, trial, weights, memory, row):
     network, layers = read(layout)
     fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
     update = shift(row, network.handed_on)
-    hand_on(network, layers, fields, subject, trial, row, update, shift(update, network.n_weights))
+    later = shift(update, network.n_weights)
+    hand_on(network, layers, fields, subject, trial, row, update, later)
+    move_around(network, layout, parameters, fields, subject, trial, weights, row, update)
 
 
 @njit
 def hand_on(network, layers, fields, subject, trial, row, update, memory):
-    """Fill in the update and the new memory, as they look from no side."""
+    """Fill in the network's update and the new memory, as they look from no side."""
     outputs = last_output(network, layers, row)
     if network.alike:
         join_updates(network, int(at_address(fields[1], row)[trial]), outputs, update)
@@ -251,6 +248,7 @@ def advance_block(
         later = shift(weights, width)
         fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
         hand_on(network, layers, fields, subject, trial, row, later, memory)
+        move_around(network, layout, parameters, fields, subject, trial, weights, row, later)
         for k in range(network.n_weights):
             later[k] = weights[k] + later[k]
         weights = later
@@ -287,7 +285,11 @@ def step_back(
 ):
     network, layers = read(layout)
     update = shift(delta, network.handed_on)
+    around_back(
+        network, layout, parameters, fields, subject, trial, weights, row, delta, update, gradient
+    )
     take_back(network, layers, parameters, fields, subject, trial, row, delta, update, adjoint)
+    add_around(network, delta, shift(delta, network.handed_on if network.alike else 0))
 
 
 @njit(forceinline=True)
@@ -333,8 +335,12 @@ def retreat(
     network, layers = read(layout)
     k = network.n_weights
     of_memory = shift(adjoint, k)
+    around_back(
+        network, layout, parameters, fields, subject, trial, weights, row, delta, adjoint, gradient
+    )
     take_back(network, layers, parameters, fields, subject, trial, row, delta, adjoint, of_memory)
     of_weights = shift(delta, network.handed_on if network.alike else 0)
+    add_around(network, delta, of_weights)
     for i in range(k):
         adjoint[i] = adjoint[i] + of_weights[i] + above[i]
 

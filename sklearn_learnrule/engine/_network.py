@@ -21,6 +21,7 @@ from ._kernels_network import N_NUMBERS, Network, transpose_layers
 from ._kernels_state import BLOCK, callback
 from ._kernels_vector import LANES
 from ._steps import Steps
+from ._traced import TracedSteps
 
 WHOLE = {"layout": "p", "fields": "p", "subject": "i", "trial": "i"}  # other arguments: numbers
 ARGUMENTS = {  # see ``callback``
@@ -41,6 +42,17 @@ def address(function: Callable[..., None], dtype: torch.dtype) -> int:
     number = types.float32 if dtype == torch.float32 else types.float64
     compiled: Any = callback(function, ARGUMENTS[function], number)
     return compiled.address
+
+
+def addresses(dtype: torch.dtype, in_filter: bool) -> list[int]:
+    """Return those of the functions that drivers call, 0 for those that they do without."""
+    functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
+    if in_filter:  # which goes trial by trial
+        functions = (kernels.step, kernels.step_back, None, None)
+    return [
+        address(function, dtype) if function else 0
+        for function in (*functions, kernels.add_gradients)
+    ]
 
 
 class Sizes(NamedTuple):
@@ -86,7 +98,10 @@ def linears(rule: DNNRule | RNNRule) -> list[nn.Linear]:
 
 
 class NetworkSteps:
-    """The steps of one network rule; its parameters are packed flat, layer by layer."""
+    """The steps of one network rule; its parameters are packed flat, layer by layer.
+
+    Those of the rule that it goes ``around``, if any, come after them.
+    """
 
     def __init__(
         self,
@@ -94,7 +109,9 @@ class NetworkSteps:
         context_width: int,
         dtype: torch.dtype,
         in_filter: bool = False,
+        around: TracedSteps | None = None,
     ) -> None:
+        self.around, n_around = around, 0
         n_views = rule.policy.n_sets + rule.sees_made if rule.alike else 1
         size = rule.memory_size // n_views  # of a memory
         m = padded(size)
@@ -106,25 +123,24 @@ class NetworkSteps:
         handed_on = row_size
         if in_filter or rule.alike:
             row_size += padded(rule.n_weights + in_filter * n_views * m)
+        functions_around, around_row = (0, 0), row_size
+        if around is not None and rule.around is not None:
+            functions_around = around.steps.forward, around.steps.backward
+            n_around = len(around.pack(rule.around))
+            row_size += padded(around.steps.row_size)
         network = Network(
             len(layers), rule.n_weights, m, activation, rule.session_input, rule.answer_input,
-            row_size, self.sizes.parameters, rule.n_sided, handed_on, rule.n_effects,
+            row_size, self.sizes.parameters + n_around, rule.n_sided, handed_on, rule.n_effects,
             rule.rate_column, context_width, rule.known_input, rule.misses_input,
             rule.policy.n_sets, n_views, rule.alike, rule.n_features,
+            *functions_around, self.sizes.parameters, around_row,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
         sizes = BLOCK, rule.n_weights, n_views * m, n_views * row_size
         self.n_memories = n_views
-        functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
-        if in_filter:  # which goes trial by trial
-            functions = (kernels.step, kernels.step_back, None, None)
-        addresses = [
-            address(function, dtype) if function else 0
-            for function in (*functions, kernels.add_gradients)
-        ]
         places = handed_on, handed_on + rule.n_weights, handed_on if rule.alike else 0
-        self.steps = Steps._make((*addresses, *sizes, *places))
+        self.steps = Steps._make((*addresses(dtype, in_filter), *sizes, *places))
 
     def pack(self, rule: DNNRule | RNNRule) -> Tensor:
         """Return all layers' parameters, the output's scale taken into the last."""
@@ -135,6 +151,8 @@ class NetworkSteps:
         *hidden, last = linears(rule)
         blocks += [pack_linear(layer.weight, layer.bias) for layer in hidden]
         blocks.append(pack_linear(rule.scale[:, None] * last.weight, rule.scale * last.bias))
+        if self.around is not None and rule.around is not None:
+            blocks.append(self.around.pack(rule.around).to(rule.scale))
         return torch.cat(blocks)
 
     def ready(self, parameters: Array, back: bool) -> Array:

@@ -42,7 +42,9 @@ def unroll_parallel(
     """
     memory = rule.initial_memory(len(initial_weights), like=initial_weights)
     start = torch.cat([initial_weights, memory], -1)  # (N, D)
-    kind = GRUSteps if type(rule) is RNNRule and not rule.alike else RuleSteps
+    kind = (
+        GRUSteps if type(rule) is RNNRule and not rule.alike and rule.around is None else RuleSteps
+    )
     if _suits_the_loop(kind, start, trials):
         return unroll_loop(rule, initial_weights, trials, observed, truncation)
     n_trials = observed.shape[1]

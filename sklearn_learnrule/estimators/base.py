@@ -179,7 +179,7 @@ class BaseRuleEstimator(FittedRule):
         weight_names = sequences.feature_names
         learned = self._learned(weight_names)
         policy = Policy(sequences.n_choices)
-        rule = self._ask_for_rule(len(learned), policy)
+        rule = self.ask_for_rule(len(learned), policy)
         rule.expect(
             unknown_rewards=sequences.lacks_rewards,
             misses=sequences.counts_misses,
@@ -193,7 +193,7 @@ class BaseRuleEstimator(FittedRule):
         n_weights = len(weight_names) * policy.n_sets
         return PartialRule(rule, places, n_weights), own
 
-    def _ask_for_rule(self, n_features: int, policy: Policy) -> LearningRule:
+    def ask_for_rule(self, n_features: int, policy: Policy) -> LearningRule:
         """Return the rule for weights of so many features, which is told of more than two choices.
 
         A class of one's own need not have heard of them.

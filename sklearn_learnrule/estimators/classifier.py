@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
+from sklearn.base import ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import (
@@ -228,6 +228,7 @@ class SequenceClassifier(
         try:
             last = dict(self.nets_[member].module_.named_parameters())
             assert self.nets_[member].module_.is_symmetric == model.is_symmetric
+            assert last.keys() == dict(model.named_parameters()).keys()
             with torch.no_grad():
                 for name, parameter in model.named_parameters():
                     if parameter.requires_grad:
@@ -238,7 +239,8 @@ class SequenceClassifier(
             raise ValueError(
                 "warm_start goes on from the last fit, which had other layers, another number of "
                 "choices or of stimulus columns, a smaller ensemble, other subject_effects, other "
-                "covariates or another answer to mirror='auto': set warm_start=False."
+                "covariates, another rule to go around or another answer to mirror='auto': set "
+                "warm_start=False."
             ) from None
 
     def _publish(self, dataset: SequenceDataset, sequences: Sequences, chosen: Ints) -> None:
@@ -250,7 +252,8 @@ class SequenceClassifier(
         self._choice_labels = label_texts(self.classes_) if len(self.classes_) > 2 else []
         self._answer_told = sequences.answer_known
         self._n_scored = len(dataset.scored_subjects)
-        self._made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
+        made_with = {**self.get_params(deep=False), "callbacks": None, "random_state": None}
+        self._made_with = {k: clone(given, safe=False) for k, given in made_with.items()}
         self.history_ = self.net_.history
         self.n_iter_ = len(self.history_)
 

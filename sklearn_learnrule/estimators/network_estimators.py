@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..rules import DNNRule, LearningRule, RNNRule
+from ..rules import DNNRule, LearningRule, Policy, RNNRule
 from ..rules.networks import ACTIVATIONS
-from ..utils.parameters import WHOLE_FROM_1, each
+from ..utils.parameters import WHOLE_FROM_1, Meets, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 from .network_parameters import NetworkTraining
+
+
+def _is_textbook(value: Any) -> bool:
+    """Whether it is the estimator of a rule that a network may go around, if it has no memory."""
+    return isinstance(value, BaseRuleEstimator) and not isinstance(value, _NetworkRuleEstimator)
 
 
 class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
@@ -20,6 +25,7 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
     activation: str = "relu"
     session_input: bool = True
     answer_input: bool = True
+    around: BaseRuleEstimator | None = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_sizes": [WHOLE_FROM_1, each(WHOLE_FROM_1)],
@@ -27,6 +33,7 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         "subject_effects": [None, WHOLE_FROM_1, each(str)],
         "session_input": ["boolean"],
         "answer_input": ["boolean"],
+        "around": [None, Meets(_is_textbook, "the estimator of a textbook rule")],
     }
     _parameter_docs: ClassVar[str] = """
         hidden_sizes : int or sequence of int, default={hidden_sizes}
@@ -35,11 +42,20 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         session_input, answer_input : bool, default={session_input}
             Whether the network sees that the next trial opens a session, and the correct choice,
             if X tells it by rewards or by answers that were named.
+        around : ReinforceRuleEstimator or another, or None, default={around}
+            A textbook rule without memory, to whose update the network adds its own; both are
+            fitted together. So a network needs fewer animals where they learn much as the textbook
+            says. Of that estimator, only what says which rule it is (as ``baseline``) is read, not
+            its ``process_noise`` or training.
         """
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, n_weights: int, n_choices: int) -> dict[str, Any]:
         own = self.subject_effects if isinstance(self.subject_effects, int) else 0
+        policy = Policy(n_choices)
+        around = self.around and self.around.ask_for_rule(n_weights // policy.n_sets, policy)
         return {
+            "n_choices": n_choices,
+            "around": around,
             "hidden_sizes": self.hidden_sizes,
             "activation": self.activation,
             "session_input": self.session_input,
@@ -51,7 +67,8 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
 class DNNRuleEstimator(_NetworkRuleEstimator):
     """DNNGLM: a feedforward network maps weights, stimulus, choice and reward to the update.
 
-    update = scale * MLP(w, x, y, r, session start, correct choice).
+    update = scale * MLP(w, x, y, r, session start, correct choice), and that of the rule, if any,
+    that it goes ``around``.
 
     Parameters
     ----------
@@ -73,13 +90,14 @@ class DNNRuleEstimator(_NetworkRuleEstimator):
     """
 
     def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
-        return DNNRule(n_weights, n_choices=n_choices, **self._options())
+        return DNNRule(n_weights, **self._options(n_weights, n_choices))
 
 
 class RNNRuleEstimator(_NetworkRuleEstimator):
     """RNNGLM: as the DNN, with a recurrent memory of earlier trials.
 
-    h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h').
+    h' = GRU(w, x, y, r, session start, correct choice; h), update = scale * MLP(h'), and that of
+    the rule, if any, that it goes ``around``.
 
     Parameters
     ----------
@@ -107,4 +125,4 @@ class RNNRuleEstimator(_NetworkRuleEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {"memory_size": [WHOLE_FROM_1]}
 
     def make_rule(self, n_weights: int, n_choices: int = 2) -> LearningRule:
-        return RNNRule(n_weights, self.memory_size, n_choices=n_choices, **self._options())
+        return RNNRule(n_weights, self.memory_size, **self._options(n_weights, n_choices))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ._contract import LearningRule
+from .standardized import StandardizedRule, Units
 from .trial import Trial
 
 INITIAL_SCALE = 1e-3
@@ -59,6 +60,8 @@ class NetworkRule(LearningRule):
     hidden: tuple[int | Sequence[int], str]
     """Sizes of the hidden layers, and their activation."""
     mlp: nn.Sequential
+    around: LearningRule | None
+    """The rule, without memory, to whose update the network adds its own."""
 
     def __init__(
         self,
@@ -68,12 +71,19 @@ class NetworkRule(LearningRule):
         answer_input: bool,
         n_effects: int,
         n_choices: int,
+        around: LearningRule | None,
     ) -> None:
         super().__init__(n_weights, memory_size=memory_size, n_choices=n_choices)
+        if around is not None and around.memory_size:
+            raise ValueError(
+                f"A network goes around a rule without memory, and {type(around).__name__} "
+                "remembers: choose REINFORCE, RewardMax or PredictMax."
+            )
+        self.around = around
         self.n_effects = n_effects
         self.session_input = session_input
         self.answer_input = answer_input
-        self.uses_answer = answer_input
+        self.uses_answer = answer_input or bool(around and around.uses_answer)
         self.scale = nn.Parameter(torch.full((n_weights,), INITIAL_SCALE))
 
     @property
@@ -88,8 +98,11 @@ class NetworkRule(LearningRule):
     def expect(self, *, unknown_rewards: bool, misses: bool, answers: bool = True) -> None:
         n_before = self.n_inputs
         self.known_input, self.misses_input = unknown_rewards, misses
+        if self.around is not None:
+            self.around.expect(unknown_rewards=unknown_rewards, misses=misses, answers=answers)
         if self.answer_input and not answers:
-            self.answer_input = self.uses_answer = False
+            self.answer_input = False
+            self.uses_answer = bool(self.around and self.around.uses_answer)
         if self.n_inputs != n_before:
             self.renew_first_layer()
 
@@ -99,9 +112,43 @@ class NetworkRule(LearningRule):
 
     def scale_of(self, trial: Trial) -> Tensor:
         """Return the update's scale, (K,), or that of each subject, (N, K)."""
+        return self._at_pace(self.scale, trial)
+
+    def _at_pace(self, update: Tensor, trial: Trial) -> Tensor:
+        """Return an update times the subject's own factor, if it has one."""
         if self.rate_column == NONE or not trial.context.shape[-1]:
-            return self.scale
-        return self.scale * torch.exp(trial.context[:, self.rate_column, None])
+            return update
+        return update * torch.exp(trial.context[:, self.rate_column, None])
+
+    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        update, later = self.of_network(weights, trial, memory)
+        if self.around is not None:
+            textbook, _ = self.around(weights, trial, memory[:, :0])
+            update = update + self._at_pace(textbook, trial)
+        return update, later
+
+    def of_network(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the network's own part of the update, and the new memory."""
+        raise NotImplementedError
+
+    def is_around_alike(self, n_sided: int) -> bool:
+        """Whether the rule that it goes around, if any, learns alike of all choices.
+
+        A rule of one's own says so by ``side_specific = False``, or by ``make_symmetric``.
+        """
+        around = self.around.rule if isinstance(self.around, StandardizedRule) else self.around
+        if around is None or not getattr(around, "side_specific", True):
+            return True
+        return around.make_symmetric(n_sided)
+
+    def standardize_settings(self, feature: Tensor, reward: Tensor) -> None:
+        """See :meth:`LearningRule.standardize_settings`; the network has none, the rule may."""
+        if self.around is None:
+            return
+        if self.around.parameter_units is None:  # it would be another rule in standard units
+            self.around = StandardizedRule(self.around, Units(1 / feature, 1 / reward))
+        else:
+            self.around.standardize_settings(feature, reward)
 
     def inputs(self, weights: Tensor, trial: Trial) -> Tensor:
         """[w, x, y, r] and, unless switched off, session start, correct choice, and u, (N, D).
@@ -197,12 +244,16 @@ class DNNRule(NetworkRule):
         answer_input: bool = True,
         n_effects: int = 0,
         n_choices: int = 2,
+        around: LearningRule | None = None,
     ) -> None:
-        super().__init__(n_weights, 0, session_input, answer_input, n_effects, n_choices)
+        told = session_input, answer_input, n_effects, n_choices, around
+        super().__init__(n_weights, 0, *told)
         self.hidden = hidden_sizes, activation
         self.mlp = make_mlp(self.n_inputs, hidden_sizes, n_weights, activation)
 
     def make_symmetric(self, n_sided: int) -> bool:
+        if not self.is_around_alike(n_sided):
+            return False
         if self.policy.n_choices == 2:
             self.n_sided = n_sided
             return True
@@ -214,7 +265,7 @@ class DNNRule(NetworkRule):
         first: Any = self.mlp[0]
         self.mlp[0] = nn.Linear(self.n_inputs, first.out_features)
 
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def of_network(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.alike:
             others = 1 - self.policy.one_of_all(trial.choice).flatten()
             outputs = self.mlp(self.inputs_of_each(weights, trial))
@@ -269,15 +320,16 @@ class RNNRule(NetworkRule):
         answer_input: bool = True,
         n_effects: int = 0,
         n_choices: int = 2,
+        around: LearningRule | None = None,
     ) -> None:
-        super().__init__(n_weights, memory_size, session_input, answer_input, n_effects, n_choices)
+        told = session_input, answer_input, n_effects, n_choices, around
+        super().__init__(n_weights, memory_size, *told)
         self.hidden = hidden_sizes, activation
         self.gru = nn.GRUCell(self.n_inputs, memory_size)
         self.mlp = make_mlp(memory_size, hidden_sizes, n_weights, activation)
 
     def make_symmetric(self, n_sided: int) -> bool:
-        del n_sided
-        if self.policy.n_choices == 2:
+        if self.policy.n_choices == 2 or not self.is_around_alike(n_sided):
             return False
         self.alike = self.sees_made = True
         self.ask_of_each(self.memory_size)
@@ -289,7 +341,7 @@ class RNNRule(NetworkRule):
     def renew_first_layer(self) -> None:
         self.gru = nn.GRUCell(self.n_inputs, self.gru.hidden_size)
 
-    def forward(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def of_network(self, weights: Tensor, trial: Trial, memory: Tensor) -> tuple[Tensor, Tensor]:
         if self.alike:
             of_each = memory.reshape(-1, self.gru.hidden_size)  # (N C, M)
             of_each = self.gru(self.inputs_of_each(weights, trial), of_each)

@@ -47,8 +47,8 @@ def fits_mirror_images(
         if not is_symmetric:
             raise ValueError(
                 "mirror=True swaps left and right, and more than two choices are no sides; only "
-                "DNNRuleEstimator and RNNRuleEstimator can learn alike of them all: set "
-                "mirror=False or mirror='auto'."
+                "DNNRuleEstimator and RNNRuleEstimator can learn alike of them all, around a rule "
+                "that does so, too, side_specific=False: set mirror=False or mirror='auto'."
             )
         return True
     stimuli = sequences.fields.features[:, :-1]

@@ -30,7 +30,7 @@ from .settings import OPTIMIZERS, TrainingSettings
 # Of a network's parameters, by name: weight decay is for its layers.
 UNDECAYED = [
     (name, {"weight_decay": 0.0})
-    for name in ("*bias*", "*scale", "initial_weights", "*noise.*", "*lapses.*")
+    for name in ("*bias*", "*scale", "*around.*", "initial_weights", "*noise.*", "*lapses.*")
 ]
 TELLER = "teller"
 _GLOBAL_GENERATOR = RLock()  # who holds it may draw from torch's global generator
