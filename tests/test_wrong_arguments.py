@@ -286,14 +286,7 @@ def with_every_parameter(estimators):
         if not known >= set(estimator.get_params()):
             chosen.append(estimator)
             known |= set(estimator.get_params())
-    assert known - set(BY_NUMPY) <= {
-        "activation",
-        "around",
-        "callbacks",
-        "device",
-        "engine",
-        "optimizer",
-    }
+    assert known <= {*BY_NUMPY, *"activation around callbacks device engine optimizer".split()}
     return chosen
 
 
