@@ -112,7 +112,7 @@ def test_what_reads_the_answer_or_tells_sides_apart_is_asked_first():
     assert not RNNRule(4, n_choices=3, around=of_three).make_symmetric(1)
 
 
-def test_of_three_choices_and_few_animals_it_is_nearer_to_the_truth():
+def test_of_three_choices_it_is_nearer_to_the_truth():
     how = {"n_choices": 3, "return_weights": True}
     trials, _ = make_learning_cohort(6, 500, random_state=0, **how)
     new, weights = make_learning_cohort(6, 500, random_state=1, **how)
@@ -161,6 +161,14 @@ def test_what_is_stored_is_the_fit_whatever_was_set_since():
     for later in ({"baseline": None}, {"forgetting": True}):
         network.around.set_params(**later)  # the very estimator that the fit was given
         np.testing.assert_array_equal(deepcopy(network).predict_proba(X), told)
+
+
+@pytest.mark.parametrize("idle", [{"process_noise": "learned"}, {"prior": "weak"}, {"lr": 0.1}])
+def test_how_the_rule_would_be_fitted_is_not_ignored(idle):
+    X, y, _ = lr.make_design(make_learning_cohort(3, 12, random_state=0))
+    network = lr.RNNRuleEstimator(around=lr.PredictMaxRuleEstimator(**idle))
+    with pytest.raises(ValueError, match=f"leave out its {next(iter(idle))}, or give it to the n"):
+        network.fit(X, y)
 
 
 def test_a_rule_that_remembers_is_not_gone_around():

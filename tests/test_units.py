@@ -148,6 +148,7 @@ def test_an_outlier_is_told_with_its_place(design):
         lr.ConstantRuleEstimator().fit(X, y)
 
 
+@pytest.mark.filterwarnings("ignore:Column 'stimulus' goes from 49 to 51")
 def test_an_offset_is_another_model_whose_maximum_is_found(design):
     X, y = design
     X = X.drop(columns="brightness")
@@ -236,3 +237,24 @@ def test_a_rule_that_does_not_say_how_it_changes_with_units_is_fitted_in_the_use
     X, y = design
     units = MyEstimator().fit(X, y).net_.module_.rule.units
     assert (units.feature == 1).all() and units.reward == 1
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_stimulus_that_is_never_near_0_is_told_of(sign):
+    table = make_learning_cohort(3, 60, random_state=0)
+    decibels = table.assign(stimulus=sign * (60 + 20 * table["stimulus"]))
+    X, y, _ = lr.make_design(decibels)
+    for kind in (lr.ReinforceRuleEstimator, lr.DNNRuleEstimator):
+        with (
+            warnings.catch_warnings(),
+            pytest.warns(UserWarning, match="Column 'stimulus' goes from .* and is never near 0"),
+        ):
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            kind(max_epochs=1).fit(X, y)
+    one_sided = table.assign(stimulus=sign * (1 + table["stimulus"]))  # some are 0
+    constant = table.assign(stimulus=sign * 1.0)  # as of arms of a bandit
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for plain in (one_sided, constant):
+            lr.ReinforceRuleEstimator(max_epochs=1).fit(*lr.make_design(plain)[:2])

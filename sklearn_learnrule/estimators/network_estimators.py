@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -16,6 +17,18 @@ from .network_parameters import NetworkTraining
 def _is_textbook(value: Any) -> bool:
     """Whether it is the estimator of a rule that a network may go around, if it has no memory."""
     return isinstance(value, BaseRuleEstimator) and not isinstance(value, _NetworkRuleEstimator)
+
+
+def _rule_of(around: BaseRuleEstimator, n_features: int, policy: Policy) -> LearningRule:
+    """Return the rule to go around; raise for what would say how to fit it, if it were fitted."""
+    of_fits = {*inspect.signature(BaseRuleEstimator).parameters, "prior", "n_init"}
+    for name, given in around.get_params(deep=False).items():
+        if name in of_fits and str(given) != str(getattr(type(around), name)):
+            raise ValueError(
+                f"around tells which rule a network goes around, not how it is fitted: leave out "
+                f"its {name}, or give it to the network."
+            )
+    return around.ask_for_rule(n_features, policy)
 
 
 class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
@@ -45,14 +58,14 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         around : ReinforceRuleEstimator or another, or None, default={around}
             A textbook rule without memory, to whose update the network adds its own; both are
             fitted together. So a network needs fewer animals where they learn much as the textbook
-            says. Of that estimator, only what says which rule it is (as ``baseline``) is read, not
-            its ``process_noise`` or training.
+            says; compare it with that rule alone. That estimator tells which rule it is (as by
+            ``baseline``); noise, starts and training are the network's.
         """
 
     def _options(self, n_weights: int, n_choices: int) -> dict[str, Any]:
         own = self.subject_effects if isinstance(self.subject_effects, int) else 0
         policy = Policy(n_choices)
-        around = self.around and self.around.ask_for_rule(n_weights // policy.n_sets, policy)
+        around = self.around and _rule_of(self.around, n_weights // policy.n_sets, policy)
         return {
             "n_choices": n_choices,
             "around": around,

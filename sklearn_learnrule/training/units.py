@@ -12,6 +12,7 @@ from ..utils.texts import short
 from ..utils.warn import warn
 
 FAR = 100.0  # units
+FAR_FROM_0 = 2.0  # standard deviations
 USUAL = 0.9  # quantile of sizes other than 0, so that neither outliers nor empty trials decide
 
 
@@ -36,6 +37,20 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
             f"{sequences.row_trial[row]}), though nine in ten of its values are of at most "
             f"{units.feature[k]:.4g}: an outlier throws a fit off. Mend, clip or transform it.",
         )
+
+
+def warn_of_no_zero(sequences: Sequences) -> None:
+    """Warn of a stimulus that lies far from 0, as loudness in decibels does."""
+    stimuli = sequences.fields.features[:, :-1]
+    for name, values in zip(sequences.feature_names, stimuli.T, strict=False):
+        mean, std = values.mean(), values.std()
+        one_signed = values.min() > 0 or values.max() < 0
+        if one_signed and std and abs(mean) > FAR_FROM_0 * std:
+            warn(
+                f"Column {name!r} goes from {values.min():.4g} to {values.max():.4g} and is never "
+                "near 0: a rule's steps grow with the stimulus, and its weight and the bias hardly "
+                "differ. Subtract the value that favours no choice.",
+            )
 
 
 def _usual_size(values: Floats, weight: Floats) -> Floats:
