@@ -102,6 +102,7 @@ def test_no_mirror_image_of_a_held_out_animal_is_fitted(cohort, monkeypatch):
     assert n_mirrored == [2, 4]  # those that the search was left with, then all
 
 
+@pytest.mark.filterwarnings("ignore:Column 'contrast' goes from")
 def test_mirror_wants_stimuli_signed_by_side(cohort):
     _, X, y = cohort
     one_sided = X.assign(contrast=X["stimulus"].abs())
@@ -149,6 +150,7 @@ def test_auto_takes_for_alike_what_is_so_sure_that_nothing_tells_choices_apart()
     assert lr.DNNRuleEstimator(**QUICK).fit(X, y).mirrored_ is True
 
 
+@pytest.mark.filterwarnings("ignore:Column 'contrast' goes from")
 def test_auto_leaves_alone_what_it_cannot_compare(cohort):
     _, X, y = cohort
     one_sided = X.assign(contrast=X["stimulus"].abs())

@@ -40,7 +40,12 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
 
 
 def warn_of_no_zero(sequences: Sequences) -> None:
-    """Warn of a stimulus that lies far from 0, as loudness in decibels does."""
+    """Warn of a stimulus that lies far from 0, as loudness in decibels does.
+
+    Not of plain arrays, which are one sequence without choices: nothing is learned there.
+    """
+    if not sequences.tells_choices:
+        return
     stimuli = sequences.fields.features[:, :-1]
     for name, values in zip(sequences.feature_names, stimuli.T, strict=False):
         mean, std = values.mean(), values.std()
