@@ -254,6 +254,10 @@ def test_a_rare_label_that_never_earns_is_told_of_whatever_its_name():
     assert "previous_choice_M" in X
     lr.make_design(table.assign(reward=np.where(table.index == 4, 1, table["reward"])))
     lr.make_design(table[~rare | (table.index < 14)])  # two trials may earn nothing by chance
+    # nor is anything told of where no reward of a choice is known
+    only_missed = table.assign(choice=table["choice"].mask(table.index == 3))
+    only_missed["reward"] = table["reward"].where(table.index == 3)
+    lr.make_design(only_missed, missed="count", unknown_reward="keep")
 
 
 def test_a_number_that_is_chosen_as_often_as_others_is_a_choice():

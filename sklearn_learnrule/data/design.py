@@ -342,7 +342,7 @@ def _tell_of_no_choice(y: pd.Series, reward: pd.Series, named: Sequence[Any] | N
     if named is not None or len(labels) == 2:
         return
     earned = _amounts(reward)
-    paid = earned > np.nanmin(earned)
+    paid = earned > np.nanmin(earned, initial=np.inf)  # of choices, none may be known
     for label, count in zip(labels.tolist(), counts, strict=True):
         rare, others = count < FEW * len(y) / len(labels), made != label
         unpaid = not paid[~others].any() and (1 - paid[others].mean()) ** count < BY_CHANCE

@@ -36,7 +36,7 @@ from ..training.mirror import fits_mirror_images
 from ..training.net import SequenceNet
 from ..training.optimization import drawing_from, net_so_far
 from ..training.settings import Training, TrainingSettings, check_training, is_device
-from ..training.units import usual_units, warn_of_no_zero, warn_of_outliers
+from ..training.units import usual_units, warn_of_stimuli
 from ..utils.arrays import Bools, Floats, Ints
 from ..utils.documentation import LinksToDocumentation
 from ..utils.parameters import WHOLE_FROM_1, Meets, Number, with_checked_parameters
@@ -155,8 +155,7 @@ class SequenceClassifier(
         weight, weight_unit = relative_weights(sample_weight, len(labels))
 
         units = usual_units(sequences, weight)
-        warn_of_outliers(sequences, units)
-        warn_of_no_zero(sequences)
+        warn_of_stimuli(sequences, units)
         make_model = partial(self._draw_model, sequences, chosen, weight, units)
         model = make_model(torch.Generator(), symmetric=True)  # raises for what does not suit X
         self._warn(model.caution(), UserWarning)

@@ -26,7 +26,13 @@ def usual_units(sequences: Sequences, weight: Floats) -> Units:
     return Units(torch.as_tensor(sizes), torch.as_tensor(reward))
 
 
-def warn_of_outliers(sequences: Sequences, units: Units) -> None:
+def warn_of_stimuli(sequences: Sequences, units: Units) -> None:
+    """Warn of what in stimuli misleads a fit."""
+    _warn_of_outliers(sequences, units)
+    _warn_of_no_zero(sequences)
+
+
+def _warn_of_outliers(sequences: Sequences, units: Units) -> None:
     """Warn of a stimulus that is far larger than usual, from which a rule may learn wildly."""
     sizes = np.abs(sequences.fields.features) / units.feature.numpy()  # (n_rows, K)
     row, k = np.unravel_index(np.argmax(sizes), sizes.shape)
@@ -39,7 +45,7 @@ def warn_of_outliers(sequences: Sequences, units: Units) -> None:
         )
 
 
-def warn_of_no_zero(sequences: Sequences) -> None:
+def _warn_of_no_zero(sequences: Sequences) -> None:
     """Warn of a stimulus that lies far from 0, as loudness in decibels does.
 
     Not of plain arrays, which are one sequence without choices: nothing is learned there.
