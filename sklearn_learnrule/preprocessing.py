@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .data.check_sequences import check_made_alike
 from .data.schema import (
     CHOICE_WAS,
     DESIGN,
@@ -104,6 +105,7 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
         check_kind(X)
         if not isinstance(X, pd.DataFrame):
             return tanh_contrast(validate_data(self, X, dtype=np.float64, reset=False), self.slope)
+        check_made_alike(X, self)
         validate_data(self, X, skip_check_array=True, reset=False)
         _check_output_keeps_identity(self, X)
         names = self._columns()
@@ -187,6 +189,7 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         """Return X with the further columns; raises as :meth:`TanhContrast.transform` does."""
         check_is_fitted(self)
         self._check(X)
+        check_made_alike(X, self)
         validate_data(self, X, skip_check_array=True, reset=False)
         _check_output_keeps_identity(self, X)
         return self._extend(X)

@@ -172,6 +172,8 @@ def test_how_the_rule_would_be_fitted_is_not_ignored(idle):
 
 
 def test_a_rule_that_remembers_is_not_gone_around():
+    with pytest.raises(ValueError, match=r"the estimator of a textbook rule, got ConstantRuleE"):
+        lr.DNNRuleEstimator(around=lr.ConstantRuleEstimator()).fit([[0.0]], [0])
     with pytest.raises(ValueError, match="QLearningRule remembers: choose REINFORCE"):
         DNNRule(2, around=QLearningRule(2))
 

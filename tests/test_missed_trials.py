@@ -104,6 +104,9 @@ def test_a_missing_choice_is_an_error_unless_it_is_counted(trials):
         lr.make_design(trials)
     with pytest.raises(ValueError, match=r"Column 'choice' is missing \(NaN\) on every trial"):
         lr.make_design(trials.assign(choice=None), missed="count")
+    named = trials.assign(choice=trials["choice"].fillna("M"), reward=trials["reward"].fillna(0))
+    with pytest.raises(ValueError, match="has 'M' .* make it NaN and count it: make_design"):
+        lr.make_design(named, choices=["left", "right"])
     with pytest.raises(ValueError, match="missed should be 'error' or 'count', got 'drop'"):
         lr.make_design(trials, missed="drop")
     with pytest.raises(ValueError, match=r"Column 'session' is missing \(NaN\) on"):

@@ -5,12 +5,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.data.check_sequences import GIVE_WHOLE, KEEP_RESTARTS, SCALE_STIMULI
+from sklearn_learnrule.datasets import make_learning_cohort
 
 RULE = lr.ReinforceRuleEstimator()
 
@@ -46,6 +48,33 @@ def with_cell(column, row, value):
 
 def with_level(level, values):
     return lambda X: X.droplevel(level).assign(**{level: values})
+
+
+TOLD = {
+    "previous_answer": ("answer=...", {"answer": "answer"}),
+    "previous_misses": ("missed='count'", {"missed": "count"}),
+    "previous_reward_known": ("unknown_reward='keep'", {"unknown_reward": "keep"}),
+}
+
+
+@pytest.mark.parametrize("column", TOLD)
+@pytest.mark.parametrize("n_choices", [2, 3])
+@pytest.mark.parametrize("pipeline", [False, True])
+def test_a_design_made_by_other_options_than_the_fits(column, n_choices, pipeline):
+    trials = make_learning_cohort(3, 20, n_choices=n_choices, random_state=0)
+    stimuli = [name for name in trials if name.startswith("stimulus")]
+    option, given = TOLD[column]
+    told, y, _ = lr.make_design(trials, stimulus=stimuli, **given)
+    bare, _, _ = lr.make_design(trials, stimulus=stimuli)
+    model = lr.ConstantRuleEstimator()
+    model = make_pipeline(lr.PolicyRegressors(), model) if pipeline else model
+    alike = r": make both designs alike, make_design\(...\) "
+    cure = f"the X of the fit had{alike}with {re.escape(option)}"
+    with pytest.raises(ValueError, match=f"X lacks the column '{column}', which {cure}"):
+        clone(model).fit(told, y).predict(bare)
+    cure = f"the X of the fit lacked{alike}without {re.escape(option)}"
+    with pytest.raises(ValueError, match=f"X has the column '{column}', which {cure}"):
+        clone(model).fit(bare, y).score(told, y)
 
 
 NO_HISTORY = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from .schema import (
     ANSWER_WAS,
     CHOICE_WAS,
     DESIGN,
+    MISSES,
     PREVIOUS_ANSWER,
     PREVIOUS_CHOICE,
     RESTART,
+    REWARD_KNOWN,
+    is_design,
     labelled,
 )
 from .tables import check_names, place
@@ -40,6 +44,27 @@ MAY_BE: dict[str, tuple[str, Callable[[Floats], Bools]]] = {
     "flag": ("0 or 1", lambda values: (values == 0) | (values == 1)),
     "whole number": ("a whole number", lambda values: (values >= 0) & (values % 1 == 0)),
 }
+
+MADE_BY = {  # what make_design was told where X has these
+    PREVIOUS_ANSWER: "answer=...",
+    REWARD_KNOWN: "unknown_reward='keep'",
+    MISSES: "missed='count'",
+}
+
+
+def check_made_alike(X: Any, fitted: Any) -> None:
+    """Raise if X and that which something was fitted to were made by other options."""
+    before = list(getattr(fitted, "feature_names_in_", ()))
+    if not isinstance(X, pd.DataFrame) or not is_design(X) or not is_design(before):
+        return
+    for name, option in MADE_BY.items():
+        now, then = bool(labelled(name, X)), bool(labelled(name, before))
+        if now != then:
+            raise ValueError(
+                f"X {'has' if now else 'lacks'} the column {name!r}, which the X of the fit "
+                f"{'had' if then else 'lacked'}: make both designs alike, make_design(...) "
+                f"{'with' if then else 'without'} {option}."
+            )
 
 
 def find(X: pd.DataFrame, name: str) -> pd.Index | None:

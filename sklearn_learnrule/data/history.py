@@ -21,6 +21,11 @@ from .schema import (
 )
 from .tables import as_labels, as_numbers, label_texts, place
 
+COUNT_MISSED = (
+    " If it says that a trial was missed, make it NaN and count it: make_design(..., "
+    "missed='count')."
+)
+
 
 class History:
     """What the trial before brought, 0 where a subject begins, and begins anew.
@@ -68,7 +73,8 @@ class History:
     def _label_columns(self, name: str, column: pd.Series) -> dict[str, Floats]:
         """Return the label of the trial before as -1 and +1; of more than two, a column each."""
         labels, made = self.labels, as_labels(column, f"column {column.name!r}")
-        _check_labels(made, labels, column.name, self.subjects)
+        cure = COUNT_MISSED if name == PREVIOUS_CHOICE else ""
+        _check_labels(made, labels, column.name, self.subjects, cure)
         if len(labels) == 2:
             return {name: self._before(np.where(made == labels[1], 1.0, -1.0))}
         columns = of_labels(f"{name}_", label_texts(labels))
@@ -79,9 +85,9 @@ class History:
 
 
 def _check_labels(
-    values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index
+    values: NDArray[Any], labels: NDArray[Any], name: Any, subjects: pd.Index, cure: str
 ) -> None:
-    """Raise for a label that no choice has."""
+    """Raise for a label that no choice has; ``cure`` tells what else may be done."""
     if values.dtype == bool and labels.dtype != bool:
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
@@ -93,5 +99,5 @@ def _check_labels(
         row = int(np.argmin(known))
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
-            f"{short(values[row])} ({place(subjects, row)})."
+            f"{short(values[row])} ({place(subjects, row)}).{cure}"
         )

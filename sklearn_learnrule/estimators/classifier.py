@@ -17,12 +17,9 @@ from scipy.special import expit, softmax
 from sklearn.base import ClassifierMixin, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils.validation import (
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
+from ..data.check_sequences import check_made_alike
 from ..data.sequences import Sequences, check_identity_kept, has_identity, read_sequences
 from ..data.tables import label_texts, number_classes
 from ..engine import threads
@@ -354,6 +351,7 @@ class SequenceClassifier(
         """
         check_is_fitted(self)
         refuse_changed_columns(type(self).__name__)
+        check_made_alike(X, self)
         sequences = self._read(X, reset=False)
         stimuli = sequences.feature_names[:-1]
         if len(stimuli) != len(self._stimulus_names):

@@ -12,11 +12,13 @@ from ..utils.parameters import WHOLE_FROM_1, Meets, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 from .network_parameters import NetworkTraining
+from .rule_estimators import ConstantRuleEstimator
 
 
 def _is_textbook(value: Any) -> bool:
     """Whether it is the estimator of a rule that a network may go around, if it has no memory."""
-    return isinstance(value, BaseRuleEstimator) and not isinstance(value, _NetworkRuleEstimator)
+    others = (_NetworkRuleEstimator, ConstantRuleEstimator)  # the latter would add nothing
+    return isinstance(value, BaseRuleEstimator) and not isinstance(value, others)
 
 
 def _rule_of(around: BaseRuleEstimator, n_features: int, policy: Policy) -> LearningRule:
