@@ -149,7 +149,8 @@ class FilteredDriver(Driver):
         sizes = n_trials * self.width, size, size * back
         squares = np.zeros((5, k, k), dtype)
         squares[2] = np.eye(k)  # F
-        own, of_record, nothing = (np.zeros(size, dtype) for size in (n_own, self.width, k))
+        own = np.zeros((1 + n_own, n_own), dtype)
+        of_record, nothing = np.zeros(self.width, dtype), np.zeros(k, dtype)
         others = own, of_record, nothing, np.zeros((2, self.steps.memory_size), dtype)
         return Room._make([*zeros_aligned(dtype, *sizes), *others, *squares])
 

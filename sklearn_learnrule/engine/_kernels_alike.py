@@ -12,7 +12,7 @@ from math import exp
 
 from numba import njit
 
-from ._kernels_vector import copy, shift
+from ._kernels_vector import copy, fill_zeros, shift
 
 
 @njit
@@ -79,12 +79,6 @@ def apart_back(network, made, row, delta, adjoint):
                 adjoint[(c - 1) * n_features + k] += slope[k]
             if made:
                 adjoint[(made - 1) * n_features + k] -= slope[k]
-
-
-@njit
-def fill_zeros(numbers, n):
-    for k in range(n):
-        numbers[k] = 0
 
 
 @njit

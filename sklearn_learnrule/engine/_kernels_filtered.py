@@ -25,7 +25,7 @@ from ._kernels_filter import (
     unpack_adjoint,
 )
 from ._kernels_state import adjoint_of_held, hold, is_cut, kernel
-from ._kernels_vector import call, copy, pointer, shift
+from ._kernels_vector import borrowed, call, copy, pointer, shift
 
 
 class Seen(NamedTuple):
@@ -56,7 +56,7 @@ class Room(NamedTuple):
     rows: np.ndarray
     deltas: np.ndarray
     own: np.ndarray
-    """The rule's own weights, (M,)."""
+    """The rule's own weights at a trial's points, (1 + M, M)."""
     of_record: np.ndarray
     """The adjoint of a record, (K + S,)."""
     nothing: np.ndarray
@@ -72,17 +72,45 @@ class Room(NamedTuple):
 
 
 @njit
+def borrow_seen(seen):
+    return Seen(
+        borrowed(seen.places), borrowed(seen.fields), seen.forward, seen.backward,
+        borrowed(seen.odds), borrowed(seen.amounts), borrowed(seen.variances), seen.n_features,
+    )  # fmt: skip
+
+
+@njit
+def borrow_room(room):
+    return Room(
+        borrowed(room.records), borrowed(room.rows), borrowed(room.deltas), borrowed(room.own),
+        borrowed(room.of_record), borrowed(room.nothing), borrowed(room.of_memory),
+        borrowed(room.covariance), borrowed(room.product), borrowed(room.transition),
+        borrowed(room.of_covariance), borrowed(room.of_transition),
+    )  # fmt: skip
+
+
+@njit
+def fill_own(places, mean, own):
+    """Fill the rule's own weights at the mean, and a step on with each of them."""
+    for point in range(len(own)):
+        for i in range(len(places)):
+            own[point, i] = mean[places[i]]
+        if point:
+            own[point, point - 1] += SLOPE_STEP
+
+
+@njit
 def fill_trial(steps, known, seen, room, n, t, record, memory, rows):
     """Compute a trial's rows."""
-    places, own, mean, at = seen.places, room.own, record, n * seen.amounts.shape[1] + t
-    for i in range(len(places)):
-        own[i] = mean[places[i]]
-    weights = pointer(own)
-    call(steps.forward, (*known, n, at, weights, memory, rows))
-    for j in range(len(places)):
-        own[j] += SLOPE_STEP
-        call(steps.forward, (*known, n, at, weights, memory, shift(rows, (j + 1) * steps.row_size)))
-        own[j] = mean[places[j]]
+    (n_points, n_own), at = room.own.shape, n * seen.amounts.shape[1] + t
+    fill_own(seen.places, record, room.own)
+    own = pointer(room.own)
+    if steps.fill_rows:
+        call(steps.fill_rows, (*known, n, at, n_points, own, n_own, memory, rows))
+        return
+    for j in range(n_points):
+        weights, row = shift(own, j * n_own), shift(rows, j * steps.row_size)
+        call(steps.forward, (*known, n, at, weights, memory, row))
 
 
 @njit
@@ -90,32 +118,39 @@ def fill_trial_back(
     steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient
 ):
     """Take the adjoints of mean and F back over a trial's rows."""
-    places, own, mean, at = seen.places, room.own, record, n * seen.amounts.shape[1] + t
-    size, n_own, further = steps.row_size, len(places), room.of_memory[1]
+    places, at = seen.places, n * seen.amounts.shape[1] + t
+    (n_points, n_own), size = room.own.shape, steps.row_size
     change = shift(deltas, steps.update)
     for i in range(n_own):
-        own[i] = mean[places[i]]
         change[i] = adjoint[places[i]]
     for j in range(n_own):
         moved = shift(deltas, (j + 1) * size + steps.update)
         for i in range(n_own):
             moved[i] = room.of_transition[places[i], places[j]] / SLOPE_STEP
             change[i] -= moved[i]
-    weights = pointer(own)
-    for j in range(n_own + 1):
-        if j:
-            own[j - 1] += SLOPE_STEP
-            further[:] = 0
-        delta = shift(deltas, j * size)
-        adjoint_new = pointer(room.of_memory[1 if j else 0])
-        here = (n, at, weights, memory, shift(rows, j * size), delta)
-        call(steps.backward, (*known, *here, adjoint_new, gradient))
+    fill_own(places, record, room.own)
+    own, of_memory = pointer(room.own), pointer(room.of_memory)
+    if steps.fill_rows:
+        here = n, at, n_points, own, n_own, rows, deltas, of_memory
+        call(steps.backward, (*known, *here, gradient))
+    else:
+        for j in range(n_points):
+            point_back(steps, known, room, n, at, j, memory, rows, deltas, gradient)
+    for j in range(n_points):
         for i in range(n_own):
-            adjoint[places[i]] += delta[steps.weights + i]
-        if j:
-            own[j - 1] = mean[places[j - 1]]
-            for i in range(len(further)):
-                room.of_memory[0, i] += further[i]
+            adjoint[places[i]] += deltas[j * size + steps.weights + i]
+
+
+@njit
+def point_back(steps, known, room, n, at, j, memory, rows, deltas, gradient):
+    """Take the adjoints back over one of a trial's rows."""
+    size, total, further = steps.row_size, room.of_memory[0], room.of_memory[1]
+    further[:] = 0
+    of_memory = pointer(room.of_memory[1 if j else 0])
+    weights = shift(pointer(room.own), j * room.own.shape[1])
+    here = n, at, weights, memory, shift(rows, j * size), shift(deltas, j * size), of_memory
+    call(steps.backward, (*known, *here, gradient))
+    total += further
 
 
 @njit
@@ -168,6 +203,7 @@ def unroll_filtered(
     steps, layout, parameters, fields, seen, n_observed, first, last, start, room, path, memories
 ):
     """Fill ``path`` (N, T, K + S), whose first trial is given, of some subjects."""
+    seen, room = borrow_seen(seen), borrow_room(room)
     (n_trials, width), n_weights = path.shape[1:], seen.variances.shape[1]
     n_blocks, m = memories.shape[1:]
     known = (pointer(layout), pointer(parameters), pointer(fields))
@@ -242,6 +278,8 @@ def unroll_filtered_back(
     truncation, n_steps, upstream, gradient, gradient_odds, gradient_variances, gradient_start,
 ):  # fmt: skip
     """Fill ``gradient_start`` (N, K + S + M) of some subjects; add their part to the gradients."""
+    seen, room = borrow_seen(seen), borrow_room(room)
+    gradient_variances = borrowed(gradient_variances)
     known = (pointer(layout), pointer(parameters), pointer(fields))
     (n_trials, width), (n_blocks, m) = path.shape[1:], memories.shape[1:]
     of_covariance, of_memory, gradient_ = room.of_covariance, room.of_memory[0], pointer(gradient)

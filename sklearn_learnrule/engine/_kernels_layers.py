@@ -12,7 +12,8 @@ from numba import njit
 
 from ._kernels_vector import (
     add_up,
-    copy,
+    clear_slot,
+    copy_slot,
     exp,
     length,
     like,
@@ -141,10 +142,25 @@ def linear_rows(layer, parameters, rows, n_rows, row_size):
         row = shift(rows, number * row_size)
         x, y = shift(row, layer[INPUT]), shift(row, layer[OUTPUT])
         for i in range(4):
-            copy(shift(weights, layer[N_IN] * width), shift(y, i * row_size), width)
+            copy_slot(shift(weights, layer[N_IN] * width), shift(y, i * row_size), width)
         add_products(layer[N_IN], x, 1, row_size, weights, width, y, row_size, width)
     for number in range(n_fours, n_rows):
         linear(layer, parameters, shift(rows, number * row_size))
+
+
+@njit
+def linear_back_rows(layer, transposed, deltas, n_rows, row_size):
+    """Fill the layer's input slots of many rows of deltas, faster than one by one."""
+    weights, width = shift(transposed, layer[WEIGHTS_BACK]), layer[WIDTH_BACK]
+    n_fours = n_rows - n_rows % 4
+    for number in range(0, n_fours, 4):
+        row = shift(deltas, number * row_size)
+        x, y = shift(row, layer[OUTPUT]), shift(row, layer[INPUT])
+        for i in range(4):
+            clear_slot(shift(y, i * row_size), width)
+        add_products(layer[N_OUT], x, 1, row_size, weights, width, y, row_size, width)
+    for number in range(n_fours, n_rows):
+        linear_back(layer, transposed, shift(deltas, number * row_size))
 
 
 @njit

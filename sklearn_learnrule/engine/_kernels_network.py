@@ -1,4 +1,4 @@
-"""The steps of the network rules, compiled: see ``_steps``.
+"""The steps of the network rules, compiled: see ``_steps``; a filter's are in ``_kernels_points``.
 
 A row holds everything that one trial computes: the network's inputs, the memory, the gates, each
 layer's output before and after its activation, each in a slot padded to ``LANES``. A row of
@@ -77,6 +77,8 @@ class Network(NamedTuple):
     """The place of that rule's parameters among all."""
     around_row: int
     """The place of its row, and of its delta, in the network's."""
+    n_points: int
+    """At how many weights a filter asks of each trial: see ``_kernels_points``; else 1."""
 
 
 N_NUMBERS = len(Network._fields)
@@ -89,7 +91,7 @@ def read(layout):
         layout[0], layout[1], layout[2], layout[3], layout[4], layout[5], layout[6], layout[7],
         layout[8], layout[9], layout[10], layout[11], layout[12], layout[13], layout[14],
         layout[15], layout[16], layout[17], layout[18], layout[19], layout[20], layout[21],
-        layout[22],
+        layout[22], layout[23],
     )  # fmt: skip
     return network, shift(layout, N_NUMBERS)
 
@@ -186,11 +188,25 @@ def fill_further(network, fields, subject, trial, further):
 
 
 @njit
+def first_layer(network):
+    """Return the number of the first layer after the memory."""
+    return 2 if network.memory_width else 0
+
+
+@njit
 def activate_below(network, layer, row):
     """Fill a layer's input slot from the output slot of the layer below."""
     below = shift(layer, -N_COLUMNS)
     x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
     activate(network.activation, x, y, below[WIDTH])
+
+
+@njit
+def activate_below_back(network, layer, row, delta):
+    below = shift(layer, -N_COLUMNS)
+    x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
+    delta_x, delta_y = shift(delta, below[OUTPUT]), shift(delta, layer[INPUT])
+    activate_back(network.activation, x, y, delta_x, delta_y, below[WIDTH])
 
 
 @njit(forceinline=True)
@@ -199,27 +215,17 @@ def fill_row(network, layers, parameters, fields, subject, trial, weights, memor
     fill_inputs(network, fields, subject, trial, weights, row)
     for _ in range(network.n_views):
         linear(layers, parameters, row)
-        first = 0
+        first = first_layer(network)
         if network.memory_width:
             copy(memory, old_memory(layers, row), network.memory_width)
             memory = shift(memory, network.memory_width)
             gru(network, layers, parameters, row)
-            first = 2
             linear(shift(layers, first * N_COLUMNS), parameters, row)
         for number in range(first + 1, network.n_layers):
             layer = shift(layers, number * N_COLUMNS)
             activate_below(network, layer, row)
             linear(layer, parameters, row)
         row = shift(row, network.row_size)
-
-
-def step(layout, parameters, fields, subject, trial, weights, memory, row):
-    network, layers = read(layout)
-    fill_row(network, layers, parameters, fields, subject, trial, weights, memory, row)
-    update = shift(row, network.handed_on)
-    later = shift(update, network.n_weights)
-    hand_on(network, layers, fields, subject, trial, row, update, later)
-    move_around(network, layout, parameters, fields, subject, trial, weights, row, update)
 
 
 @njit
@@ -263,69 +269,62 @@ def last_output(network, layers, row):
 def fill_deltas(network, layers, parameters, row, delta, adjoint):
     """Fill a row of deltas from its last output, down to the weights in its inputs."""
     transposed = shift(parameters, network.transposed)
-    first = 2 if network.memory_width else 0
+    first = first_layer(network)
     for number in range(network.n_layers - 1, first, -1):
         layer = shift(layers, number * N_COLUMNS)
         linear_back(layer, transposed, delta)
-        below = shift(layer, -N_COLUMNS)
-        x, y = shift(row, below[OUTPUT]), shift(row, layer[INPUT])
-        delta_x, delta_y = shift(delta, below[OUTPUT]), shift(delta, layer[INPUT])
-        activate_back(network.activation, x, y, delta_x, delta_y, below[WIDTH])
+        activate_below_back(network, layer, row, delta)
     if network.memory_width:
         linear_back(shift(layers, first * N_COLUMNS), transposed, delta)
         gru_back(network, layers, transposed, row, delta, adjoint)
-    n_of_weights = network.n_weights
-    if network.alike:
-        n_of_weights = network.n_features + 2
-    linear_back_to(layers, n_of_weights, parameters, delta)
+    linear_back_to(layers, n_of_weights(network), parameters, delta)
 
 
-def step_back(
-    layout, parameters, fields, subject, trial, weights, memory, row, delta, adjoint, gradient
-):
-    network, layers = read(layout)
-    update = shift(delta, network.handed_on)
-    around_back(
-        network, layout, parameters, fields, subject, trial, weights, row, delta, update, gradient
-    )
-    take_back(network, layers, parameters, fields, subject, trial, row, delta, update, adjoint)
-    add_around(network, delta, shift(delta, network.handed_on if network.alike else 0))
+@njit
+def n_of_weights(network):
+    """Return how many of the first inputs hang on the weights."""
+    return network.n_features + 2 if network.alike else network.n_weights
 
 
 @njit(forceinline=True)
 def take_back(
     network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
 ):
-    """Fill a row of deltas from the adjoints of what was handed on; the memory's goes along."""
-    if network.alike:
-        take_back_alike(
-            network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
-        )
-        return
-    turned, outputs = is_turned(network, fields, trial, row), last_output(network, layers, delta)
-    copy(of_update, outputs, network.n_weights)
-    set_pace(network, fields, subject, row, network.n_weights, outputs)
-    if turned:
-        turn(network, outputs)
-    fill_deltas(network, layers, parameters, row, delta, of_memory)
-    if turned:
-        turn(network, delta)
+    """Return the weights' adjoint from those of what was handed on; the memory's goes along."""
+    size, m = network.row_size, network.memory_width
+    hand_back(network, layers, fields, subject, trial, row, delta, of_update)
+    for view in range(network.n_views):
+        row_here, delta_here = shift(row, view * size), shift(delta, view * size)
+        fill_deltas(network, layers, parameters, row_here, delta_here, shift(of_memory, view * m))
+    return weights_back(network, fields, trial, row, delta)
 
 
 @njit
-def take_back_alike(
-    network, layers, parameters, fields, subject, trial, row, delta, of_update, of_memory
-):
-    """The same of all views; the weights' adjoint goes to its own place."""
-    made, n_features = int(at_address(fields[1], row)[trial]), network.n_features
-    size, outputs = network.row_size, last_output(network, layers, delta)
-    part_updates(network, made, of_update, outputs)
-    for view in range(network.n_views):
-        row_here, delta_here = shift(row, view * size), shift(delta, view * size)
-        set_pace(network, fields, subject, row, n_features, shift(outputs, view * size))
-        of_view = shift(of_memory, view * network.memory_width)
-        fill_deltas(network, layers, parameters, row_here, delta_here, of_view)
-    apart_back(network, made, row, delta, shift(delta, network.handed_on))
+def hand_back(network, layers, fields, subject, trial, row, delta, of_update):
+    """Fill the deltas of the last outputs, of all views, from the adjoint of the update."""
+    outputs, size = last_output(network, layers, delta), network.row_size
+    if network.alike:
+        part_updates(network, int(at_address(fields[1], row)[trial]), of_update, outputs)
+        for view in range(network.n_views):
+            of_view = shift(outputs, view * size)
+            set_pace(network, fields, subject, row, network.n_features, of_view)
+    else:
+        copy(of_update, outputs, network.n_weights)
+        set_pace(network, fields, subject, row, network.n_weights, outputs)
+    if is_turned(network, fields, trial, row):
+        turn(network, outputs)
+
+
+@njit
+def weights_back(network, fields, trial, row, delta):
+    """Return the weights' adjoint, once the deltas of what hangs on them are filled in."""
+    if network.alike:
+        adjoint, made = shift(delta, network.handed_on), int(at_address(fields[1], row)[trial])
+        apart_back(network, made, row, delta, adjoint)
+        return adjoint
+    if is_turned(network, fields, trial, row):
+        turn(network, delta)
+    return delta
 
 
 def retreat(
@@ -338,8 +337,9 @@ def retreat(
     around_back(
         network, layout, parameters, fields, subject, trial, weights, row, delta, adjoint, gradient
     )
-    take_back(network, layers, parameters, fields, subject, trial, row, delta, adjoint, of_memory)
-    of_weights = shift(delta, network.handed_on if network.alike else 0)
+    of_weights = take_back(
+        network, layers, parameters, fields, subject, trial, row, delta, adjoint, of_memory
+    )
     add_around(network, delta, of_weights)
     for i in range(k):
         adjoint[i] = adjoint[i] + of_weights[i] + above[i]
@@ -355,24 +355,36 @@ def fill_rows(layout, parameters, fields, subject, start, n_rows, weights, width
     for i in range(n_rows):
         weights_now, views = shift(weights, i * width), shift(rows, i * network.n_views * size)
         fill_inputs(network, fields, subject, start + i, weights_now, views)
-    n_rows, first = n_rows * network.n_views, 0
+    n_rows = n_rows * network.n_views
     if network.memory_width:
         linear_rows(layers, parameters, rows, n_rows, size)
         fill_memories(network, layers, parameters, memory, network.n_views, n_rows, rows)
-        first = 2
-    for number in range(first, network.n_layers - 1):
+    fill_hidden(network, layers, parameters, rows, n_rows)
+
+
+@njit
+def fill_hidden(network, layers, parameters, rows, n_rows):
+    """Fill many rows from the layer after the memory to the input of the last."""
+    for number in range(first_layer(network), network.n_layers - 1):
         layer = shift(layers, number * N_COLUMNS)
-        linear_rows(layer, parameters, rows, n_rows, size)
+        linear_rows(layer, parameters, rows, n_rows, network.row_size)
         for i in range(n_rows):
-            activate_below(network, shift(layer, N_COLUMNS), shift(rows, i * size))
+            row = shift(rows, i * network.row_size)
+            activate_below(network, shift(layer, N_COLUMNS), row)
 
 
 def add_gradients(layout, parameters, fields, rows, deltas, n_rows, gradient):
     network, layers = read(layout)
-    n_rows = n_rows * network.n_views
+    n_views, size = network.n_views, network.row_size
     for number in range(network.n_layers):
         layer = shift(layers, number * N_COLUMNS)
-        add_gradient(layer, gradient, rows, deltas, n_rows, network.row_size)
+        if number == 1 and network.memory_width and network.n_points > 1:  # who share it
+            n_trials, size_of_trial = n_rows // network.n_points, network.n_points * n_views * size
+            for view in range(n_views):
+                of_view = shift(rows, view * size), shift(deltas, view * size)
+                add_gradient(layer, gradient, *of_view, n_trials, size_of_trial)
+        else:
+            add_gradient(layer, gradient, rows, deltas, n_rows * n_views, size)
 
 
 @kernel

@@ -15,7 +15,7 @@ from __future__ import annotations
 import operator
 
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import carray, njit, types
 from numba.extending import intrinsic, models, overload, register_model
 
 # Other processors' registers are no longer than this, or are many.
@@ -98,9 +98,21 @@ def call(typing_context, address, arguments):
 
 
 @njit
+def borrowed(array):
+    """Return an array of the same numbers whose references nobody counts, which costs time."""
+    return carray(pointer(array), array.shape)
+
+
+@njit
 def copy(source, target, size):
     for j in range(size):
         target[j] = source[j]
+
+
+@njit
+def fill_zeros(numbers, size):
+    for j in range(size):
+        numbers[j] = 0
 
 
 def _vector_address(builder, args, dtype):
@@ -314,3 +326,22 @@ def sigmoid(x):
 @njit
 def tanh(x):
     return 1.0 - 2.0 / (1.0 + exp(x * 2.0))
+
+
+@njit
+def copy_slot(source, target, size):
+    """As ``copy``, of slots, whose size is a multiple of LANES."""
+    for j in range(0, size, length(source)):
+        store(target, j, load(source, j))
+
+
+@njit
+def add_slot(source, target, size):
+    for j in range(0, size, length(source)):
+        store(target, j, load(target, j) + load(source, j))
+
+
+@njit
+def clear_slot(target, size):
+    for j in range(0, size, length(target)):
+        store(target, j, zeros(target))

@@ -15,6 +15,7 @@ from torch.nn.functional import pad
 from ..compiler.machine import FUNCTIONS
 from ..rules import DNNRule, RNNRule
 from . import _kernels_network as kernels
+from . import _kernels_points as points
 from ._cohort import Array, zeros_aligned
 from ._fused import ACTIVATIONS
 from ._kernels_network import N_NUMBERS, Network, transpose_layers
@@ -23,13 +24,12 @@ from ._kernels_vector import LANES
 from ._steps import Steps
 from ._traced import TracedSteps
 
+BLOCK_IN_FILTER = 8  # trials of several rows each, which stay in the processor's cache
 WHOLE = {"layout": "p", "fields": "p", "subject": "i", "trial": "i"}  # other arguments: numbers
 ARGUMENTS = {  # see ``callback``
-    **{
-        getattr(kernels, name): "".join(WHOLE.get(argument, "n") for argument in arguments)
-        for name, arguments in FUNCTIONS.items()
-        if name != "advance"  # but by blocks
-    },
+    kernels.retreat: "".join(WHOLE.get(argument, "n") for argument in FUNCTIONS["retreat"]),
+    points.fill_points: "pnpiiininn",
+    points.points_back: "pnpiiininnnn",
     kernels.advance_block: "pnpiiininn",
     kernels.fill_rows: "pnpiiininn",
     kernels.add_gradients: "pnpnnin",
@@ -48,7 +48,7 @@ def addresses(dtype: torch.dtype, in_filter: bool) -> list[int]:
     """Return those of the functions that drivers call, 0 for those that they do without."""
     functions: Sequence[Any] = (None, kernels.retreat, kernels.advance_block, kernels.fill_rows)
     if in_filter:  # which goes trial by trial
-        functions = (kernels.step, kernels.step_back, None, None)
+        functions = (None, points.points_back, None, points.fill_points)
     return [
         address(function, dtype) if function else 0
         for function in (*functions, kernels.add_gradients)
@@ -133,11 +133,12 @@ class NetworkSteps:
             row_size, self.sizes.parameters + n_around, rule.n_sided, handed_on, rule.n_effects,
             rule.rate_column, context_width, rule.known_input, rule.misses_input,
             rule.policy.n_sets, n_views, rule.alike, rule.n_features,
-            *functions_around, self.sizes.parameters, around_row,
+            *functions_around, self.sizes.parameters, around_row, 1 + in_filter * rule.n_weights,
         )  # fmt: skip
         self.layout = np.array([*network, *layers.ravel()], np.int64)
         assert len(network) == N_NUMBERS
-        sizes = BLOCK, rule.n_weights, n_views * m, n_views * row_size
+        block = BLOCK_IN_FILTER if in_filter else BLOCK
+        sizes = block, rule.n_weights, n_views * m, n_views * row_size
         self.n_memories = n_views
         places = handed_on, handed_on + rule.n_weights, handed_on if rule.alike else 0
         self.steps = Steps._make((*addresses(dtype, in_filter), *sizes, *places))

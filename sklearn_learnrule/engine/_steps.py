@@ -39,13 +39,16 @@ class Steps(NamedTuple):
     """The addresses of a rule's functions, and where in a row, and in its delta, to find what."""
 
     forward: int
-    """Of ``advance`` or, in a filter, of ``step``; 0: it advances by blocks."""
+    """Of ``advance`` or, in a filter, of ``step``; 0: it goes by blocks, or by points."""
     backward: int
-    """Of ``retreat`` or ``step_back``."""
+    """Of ``retreat`` or, in a filter, of ``step_back``, or of all points at once."""
     advance_block: int
     """Of a function that goes over a block faster than trial by trial; 0: none."""
     fill_rows: int
-    """Of a function that fills a block of rows faster than one by one; 0: none."""
+    """Of one that fills rows faster than one by one, a block's or, in a filter, a trial's; 0: none.
+
+    Those of a trial are of several weights, its points: see ``_kernels_points``.
+    """
     add_gradients: int
     """Of one that adds a block's gradients, where going back does not; 0: none."""
     block: int
