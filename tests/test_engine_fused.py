@@ -39,6 +39,14 @@ def test_gradients_pass_exactly_from_block_to_block_of_trials(name, truncation):
     assert_equal_to_loop(make_rule(name, 2), [64, 65, 66, 130, 1], truncation)
 
 
+@pytest.mark.parametrize("n_weights", [1, 2, 3, 6])  # rows of a trial: less than four, four, more
+@pytest.mark.parametrize(
+    "name", ["dnn, noise", "rnn, small, noise", "rnn, around predict max, noise"]
+)
+def test_a_filter_asks_a_network_at_all_its_points_at_once(name, n_weights):
+    assert_equal_to_loop(make_rule(name, n_weights), [19, 8, 9, 1], truncation=5)
+
+
 @pytest.mark.parametrize("name", ["reward max", "rnn, small"])
 def test_more_subjects_than_chunks_are_all_counted(name, monkeypatch):
     monkeypatch.setattr(_cohort, "FEWEST_IN_CHUNK", 1)
