@@ -182,3 +182,27 @@ def test_a_task_may_pay_each_choice_its_own(bandit):
         arm: [points] for arm, points in zip(ARMS, POINTS, strict=True)
     }
     assert (twins.groupby("subject").tail(20)["choice"] == "C").mean() > 0.8  # and they learn
+
+
+def test_where_arms_change_places_twins_are_paid_rightly_if_the_best_is_named():
+    """What was avoided since it became the worse is paid nearby as when it was the better."""
+    rng, rows = np.random.default_rng(0), []
+    for n in range(20):
+        worth = np.zeros(2)
+        for trial in range(160):
+            best = "AB"[trial // 20 % 2]
+            arm = rng.choice(2, p=softmax(3 * worth))
+            reward = float(rng.random() < (0.8 if "AB"[arm] == best else 0.2))
+            worth[arm] += 0.4 * (reward - worth[arm])
+            rows.append((f"rat {n}", "AB"[arm], reward, best))
+    trials = pd.DataFrame(rows, columns=["subject", "choice", "reward", "best"])
+    paid = {}
+    for answer in (None, "best"):
+        X, y, _ = lr.make_design(trials, stimulus=None, session=None, answer=answer)
+        rule = lr.QLearningRuleEstimator(train_initial_weights=False).fit(X, y)
+        twins = simulate(rule, X, reward="resample", random_state=0)
+        best = trials.loc[trials["subject"].duplicated(keep="last"), "best"].to_numpy()
+        earned = twins["reward"].groupby(twins["choice"].to_numpy() == best).mean()
+        paid[answer] = (earned[False], earned[True])
+    assert paid["best"] == pytest.approx((0.2, 0.8), abs=0.04)
+    assert paid[None][0] > 0.35

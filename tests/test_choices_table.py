@@ -225,7 +225,7 @@ def test_numbers_that_are_too_large_to_be_whole_stay_as_they_are():
     assert y.tolist() == table["choice"].dropna().tolist()
 
 
-@pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0])
+@pytest.mark.parametrize("label", ["none", "NaN", "missed", " ", -1, 0, "-1", "0"])
 def test_a_label_that_looks_like_that_of_missed_trials_is_told_of(label):
     labels = LABELS if isinstance(label, str) else [1, 2, 3]
     rare = random_table(labels).drop(columns="answer")

@@ -183,3 +183,17 @@ def test_an_effect_changes_its_parameter_alone(rule, name):
         elif key == name:
             expected = expected * effect.exp()
         torch.testing.assert_close(value.detach(), expected, rtol=2e-3, atol=1e-6)
+
+
+def test_an_effect_on_a_share_is_a_factor_of_the_logarithm_of_what_it_leaves():
+    """A share of .47 times .4 is no share of .19: it may not exceed 1, whatever the effect."""
+    rule, shares = QLearningRule(1, learning_rate=0.47), []
+    for factor in (1.0, 0.4, 10.0):
+        effect = torch.tensor([[factor]]).log()
+        held = IndividualRule(rule, [Effect("learning_rate")]).parameters_of(effect[0])
+        changed = deepcopy(rule)
+        with torch.no_grad():
+            for name, value in held.items():
+                dict(changed.named_parameters())[name].copy_(value)
+        shares.append(changed.learning_rate.item())
+    assert shares == pytest.approx([0.47, 1 - 0.53**0.4, 1 - 0.53**10], abs=1e-5)

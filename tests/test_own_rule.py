@@ -218,3 +218,33 @@ def test_settings_of_training_are_checked_where_a_class_of_ones_own_has_them(
     message = f"{setting} should be {expected}, got {value!r}."
     with pytest.raises(ValueError, match=re.escape(message)):
         SettingsEstimator(**{setting: value}).fit(*cohort)
+
+
+class HeldAsLogits(LearningRule):
+    """A rule whose rate has a textbook name, and is held under another."""
+
+    textbook_names = ("rate",)
+
+    def __init__(self, n_weights):
+        super().__init__(n_weights)
+        self.logit_rate = nn.Parameter(torch.full((n_weights,), -2.0))
+
+    @property
+    def rate(self):
+        return self.logit_rate.sigmoid()
+
+    def forward(self, weights, trial, memory):
+        return self.rate * self.policy.score(weights, trial.features, trial.choice), memory
+
+
+class HeldAsLogitsEstimator(lr.BaseRuleEstimator):
+    """Its estimator."""
+
+    def make_rule(self, n_weights):
+        return HeldAsLogits(n_weights)
+
+
+def test_what_a_rule_holds_under_another_name_varies_by_animal_once_it_is_held_as_its_root(cohort):
+    X, y = cohort
+    with pytest.raises(ValueError, match=r"got 'rate' \(which .* let it hold root_rate, its root"):
+        HeldAsLogitsEstimator(subject_effects=["rate"]).fit(X, y)

@@ -35,7 +35,7 @@ from .time_order import check_rises, check_together, count_within, session_start
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
 NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
-OFTEN_NONE, FEW = {-1, 0}, 0.5  # and those that may be, if below half of what chance makes
+OFTEN_NONE, FEW = {"-1", "0"}, 0.5  # and those that may be, if below half of what chance makes
 ENOUGH_PAID, CLEARLY = 10, 4  # trials of a kind, and standard errors
 BY_CHANCE = 1e-3  # how likely a choice like the others would have earned nothing
 LARGEST = 2**53  # whole numbers beyond are not told apart as floats
@@ -347,7 +347,7 @@ def _tell_of_no_choice(y: pd.Series, reward: pd.Series, named: Sequence[Any] | N
         rare, others = count < FEW * len(y) / len(labels), made != label
         unpaid = not paid[~others].any() and (1 - paid[others].mean()) ** count < BY_CHANCE
         called = isinstance(label, str) and label.strip().lower() in NO_CHOICE
-        if called or (rare and (unpaid or label in OFTEN_NONE)):
+        if called or (rare and (unpaid or f"{label}".strip() in OFTEN_NONE)):
             warn(
                 f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials"
                 f"{', none of which was rewarded' if unpaid else ''}. If these were missed, "

@@ -116,11 +116,13 @@ class BaseRuleEstimator(FittedRule):
             Parameters that vary by subject: "learning_rate" (a factor, the same for all weights) or
             "learning_rate[bias]" (of one weight's), "baseline" and whatever else the rule has; with
             process noise, "process_noise" and "session_noise"; without, "initial_weights". Of what
-            is at least 0 the logarithm is normal over subjects, of others the value. The spread is
-            fitted, and what covariates in X have to do with it. Of a network, "learning_rate" is a
-            factor of its update; an int is how many numbers, normal over subjects, it reads beside
-            the trial, to make of them what it will. A subject never seen begins as one of these,
-            nobody knows which, and its own past choices tell. See ``subject_effects_``.
+            is at least 0 the logarithm is normal over subjects, of others the value, of a share
+            s below 1, as Q-learning's learning rate, log(-log(1 - s)): an effect u makes it
+            1 - (1 - s)^exp(u), about exp(u) times s where s is small. The spread is fitted, and
+            what covariates in X have to do with it. Of a network, "learning_rate" is a factor of
+            its update; an int is how many numbers, normal over subjects, it reads beside the trial,
+            to make of them what it will. A subject never seen begins as one of these, nobody knows
+            which, and its own past choices tell. See ``subject_effects_``.
         """
 
     def make_rule(self, n_weights: int) -> LearningRule:

@@ -181,7 +181,8 @@ class FittedRule(SequenceClassifier):
 
         Columns ``("mean", effect)`` and ``("std", effect)``. An effect is the logarithm of the
         factor by which the subject's parameter is above the typical subject's, or how far it lies
-        above it: see ``subject_effects``. Standard deviations are as if the typical one were known.
+        above it; of a share s, the factor of -log(1 - s): see ``subject_effects``. Standard
+        deviations are as if the typical one were known.
         """
         if "_subject_effects" not in vars(self):
             raise AttributeError(

@@ -53,7 +53,7 @@ def read_effects(
     effects: list[Effect] = []
     names = []
     for name in given:
-        found = _read(name, can_vary)
+        found = _read(name, can_vary, rule.textbook_names)
         effects += found
         of_weights = [f"{INITIAL_WEIGHTS}[{weight}]" for weight in weight_names]
         names += [name] if len(found) == 1 else of_weights
@@ -84,7 +84,7 @@ def _what_can_vary(
     return found
 
 
-def _read(name: str, can_vary: dict[str, list[str]]) -> list[Effect]:
+def _read(name: str, can_vary: dict[str, list[str]], known: Sequence[str]) -> list[Effect]:
     """Return the effect that a name means; of initial weights, which share no unit, one each."""
     match = OF_ONE_WEIGHT.fullmatch(name)
     parameter, weight = match.group("parameter", "weight") if match else (name, None)
@@ -94,6 +94,11 @@ def _read(name: str, can_vary: dict[str, list[str]]) -> list[Effect]:
             hint = (
                 " (which can of two choices, without process noise; with it, initial_std tells how "
                 "far apart animals begin)"
+            )
+        elif parameter in known:
+            hint = (
+                f" (which the rule holds under another name: let it hold root_{parameter}, its "
+                "root, or say what varies by its methods varies_by and vary)"
             )
         raise ValueError(
             f"subject_effects should name parameters of this rule that can vary, {list(can_vary)}, "

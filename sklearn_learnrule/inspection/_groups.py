@@ -58,7 +58,8 @@ class GroupComparison:
     table : DataFrame, one row a column of the covariate and a parameter that varies by animal
         ``covariate``, ``parameter``, ``difference`` (from the animals of the reference, or by a
         unit of what is a number), ``factor`` (what that is in times, where it is a difference of
-        logarithms), ``standard_error``, the 95% interval (``lower``, ``upper``), ``p`` (Wald's) and
+        logarithms; of a share s, such as Q-learning's learning rate, -log(1 - s) is so many times
+        the other), ``standard_error``, the 95% interval (``lower``, ``upper``), ``p`` (Wald's) and
         ``note``, as in ``summary_``. Empty for networks.
     likelihood_ratio : float
         Twice the nats by which the fit with the covariate is likelier, effects integrated out. NaN

@@ -46,7 +46,8 @@ def subject_effects_table(
     DataFrame, one row a fit, animal and effect
         ``fit``; ``subject``; ``group``, if there are groups; ``effect``, a name; ``kind``: "factor"
         if the numbers are the logarithm of the factor by which the animal's parameter is above
-        the typical animal's, "shift" if they are how far it lies above it, "number" if they are
+        the typical animal's (of a share s, such as Q-learning's learning rate, by which -log(1 - s)
+        is), "shift" if they are how far it lies above it, "number" if they are
         what a network reads, normal over animals with standard deviation 1. ``mean`` and ``std`` of
         what the choices tell, and the 90% interval from ``lower`` to ``upper``, all as if the
         typical animal were known.

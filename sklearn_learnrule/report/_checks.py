@@ -49,7 +49,8 @@ def _how_paid(sequences: Sequences) -> str:
     if not sequences.answer_known:
         return (
             "Nobody knows what was correct: a choice of a twin is paid what its animal earned on "
-            "one of the ten nearest trials on which it chose the same."
+            "one of the ten nearest trials on which it chose the same, too much for an arm that it "
+            "avoided since arms changed places."
         )
     trials = sequences.padded
     told = pd.DataFrame({"reward": trials.reward[trials.told]})
