@@ -17,6 +17,7 @@ from ..training.starts import AS_LIKELY
 from ..utils.arrays import Floats, Ints
 from ..utils.cache import describe_estimator, describe_table, make_key
 from ..utils.tasks import run_tasks
+from ..utils.texts import FACTORS
 from ..utils.warn import warn
 from ..utils.wrapping import split_transformers
 from ._covariate import Covariate
@@ -114,11 +115,10 @@ def compare_likelihoods(
             "nothing. Give fewer parameters to so little data."
         )
     n_animals, n_columns = tested.values.shape
-    is_factor = [kind == "factor" for kind in effect_kinds(both)]
-    freedom = n_columns * len(is_factor)
+    kinds = np.tile(effect_kinds(both), n_columns)
     n_others = len(read_sequences(asked.X).covariate_names) - n_columns
     ratio = 2 * max(gain, 0.0)
-    p_value = chi2.sf(ratio * bartlett_factor(n_animals, n_columns, n_others), freedom)
+    p_value = chi2.sf(ratio * bartlett_factor(n_animals, n_columns, n_others), len(kinds))
     shuffled_p = np.nan
     if orders:
         found = asked.log_likelihoods(tested.columns, [tested.values[order] for order in orders])
@@ -126,9 +126,9 @@ def compare_likelihoods(
     summary = both.final.summary_
     of_covariate = summary[summary["parameter"].isin(tested.columns)][[*TABLE]]
     table = of_covariate.rename(columns=TABLE).reset_index(drop=True)
-    factors = np.exp(table["difference"]).where(np.tile(is_factor, n_columns))
-    table.insert(3, "factor", factors)
-    return LikelihoodTest(table, ratio, freedom, float(p_value), shuffled_p)
+    table.insert(2, "kind", kinds)
+    table.insert(4, "factor", np.exp(table["difference"]).where(table["kind"].isin(FACTORS)))
+    return LikelihoodTest(table, ratio, len(kinds), float(p_value), shuffled_p)
 
 
 def bartlett_factor(n_animals: int, n_columns: int, n_others: int) -> float:

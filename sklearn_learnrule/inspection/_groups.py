@@ -56,7 +56,8 @@ class GroupComparison:
         The share of shuffles in which the covariate explains as much of the variance of updates
         over animals, on average over points and weights, the true order among them; NaN without.
     table : DataFrame, one row a column of the covariate and a parameter that varies by animal
-        ``covariate``, ``parameter``, ``difference`` (from the animals of the reference, or by a
+        ``covariate``, ``parameter``, ``kind`` (as in :func:`subject_effects_table`),
+        ``difference`` (from the animals of the reference, or by a
         unit of what is a number), ``factor`` (what that is in times, where it is a difference of
         logarithms; of a share s, such as Q-learning's learning rate, -log(1 - s) is so many times
         the other), ``standard_error``, the 95% interval (``lower``, ``upper``), ``p`` (Wald's) and

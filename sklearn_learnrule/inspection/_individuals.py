@@ -46,10 +46,10 @@ def subject_effects_table(
     DataFrame, one row a fit, animal and effect
         ``fit``; ``subject``; ``group``, if there are groups; ``effect``, a name; ``kind``: "factor"
         if the numbers are the logarithm of the factor by which the animal's parameter is above
-        the typical animal's (of a share s, such as Q-learning's learning rate, by which -log(1 - s)
-        is), "shift" if they are how far it lies above it, "number" if they are
-        what a network reads, normal over animals with standard deviation 1. ``mean`` and ``std`` of
-        what the choices tell, and the 90% interval from ``lower`` to ``upper``, all as if the
+        the typical animal's, "share" if they are that of -log(1 - s), s being the parameter, such
+        as Q-learning's learning rate; "shift" if they are how far it lies above it, "number" if
+        they are what a network reads, normal over animals with standard deviation 1. ``mean`` and
+        ``std`` of what the choices tell, and the 90% interval from ``lower`` to ``upper``, all as if the
         typical animal were known.
 
     Raises

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from ..inspection import subject_effects_table
-from ..utils.texts import number
+from ..utils.texts import FACTORS, number, what_varies
 from ._display import Display
 from ._fit import height_of, in_lines
 from ._style import COLORS, GREY, key, panels
@@ -24,7 +24,7 @@ N_TICKS = 5  # of an axis of factors, at most
 VALUES = ["mean", "lower", "upper"]
 MARK: dict[str, Any] = {"marker": "o", "markersize": 3, "linewidth": 1.0}
 TYPICAL: dict[str, Any] = {"color": GREY, "linewidth": 0.8}
-LABELS = {"factor": "{}\n(× typical)", "shift": "{}\n(− typical)", "number": "{}"}
+LABELS = dict.fromkeys(FACTORS, "{}\n(× typical)") | {"shift": "{}\n(− typical)", "number": "{}"}
 
 
 class SubjectEffectsDisplay(Display):
@@ -134,8 +134,8 @@ class SubjectEffectsDisplay(Display):
             return
         own = own.assign(row=np.arange(len(own)))
         kind = own["kind"].dropna().iloc[0]
-        ax.axvline(1.0 if kind == "factor" else 0.0, zorder=0, **TYPICAL)
-        if kind == "factor":
+        ax.axvline(1.0 if kind in FACTORS else 0.0, zorder=0, **TYPICAL)
+        if kind in FACTORS:
             ax.set_xscale("log", base=2)
             own[VALUES] = np.exp(own[VALUES])
         for group, color in self._colors.items():
@@ -143,7 +143,7 @@ class SubjectEffectsDisplay(Display):
             ax.hlines(some["row"], some["lower"], some["upper"], color, linewidth=1.0)
             ax.plot(some["mean"], some["row"], **{**MARK, "color": color, "linestyle": ""})
         _scale(ax, kind, own)
-        ax.set_xlabel(in_lines(LABELS[kind].format(effect)))
+        ax.set_xlabel(in_lines(LABELS[kind].format(what_varies(effect, kind))))
 
 
 def _of_effect(table: pd.DataFrame, effect: str) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def _name_rows(ax: Any, model: str, animals: pd.Index, is_named: bool) -> None:
 
 def _scale(ax: Any, kind: str, own: pd.DataFrame) -> None:
     """Let animals that are all but alike look so, and write few numbers."""
-    if kind != "factor":
+    if kind not in FACTORS:
         ax.locator_params("x", nbins=4)
         return
     lowest, highest = np.log2(own["lower"].min()), np.log2(own["upper"].max())

@@ -12,7 +12,7 @@ from ..data.schema import DESIGN
 from ..inspection import GroupComparison, compare_groups
 from ..models.effects import LOG_LEAST
 from ..plotting import SubjectEffectsDisplay, SubjectUpdateDisplay
-from ..utils.texts import number
+from ..utils.texts import FACTORS, number, what_varies
 from ._models import Model, tell
 from ._parts import (
     Exhibit,
@@ -28,7 +28,7 @@ from ._parts import (
 )
 
 VALUES = ["mean", "lower", "upper"]
-RELATIVE = {"factor": "{} (× typical)", "shift": "{} (− typical)", "number": "{}"}
+RELATIVE = dict.fromkeys(FACTORS, "{} (× typical)") | {"shift": "{} (− typical)", "number": "{}"}
 N_SHUFFLES = 199  # of animals, where nothing is fitted again
 
 
@@ -65,13 +65,13 @@ def _spread(effect: str, kind: str, spread: float, *, informed: bool) -> str:
     if spread < 1.1 * np.exp(LOG_LEAST):
         alike = " of the same covariates" if informed else ""
         return f"animals{alike} do not differ in {effect}, as far as these choices tell."
-    if effect == "learning_rate":
+    if effect == "learning_rate" and kind == "factor":
         return (
             f"one animal in six learns more than {more} times as fast as is {typical}, one in six "
             f"less than {less} times."
         )
     return (
-        f"the {effect} of one animal in six is more than {more} times what is {typical}, of one "
+        f"the {what_varies(effect, kind)} of one animal in six is more than {more} times what is {typical}, of one "
         f"in six less than {less} times."
     )
 
@@ -79,11 +79,13 @@ def _spread(effect: str, kind: str, spread: float, *, informed: bool) -> str:
 def _in_words(table: pd.DataFrame) -> pd.DataFrame:
     """Write each animal's effects with their intervals, a column an effect."""
     own = table.groupby(["subject", "effect", "kind"], sort=False)[VALUES].mean()  # of fits
-    is_factor = own.index.get_level_values("kind") == "factor"
+    is_factor = own.index.get_level_values("kind").isin(FACTORS)
     own[is_factor] = np.exp(own[is_factor])
     texts = ["{} [{},\u00a0{}]".format(*map(number, row)) for row in own.to_numpy()]
     shown = pd.Series(texts, own.index).unstack(["effect", "kind"], sort=False)
-    shown.columns = shown.columns.map(lambda column: RELATIVE[column[1]].format(column[0]))
+    shown.columns = shown.columns.map(
+        lambda column: RELATIVE[column[1]].format(what_varies(*column))
+    )
     return as_written(shown.rename_axis(index="animal").reset_index())
 
 
@@ -133,7 +135,8 @@ def _outcome(found: GroupComparison) -> str:
     parameter = found.table["parameter"].iloc[0]
     rows = found.table[found.table["parameter"] == parameter]
     each = ", ".join(_difference(row) for _, row in rows.iterrows())
-    return f"the {parameter} {each}; likelihood ratio: p = {p}."
+    what = what_varies(parameter, rows["kind"].iloc[0])
+    return f"the {what} {each}; likelihood ratio: p = {p}."
 
 
 def _difference(row: pd.Series) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .policy import Policy
 from .trial import Trial
 
+Varies: TypeAlias = Literal["factor", "share", "shift"]
 SLOPE_STEP = 0.01  # of weights of standard stimuli: far below what an update changes with
 
 
@@ -63,6 +64,8 @@ class LearningRule(nn.Module):
     skips_unknown_rewards: bool = False
     textbook_names: ClassVar[tuple[str, ...]] = ()
     """Attributes that hold the rule's fitted parameters, under their textbook names."""
+    shares: ClassVar[tuple[str, ...]] = ()
+    """Those of them that are from 0 to below 1: s = 1 - exp(-root^2), held as ``root_...``."""
     parameter_units: Mapping[str, tuple[int, int]] | None = None
     """How parameters change with the units of stimulus and reward: the powers of each, by name.
 
@@ -135,14 +138,17 @@ class LearningRule(nn.Module):
         ``feature``, (K,), and ``reward``, (), are the units in the user's.
         """
 
-    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+    def varies_by(self, name: str) -> Varies | None:
         """Return what a subject's own value of a parameter is by: see :meth:`vary`.
 
-        Of one that is at least 0, and so held as its root, ``root_...``, a factor; of another that
-        is held as it is, a shift. None: nothing is held under that name.
+        Of one that is at least 0, and so held as its root, ``root_...``, a factor; of a share s, a
+        factor of -log(1 - s); of another that is held as it is, a shift. None: nothing is held
+        under that name.
         """
         held = dict(self.named_parameters(recurse=False))
-        return "factor" if f"root_{name}" in held else "shift" if name in held else None
+        if f"root_{name}" in held:
+            return "share" if name in self.shares else "factor"
+        return "shift" if name in held else None
 
     def vary(
         self, name: str, effect: Tensor, parameters: Mapping[str, Tensor]

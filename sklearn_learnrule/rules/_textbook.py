@@ -67,6 +67,7 @@ class TextbookRule(LearningRule):
     """
 
     textbook_names: ClassVar[tuple[str, ...]] = ("learning_rate", "forgetting")
+    shares: ClassVar[tuple[str, ...]] = ("forgetting",)
     parameter_units: Mapping[str, tuple[int, int]] | None = {"learning_rate": (-2, 0)}
 
     def __init__(

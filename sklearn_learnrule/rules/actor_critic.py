@@ -45,6 +45,7 @@ class ActorCriticRule(TextbookRule):
     """
 
     textbook_names = (*TextbookRule.textbook_names, "critic_learning_rate")
+    shares = (*TextbookRule.shares, "critic_learning_rate")
     parameter_units = {"learning_rate": (-2, -1), "critic_learning_rate": (-2, 0)}
     initial_value: Tensor
 

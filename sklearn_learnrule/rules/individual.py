@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
-from ._contract import LearningRule
+from ._contract import LearningRule, Varies
 from ._wrapping import WrappingRule
 from .trial import Trial
 
@@ -95,7 +95,7 @@ class IndividualRule(WrappingRule):
     ) -> dict[str, Tensor]:
         return self.rule.vary(name, effect, parameters)
 
-    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+    def varies_by(self, name: str) -> Varies | None:
         return self.rule.varies_by(name)
 
     def log_prior(self) -> Tensor:

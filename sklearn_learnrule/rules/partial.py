@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from ._contract import LearningRule
+from ._contract import LearningRule, Varies
 from ._wrapping import WrappingRule
 from .trial import Trial
 
@@ -61,7 +60,7 @@ class PartialRule(WrappingRule):
     def make_symmetric(self, n_sided: int) -> bool:
         return super().make_symmetric(int((self.learned < n_sided).sum()))
 
-    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+    def varies_by(self, name: str) -> Varies | None:
         return self.rule.varies_by(name)
 
     def part(self, weights: Tensor, trial: Trial) -> tuple[Tensor, Trial]:

@@ -64,6 +64,7 @@ class PearceHallRule(ReinforceRule):
         "associability_gain",
         "associability_decay",
     )
+    shares = (*ReinforceRule.shares, "value_learning_rate", "associability_decay")
     parameter_units = {**ReinforceRule.parameter_units, "associability_gain": (0, -1)}
 
     def __init__(

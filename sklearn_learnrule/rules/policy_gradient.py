@@ -9,12 +9,12 @@ another rate after each choice; see :class:`TextbookRule`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ._contract import LearningRule
+from ._contract import LearningRule, Varies
 from ._textbook import WEAK_OFFSET, Numbers, TextbookRule, nonnegative, spread
 from .trial import Trial
 
@@ -100,7 +100,7 @@ class ReinforceRule(TextbookRule):
             return self.root_baseline.square()
         return self.root_learning_rate.new_zeros(self.n_features)
 
-    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+    def varies_by(self, name: str) -> Varies | None:
         is_free = name == "baseline" and self.baseline_kind == "free"
         return "shift" if is_free else super().varies_by(name)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from ._contract import Varies
 from ._textbook import Numbers, TextbookRule, share, share_root, spread
 from .policy import Policy
 from .trial import Trial
@@ -52,6 +53,7 @@ class QLearningRule(TextbookRule):
     """
 
     textbook_names = (*TextbookRule.textbook_names, "inverse_temperature")
+    shares = (*TextbookRule.shares, "learning_rate")
     parameter_units = {"learning_rate": (-2, 0), "inverse_temperature": (0, -1)}
 
     def __init__(
@@ -94,7 +96,7 @@ class QLearningRule(TextbookRule):
         """alpha beta after each choice, (C, K)."""
         return super().rates / self.temperature
 
-    def varies_by(self, name: str) -> Literal["factor", "shift"] | None:
+    def varies_by(self, name: str) -> Varies | None:
         return "factor" if name == "inverse_temperature" else super().varies_by(name)
 
     def vary(

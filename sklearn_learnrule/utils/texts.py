@@ -14,12 +14,24 @@ HIDDEN = re.compile(
     r"\ud800-\udfff]"  # halves of a character
 )
 LARGE = 1e6  # from here on, numbers have exponents
+FACTORS = ("factor", "share")  # kinds of animals' effects that are the logarithm of one
 
 
 def short(value: Any) -> str:
     """Write a value for a message, short, a numpy scalar as the Python number that it is."""
     text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def what_varies(effect: str, kind: str) -> str:
+    """Return that of which an animal's effect is a factor, or by which it is a shift.
+
+    Examples
+    --------
+    >>> what_varies("learning_rate", "factor"), what_varies("forgetting[bias]", "share")
+    ('learning_rate', '−log(1 − forgetting[bias])')
+    """
+    return f"−log(1 − {effect})" if kind == "share" else effect
 
 
 def plural(count: int, noun: str) -> str:
