@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.inspection import history_table, update_table
-from sklearn_learnrule.rules import Trial
+from sklearn_learnrule.rules import ReinforceRule, Trial
 
 pytestmark = BRIEFLY_TRAINED
 
@@ -126,6 +126,26 @@ def test_the_default_grid_is_the_stimuli_of_x_and_weights_that_were_visited(coho
         assert len(values) == n_values
         low, high = visited[name].quantile([0.04, 0.96])
         assert low - 0.01 < values.min() < values.max() < high + 0.01
+
+
+class StillBiasRule(ReinforceRule):
+    """The bias moves by rounding alone, as where its learning rate is fitted as 0."""
+
+    def forward(self, weights, trial, memory):
+        update, memory = super().forward(weights, trial, memory)
+        return update * update.new_tensor([1, 1e-9]), memory
+
+
+class StillBiasRuleEstimator(lr.BaseRuleEstimator):
+    def make_rule(self, n_weights):
+        return StillBiasRule(n_weights, None)
+
+
+def test_a_weight_that_does_not_move_has_one_value_in_the_default_grid(cohort):
+    rule = StillBiasRuleEstimator().fit(*cohort)
+    assert rule.predict_weights(cohort[0])["bias"].nunique() > 3
+    values = update_table(rule, cohort[0])[["weight_stimulus", "weight_bias"]].nunique()
+    assert values.to_list() == [5, 1]
 
 
 def test_stimuli_of_many_values_are_shown_at_21(cohort):

@@ -66,6 +66,31 @@ def test_answers_that_are_not_the_correct_choices_are_told_by_what_errors_earned
         assert len(told) == n_told
 
 
+def go_no_go(puff):
+    """A hit earns 4, a false alarm a puff, a miss and a correct rejection nothing."""
+    trials = make_learning_cohort(2, 100, random_state=0)
+    named = {"left": "no lick", "right": "lick"}
+    trials = trials.assign(choice=trials["choice"].map(named), answer=trials["answer"].map(named))
+    correct, lick = trials["choice"] == trials["answer"], trials["choice"] == "lick"
+    return trials.assign(reward=np.where(lick, np.where(correct, 4.0, puff), 0.0))
+
+
+@pytest.mark.parametrize("puff", [0.0, -1.0])
+def test_a_choice_that_was_never_rewarded_is_told_of_unless_answers_are_named(puff):
+    """As in a go/no-go task, where a correct rejection earns nothing: by rewards, an error."""
+    trials = go_no_go(puff)
+    withheld = (trials["choice"] == "no lick").sum()
+    message = f"'no lick' was rewarded on none of {withheld} trials, so each counts as an error"
+    with pytest.warns(UserWarning, match=message) as told:
+        lr.make_design(trials)
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lr.make_design(trials, answer="answer")
+        lr.make_design(trials, stimulus=None)  # whoever plays a bandit is told of no errors
+        lr.make_design(trials.groupby("choice").head(9))  # too few to tell
+
+
 # ------------------------------------------------------------------------------------- pictures
 
 
@@ -179,6 +204,22 @@ def test_rewards_that_never_vary_are_resampled_as_they_are():
     rule = lr.ReinforceRuleEstimator().fit(X, y)
     usual = simulate(rule, X, random_state=0)
     assert_frame_equal(simulate(rule, X, reward="resample", random_state=0), usual)
+
+
+@pytest.mark.parametrize("reward", [None, "resample"])
+@pytest.mark.parametrize("of", ["design", "trials"])
+def test_twins_are_paid_for_a_hit_and_not_for_a_correct_rejection(reward, of):
+    trials = go_no_go(-1.0)
+    X, y, _ = lr.make_design(trials, answer="answer")
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    twins = simulate(rule, X if of == "design" else trials, reward=reward, random_state=0)
+    earned = twins.groupby(["choice", "answer"])["reward"].unique().map(list).to_dict()
+    assert earned == {
+        ("lick", "lick"): [4.0],
+        ("lick", "no lick"): [-1.0],
+        ("no lick", "lick"): [0.0],
+        ("no lick", "no lick"): [0.0],
+    }
 
 
 def test_missed_trials_and_unknown_rewards_are_no_errors_pay(by_chance):

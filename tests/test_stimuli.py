@@ -181,6 +181,22 @@ def test_pictures_of_two_choices_have_a_place_for_each_label():
         assert labels == names
 
 
+def test_pictures_of_labels_tell_apart_what_else_was_there_or_not():
+    """As a laser that is on or off."""
+    table = make_table(n_choices=2)
+    table["laser"] = (table.index % 3 == 0).astype(float)
+    X, y = design(table, ["image", "laser"])
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+    seen = X[["image_cat", "image_dog", "laser"]].drop_duplicates()
+    shown = psychometric_table(rule, X, y)
+    assert len(seen) == shown["stimulus"].nunique() == 4
+    here = (X["image_cat"] == 1) & (X["laser"] == 0)
+    of_it = shown[shown["stimulus"] == "image_cat = 1"]
+    assert of_it["n_trials"].sum() == here.sum()
+    assert len(update_table(rule, X)[[*seen]].drop_duplicates()) == len(seen)
+    UpdateDisplay.from_estimator(rule, X)
+
+
 # -------------------------------------------------------------------------------------- nothing
 
 

@@ -145,8 +145,9 @@ def make_design(
     -----
     UserWarning
         If the numbers that end sessions' names ("s10", "s9") run backwards, one of more than two
-        labels of choice looks like that of missed trials ("none", or a rare -1 or 0), or a choice
-        earned more where ``answer`` calls it an error.
+        labels of choice looks like that of missed trials ("none", or a rare -1 or 0), a choice
+        earned more where ``answer`` calls it an error or, without ``answer``, one of two choices
+        never earned anything.
 
     Examples
     --------
@@ -177,7 +178,7 @@ def make_design(
     index = _identify(trials, subjects, names, happened)
     history = History(index, happened, subjects, _all_labels(told[choice], choices))
     before = history.columns(told[names.outcome], keep=keep, count=missed == "count")
-    _tell_of_paid_errors(told.loc[happened, names.outcome])
+    _tell_of_pay(told.loc[happened, names.outcome], shows_stimuli=len(stimuli) > 0)
     seen = stimulus_columns(told, stimuli, happened, subjects)
     known = covariate_columns(trials, covariates, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
@@ -307,12 +308,18 @@ def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Ser
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
 
 
+def _tell_of_pay(outcome: pd.DataFrame, *, shows_stimuli: bool) -> None:
+    """Warn if rewards contradict the answers or, without these, do not tell them."""
+    if len(outcome.columns) > 2:
+        _tell_of_paid_errors(outcome)
+    elif shows_stimuli:
+        _tell_of_unpaid_choice(outcome)
+
+
 def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
     """Warn if a choice clearly earned more where, by the answers, it was an error."""
-    made, earned, *answers = (column for _, column in outcome.items())
-    if not answers:
-        return
-    choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, *answers))
+    made, earned, answers = (column for _, column in outcome.items())
+    choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, answers))
     reward = _amounts(earned)
     told, right = ~np.isnan(reward), choice == answer
     for label in np.unique(choice):
@@ -324,10 +331,28 @@ def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
         if of_errors - of_correct > CLEARLY * deviation:
             warn(
                 f"The choice {short(label)} earned {of_errors:.3g} on average where it was an "
-                f"error by column {answers[0].name!r}, more than where it was correct, "
+                f"error by column {answers.name!r}, more than where it was correct, "
                 f"{of_correct:.3g}. The column should hold the label of the correct choice, not "
                 "whether the choice was correct.",
             )
+
+
+def _tell_of_unpaid_choice(outcome: pd.DataFrame) -> None:
+    """Warn if one of two choices was never rewarded: by rewards alone, it is never correct."""
+    made, earned = (column for _, column in outcome.items())
+    choice, reward = as_labels(made, f"column {made.name!r}"), _amounts(earned)
+    (labels, counts), paid = np.unique(choice, return_counts=True), reward > 0
+    if len(labels) > 2 or counts.min() < ENOUGH_PAID:
+        return
+    for label, count in zip(labels, counts, strict=True):
+        of_it = choice == label
+        if paid[of_it].any() or (1 - paid[~of_it].mean()) ** count > BY_CHANCE:
+            continue
+        warn(
+            f"The choice {short(label)} was rewarded on none of {count} trials, so each "
+            "counts as an error. If it can be correct, as withholding a lick is in a go/no-go "
+            "task, name the column of correct choices, make_design(..., answer=...).",
+        )
 
 
 def _amounts(reward: pd.Series) -> Floats:

@@ -66,16 +66,15 @@ def are_labels(column: pd.Series) -> bool:
 
 
 def are_indicators(stimuli: pd.DataFrame) -> bool:
-    """Whether columns are those of labels: several, of which on each row one is 1, the others 0.
+    """Whether columns say what was there and what was not: several, as of labels, all of 0 and 1.
 
     Examples
     --------
-    >>> are_indicators(pd.DataFrame({"image_cat": [1, 0], "image_dog": [0, 1]}))
+    >>> are_indicators(pd.DataFrame({"image_cat": [1, 0], "image_dog": [0, 1], "laser": [1, 1]}))
     True
     """
-    values = stimuli.to_numpy(dtype=float)
-    one_each = np.isin(values, [0, 1]).all() and (values.sum(1) == 1).all()
-    return len(stimuli.columns) > 1 and bool(one_each)
+    there = np.isin(stimuli.to_numpy(dtype=float), [0, 1])
+    return len(stimuli.columns) > 1 and bool(there.all())
 
 
 def stimulus_columns(

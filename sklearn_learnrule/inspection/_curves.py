@@ -84,9 +84,9 @@ def psychometric_table(
     X, y : DataFrame and Series from :func:`~sklearn_learnrule.make_design`
     stimulus : str or None, default=None
         The stimulus column; None: the first. If it has more than 25 values, they are put into
-        ten bins of as many trials, each shown by its mean. Of labels, or more than two choices,
-        None is all stimuli that differ in any of several columns, if these are 25 at most: they
-        are called as "left = 1" in a column ``stimulus``.
+        ten bins of as many trials, each shown by its mean. Of labels and what else is 0 or 1,
+        or more than two choices, None is all stimuli that differ in any of several columns, if
+        these are 25 at most: they are called as "left = 1" in a column ``stimulus``.
     by : None, "session" or Series with a value for each row of X, default=None
         What to tell apart: nothing, the animals' first, second, ... sessions, or anything
         else, such as stages of training.

@@ -49,8 +49,8 @@ def subject_effects_table(
         the typical animal's, "share" if they are that of -log(1 - s), s being the parameter, such
         as Q-learning's learning rate; "shift" if they are how far it lies above it, "number" if
         they are what a network reads, normal over animals with standard deviation 1. ``mean`` and
-        ``std`` of what the choices tell, and the 90% interval from ``lower`` to ``upper``, all as if the
-        typical animal were known.
+        ``std`` of what the choices tell, and the 90% interval from ``lower`` to ``upper``, all as
+        if the typical animal were known.
 
     Raises
     ------

@@ -31,6 +31,7 @@ from ._probes import (
 
 N_STIMULUS_WEIGHTS, N_BIASES = 5, 3
 REACH = 0.5  # of a weight that is held at one value, by what it changes of the logit
+STILL = 1e-3  # what a weight changes of the logit, in all trials, if it does not move
 OUTCOME = ["choice", "reward", "correct"]
 COUNTS = ["n_trials", "n_subjects"]
 
@@ -62,13 +63,13 @@ def update_table(
     stimuli : array, dict of str to array or None, default=None
         Values of the stimulus columns in X's units, 0 where not named; an array is of the
         first column. None: the values that the first column has in X, or 21 evenly spaced
-        ones if these are more than 25; of labels, or more than two choices, all stimuli in X that
-        differ in any column, if these are 25 at most.
+        ones if these are more than 25; of labels and what else is 0 or 1, or more than two choices,
+        all stimuli in X that differ in any column, if these are 25 at most.
     weights : dict of str to array or None, default=None
         Values of the policy weights, named as by ``predict_weights``. Where not named: of the
         first weight 5 and of the bias 3 values, evenly between the 5% and 95% quantiles of
-        those visited, and the median of each other weight; of more than two choices, where names
-        are pairs ``(choice, weight)``, the median of each.
+        those visited, and the median of each other weight, or of these if they stay as they are;
+        of more than two choices, where names are pairs ``(choice, weight)``, the median of each.
     rewards : sequence of float or None, default=None
         None: those that were earned in X, up to 8. A given one is of such choices as earned it in X
         or, if none did, anything; if these are of both kinds, of correct ones where it is above 0.
@@ -144,9 +145,11 @@ def weight_grid(fit: RuleFit, visits: list[Visited], weights: Grid | None) -> pd
     visited = np.concatenate([visit.rows()[0].numpy() for visit in visits])
     low, middle, high = np.quantile(visited, [0.05, 0.5, 0.95], axis=0)  # (n_weights,)
     axes: dict[Any, Any] = dict(zip(names, middle, strict=True))
+    moved = (high - low) * fit.policy.in_all_sets(visits[0].largest).numpy()
     varied = ((0, N_STIMULUS_WEIGHTS), (-1, N_BIASES)) if fit.n_choices == 2 else ()
     for k, n_values in varied:
-        axes[names[k]] = evenly(low[k], high[k], n_values)
+        if moved[k] > STILL:
+            axes[names[k]] = evenly(low[k], high[k], n_values)
     return make_grid({**axes, **given}).set_axis(range(fit.n_weights), axis=1)
 
 

@@ -53,17 +53,19 @@ def _how_paid(sequences: Sequences) -> str:
             "avoided since arms changed places."
         )
     trials = sequences.padded
-    told = pd.DataFrame({"reward": trials.reward[trials.told]})
-    earned = told.groupby((trials.choice == trials.answer)[trials.told])["reward"]
-    if (earned.nunique() < 2).all():
+    reward, choice, answer = (
+        pd.Series(values[trials.told]) for values in (trials.reward, trials.choice, trials.answer)
+    )
+    if (reward.groupby([choice == answer, answer]).nunique() < 2).all():
         return ""
+    earned = reward.groupby(choice == answer)
     kinds: dict[Any, str] = {True: "correct choices", False: "errors"}
     means = ", ".join(
         f"{kinds[correct]} {written(mean, '.2g')}" for correct, mean in earned.mean().items()
     )
     return (
         "Twins are paid by chance, as the animals were: each reward is one that such a choice "
-        f"earned on any trial (on average {means})."
+        f"earned on any trial with the same correct choice (on average {means})."
     )
 
 

@@ -71,8 +71,8 @@ def _spread(effect: str, kind: str, spread: float, *, informed: bool) -> str:
             f"less than {less} times."
         )
     return (
-        f"the {what_varies(effect, kind)} of one animal in six is more than {more} times what is {typical}, of one "
-        f"in six less than {less} times."
+        f"the {what_varies(effect, kind)} of one animal in six is more than {more} times what is "
+        f"{typical}, of one in six less than {less} times."
     )
 
 

@@ -137,7 +137,7 @@ class CorrectedTask:
             choice = np.where(correct, answer, ~answer)
             self._recent = np.column_stack([self._recent[:, 1:], choice])
         self._again = self.correction.answers(stimulus, ~correct)
-        return self.pay(correct, self.rng)
+        return self.pay(correct, answer, self.rng)
 
 
 def draw_uncorrected(

@@ -177,8 +177,7 @@ class ReplayTask:
         return self.stimulus[:, trial], self.answer[:, trial]
 
     def reward(self, trial: int, correct: Bools) -> Floats:
-        del trial
-        return self.pay(correct, self.rng)
+        return self.pay(correct, self.answer[:, trial], self.rng)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from ..utils.arrays import Bools, Floats, Ints
 
 UpdateFunction = Callable[[Floats, Trial], Any]
 Choices = NDArray[Any]  # of two, whether the second (bool); of more, 0, 1, ... C - 1 (int)
-Pay = Callable[[Bools, np.random.RandomState], Floats]
+# What is earned, by whether a choice is correct, and which would be.
+Pay = Callable[[Bools, Choices, np.random.RandomState], Floats]
 
 
 class Shows(Protocol):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from functools import partial
-from typing import Any
+from itertools import product
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,8 +18,11 @@ from ..data.stimuli import with_indicators
 from ..utils.arrays import Bools, Floats
 from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
-from ._learning import Pay, as_choices
+from ._learning import Choices, Pay, as_choices
 from ._payoffs import payoffs_nearby
+
+# What choices earn, by which was correct (None: any other) and whether it was made.
+Pays: TypeAlias = dict[tuple[int | None, bool], Floats]
 
 RESAMPLE = "resample"  # rewards as the animals earned them, drawn anew
 PAY_CHOICES = "; or pay each choice what it earned nearby, reward='resample'"
@@ -75,8 +79,10 @@ def _of_design(X: pd.DataFrame, reward: Any, correction: BiasCorrection | None) 
         return _of_payoffs(X, sequences, correction)
     or_else = PAY_CHOICES if is_bandit else ""
     sequences.check_answer_known("A replay of the trials", or_else=or_else)
-    correct = (trials.choice == trials.answer)[trials.told]
-    pay = _pay(reward, trials.reward[trials.told], correct)
+    paid, choice, right = (
+        values[trials.told] for values in (trials.reward, trials.choice, trials.answer)
+    )
+    pay = _pay(reward, paid, choice == right, right)
     known = trials.reward_known > 0 if sequences.lacks_rewards else None
     return _replay(
         X,
@@ -105,7 +111,7 @@ def _of_payoffs(X: pd.DataFrame, sequences: Sequences, correction: BiasCorrectio
         answer=np.full(trials.choice.shape, 0.5),
         happened=trials.observed,
         reward_known=known,
-        pay=partial(_pay_alike, *_two((0, 0))),  # never asked, as no choice is known to be correct
+        pay=partial(_pay_alike, _two((0, 0))),  # never asked, as no choice is known to be correct
         erred=np.zeros_like(trials.observed),
         payoffs=payoffs_nearby(trials, sequences.n_choices),
     )
@@ -119,8 +125,7 @@ def _of_trials(
     further_history: Collection[str],
     correction: BiasCorrection | None,
 ) -> Replay:
-    labels = classes.tolist()
-    _check_answers(trials["answer"], labels)
+    _check_answers(trials["answer"], labels := classes.tolist())
     answers = trials.assign(choice=trials["answer"], reward=1.0)
     options: Any = {"covariates": DESIGN.covariates(trials) or None, "choices": labels}
     options["restart"] = RESTART if RESTART in trials else None
@@ -131,6 +136,7 @@ def _of_trials(
     X, y, _ = make_design(answers, stimulus=stimuli, **options)
     sequences = read_sequences(X)
     happened, known = sequences.pad(np.ones(len(X))) > 0, None
+    answer = pd.Index(classes).get_indexer(pd.Index(y)).astype(float)
     if {"choice", "reward"} <= set(trials):
         correct = (trials["choice"] == trials["answer"]).to_numpy()
         paid = trials["reward"].to_numpy(dtype=float)
@@ -138,13 +144,13 @@ def _of_trials(
         if REWARD_KNOWN in further_history:
             known = sequences.pad(told)
         told = told & trials["choice"].notna().to_numpy()  # a missed trial is no error
-        pay = _pay(reward, paid[told], correct[told])
+        pay = _pay(reward, paid[told], correct[told], answer[told])
     else:
-        pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool))
+        pay = _pay(reward, np.zeros(0), np.zeros(0, dtype=bool), np.zeros(0))
     return _replay(
         X,
         sequences,
-        answer=sequences.pad(pd.Index(classes).get_indexer(pd.Index(y)).astype(float)),
+        answer=sequences.pad(answer),
         happened=happened,
         reward_known=known,
         pay=pay,
@@ -217,14 +223,15 @@ def _sessions(X: pd.DataFrame) -> pd.Index:
     return pd.Index(X["session"] if "session" in X else np.ones(len(X), dtype=int))
 
 
-def _pay(reward: Any, paid: Floats, correct: Bools) -> Pay:
+def _pay(reward: Any, paid: Floats, correct: Bools, answer: Floats) -> Pay:
     """Return how choices are paid: as ``reward`` says or, without it, as they were paid."""
     _check_word(reward)
     if callable(reward):
-        return reward
+        return lambda correct, _, rng: reward(correct, rng)
     as_animals = reward is None or isinstance(reward, str)
-    pays = _as_paid(paid, correct, reward) if as_animals else _two(reward)
-    return partial(_pay_alike, *pays)
+    return partial(
+        _pay_alike, _as_paid(paid, correct, answer, reward) if as_animals else _two(reward)
+    )
 
 
 def _check_word(reward: Any) -> None:
@@ -232,16 +239,17 @@ def _check_word(reward: Any) -> None:
         raise ValueError(f"reward, if a word, should be {RESAMPLE!r}, got {reward!r}.")
 
 
-def _pay_alike(error_pays: Floats, correct_pays: Floats, correct: Bools, rng: Any) -> Floats:
+def _pay_alike(pays: Pays, correct: Bools, answer: Choices, rng: Any) -> Floats:
     """Return a reward for each choice, drawn from those of its kind, of which there may be one."""
-    of_error, of_correct = (
-        pays if len(pays) == 1 else rng.choice(pays, len(correct))
-        for pays in (error_pays, correct_pays)
-    )
-    return np.where(correct, of_correct, of_error)
+    reward = np.empty(len(correct))
+    for right, made in product(np.unique(answer).astype(int).tolist(), (False, True)):
+        rows = np.flatnonzero((answer == right) & (correct == made))
+        values = pays.get((right, made), pays[None, made])
+        reward[rows] = values[0] if len(values) == 1 else rng.choice(values, len(rows))
+    return reward
 
 
-def _two(reward: Any) -> tuple[Floats, Floats]:
+def _two(reward: Any) -> Pays:
     given = np.asarray(reward)
     numeric = given.dtype.kind in "biuf"
     if not numeric or given.shape != (2,) or not np.isfinite(given).all():
@@ -249,23 +257,36 @@ def _two(reward: Any) -> tuple[Floats, Floats]:
             "reward should be two numbers, for an error and for a correct choice, 'resample' or a "
             f"function (correct, random_state) -> rewards; got {reward!r}."
         )
-    return given[:1].astype(float), given[1:].astype(float)
+    return {(None, False): given[:1].astype(float), (None, True): given[1:].astype(float)}
 
 
-def _as_paid(paid: Floats, correct: Bools, reward: str | None) -> tuple[Floats, Floats]:
-    """What errors and correct choices earned; 0 and 1 where none was made."""
-    pays = []
-    for kind, made, default in (("errors", ~correct, 0.0), ("correct choices", correct, 1.0)):
-        values = np.unique(paid[made])
-        if len(values) < 2:
-            pays.append(values if len(values) else np.array([default]))
-        elif reward == RESAMPLE:
-            pays.append(paid[made])
-        else:
-            raise ValueError(
-                f"The rewards of {kind} vary ({', '.join(f'{v:g}' for v in values[:3])}"
-                f"{', ...' * (len(values) > 3)}): say how twins are paid, reward='resample' to "
-                "draw from these, (for an error, for a correct choice) or a function "
-                "(correct, random_state) -> rewards."
-            )
-    return pays[0], pays[1]
+def _as_paid(paid: Floats, correct: Bools, answer: Floats, reward: str | None) -> Pays:
+    """What errors and correct choices earned, by what was correct; 0 and 1 where none was made.
+
+    In a go/no-go task a hit is paid and a correct rejection is not, though both are correct.
+    """
+    pays: Pays = {(None, False): np.zeros(1), (None, True): np.ones(1)}
+    for made, kind in ((False, "errors"), (True, "correct choices")):
+        of_it = correct == made
+        for right in np.unique(answer[of_it]):
+            values = _one_or_all(paid[of_it & (answer == right)])
+            if len(values) > 1 and reward != RESAMPLE:
+                raise ValueError(
+                    f"The rewards of {kind} vary ({_some(values)}): say how twins are paid, "
+                    "reward='resample' to draw from these, (for an error, for a correct choice) "
+                    "or a function (correct, random_state) -> rewards."
+                )
+            pays[int(right), made] = values
+        if of_it.any():
+            pays[None, made] = _one_or_all(paid[of_it])
+    return pays
+
+
+def _one_or_all(values: Floats) -> Floats:
+    return values[:1] if len(np.unique(values)) == 1 else values
+
+
+def _some(values: Floats) -> str:
+    """Write the first few of different values."""
+    each = np.unique(values)
+    return f"{', '.join(f'{v:g}' for v in each[:3])}{', ...' * (len(each) > 3)}"
