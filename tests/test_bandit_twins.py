@@ -151,6 +151,7 @@ def test_mean_rewards_of_animals_and_twins_are_drawn(bandit):
     display = SessionCurveDisplay.from_estimator(rule, X, y)
     display = SessionCurveDisplay(display.table, check).plot()
     assert display.ax_.get_ylabel() == "mean reward"
+    assert display.ax_.get_legend().get_title().get_text() == "no model foretells rewards"
     each = predictive_check(rule, X, y, n_simulations=1, reward="resample", per_subject=True)
     with pytest.raises(ValueError, match="check should be of means over animals"):
         SessionCurveDisplay(display.table, each).plot()

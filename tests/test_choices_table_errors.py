@@ -47,6 +47,15 @@ def test_labels_that_differ_by_case_or_spaces_alone_are_one_too_many():
             lr.make_design(random_table(LABELS[:2], choice=choice))
 
 
+@pytest.mark.parametrize("choices", [[0, 1], [0, 1, 2]])
+def test_text_beside_choices_named_as_numbers_is_not_taken_for_misses(choices):
+    table = random_table(["0", "1"])
+    with pytest.raises(
+        ValueError, match=r"has '[01]' \(.*\)\. Text is no number: write both alike"
+    ):
+        lr.make_design(table, choices=choices)
+
+
 def test_an_answer_that_nobody_chose_is_named():
     message = (
         "Column 'answer' should hold the labels of the choices, ['left', 'middle', 'right'], but "

@@ -231,8 +231,13 @@ def test_what_one_trial_changes_is_told_and_drawn_where_nothing_is_shown(arms):
     assert per_choice.size().eq(1 if n_choices == 2 else n_choices).all()
     assert set(history_table(rule, X, lengths=[1])["choice"]) == set(rule.classes_)
     for display in (UpdateDisplay, HistoryDisplay):
-        panel = display.from_estimator(rule, X).axes_.flat[0]
-        assert [tick.get_text() for tick in panel.get_xticklabels()] == ["nothing"]
+        display_of = display.from_estimator(rule, X)
+        panel = display_of.axes_.flat[0]
+        made = [str(label) for label in rule.classes_] if n_choices == 2 else ["nothing"]
+        assert [tick.get_text() for tick in panel.get_xticklabels()] == made
+        if display is UpdateDisplay:  # nobody knows what was correct
+            texts = display_of.axes_.flat[-1].get_legend().get_texts()
+            assert {"after reward 0", "after reward 1"} <= {text.get_text() for text in texts}
 
 
 def test_what_is_of_a_stimulus_says_that_there_is_none(arms):

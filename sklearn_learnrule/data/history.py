@@ -25,6 +25,7 @@ COUNT_MISSED = (
     " If it says that a trial was missed, make it NaN and count it: make_design(..., "
     "missed='count')."
 )
+BY_NUMBER = " Text is no number: write both alike."
 
 
 class History:
@@ -97,6 +98,8 @@ def _check_labels(
     known = np.isin(values, labels)
     if not known.all():
         row = int(np.argmin(known))
+        if str(values[row]) in label_texts(labels):
+            cure = BY_NUMBER
         raise ValueError(
             f"Column {name!r} should hold the labels of the choices, {labels.tolist()}, but has "
             f"{short(values[row])} ({place(subjects, row)}).{cure}"

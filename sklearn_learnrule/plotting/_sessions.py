@@ -142,7 +142,7 @@ class SessionCurveDisplay(Display):
                 _draw_sessions(panel, means, color=color, opacity=opacity)
                 entries.append((model or "model", {"color": color}))
             label_outer(axes, along, "mean reward" if untold else QUANTITIES[quantity])
-            key(axes, *entries)
+            key(axes, *entries, title="no model foretells rewards" if untold else "")
         return self._drawn_on(axes)
 
 

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from ..data.schema import OF_CHOICE
 from ..data.stimuli import are_indicators
-from ..utils.texts import numbers, settings
+from ..utils.texts import number, numbers, settings
 from ._fit import in_lines
-from ._style import COLORS, ordered_colors
+from ._style import COLORS, choice_text, ordered_colors
 
 SOLID = "drawn solid"  # whether an update's line, or point, is solid
 PLACE = "stimulus shown"  # its number, of stimuli that differ in several columns
+MADE = "choice made"
 NOT_STIMULI = {
     *("fit", "trials_back", "length", "run"),
     *("choice", OF_CHOICE, "answer", "reward", "correct", SOLID, "n_trials", "n_subjects"),
@@ -50,10 +51,13 @@ def update_label(column: str, of_choice: str = "") -> str:
 def stimulus_axis(table: pd.DataFrame) -> tuple[pd.DataFrame, str, dict[int, str]]:
     """Return a table, the column for the x axis, and what is written there, if not numbers.
 
-    Labels, and stimuli of more than two choices, may differ in several columns; these are numbered,
-    and so is none at all.
+    Labels, and stimuli of more than two choices, may differ in several columns; these are numbered.
+    Where nothing was shown, it is the choice that was made.
     """
     stimuli, varying = _stimuli(table)
+    if not stimuli and OF_CHOICE not in table and "choice" in table:
+        made, labels = pd.factorize(table["choice"], sort=True)
+        return table.assign(**{MADE: made}), MADE, dict(enumerate(map(choice_text, labels)))
     if not stimuli:
         return table.assign(**{PLACE: 0}), PLACE, {0: "nothing"}
     one_by_one = OF_CHOICE not in table and not are_indicators(table[stimuli])
@@ -97,10 +101,14 @@ def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
     """Return the rows to draw, marked by ``SOLID``, and what the solid and the others are after.
 
     A correct choice and an error or, where choices that are alike correct earned two rewards, as by
-    chance, the higher reward, of a correct choice if it has one, and the lower, of an error.
+    chance, the higher reward, of a correct choice if it has one, and the lower, of an error. Where
+    nothing was shown, what each earned is said instead.
     """
-    if (table.groupby("correct")["reward"].nunique() == 1).all():
-        return table.assign(**{SOLID: table["correct"]}), {True: "correct", False: "error"}
+    if (earned := table.groupby("correct")["reward"].unique()).str.len().eq(1).all():
+        texts = {True: "correct", False: "error"}
+        if not _stimuli(table)[0]:
+            texts = {bool(correct): f"reward {number(pay[0])}" for correct, pay in earned.items()}
+        return table.assign(**{SOLID: table["correct"]}), texts
     rewards = sorted(table["reward"].unique().tolist())
     if len(rewards) > 2:
         raise ValueError(
@@ -112,7 +120,7 @@ def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
         paid = table[table["reward"] == reward].assign(**{SOLID: solid})
         usual = paid[paid["correct"] == solid]
         parts.append(usual if len(usual) else paid)
-    texts = {True: f"reward {rewards[1]:g}", False: f"reward {rewards[0]:g}"}
+    texts = {True: f"reward {number(rewards[1])}", False: f"reward {number(rewards[0])}"}
     return pd.concat(parts).sort_index(), texts
 
 

@@ -65,7 +65,8 @@ class UpdateDisplay(Display):
     dashed after an error; of fewer than six stimuli, points, filled and open; a panel for each
     value of the others, as the bias. "heatmap": the update after a correct choice by stimulus and
     weight. Where choices are paid by chance, solid is after the higher of two rewards, of correct
-    choices, dashed after the lower, of errors.
+    choices, dashed after the lower, of errors. Where nothing was shown, points stand above the
+    choice that was made.
 
     Where no animal in X has been, lines are faint and heatmaps hatched: there, the rule is
     extrapolated. Fits in a list give their mean and, as bands, their 2.5% and 97.5%
