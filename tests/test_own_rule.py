@@ -49,6 +49,19 @@ class SatietyRule(LearningRule):
         return update, self.keeps * memory + (1 - self.keeps) * rewarded
 
 
+class UnitlessRule(SatietyRule):
+    """The same, but that it says that its learning rate has no unit."""
+
+    parameter_units = {}
+
+
+class UnitlessRuleEstimator(lr.BaseRuleEstimator):
+    """Learning from rewards by a rule that errs about its units."""
+
+    def make_rule(self, n_weights):
+        return UnitlessRule(n_weights)
+
+
 class SatietyRuleEstimator(lr.BaseRuleEstimator):
     """Learning from rewards, less when there have been many.
 
@@ -248,3 +261,15 @@ def test_what_a_rule_holds_under_another_name_varies_by_animal_once_it_is_held_a
     X, y = cohort
     with pytest.raises(ValueError, match=r"got 'rate' \(which .* let it hold root_rate, its root"):
         HeldAsLogitsEstimator(subject_effects=["rate"]).fit(X, y)
+
+
+@BRIEFLY_TRAINED
+@pytest.mark.parametrize("column", ["reward", "stimulus"])
+def test_parameters_in_other_units_than_a_rule_says_are_not_fitted_silently(column):
+    trials = make_learning_cohort(3, 40, random_state=0)
+    quick = {"max_epochs": 2, "optimizer": "adam"}
+    UnitlessRuleEstimator(**quick).fit(*lr.make_design(trials)[:2])  # all units are 1
+    X, y, _ = lr.make_design(trials.assign(**{column: 4 * trials[column]}))
+    SatietyRuleEstimator(**quick).fit(X, y)
+    with pytest.raises(ValueError, match="UnitlessRule does something else in other units, in wh"):
+        UnitlessRuleEstimator(**quick).fit(X, y)

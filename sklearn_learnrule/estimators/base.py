@@ -24,6 +24,7 @@ from ..rules import (
     Policy,
     ProcessNoise,
     Units,
+    follows_units,
 )
 from ..training.dataset import SequenceDataset, to_numpy
 from ..training.initial_weights import BROAD_STD, FEW_SUBJECTS, initial_weights
@@ -143,7 +144,7 @@ class BaseRuleEstimator(FittedRule):
         scored = np.unique(sequences.row_subject[weight > 0])
         broad = self._starts_broad(len(scored))
         noise = self._make_noise(sequences, BROAD_STD / units.feature if broad else None)
-        rule, own = self._make_rule(sequences, noise)
+        rule, own = self._make_rule(sequences, noise, units)
         if rule.uses_answer:
             sequences.check_answer_known(name)
         if rule.parameter_units is None:  # it is another rule in other units
@@ -175,7 +176,7 @@ class BaseRuleEstimator(FittedRule):
         return model
 
     def _make_rule(
-        self, sequences: Sequences, noise: ProcessNoise | None
+        self, sequences: Sequences, noise: ProcessNoise | None, units: Units
     ) -> tuple[LearningRule, OwnNumbers]:
         """Return the rule, of those weights that it is to learn, and what is subjects' own."""
         weight_names = sequences.feature_names
@@ -187,6 +188,7 @@ class BaseRuleEstimator(FittedRule):
             misses=sequences.counts_misses,
             answers=sequences.answer_known,
         )
+        _check_units(rule, units.feature[[name in learned for name in weight_names]], units.reward)
         own = read_effects(self.subject_effects, rule, noise, weight_names, learned)
         rule = with_own_numbers(rule, own, noise)
         if len(learned) == len(weight_names):
@@ -319,3 +321,17 @@ class BaseRuleEstimator(FittedRule):
                 "parameters have names."
             )
         return pd.DataFrame(self._summary)
+
+
+def _check_units(rule: LearningRule, feature: torch.Tensor, reward: torch.Tensor) -> None:
+    """Raise if a rule of someone's own has parameters in other units than it says."""
+    ours = type(rule).__module__.startswith(LearningRule.__module__.rpartition(".")[0])
+    standard = bool((feature == 1).all() and reward == 1)
+    if ours or standard or rule.parameter_units is None:
+        return
+    if follows_units(rule, Units(feature, reward)) is False:
+        raise ValueError(
+            f"{type(rule).__name__} does something else in other units, in which it would be "
+            "fitted: give in its parameter_units the powers of stimulus and reward in each "
+            "parameter, take settings over in standardize_settings, or set parameter_units = None."
+        )

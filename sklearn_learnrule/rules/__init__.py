@@ -16,7 +16,7 @@ from .pearce_hall import PearceHallRule
 from .policy import TWO_CHOICES, Policy, choice_probability
 from .policy_gradient import ConstantRule, PredictMaxRule, ReinforceRule, RewardMaxRule
 from .q_learning import QLearningRule
-from .standardized import StandardizedRule, Units
+from .standardized import StandardizedRule, Units, follows_units
 from .trial import NO_CONTEXT, Trial
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Units",
     "choice_probability",
     "filtered_logit",
+    "follows_units",
     "lapse_odds",
     "lapse_rates",
     "mover",

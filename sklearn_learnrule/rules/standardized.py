@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +15,9 @@ from ._wrapping import WrappingRule
 from .filtered import mover
 from .observing import pack
 from .trial import Trial
+
+N_SUBJECTS, N_TRIALS = 8, 6  # random ones
+SAME = 1e-6
 
 
 class Units(nn.Module):
@@ -112,3 +118,64 @@ class StandardizedRule(WrappingRule):
 
     def initial_memory(self, n_subjects: int, like: Tensor) -> Tensor:
         return self.rule.initial_memory(n_subjects, like) / self._memory_units()
+
+
+def follows_units(rule: LearningRule, units: Units) -> bool | None:
+    """Whether a rule does the same in standard units, where it has the parameters that it says.
+
+    On random trials, in double precision. None: ``textbook_names`` do not settle its parameters.
+    """
+    rule = deepcopy(rule).double()
+    standard = deepcopy(rule)
+    standard.standardize_settings(units.feature, units.reward)
+    other = StandardizedRule(standard, deepcopy(units).double())
+    if not _give_parameters(other, rule):
+        return None
+    paths = [_random_path(each, units) for each in (rule, other)]
+    return not bool((paths[0] - paths[1]).norm() > SAME * paths[0].norm())
+
+
+def _random_path(rule: LearningRule, units: Units) -> Tensor:
+    """Return weights over a few random trials of the user's units."""
+    generator = torch.Generator().manual_seed(0)
+
+    def random(*shape: int) -> Tensor:
+        return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+    n_choices, weights = rule.policy.n_choices, random(N_SUBJECTS, rule.n_weights) - 0.5
+    weights = weights / rule.policy.in_all_sets(units.feature)
+    memory, path = rule.initial_memory(N_SUBJECTS, like=weights), [weights]
+    for _ in range(N_TRIALS):
+        features = (2 * random(N_SUBJECTS, rule.n_features) - 1) * units.feature
+        features[:, -1] = 1
+        choice, answer = ((n_choices * random(N_SUBJECTS)).floor() for _ in "ya")
+        reward = ((4 * random(N_SUBJECTS)).floor() / 2 - 0.5) * units.reward
+        opens = (random(N_SUBJECTS) < 0.2).double()
+        update, memory = rule(path[-1], Trial(features, choice, reward, answer, opens), memory)
+        path.append(path[-1] + update)
+    return torch.stack(path).detach() * rule.policy.in_all_sets(units.feature)
+
+
+def _give_parameters(rule: LearningRule, other: LearningRule) -> bool:
+    """Give a rule the textbook parameters of another; return whether that settles all it has."""
+    raw = [p for p in rule.parameters() if p.requires_grad]
+
+    def flat(values: Mapping[str, Tensor]) -> Tensor:
+        fitted = [value.flatten() for value in values.values() if value.requires_grad]
+        return torch.cat([torch.zeros(0, dtype=torch.float64), *fitted])
+
+    wanted = flat(other.textbook_parameters()).detach()
+    if len(wanted) < sum(p.numel() for p in raw):
+        return False
+    for _ in range(50):  # Newton's method
+        values = flat(rule.textbook_parameters())
+        how: Any = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+        rows = [
+            torch.cat([g.flatten() for g in torch.autograd.grad(v, raw, **how)]) for v in values
+        ]
+        if not rows:
+            return True
+        step = torch.linalg.lstsq(torch.stack(rows), wanted - values.detach(), driver="gelsd")
+        moved = torch.nn.utils.parameters_to_vector(raw).detach() + step.solution
+        torch.nn.utils.vector_to_parameters(moved, raw)
+    return torch.allclose(flat(rule.textbook_parameters()), wanted, rtol=1e-9, atol=1e-12)
