@@ -89,6 +89,9 @@ def test_a_choice_that_was_never_rewarded_is_told_of_unless_answers_are_named(pu
         lr.make_design(trials, answer="answer")
         lr.make_design(trials, stimulus=None)  # whoever plays a bandit is told of no errors
         lr.make_design(trials.groupby("choice").head(9))  # too few to tell
+        lr.make_design(trials[trials["choice"] == "no lick"], choices=["lick", "no lick"])
+        untold = trials.assign(reward=trials["reward"].mask(trials["choice"] == "no lick"))
+        lr.make_design(untold, unknown_reward="keep")  # nobody knows what it earned
 
 
 # ------------------------------------------------------------------------------------- pictures
@@ -220,6 +223,21 @@ def test_twins_are_paid_for_a_hit_and_not_for_a_correct_rejection(reward, of):
         ("no lick", "lick"): [0.0],
         ("no lick", "no lick"): [0.0],
     }
+
+
+def test_what_no_animal_shows_to_earn_is_told_of_where_pay_hangs_on_what_is_correct():
+    """Of experts that never miss: who knows whether a miss earns what a false alarm does?"""
+    for trials, n_told in ((go_no_go(-1.0), 1), (make_learning_cohort(2, 100, random_state=0), 0)):
+        first = trials["choice"].min()
+        experts = trials[(trials["choice"] == trials["answer"]) | (trials["answer"] != first)]
+        X, y, _ = lr.make_design(experts, answer="answer")
+        rule = lr.ReinforceRuleEstimator(baseline=None).fit(X, y)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            simulate(rule, X, random_state=0)
+        texts = [str(warning.message) for warning in told]
+        message = "made no errors. Twins who do earn what errors earned elsewhere, -1 on average"
+        assert len(texts) == n_told and all(message in text for text in texts)
 
 
 def test_missed_trials_and_unknown_rewards_are_no_errors_pay(by_chance):

@@ -341,8 +341,10 @@ def _tell_of_unpaid_choice(outcome: pd.DataFrame) -> None:
     """Warn if one of two choices was never rewarded: by rewards alone, it is never correct."""
     made, earned = (column for _, column in outcome.items())
     choice, reward = as_labels(made, f"column {made.name!r}"), _amounts(earned)
-    (labels, counts), paid = np.unique(choice, return_counts=True), reward > 0
-    if len(labels) > 2 or counts.min() < ENOUGH_PAID:
+    told = ~np.isnan(reward)
+    choice, paid = choice[told], reward[told] > 0
+    labels, counts = np.unique(choice, return_counts=True)
+    if len(labels) != 2 or counts.min() < ENOUGH_PAID:
         return
     for label, count in zip(labels, counts, strict=True):
         of_it = choice == label

@@ -107,7 +107,7 @@ def mark_outcomes(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[bool, str]]:
     if (earned := table.groupby("correct")["reward"].unique()).str.len().eq(1).all():
         texts = {True: "correct", False: "error"}
         if not _stimuli(table)[0]:
-            texts = {bool(correct): f"reward {number(pay[0])}" for correct, pay in earned.items()}
+            texts = {kind: f"reward {number(earned[kind][0])}" for kind in texts if kind in earned}
         return table.assign(**{SOLID: table["correct"]}), texts
     rewards = sorted(table["reward"].unique().tolist())
     if len(rewards) > 2:

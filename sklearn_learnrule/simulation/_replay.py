@@ -16,6 +16,7 @@ from ..data.schema import DESIGN, MISSES, RESTART, REWARD_KNOWN, is_design
 from ..data.sequences import Sequences, read_sequences
 from ..data.stimuli import with_indicators
 from ..utils.arrays import Bools, Floats
+from ..utils.warn import warn
 from ._corrections import BiasCorrection, corrections_in
 from ._experiment import Replay
 from ._learning import Choices, Pay, as_choices
@@ -24,6 +25,7 @@ from ._payoffs import payoffs_nearby
 # What choices earn, by which was correct (None: any other) and whether it was made.
 Pays: TypeAlias = dict[tuple[int | None, bool], Floats]
 
+KINDS = {False: "errors", True: "correct choices"}
 RESAMPLE = "resample"  # rewards as the animals earned them, drawn anew
 PAY_CHOICES = "; or pay each choice what it earned nearby, reward='resample'"
 
@@ -261,12 +263,12 @@ def _two(reward: Any) -> Pays:
 
 
 def _as_paid(paid: Floats, correct: Bools, answer: Floats, reward: str | None) -> Pays:
-    """What errors and correct choices earned, by what was correct; 0 and 1 where none was made.
+    """What errors and correct choices earned, by what was correct, and anywhere; if none, 0 and 1.
 
     In a go/no-go task a hit is paid and a correct rejection is not, though both are correct.
     """
     pays: Pays = {(None, False): np.zeros(1), (None, True): np.ones(1)}
-    for made, kind in ((False, "errors"), (True, "correct choices")):
+    for made, kind in KINDS.items():
         of_it = correct == made
         for right in np.unique(answer[of_it]):
             values = _one_or_all(paid[of_it & (answer == right)])
@@ -279,7 +281,23 @@ def _as_paid(paid: Floats, correct: Bools, answer: Floats, reward: str | None) -
             pays[int(right), made] = values
         if of_it.any():
             pays[None, made] = _one_or_all(paid[of_it])
+    _tell_of_guesses(pays, np.unique(answer).astype(int).tolist())
     return pays
+
+
+def _tell_of_guesses(pays: Pays, answers: list[int]) -> None:
+    """Warn if pay hangs on what is correct, and no animal shows what some outcome earns."""
+    amounts = {(made, *np.unique(pays[right, made])) for right, made in pays if right is not None}
+    if all([made for made, *_ in amounts].count(kind) < 2 for kind in KINDS):
+        return
+    for made, kind in KINDS.items():
+        if any((right, made) not in pays for right in answers):
+            warn(
+                f"What animals earned hangs on which choice is correct, and for one of these they "
+                f"made no {kind}. Twins who do earn what {kind} earned elsewhere, "
+                f"{pays[None, made].mean():.3g} on average; if that is wrong, simulate in a task "
+                "of your own.",
+            )
 
 
 def _one_or_all(values: Floats) -> Floats:

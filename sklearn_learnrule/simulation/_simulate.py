@@ -82,15 +82,15 @@ def simulate(
     session_length : int, default=150
         Trials of a session, only with a task.
     reward : pair of floats, function, "resample" or None, default=None
-        What an error and a correct choice earn, or a function ``(correct (N,), random_state)``
-        that returns the rewards (N,) and may toss coins; only with a table. None: what they
-        earned in the table, for each correct choice, if that never varied; where it does not say,
-        0 and 1. "resample": each is drawn from what errors, or correct choices, earned on any trial
-        of the table with the same correct choice or, where nothing was shown and X does not tell
-        which were correct, from what the choice earned the animal on the ten trials on which it was
-        made that are nearest. Where arms change places, a choice that is avoided while it is the
-        worse is then paid as while it was the better: name the best one,
-        ``make_design(..., answer=...)``.
+        What an error and a correct choice earn, or a function ``(correct (N,), random_state)`` that
+        returns the rewards (N,) and may toss coins; only with a table. None: what they earned in
+        the table, for each correct choice, if that never varied; where it does not say, what
+        errors, or correct choices, earned elsewhere in it or, without any, 0 and 1. "resample":
+        each is drawn from what errors, or correct choices, earned on any trial of the table with
+        the same correct choice or, where nothing was shown and X does not tell which were correct,
+        from what the choice earned the animal on the ten trials on which it was made that are
+        nearest. Where arms change places, a choice that is avoided while it is the worse is then
+        paid as while it was the better: name the best one, ``make_design(..., answer=...)``.
     correction : BiasCorrection or None, default=None
         How the experiment answered the animals' errors with stimuli, if it did: then twins see
         none that answered the animals', but those that answer their own; only with a table.
