@@ -41,6 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "defaults, early_stopping": {"early_stopping": True},
     "defaults, weight_decay=.3": {"weight_decay": 0.3},
     "defaults, around REINFORCE": {"around": lr.ReinforceRuleEstimator()},
+    "kept near REINFORCE": {"around": lr.ReinforceRuleEstimator(), "weight_decay": 20.0},
     "defaults, mirror=False": {"mirror": False},
     "defaults, mirror=True": {"mirror": True},
 }

@@ -27,6 +27,7 @@ N_ANIMALS, N_TRIALS = 12, 2000
 CHOICES = ["A", "B", "C"]
 STIMULI = [f"stimulus_{choice}" for choice in CHOICES]
 STEPS = {"lr": 0.005, "max_epochs": 100, "batch_size": 12, "mirror": False, "random_state": 0}
+NEAR: dict[str, Any] = {"around": lr.ReinforceRuleEstimator(), "weight_decay": 20.0}
 MODELS = {
     "constant": lr.ConstantRuleEstimator(),
     "REINFORCE, its numbers fitted": lr.ReinforceRuleEstimator(),
@@ -36,6 +37,8 @@ MODELS = {
     "RNN, choices not alike": lr.RNNRuleEstimator(random_state=0, mirror=False),
     "DNN around REINFORCE": lr.DNNRuleEstimator(random_state=0, around=lr.ReinforceRuleEstimator()),
     "RNN around REINFORCE": lr.RNNRuleEstimator(random_state=0, around=lr.ReinforceRuleEstimator()),
+    "DNN kept near REINFORCE": lr.DNNRuleEstimator(random_state=0, **NEAR),
+    "RNN kept near REINFORCE": lr.RNNRuleEstimator(random_state=0, **NEAR),
     "DNN, all names": lr.DNNRuleEstimator(**STEPS),
     "RNN, all names": lr.RNNRuleEstimator(**STEPS),
 }
