@@ -90,21 +90,22 @@ def borrow_room(room):
 
 
 @njit
-def fill_own(places, mean, own):
+def fill_own(n_own, places, mean, own):
     """Fill the rule's own weights at the mean, and a step on with each of them."""
-    for point in range(len(own)):
-        for i in range(len(places)):
-            own[point, i] = mean[places[i]]
+    for point in range(n_own + 1):
+        for i in range(n_own):
+            own[i] = mean[places[i]]
         if point:
-            own[point, point - 1] += SLOPE_STEP
+            own[point - 1] = own[point - 1] + SLOPE_STEP
+        own = shift(own, n_own)
 
 
-@njit
+@njit(forceinline=True)
 def fill_trial(steps, known, seen, room, n, t, record, memory, rows):
     """Compute a trial's rows."""
-    (n_points, n_own), at = room.own.shape, n * seen.amounts.shape[1] + t
-    fill_own(seen.places, record, room.own)
-    own = pointer(room.own)
+    n_own, at, own = len(seen.places), n * seen.amounts.shape[1] + t, pointer(room.own)
+    n_points = n_own + 1
+    fill_own(n_own, pointer(seen.places), record, own)
     if steps.fill_rows:
         call(steps.fill_rows, (*known, n, at, n_points, own, n_own, memory, rows))
         return
@@ -113,13 +114,14 @@ def fill_trial(steps, known, seen, room, n, t, record, memory, rows):
         call(steps.forward, (*known, n, at, weights, memory, row))
 
 
-@njit
+@njit(forceinline=True)
 def fill_trial_back(
     steps, known, seen, room, n, t, record, memory, rows, deltas, adjoint, gradient
 ):
     """Take the adjoints of mean and F back over a trial's rows."""
-    places, at = seen.places, n * seen.amounts.shape[1] + t
-    (n_points, n_own), size = room.own.shape, steps.row_size
+    places, at, size = pointer(seen.places), n * seen.amounts.shape[1] + t, steps.row_size
+    n_own = len(seen.places)
+    n_points = n_own + 1
     change = shift(deltas, steps.update)
     for i in range(n_own):
         change[i] = adjoint[places[i]]
@@ -128,7 +130,7 @@ def fill_trial_back(
         for i in range(n_own):
             moved[i] = room.of_transition[places[i], places[j]] / SLOPE_STEP
             change[i] -= moved[i]
-    fill_own(places, record, room.own)
+    fill_own(n_own, places, record, pointer(room.own))
     own, of_memory = pointer(room.own), pointer(room.of_memory)
     if steps.fill_rows:
         here = n, at, n_points, own, n_own, rows, deltas, of_memory
@@ -141,7 +143,7 @@ def fill_trial_back(
             adjoint[places[i]] += deltas[j * size + steps.weights + i]
 
 
-@njit
+@njit(forceinline=True)
 def point_back(steps, known, room, n, at, j, memory, rows, deltas, gradient):
     """Take the adjoints back over one of a trial's rows."""
     size, total, further = steps.row_size, room.of_memory[0], room.of_memory[1]
@@ -153,7 +155,7 @@ def point_back(steps, known, room, n, at, j, memory, rows, deltas, gradient):
     total += further
 
 
-@njit
+@njit(forceinline=True)
 def fill_transition(steps, rows, places, transition):
     """Fill F = 1 + the slope of the rule's update."""
     change = shift(rows, steps.update)
@@ -164,7 +166,7 @@ def fill_transition(steps, rows, places, transition):
             transition[places[i], places[j]] = slope + (1.0 if i == j else 0.0)
 
 
-@njit
+@njit(forceinline=True)
 def observe(seen, n, t, row, record):
     """Fill the record of a trial's choice from its path's row."""
     n_weights, at = seen.variances.shape[1], n * seen.amounts.shape[1] + t
@@ -173,7 +175,7 @@ def observe(seen, n, t, row, record):
     call(seen.forward, (*known, *here, record, shift(record, n_weights)))
 
 
-@njit
+@njit(forceinline=True)
 def observe_back(seen, room, n, t, row, adjoint, gradient_odds):
     """Take the adjoints of mean and P back over a choice."""
     n_weights, at = seen.variances.shape[1], n * seen.amounts.shape[1] + t
@@ -188,7 +190,7 @@ def observe_back(seen, room, n, t, row, adjoint, gradient_odds):
     unpack_adjoint(of_record, of_covariance)
 
 
-@njit
+@njit(forceinline=True)
 def add_noise(seen, n, t, covariance):
     """Widen what is known: by the noise of every trial, and of a session's start."""
     for i in range(len(covariance)):
@@ -231,7 +233,7 @@ def unroll_filtered(
         hold(path, n, n_observed[n])
 
 
-@njit
+@njit(forceinline=True)
 def fill_block(steps, known, seen, room, n, start, n_rows, row, width, memory):
     """Compute a block's records and rows again, from its first trial's row of the path."""
     for i in range(n_rows):
@@ -241,7 +243,7 @@ def fill_block(steps, known, seen, room, n, start, n_rows, row, width, memory):
         memory = shift(rows, steps.memory)
 
 
-@njit
+@njit(forceinline=True)
 def place_of(steps, seen, records, rows, i):
     """Return where a block's i-th trial has its record, and its rows or their deltas."""
     n_weights = seen.variances.shape[1]
@@ -249,7 +251,7 @@ def place_of(steps, seen, records, rows, i):
     return record, shift(pointer(rows), i * (1 + len(seen.places)) * steps.row_size)
 
 
-@njit
+@njit(forceinline=True)
 def noise_back(seen, n, t, adjoint_covariance, gradient_variances):
     """Add to the variances' gradient."""
     for i in range(len(adjoint_covariance)):
@@ -260,7 +262,7 @@ def noise_back(seen, n, t, adjoint_covariance, gradient_variances):
         gradient_variances[1, i] += seen.amounts[n, t, 1] * total
 
 
-@njit
+@njit(forceinline=True)
 def pass_to_row(cut, above, adjoint, adjoint_covariance, adjoint_memory):
     """Cut the adjoints if they are to be, and add the upstream gradient of the row before."""
     if cut:
@@ -313,7 +315,7 @@ def unroll_filtered_back(
         copy(pointer(of_memory), shift(adjoint_, width), m)
 
 
-@njit
+@njit(forceinline=True)
 def filtered_trial_back(
     steps, known, seen, room, n, start, i, row, width, memory, adjoint, gradient, gradient_odds,
     gradient_variances,
