@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from ..engine import threads
 from ..rules import NO_CONTEXT, LearningRule, Policy, Trial, lapse_rates
 from ..utils.arrays import Bools, Floats, Ints
 
@@ -151,7 +152,7 @@ def simulate_learning(
     missed = _next(np.zeros(known.shape) if misses is None else misses)
     deviation = np.sqrt(_variances(process_noise, session_noise, missed, opens_next))
     seen = []
-    with torch.no_grad():
+    with torch.no_grad(), threads.job():  # of few animals, torch's threads wait for each other
         for t in range(known.shape[1]):
             stimulus, features, answer = show_trial(task, t, policy.n_choices)
             choice = _choose(policy, weights, features, rates, random_state)
