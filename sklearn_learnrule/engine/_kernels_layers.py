@@ -133,34 +133,37 @@ def transpose(n_layers, layers, parameters, transposed):
                 target[j * layer[WIDTH_BACK] + i] = source[i * layer[WIDTH] + j]
 
 
-@njit
+@njit(forceinline=True)
 def linear_rows(layer, parameters, rows, n_rows, row_size):
     """Fill the layer's output slots of many rows, faster than one by one."""
-    weights, width = shift(parameters, layer[WEIGHTS]), layer[WIDTH]
-    n_fours = n_rows - n_rows % 4
-    for number in range(0, n_fours, 4):
-        row = shift(rows, number * row_size)
-        x, y = shift(row, layer[INPUT]), shift(row, layer[OUTPUT])
-        for i in range(4):
-            copy_slot(shift(weights, layer[N_IN] * width), shift(y, i * row_size), width)
-        add_products(layer[N_IN], x, 1, row_size, weights, width, y, row_size, width)
-    for number in range(n_fours, n_rows):
-        linear(layer, parameters, shift(rows, number * row_size))
+    weights = shift(parameters, layer[WEIGHTS])
+    x, y = shift(rows, layer[INPUT]), shift(rows, layer[OUTPUT])
+    multiply_rows(weights, layer[N_IN], layer[WIDTH], True, x, y, n_rows, row_size)
+
+
+@njit(forceinline=True)
+def linear_back_rows(layer, transposed, deltas, n_rows, row_size):
+    """Fill the layer's input slots of many rows of deltas likewise."""
+    weights = shift(transposed, layer[WEIGHTS_BACK])
+    x, y = shift(deltas, layer[OUTPUT]), shift(deltas, layer[INPUT])
+    multiply_rows(weights, layer[N_OUT], layer[WIDTH_BACK], False, x, y, n_rows, row_size)
 
 
 @njit
-def linear_back_rows(layer, transposed, deltas, n_rows, row_size):
-    """Fill the layer's input slots of many rows of deltas, faster than one by one."""
-    weights, width = shift(transposed, layer[WEIGHTS_BACK]), layer[WIDTH_BACK]
+def multiply_rows(matrix, n_in, width, bias, x, y, n_rows, row_size):
+    """As ``multiply``, of an x and a y in each of many rows, four at a time."""
     n_fours = n_rows - n_rows % 4
-    for number in range(0, n_fours, 4):
-        row = shift(deltas, number * row_size)
-        x, y = shift(row, layer[OUTPUT]), shift(row, layer[INPUT])
+    for _ in range(0, n_fours, 4):
         for i in range(4):
-            clear_slot(shift(y, i * row_size), width)
-        add_products(layer[N_OUT], x, 1, row_size, weights, width, y, row_size, width)
-    for number in range(n_fours, n_rows):
-        linear_back(layer, transposed, shift(deltas, number * row_size))
+            if bias:
+                copy_slot(shift(matrix, n_in * width), shift(y, i * row_size), width)
+            else:
+                clear_slot(shift(y, i * row_size), width)
+        add_products(n_in, x, 1, row_size, matrix, width, y, row_size, width)
+        x, y = shift(x, 4 * row_size), shift(y, 4 * row_size)
+    for _ in range(n_fours, n_rows):
+        multiply(matrix, n_in, width, bias, x, y)
+        x, y = shift(x, row_size), shift(y, row_size)
 
 
 @njit
