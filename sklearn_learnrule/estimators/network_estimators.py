@@ -60,9 +60,9 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
         around : ReinforceRuleEstimator or another, or None, default={around}
             A textbook rule without memory, to whose update the network adds its own; both are
             fitted together. So a network needs fewer animals where they learn much as the textbook
-            says, the more so the larger ``weight_decay`` is (20, of few trials);
-            compare it with that rule alone. That estimator tells which rule it is (as by
-            ``baseline``); noise, starts and training are the network's.
+            says, the more so the larger ``weight_decay`` is (20, of few trials); compare it with
+            that rule alone. That estimator tells which rule it is (as by ``baseline``); noise,
+            starts and training are the network's.
         """
 
     def _options(self, n_weights: int, n_choices: int) -> dict[str, Any]:
