@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -24,9 +26,10 @@ from .data.schema import (
 )
 from .data.sequences import sequences_of
 from .data.tables import check_kind, weight_names
+from .data.time_order import count_within
 from .utils.arrays import Floats, Ints
 from .utils.documentation import LinksToDocumentation
-from .utils.parameters import ABOVE_0, check_parameters, each
+from .utils.parameters import ABOVE_0, Number, check_parameters, each
 from .utils.sklearn_private import get_output_config
 
 Columns: TypeAlias = Mapping[Any, NDArray[Any]]
@@ -128,7 +131,7 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
 
 
 class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
-    """Add what else a choice may lean on: the choice, outcome and stimulus of the trial before.
+    """Add what else a choice may lean on: the choice, outcome and stimulus of the trials before.
 
     Each becomes a column of X, and so a weight of the policy; where the trial before was missed
     (``missed="count"`` of make_design), it is 0. Identity, history and covariates stay as they are;
@@ -144,9 +147,11 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         two, ``win_stay_<label>``.
     previous_stimulus : bool, default=True
         ``<stimulus>_back`` of every stimulus column.
-    split_sides : bool, default=False
-        Whether a stimulus column becomes two, ``<stimulus>_left`` and ``<stimulus>_right``, of its
-        size where it is below and above 0.
+    trace_decay : float or None, default=None
+        Between 0 and 1: also what lasts of each of these, ``choice_trace``, ``win_stay_trace`` and
+        ``<stimulus>_trace``. They are averages over all trials before, in which a trial counts
+        ``trace_decay`` times as much as the next, and 0 to begin with (of choices, the choice
+        kernel of Wilson and Collins, eLife 2019). ``GridSearchCV`` chooses it.
 
     Examples
     --------
@@ -155,6 +160,8 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     >>> X, y, _ = make_design(make_learning_cohort(2, 50, random_state=0))
     >>> PolicyRegressors(split_sides=True).fit_transform(X).columns.tolist()[:3]
     ['stimulus_left', 'stimulus_right', 'choice_back']
+    >>> PolicyRegressors(trace_decay=0.5).fit_transform(X)["choice_trace"].head(4).tolist()
+    [0.0, -0.5, -0.75, -0.875]
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -162,6 +169,7 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         "win_stay": ["boolean"],
         "previous_stimulus": ["boolean"],
         "split_sides": ["boolean"],
+        "trace_decay": [None, Number(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
@@ -170,17 +178,26 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         win_stay: bool = True,
         previous_stimulus: bool = True,
         split_sides: bool = False,
+        trace_decay: float | None = None,
     ) -> None:
         self.previous_choice = previous_choice
         self.win_stay = win_stay
         self.previous_stimulus = previous_stimulus
         self.split_sides = split_sides
+        self.trace_decay = trace_decay
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> PolicyRegressors:
         """Check that X is a design; nothing is learned from the data."""
         del y
         check_parameters(self)
         self._check(X)
+        if self.trace_decay is not None and not (
+            self.previous_choice or self.win_stay or self.previous_stimulus
+        ):
+            raise ValueError(
+                f"trace_decay={self.trace_decay} is of previous_choice, win_stay and "
+                "previous_stimulus, and all three are False."
+            )
         validate_data(self, X, skip_check_array=True, reset=True)
         self.names_out_ = np.array(self._extend(X).columns, dtype=object)
         return self
@@ -221,18 +238,40 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
                 made.append((f"{name}_right", np.maximum(columns[name], 0)))
             else:
                 made.append((name, columns[name]))
-        just_before = columns[MISSES] == 0 if MISSES in columns else 1.0
-        choices = _sides(columns)
-        if self.previous_choice:
-            made += [(f"choice_back{of}", side * just_before) for of, side in choices.items()]
-        if self.win_stay:
-            paid = columns[PREVIOUS_REWARD] * just_before
-            made += [(f"win_stay{of}", side * paid) for of, side in choices.items()]
-        if self.previous_stimulus:
-            for name in names:
-                made.append((f"{name}_back", _back(columns[name], sequence) * just_before))
+        misses = columns.get(MISSES, np.zeros(len(sequence)))
+        before = self._of_trial_before(columns, names, sequence)
+        made += [(back, np.where(misses, 0.0, values)) for back, _, values in before]
+        if self.trace_decay is not None and before:
+            values = np.column_stack([values for *_, values in before])
+            traces = _traces(values, self.trace_decay, misses, sequence)
+            made += [(trace, of) for (_, trace, _), of in zip(before, traces.T, strict=True)]
         weight_names(name for name, _ in made)
         return dict(made) | {name: columns[name] for name in columns if name not in names}
+
+    @property
+    def n_trials_back(self) -> int:
+        """How many trials back a row's columns look; of a trace, until 1e-12 is left."""
+        return 1 if self.trace_decay is None else math.ceil(math.log(1e-12, self.trace_decay))
+
+    def _of_trial_before(
+        self, columns: Columns, names: Sequence[Any], sequence: Ints
+    ) -> list[tuple[str, str, NDArray[Any]]]:
+        """Return what the trial before was like, (n_rows,) each, with its and its trace's name."""
+        sides, past = _sides(columns), {}
+        if self.previous_choice:
+            past["choice_back", "choice_trace"] = sides
+        if self.win_stay:
+            paid = columns[PREVIOUS_REWARD]
+            past["win_stay", "win_stay_trace"] = {of: side * paid for of, side in sides.items()}
+        made = [
+            (back + of, trace + of, values)
+            for (back, trace), choices in past.items()
+            for of, values in choices.items()
+        ]
+        if self.previous_stimulus:
+            for name in names:
+                made.append((f"{name}_back", f"{name}_trace", _back(columns[name], sequence)))
+        return made
 
     def _check(self, X: Any) -> None:
         check_kind(X)
@@ -268,6 +307,22 @@ def _back(values: NDArray[Any], sequence: Ints) -> NDArray[Any]:
     back = np.empty(len(values))
     back[order] = np.where(is_first, 0.0, np.roll(values[order], 1))
     return back
+
+
+def _traces(values: Floats, decay: float, misses: Floats, sequence: Ints) -> Floats:
+    """Return decaying averages of values (n_rows, J), each row's and those of the rows before.
+
+    Missed trials, (n_rows,) before each row, count as values of 0.
+    """
+    place, number = 1 + count_within(sequence), np.unique(sequence, return_inverse=True)[1]
+    shape = place.max() + 1, number.max() + 1  # from before the first on, where all are 0
+    traces, kept = np.zeros((*shape, values.shape[1])), np.zeros((*shape, 1))
+    traces[place, number] = (1 - decay) * values
+    kept[place, number] = decay ** misses[:, None]
+    for before, now, share in zip(traces, traces[1:], kept[1:], strict=False):
+        now += decay * before
+        now *= share
+    return traces[place, number]
 
 
 def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:

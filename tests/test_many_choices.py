@@ -160,6 +160,18 @@ def test_regressors_of_the_choice_before_leave_the_bias_alone():
     assert (back[X.index.get_level_values("trial") == 0] == 0).all(axis=None)
 
 
+def test_a_trace_of_more_choices_is_of_each_of_them():
+    added = PolicyRegressors(trace_decay=0.6).fit_transform(X)
+    for kind in ("choice_back", "win_stay"):
+        traces = added.filter(like=kind.removesuffix("_back") + "_trace")
+        assert traces.shape[1] == 3
+        assert_allclose(traces.sum(axis=1), 0, atol=1e-12)
+        for label in LABELS:
+            of_each = added.groupby("subject")[f"{kind}_{label}"]
+            expected = of_each.transform(lambda v: v.ewm(alpha=0.4, adjust=False).mean())
+            assert_allclose(traces.filter(like=f"_{label}").squeeze(), expected, atol=1e-12)
+
+
 @BRIEFLY_TRAINED
 def test_an_update_of_a_policy_with_regressors_is_that_of_a_first_trial():
     rule = ReinforceRuleEstimator(baseline=None, max_epochs=1)

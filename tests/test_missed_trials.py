@@ -233,6 +233,21 @@ def test_what_leans_on_the_trial_before_is_0_after_a_missed_one(design):
     assert MISSES in more
 
 
+def test_a_trace_decays_over_missed_trials_as_over_any(design):
+    X, _ = design
+    plain = lr.PolicyRegressors(trace_decay=0.5).fit_transform(X.drop(columns=MISSES))
+    counted = lr.PolicyRegressors(trace_decay=0.5).fit_transform(X)
+    assert X[MISSES].max() > 1
+    for _, rows in X.groupby("subject"):
+        trace = 0.0
+        for row, (missed, before) in rows[[MISSES, "previous_choice"]].iterrows():
+            trace = 0.5**missed * 0.5 * (trace + before)
+            assert counted.loc[row, "choice_trace"] == pytest.approx(trace, abs=1e-15)
+    missed = X[MISSES].groupby("subject").cumsum() > 0
+    before_any = ["choice_trace", "win_stay_trace", "stimulus_trace"]
+    assert_frame_equal(counted.loc[~missed, before_any], plain.loc[~missed, before_any])
+
+
 # ------------------------------------------------------------------- estimators and twins
 
 CHOICE_RNN = lr.ChoiceRNNClassifier(max_epochs=2, n_ensemble=1, mirror=False, random_state=0)

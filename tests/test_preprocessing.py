@@ -5,12 +5,15 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sklearn_learnrule as lr
-from sklearn_learnrule.datasets import make_learning_cohort
+from sklearn_learnrule.datasets import ContrastTask, make_learning_cohort
 from sklearn_learnrule.preprocessing import PolicyRegressors, TanhContrast, tanh_contrast
+from sklearn_learnrule.simulation import simulate
 
 
 @parametrize_with_checks([TanhContrast(), TanhContrast(slope=1.0)])
@@ -107,6 +110,62 @@ def test_regressors_are_those_of_the_trial_before_of_the_same_animal(X):
     np.testing.assert_array_equal(wide["choice_back"], X["previous_choice"])
     np.testing.assert_array_equal(wide["win_stay"], X["previous_choice"] * X["previous_reward"])
     assert_frame_equal(wide[X.columns], X)
+
+
+TRACES = ["choice_trace", "win_stay_trace", "left_trace", "right_trace"]
+BACK = ["choice_back", "win_stay", "left_back", "right_back"]
+
+
+def test_traces_are_decaying_averages_of_all_trials_before_of_the_same_animal(X):
+    wide = PolicyRegressors(trace_decay=0.7).fit_transform(X)
+    assert_frame_equal(wide.drop(columns=TRACES), PolicyRegressors().fit_transform(X))
+    for _, own in wide.groupby("subject"):
+        back = np.subtract.outer(np.arange(len(own)), np.arange(len(own)))
+        weight = np.where(back >= 0, 0.3 * 0.7 ** np.maximum(back, 0), 0)
+        np.testing.assert_allclose(own[TRACES], weight @ own[BACK].to_numpy(), atol=1e-15)
+
+
+def test_traces_do_not_depend_on_how_subjects_rows_lie(X):
+    number = X.groupby("subject").ngroup()
+    mixed = X.iloc[np.argsort(X.groupby("subject").cumcount(), kind="stable")]
+    regressors = PolicyRegressors(trace_decay=0.7)
+    names = dict(zip(X, X.to_numpy().T, strict=True))
+    apart = regressors.transform_columns(names, number.to_numpy())
+    names = dict(zip(mixed, mixed.to_numpy().T, strict=True))
+    together = regressors.transform_columns(names, number[mixed.index].to_numpy())
+    for name in TRACES:
+        found = np.asarray(together[name])[np.argsort(number[mixed.index], kind="stable")]
+        np.testing.assert_array_equal(found, apart[name])
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0, True, "slow", [0.5]])
+def test_a_trace_decays_by_a_number_between_0_and_1(X, decay):
+    with pytest.raises(ValueError, match="PolicyRegressors: trace_decay should be None or"):
+        PolicyRegressors(trace_decay=decay).fit(X)
+
+
+def test_a_trace_is_of_something(X):
+    nothing = dict.fromkeys(["previous_choice", "win_stay", "previous_stimulus"], False)
+    with pytest.raises(ValueError, match=r"trace_decay=0.5 is of .* all three are False"):
+        PolicyRegressors(trace_decay=0.5, **nothing).fit(X)
+
+
+def test_the_likelihood_of_held_out_animals_finds_how_long_habits_last():
+    """Twins that repeat what they did some trials ago, by a trace that decays by .8 a trial."""
+    X, y, _ = lr.make_design(make_learning_cohort(2, 20, random_state=0))
+    habits = PolicyRegressors(win_stay=False, previous_stimulus=False, trace_decay=0.8)
+    rule = lr.ReinforceRuleEstimator(baseline=None, unlearned=["choice_back", "choice_trace"])
+    truth = [1.0, 0.0, 2.0, 0.0]
+    animals = clone(rule).set_params(initial_weights=truth, train_initial_weights=False)
+    with pytest.warns(ConvergenceWarning, match="worse than chance"):  # of animals without habits
+        animals = make_pipeline(habits, animals).fit(X, y)
+    trials = simulate(animals, ContrastTask, n_subjects=6, n_trials=1000, random_state=0)
+    X, y, _ = lr.make_design(trials)
+    grid = {"policyregressors__trace_decay": [0.5, 0.8, 0.95]}
+    search = GridSearchCV(make_pipeline(clone(habits), rule), grid, cv=lr.SubjectKFold(3))
+    search.fit(X, y)
+    assert search.best_params_ == {"policyregressors__trace_decay": 0.8}
+    np.testing.assert_allclose(search.best_estimator_[-1].initial_weights_, truth, atol=0.25)
 
 
 def test_sides_are_split_by_the_stimulus_sign(X):

@@ -66,6 +66,26 @@ def test_a_transformer_that_looks_further_back_is_refused(trials):
         simulate(*fit(further, trials), random_state=0)
 
 
+class Longer(FunctionTransformer):
+    """A transformer that says how far it looks back."""
+
+    n_trials_back = 60
+
+
+def test_a_transformer_may_say_how_far_it_looks_back(trials):
+    further = Longer(add_total, kw_args={"of": "previous_reward"})
+    assert_twins_of_both_kinds(*fit(further, trials))
+
+
+def test_twins_have_habits_that_last(trials):
+    regressors = lr.PolicyRegressors(trace_decay=0.6)  # looks back 55 trials, of more
+    pipeline, X = fit(regressors, trials)
+    _, weights = assert_twins_of_both_kinds(pipeline, X)
+    assert {"choice_trace", "win_stay_trace", "stimulus_trace"} <= set(weights)
+    assert pipeline[0].n_trials_back == 55
+    assert_twins_weights_are_predicted(pipeline, TASK, n_subjects=2, n_trials=150)
+
+
 def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(trials):
     further = FunctionTransformer(add_total, kw_args={"of": "stimulus"})
     assert_twins_weights_are_predicted(*fit(further, trials))
@@ -73,12 +93,14 @@ def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(t
 
 def as_tables_alone(transformer):
     """Return a transformer that does the same to tables, and cannot do so to columns."""
-    return FunctionTransformer(lambda X: clone(transformer).fit_transform(X))
+    as_tables = FunctionTransformer(lambda X: clone(transformer).fit_transform(X))
+    as_tables.n_trials_back = getattr(transformer, "n_trials_back", 1)
+    return as_tables
 
 
 def test_twins_are_the_same_by_columns_as_by_tables(trials):
     X, y, _ = lr.make_design(trials, stimulus="contrast")
-    steps = [lr.TanhContrast(), lr.PolicyRegressors(split_sides=True)]
+    steps = [lr.TanhContrast(), lr.PolicyRegressors(split_sides=True, trace_decay=0.5)]
     by_columns, by_tables = (
         make_pipeline(*each, lr.ReinforceRuleEstimator(baseline=None)).fit(X, y)
         for each in (steps, map(as_tables_alone, steps))

@@ -54,6 +54,9 @@ class PerceivedTask:
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
         self.quick_steps = quick_steps(transformers, columns)
+        self.n_trials_back = max(
+            (getattr(step, "n_trials_back", 1) for step in steps_of(transformers)), default=1
+        )
         self.features = None if transformers is None else self._features_known_beforehand()
 
     def show(self, trial: int) -> tuple[Floats, Choices]:
@@ -72,9 +75,9 @@ class PerceivedTask:
             return stimulus, answer
         if self.features is not None:
             return self.features[:, trial], answer
-        latest = np.arange(trial + 1)[-2:]
+        latest = np.arange(trial + 1)[-1 - self.n_trials_back :]
         rows = np.repeat(np.arange(len(stimulus)), len(latest)), np.tile(latest, len(stimulus))
-        both = (np.stack(seen[-2:], 1).reshape(len(rows[0]), -1) for seen in self._seen)
+        both = (np.stack(seen[-len(latest) :], 1).reshape(len(rows[0]), -1) for seen in self._seen)
         return self._transform(rows, *both)[len(latest) - 1 :: len(latest)], answer
 
     def reward_of_choice(self, trial: int, choice: Choices) -> Floats:
@@ -122,8 +125,9 @@ class PerceivedTask:
         if not same.all():
             raise ValueError(
                 "The pipeline's transformers make something else of a whole X than of its trials "
-                f"as they come, two at a time (first on trial {np.argmin(same)}): they cannot "
-                "serve a twin. Let them look back one trial at most."
+                f"as they come, {self.n_trials_back + 1} at a time (first on trial "
+                f"{np.argmin(same)}): they cannot serve a twin. Let them look back one trial at "
+                "most, or have an attribute n_trials_back that says how many."
             )
 
     def _features_known_beforehand(self) -> Floats | None:
@@ -189,10 +193,15 @@ def quick_steps(transformers: Any, columns: list[str]) -> list[Any]:
 
     None can where identity is among X's columns.
     """
-    if transformers is None or set(IDENTITY).intersection(columns):
+    if set(IDENTITY).intersection(columns):
         return []
-    steps = [step for part in transformers for step in part]
+    steps = steps_of(transformers)
     return steps if all(hasattr(step, "transform_columns") for step in steps) else []
+
+
+def steps_of(transformers: Any) -> list[Any]:
+    """Return the steps of a pipeline's parts, if there are any."""
+    return [] if transformers is None else [step for part in transformers for step in part]
 
 
 def _counts_before(group: Ints, count: Ints) -> Ints:
