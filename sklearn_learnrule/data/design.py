@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ..utils.arrays import Bools, Floats, Ints
+from ..utils.arrays import Bools, Ints
 from ..utils.texts import short
 from ..utils.warn import warn
 from .covariates import covariate_columns
 from .history import History
+from .pay import tell_of_no_choice, tell_of_pay
 from .schema import RESTART
 from .stimuli import as_stimuli, check_free, stimulus_columns
 from .tables import (
@@ -34,10 +35,6 @@ from .time_order import check_rises, check_together, count_within, session_start
 
 COUNT_MISSED = "Or count them as missed trials: make_design(..., missed='count')."
 KEEP_UNKNOWN = "Or keep them as unknown: make_design(..., unknown_reward='keep')."
-NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of missed trials,
-OFTEN_NONE, FEW = {"-1", "0"}, 0.5  # and those that may be, if below half of what chance makes
-ENOUGH_PAID, CLEARLY = 10, 4  # trials of a kind, and standard errors
-BY_CHANCE = 1e-3  # how likely a choice like the others would have earned nothing
 LARGEST = 2**53  # whole numbers beyond are not told apart as floats
 
 
@@ -147,7 +144,7 @@ def make_design(
         If the numbers that end sessions' names ("s10", "s9") run backwards, one of more than two
         labels of choice looks like that of missed trials ("none", or a rare -1 or 0), a choice
         earned more where ``answer`` calls it an error or, without ``answer``, one of two choices
-        never earned anything.
+        never earned anything, or rewards go with the choices of the rows before or after.
 
     Examples
     --------
@@ -178,13 +175,13 @@ def make_design(
     index = _identify(trials, subjects, names, happened)
     history = History(index, happened, subjects, _all_labels(told[choice], choices))
     before = history.columns(told[names.outcome], keep=keep, count=missed == "count")
-    _tell_of_pay(told.loc[happened, names.outcome], shows_stimuli=len(stimuli) > 0)
     seen = stimulus_columns(told, stimuli, happened, subjects)
+    tell_of_pay(told.loc[happened, names.outcome], [*seen.values()], subjects[happened])
     known = covariate_columns(trials, covariates, happened, subjects)
     X = pd.DataFrame({**seen, **before, **known}, index=index)
     groups = pd.Series(subjects[happened], index=index, name="subject", copy=True)
     y = _choices(trials[choice], happened, index)
-    _tell_of_no_choice(y, told.loc[happened, reward], choices)
+    tell_of_no_choice(y, told.loc[happened, reward], choices)
     return X, y, groups
 
 
@@ -306,79 +303,3 @@ def _choices(column: pd.Series, happened: Bools, index: pd.MultiIndex) -> pd.Ser
         return choice.set_axis(index)
     made = as_labels(choice, f"column {choice.name!r}")
     return pd.Series(made, index=index, dtype=made.dtype, name=choice.name, copy=True)
-
-
-def _tell_of_pay(outcome: pd.DataFrame, *, shows_stimuli: bool) -> None:
-    """Warn if rewards contradict the answers or, without these, do not tell them."""
-    if len(outcome.columns) > 2:
-        _tell_of_paid_errors(outcome)
-    elif shows_stimuli:
-        _tell_of_unpaid_choice(outcome)
-
-
-def _tell_of_paid_errors(outcome: pd.DataFrame) -> None:
-    """Warn if a choice clearly earned more where, by the answers, it was an error."""
-    made, earned, answers = (column for _, column in outcome.items())
-    choice, answer = (as_labels(column, f"column {column.name!r}") for column in (made, answers))
-    reward = _amounts(earned)
-    told, right = ~np.isnan(reward), choice == answer
-    for label in np.unique(choice):
-        kinds = [reward[told & (choice == label) & kind] for kind in (right, ~right)]
-        if min(map(len, kinds)) < ENOUGH_PAID:
-            continue
-        of_correct, of_errors = (kind.mean() for kind in kinds)
-        deviation = np.sqrt(sum(kind.var() / len(kind) for kind in kinds))
-        if of_errors - of_correct > CLEARLY * deviation:
-            warn(
-                f"The choice {short(label)} earned {of_errors:.3g} on average where it was an "
-                f"error by column {answers.name!r}, more than where it was correct, "
-                f"{of_correct:.3g}. The column should hold the label of the correct choice, not "
-                "whether the choice was correct.",
-            )
-
-
-def _tell_of_unpaid_choice(outcome: pd.DataFrame) -> None:
-    """Warn if one of two choices was never rewarded: by rewards alone, it is never correct."""
-    made, earned = (column for _, column in outcome.items())
-    choice, reward = as_labels(made, f"column {made.name!r}"), _amounts(earned)
-    told = ~np.isnan(reward)
-    choice, paid = choice[told], reward[told] > 0
-    labels, counts = np.unique(choice, return_counts=True)
-    if len(labels) != 2 or counts.min() < ENOUGH_PAID:
-        return
-    for label, count in zip(labels, counts, strict=True):
-        of_it = choice == label
-        if paid[of_it].any() or (1 - paid[~of_it].mean()) ** count > BY_CHANCE:
-            continue
-        warn(
-            f"The choice {short(label)} was rewarded on none of {count} trials, so each "
-            "counts as an error. If it can be correct, as withholding a lick is in a go/no-go "
-            "task, name the column of correct choices, make_design(..., answer=...).",
-        )
-
-
-def _amounts(reward: pd.Series) -> Floats:
-    """Return rewards as numbers, NaN where they are not known."""
-    return reward.astype(object).where(reward.notna(), np.nan).to_numpy(dtype=float)
-
-
-def _tell_of_no_choice(y: pd.Series, reward: pd.Series, named: Sequence[Any] | None) -> None:
-    """Warn if one of more than two labels, that nobody named, looks like that of missed trials."""
-    made = as_labels(y, f"column {y.name!r}")
-    labels, counts = np.unique(made, return_counts=True)
-    if named is not None or len(labels) == 2:
-        return
-    earned = _amounts(reward)
-    paid = earned > np.nanmin(earned, initial=np.inf)  # of choices, none may be known
-    for label, count in zip(labels.tolist(), counts, strict=True):
-        rare, others = count < FEW * len(y) / len(labels), made != label
-        unpaid = not paid[~others].any() and (1 - paid[others].mean()) ** count < BY_CHANCE
-        called = isinstance(label, str) and label.strip().lower() in NO_CHOICE
-        if called or (rare and (unpaid or f"{label}".strip() in OFTEN_NONE)):
-            warn(
-                f"Column {y.name!r} has the label {short(label)} on {count} of {len(y)} trials"
-                f"{', none of which was rewarded' if unpaid else ''}. If these were missed, "
-                "make it NaN and count them, make_design(..., missed='count') (in from_files and "
-                "from_nwb, name the choices, choices=...); if it is a choice as any other, name "
-                "all choices, choices=[...].",
-            )
