@@ -27,6 +27,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from sklearn.pipeline import make_pipeline
 from torch import Tensor, nn
 
 import sklearn_learnrule as lr
@@ -90,18 +91,31 @@ print(misled[["weight", "estimate", "lower", "upper"]].round(2).to_string(index=
 # Which rule predicts mice that it has not seen?
 # ----------------------------------------------
 # Log-likelihoods are in nats per trial. A forgetting REINFORCE, whose weights decay, is the best
-# that the textbook has to offer.
+# that the textbook has to offer. But habits need no rule of one's own: as a further input of the
+# policy, a trace of the choices made, they leave the textbook to learn what there is to learn.
 
+habits = lr.PolicyRegressors(win_stay=False, previous_stimulus=False, trace_decay=0.8)
+beside_habits = lr.ReinforceRuleEstimator(unlearned=["choice_back", "choice_trace"])
 rules = {
     "REINFORCE, no baseline": lr.ReinforceRuleEstimator(baseline=None),
     "REINFORCE": lr.ReinforceRuleEstimator(),
     "REINFORCE, forgetting": lr.ReinforceRuleEstimator(forgetting=True),
+    "REINFORCE beside habits": make_pipeline(habits, beside_habits),
     "habit": HabitRuleEstimator(),
 }
 scores = lr.compare_rules(rules, X, y, cv=n_folds)
 columns = ["log_likelihood", "difference", "p_value", "seconds"]
 print(lr.rank_rules(scores)[columns].round(4).to_string())
 ComparisonDisplay.from_scores(scores)
+
+# %%
+# What is left of the baselines
+# -----------------------------
+
+fitted = rules["REINFORCE beside habits"].fit(X, y)[-1]
+left = fitted.summary_.query("parameter == 'baseline'")
+print("Beside habits, intervals of the baselines hold the truth, 0:\n")
+print(left[["weight", "estimate", "lower", "upper"]].round(2).to_string(index=False))
 
 # %%
 # The habit rule's parameters
