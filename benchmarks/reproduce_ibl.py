@@ -82,10 +82,14 @@ SIDES = lr.PolicyRegressors(
     previous_choice=False, win_stay=False, previous_stimulus=False, split_sides=True
 )
 HISTORY = lr.PolicyRegressors(split_sides=True)
+LASTING = lr.PolicyRegressors(split_sides=True, trace_decay=0.75)  # chosen on other mice
 FORGETS: dict[str, Any] = {"forgetting": True}
+NOISY: dict[str, Any] = {"process_noise": "learned"}
 ALONE = {"n_ensemble": 1}  # networks of six weights take their time
 # Of what came before, REINFORCE's weights only drift: so it fits the training mice better.
-HABITS = FORGETS | {"unlearned": ["choice_back", "win_stay", "stimulus_back"]}
+BEFORE = ["choice_back", "win_stay", "stimulus_back"]
+HABITS = FORGETS | {"unlearned": BEFORE}
+LAST = FORGETS | {"unlearned": [*BEFORE, "choice_trace", "win_stay_trace", "stimulus_trace"]}
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
 TABLES = {
     "REINFORCE, nonnegative": Model(-68532, -3272.4, partial(reinforce, "nonnegative")),
@@ -114,7 +118,17 @@ WITH_NOISE = {
 WITH_NOISE["RNN, noise, history, our defaults"] = Model(
     None, None, partial(with_defaults, RNN, process_noise="learned"), HISTORY
 )
-MODELS = TABLES | WITH_NOISE
+WITH_TRACES = {
+    f"{name}, lasting history": Model(None, None, partial(with_defaults, rule, **how), LASTING)
+    for name, rule, how in (
+        ("REINFORCE", lr.ReinforceRuleEstimator, FORGETS),
+        ("no rule, noise", lr.ConstantRuleEstimator, NOISY),
+        ("REINFORCE, noise", lr.ReinforceRuleEstimator, LAST | NOISY),
+        ("DNN, noise", DNN, NOISY),
+        ("RNN, noise", RNN, NOISY),
+    )
+}
+MODELS = TABLES | WITH_NOISE | WITH_TRACES
 
 
 def animal_folds(X: pd.DataFrame, seed: int) -> list[tuple[Any, Any]]:

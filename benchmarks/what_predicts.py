@@ -5,8 +5,8 @@
 
 FILE holds the first 10,001 trials of 89 mice of the International Brain Laboratory's release. Each
 row is fitted to ten of the twelve mice of Liu, Geadah & Pillow (2025) and scored on the others
-(five folds, seed 99), but the last, which is fitted to 77 other mice; the first trial of an animal
-is not scored. Finished fits stand in the CSV beside this script, and are not run again.
+(five folds, seed 99), but those of 77 other mice, which are fitted; the first trial of an animal is
+not scored. Finished fits stand in the CSV beside this script, and are not run again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FIXED_START, HISTORY, SIDES, animal_folds
+from reproduce_ibl import FIXED_START, FORGETS, HISTORY, LAST, LASTING, SIDES, animal_folds
 from scaling import HELD_OUT, cohorts
 from scipy.stats import t as student
 from sklearn.base import clone
