@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FIXED_START, FORGETS, HISTORY, LAST, LASTING, SIDES, animal_folds
+from reproduce_ibl import FIXED_START, HISTORY, SIDES, animal_folds
 from scaling import HELD_OUT, cohorts
 from scipy.stats import t as student
 from sklearn.base import clone

@@ -73,6 +73,7 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
         "slope": [ABOVE_0],
         "columns": [None, str, each(str)],
     }
+    n_trials_back: ClassVar[int] = 0
 
     def __init__(self, slope: float = 5.0, columns: str | Sequence[str] | None = None) -> None:
         self.slope = slope
@@ -147,6 +148,9 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         two, ``win_stay_<label>``.
     previous_stimulus : bool, default=True
         ``<stimulus>_back`` of every stimulus column.
+    split_sides : bool, default=False
+        Whether a stimulus column becomes two, ``<stimulus>_left`` and ``<stimulus>_right``, of its
+        size where it is below and above 0.
     trace_decay : float or None, default=None
         Between 0 and 1: also what lasts of each of these, ``choice_trace``, ``win_stay_trace`` and
         ``<stimulus>_trace``. They are averages over all trials before, in which a trial counts
@@ -314,15 +318,18 @@ def _traces(values: Floats, decay: float, misses: Floats, sequence: Ints) -> Flo
 
     Missed trials, (n_rows,) before each row, count as values of 0.
     """
-    place, number = 1 + count_within(sequence), np.unique(sequence, return_inverse=True)[1]
-    shape = place.max() + 1, number.max() + 1  # from before the first on, where all are 0
-    traces, kept = np.zeros((*shape, values.shape[1])), np.zeros((*shape, 1))
-    traces[place, number] = (1 - decay) * values
-    kept[place, number] = decay ** misses[:, None]
-    for before, now, share in zip(traces, traces[1:], kept[1:], strict=False):
-        now += decay * before
-        now *= share
-    return traces[place, number]
+    place, number = count_within(sequence), np.unique(sequence, return_inverse=True)[1]
+    rank = np.argsort(np.argsort(-np.bincount(number)))  # of each sequence, 0 of the longest
+    order = np.lexsort((rank[number], place))  # so those that go on come first in each place
+    kept = decay ** misses[order, None]
+    made = kept * (1 - decay) * values[order]
+    ends = np.cumsum(np.bincount(place))[:-1]
+    rows, shares = np.split(made, ends), np.split(kept * decay, ends)  # views, a place each
+    for before, now, share in zip(rows, rows[1:], shares[1:], strict=False):
+        now += share * before[: len(now)]
+    traces = np.empty_like(made)
+    traces[order] = made
+    return traces
 
 
 def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:

@@ -1,5 +1,9 @@
 """TanhContrast bends the stimulus and nothing else; PolicyRegressors adds what came before."""
 
+import inspect
+import re
+import tracemalloc
+
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
@@ -136,6 +140,30 @@ def test_traces_do_not_depend_on_how_subjects_rows_lie(X):
     for name in TRACES:
         found = np.asarray(together[name])[np.argsort(number[mixed.index], kind="stable")]
         np.testing.assert_array_equal(found, apart[name])
+
+
+def test_traces_of_one_long_sequence_beside_many_short_ones_take_no_more_memory_than_rows():
+    sequence = np.append(np.zeros(3000, dtype=int), np.arange(1, 3001))
+    columns = {"previous_choice": np.ones(6000), "previous_reward": np.ones(6000)}
+    tracemalloc.start()
+    made = PolicyRegressors(trace_decay=0.5).transform_columns(columns, sequence)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1000 * len(sequence)  # bytes; 3001 sequences of 3000 trials would take 72 MB
+    np.testing.assert_allclose(made["choice_trace"][2999:], [1.0] + 3000 * [0.5])
+
+
+@pytest.mark.parametrize("regressors", [PolicyRegressors(), PolicyRegressors(trace_decay=0.5)])
+def test_no_rows_are_no_trials(X, regressors):
+    assert regressors.fit(X).transform(X.head(0)).shape == (0, regressors.transform(X).shape[1])
+
+
+@pytest.mark.parametrize("kind", [TanhContrast, PolicyRegressors])
+def test_docstrings_tell_all_parameters(kind):
+    section = kind.__doc__.split("----------\n")[1].split("\n\n")[0]
+    assert re.findall(r"^ *(\w+) : ", section, re.MULTILINE) == [
+        *inspect.signature(kind).parameters
+    ]
 
 
 @pytest.mark.parametrize("decay", [0.0, 1.0, True, "slow", [0.5]])

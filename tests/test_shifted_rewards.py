@@ -7,7 +7,8 @@ import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
 
 MESSAGE = (
-    r"Rewards go with whether the choice of the row {} was correct \(correlation {}\), not with "
+    r"Rewards of subject 'mouse_01' \(and 2 more\) go with whether the choice of the row {} was "
+    r"correct \(correlation {}\), not with "
     r"their own row's \(0\.\d\d\)\. Is column 'reward' shifted by a row\?"
 )
 
@@ -40,7 +41,7 @@ def test_rewards_that_come_by_chance_and_are_not_always_known_tell_it_too(trials
     by_chance = trials["reward"].where(rng.rand(len(trials)) < 0.9, 1 - trials["reward"])
     chancy = trials.assign(reward=by_chance.astype(float).mask(rng.rand(len(trials)) < 0.2))
     lr.make_design(chancy, unknown_reward="keep")  # no warning
-    with pytest.warns(UserWarning, match=MESSAGE.format("after", r"0\.[67]\d")):
+    with pytest.warns(UserWarning, match=MESSAGE.format("after", r"0\.[78]\d")):
         lr.make_design(chancy.assign(reward=chancy["reward"].shift(-1)), unknown_reward="keep")
 
 
@@ -56,9 +57,16 @@ def test_where_nothing_tells_nothing_is_said(trials, why):
     elif why == "nothing tells which choice is correct":
         lr.make_design(shifted(trials, 1), stimulus=None)
     elif why == "few trials":
-        lr.make_design(shifted(trials.head(100), 1))
+        lr.make_design(shifted(trials.head(20), 1))
     else:
         lr.make_design(trials.assign(reward=1.0), answer="answer")
+
+
+def test_one_animal_of_several_is_named(trials):
+    second = trials["subject"] == "mouse_02"
+    moved = trials["reward"].where(~second, trials["reward"][second].shift(1, fill_value=0))
+    with pytest.warns(UserWarning, match=r"Rewards of subject 'mouse_02' go with"):
+        lr.make_design(trials.assign(reward=moved))
 
 
 def test_a_row_off_between_animals_alone_is_not_looked_at(trials):

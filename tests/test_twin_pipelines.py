@@ -67,9 +67,9 @@ def test_a_transformer_that_looks_further_back_is_refused(trials):
 
 
 class Longer(FunctionTransformer):
-    """A transformer that says how far it looks back."""
+    """A transformer that says how far it looks back: as many trials as any animal has."""
 
-    n_trials_back = 60
+    n_trials_back = 100
 
 
 def test_a_transformer_may_say_how_far_it_looks_back(trials):
@@ -84,6 +84,32 @@ def test_twins_have_habits_that_last(trials):
     assert {"choice_trace", "win_stay_trace", "stimulus_trace"} <= set(weights)
     assert pipeline[0].n_trials_back == 55
     assert_twins_weights_are_predicted(pipeline, TASK, n_subjects=2, n_trials=150)
+
+
+def test_the_animal_with_the_longest_sequence_shows_how_far_transformers_look_back(trials):
+    """The first animal, of two trials, would not."""
+    first = trials["subject"] == trials["subject"].iloc[0]
+    short = trials[~first | (trials.groupby("subject").cumcount() < 2)]
+    further = FunctionTransformer(add_total, kw_args={"of": "previous_reward"})
+    with pytest.raises(ValueError, match="of its trials as they come, 2 at a time"):
+        simulate(*fit(further, short), random_state=0)
+
+
+def test_transformers_after_one_another_look_further_back_together(trials):
+    """The stimulus before is a stimulus to the next, which looks one more back."""
+    both = make_pipeline(FunctionTransformer(add_history), lr.PolicyRegressors())
+    pipeline, X = fit(make_pipeline(lr.TanhContrast(), both), trials)
+    _, weights = assert_twins_of_both_kinds(pipeline, X)
+    assert "before_back" in weights
+
+
+@pytest.mark.parametrize("back", [-1, 2.5, None, "all"])
+def test_how_far_a_transformer_looks_back_is_a_whole_number(trials, back):
+    transformer = FunctionTransformer(add_history)
+    transformer.n_trials_back = back
+    message = "FunctionTransformer.n_trials_back should be a whole number, 0 or more, got "
+    with pytest.raises(ValueError, match=message + repr(back)):
+        simulate(*fit(transformer, trials), random_state=0)
 
 
 def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(trials):

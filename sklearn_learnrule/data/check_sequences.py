@@ -147,7 +147,7 @@ def number_sequences(
 ) -> tuple[Ints, Ints]:
     """Return each row's sequence, numbered subject by subject, and whose each sequence is, (N,)."""
     if restart is None:
-        return codes, np.arange(codes.max() + 1)
+        return codes, np.arange(codes.max(initial=-1) + 1)
     numbers = pd.factorize(restart)[0]
     order = np.argsort(codes, kind="stable")
     both = (codes * (numbers.max() + 1) + numbers)[order]

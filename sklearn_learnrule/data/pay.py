@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..utils.arrays import Bools, Floats
+from ..utils.arrays import Floats
 from ..utils.texts import short
 from ..utils.warn import warn
 from .tables import as_labels
@@ -17,7 +17,7 @@ NO_CHOICE = {"", "none", "nan", "na", "null", "miss", "missed"}  # labels of mis
 OFTEN_NONE, FEW = {"-1", "0"}, 0.5  # and those that may be, if below half of what chance makes
 ENOUGH_PAID, CLEARLY = 10, 4  # trials of a kind, and standard errors
 BY_CHANCE = 1e-3  # how likely a choice like the others would have earned nothing
-ENOUGH_ROWS, SHIFTED = 100, 0.3  # by how much rewards correlate better with another row's choices
+SHIFTED = 0.3  # by how much more rewards correlate with another row's choices
 
 
 def tell_of_pay(outcome: pd.DataFrame, stimuli: list[Floats], subjects: pd.Index) -> None:
@@ -75,24 +75,24 @@ def _tell_of_unpaid_choice(outcome: pd.DataFrame) -> None:
 
 
 def _tell_of_shifted_pay(outcome: pd.DataFrame, stimuli: list[Floats], subjects: pd.Index) -> None:
-    """Warn if rewards go with which choices were correct in the rows before or after."""
+    """Warn of animals whose rewards go with which choices were correct in rows before or after."""
     correct = _was_correct(outcome, stimuli)
     if correct is None:
         return
-    reward, codes = _amounts(outcome.iloc[:, 1]), pd.factorize(subjects)[0]
-    pairs = {  # what was done, what was paid, and whose that is
-        "": (correct, reward, codes == codes),
-        " of the row before": (correct[:-1], reward[1:], codes[:-1] == codes[1:]),
-        " of the row after": (correct[1:], reward[:-1], codes[1:] == codes[:-1]),
-    }
-    found = {whose: _correlation(*values) for whose, values in pairs.items()}
-    own = found.pop("")
-    whose = max(found, key=lambda name: found[name])
-    if found[whose] > own + SHIFTED:
+    reward, whose = _amounts(outcome.iloc[:, 1]), pd.Series(np.arange(len(subjects)))
+    shifted = {}
+    for subject, rows in whose.groupby(subjects, sort=False).indices.items():
+        own, before, after = (_go_together(correct[rows], reward[rows], by) for by in (0, 1, -1))
+        other = max(before, after)
+        if other > max(own + SHIFTED, CLEARLY / np.sqrt(len(rows))):
+            shifted[subject] = "before" if before == other else "after", other, own
+    if shifted:
+        subject, (row, other, own) = next(iter(shifted.items()))
+        others = f" (and {len(shifted) - 1} more)" if len(shifted) > 1 else ""
         warn(
-            f"Rewards go with whether the choice{whose} was correct (correlation "
-            f"{found[whose]:.2f}), not with their own row's ({own:.2f}). Is column "
-            f"{outcome.columns[1]!r} shifted by a row?"
+            f"Rewards of subject {short(subject)}{others} go with whether the choice of the row "
+            f"{row} was correct (correlation {other:.2f}), not with their own row's ({own:.2f}). "
+            f"Is column {outcome.columns[1]!r} shifted by a row?"
         )
 
 
@@ -112,11 +112,13 @@ def _was_correct(outcome: pd.DataFrame, stimuli: list[Floats]) -> Floats | None:
     return np.where(side, (made == labels[1]) == (side > 0), np.nan)
 
 
-def _correlation(correct: Floats, reward: Floats, same: Bools) -> float:
-    """Return the size of the correlation where both are known, 0 where it tells nothing."""
-    told = same & ~np.isnan(correct) & ~np.isnan(reward)
+def _go_together(correct: Floats, reward: Floats, by: int) -> float:
+    """Return the size of the correlation with the reward so many rows later, 0 of few."""
+    n_pairs = len(correct) - abs(by)
+    correct, reward = correct[max(-by, 0) :][:n_pairs], reward[max(by, 0) :][:n_pairs]
+    told = ~np.isnan(correct) & ~np.isnan(reward)
     correct, reward = correct[told], reward[told]
-    if len(correct) < ENOUGH_ROWS or np.ptp(correct) == 0 or np.ptp(reward) == 0:
+    if min((correct == 0).sum(), (correct == 1).sum()) < ENOUGH_PAID or np.ptp(reward) == 0:
         return 0.0
     return abs(float(np.corrcoef(correct, reward)[0, 1]))
 

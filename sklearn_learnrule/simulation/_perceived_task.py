@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.pipeline import Pipeline
 
 from ..data.schema import (
     ANSWER_WAS,
@@ -54,9 +56,7 @@ class PerceivedTask:
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
         self.quick_steps = quick_steps(transformers, columns)
-        self.n_trials_back = max(
-            (getattr(step, "n_trials_back", 1) for step in steps_of(transformers)), default=1
-        )
+        self.n_trials_back = count_trials_back(transformers)
         self.features = None if transformers is None else self._features_known_beforehand()
 
     def show(self, trial: int) -> tuple[Floats, Choices]:
@@ -117,9 +117,9 @@ class PerceivedTask:
 
     def check_transformers(self, features: Floats) -> None:
         """Raise if the features, (N, T, K - 1), are not those of the X of all that happened."""
-        of_first = self.experiment.happened[self.animal == 0]
-        rows = np.nonzero(of_first)
-        stimulus, history = (np.stack(seen[: of_first.shape[1]], 1) for seen in self._seen)
+        longest = np.argmax(self.experiment.happened.sum(1))
+        rows = np.nonzero(self.experiment.happened & (self.animal == self.animal[longest])[:, None])
+        stimulus, history = (np.stack(seen[: features.shape[1]], 1) for seen in self._seen)
         whole = self._transform_X(rows, stimulus[rows], history[rows])
         same = np.asarray(np.isclose(whole, features[rows])).all(-1)
         if not same.all():
@@ -200,8 +200,24 @@ def quick_steps(transformers: Any, columns: list[str]) -> list[Any]:
 
 
 def steps_of(transformers: Any) -> list[Any]:
-    """Return the steps of a pipeline's parts, if there are any."""
-    return [] if transformers is None else [step for part in transformers for step in part]
+    """Return the steps of a pipeline and of those within it, if there are any."""
+    if not isinstance(transformers, Pipeline):
+        return [] if transformers is None else [transformers]
+    return [step for part in transformers for step in steps_of(part)]
+
+
+def count_trials_back(transformers: Any) -> int:
+    """Return how many trials back a pipeline's steps look, each at what the one before it made."""
+    total = 0
+    for step in steps_of(transformers):
+        back = getattr(step, "n_trials_back", 1)
+        if not isinstance(back, Integral) or back < 0:
+            raise ValueError(
+                f"{type(step).__name__}.n_trials_back should be a whole number, 0 or more, got "
+                f"{back!r}."
+            )
+        total += int(back)
+    return total
 
 
 def _counts_before(group: Ints, count: Ints) -> Ints:
