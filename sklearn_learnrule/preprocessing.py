@@ -34,6 +34,20 @@ from .utils.sklearn_private import get_output_config
 
 Columns: TypeAlias = Mapping[Any, NDArray[Any]]
 
+OF_CHOICE = {"choice_back": "choice_trace", "win_stay": "win_stay_trace"}  # each with its trace
+
+
+def of_own_choices(columns: Iterable[Any]) -> list[Any]:
+    """Return those of the columns that :class:`PolicyRegressors` makes of choices.
+
+    Examples
+    --------
+    >>> of_own_choices(["contrast", "choice_back", "win_stay_trace_left", "previous_choice"])
+    ['choice_back', 'win_stay_trace_left']
+    """
+    stems = (*OF_CHOICE, *OF_CHOICE.values())
+    return [name for name in columns if str(name).startswith(stems)]
+
 
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
     """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1].
@@ -90,6 +104,12 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
             unknown = [] if names is None else [name for name in names if name not in X.columns]
             if unknown:
                 raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
+            made = of_own_choices(X.columns) if names is None else []
+            if made:
+                raise ValueError(
+                    f"TanhContrast would bend {made[0]!r} as well, which is no contrast: put it "
+                    "before PolicyRegressors, or name the columns to bend."
+                )
         elif self.columns is not None:
             raise ValueError("TanhContrast(columns=...) needs a DataFrame with column names.")
         else:
@@ -134,9 +154,9 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
 class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
     """Add what else a choice may lean on: the choice, outcome and stimulus of the trials before.
 
-    Each becomes a column of X, and so a weight of the policy; where the trial before was missed
-    (``missed="count"`` of make_design), it is 0. Identity, history and covariates stay as they are;
-    put it after :class:`TanhContrast`.
+    Each becomes a column of X, and so a weight of the policy. A trial that was missed
+    (``missed="count"`` of make_design) counts as one of 0. Identity, history and covariates stay
+    as they are; put it after :class:`TanhContrast`.
 
     Parameters
     ----------
@@ -263,13 +283,13 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         """Return what the trial before was like, (n_rows,) each, with its and its trace's name."""
         sides, past = _sides(columns), {}
         if self.previous_choice:
-            past["choice_back", "choice_trace"] = sides
+            past["choice_back"] = sides
         if self.win_stay:
             paid = columns[PREVIOUS_REWARD]
-            past["win_stay", "win_stay_trace"] = {of: side * paid for of, side in sides.items()}
+            past["win_stay"] = {of: side * paid for of, side in sides.items()}
         made = [
-            (back + of, trace + of, values)
-            for (back, trace), choices in past.items()
+            (back + of, OF_CHOICE[back] + of, values)
+            for back, choices in past.items()
             for of, values in choices.items()
         ]
         if self.previous_stimulus:

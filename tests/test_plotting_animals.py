@@ -6,6 +6,7 @@ import pytest
 from drawn import curves, edges, finite, legend
 from scipy.stats import t as student_t
 from sklearn.model_selection import cross_validate
+from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
 from sklearn_learnrule.datasets import make_learning_cohort
@@ -66,6 +67,16 @@ def test_trajectories_are_the_weights_that_the_estimator_predicts(cohort, fit):
         true = curves(panel, color=entries["truth"].get_color())
         drawn = {tuple(line.get_ydata()) for line in true}
         assert drawn == {tuple(of(truth, subject)[name]) for name in ("stimulus", "bias")}
+
+
+def test_no_two_of_many_weights_are_drawn_alike(cohort):
+    X, y, _ = cohort
+    regressors = lr.PolicyRegressors(trace_decay=0.5)
+    pipeline = make_pipeline(regressors, lr.ConstantRuleEstimator()).fit(X, y)
+    entries = legend(WeightTrajectoryDisplay.from_estimator(pipeline, X).axes_[2])
+    styles = {(line.get_color(), line.get_linestyle()) for line in entries.values()}
+    assert len(entries) == 8 + 1  # weights, and where sessions start
+    assert len(styles) == len(entries)
 
 
 def test_ticks_open_the_sessions(cohort, fit):

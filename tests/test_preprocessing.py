@@ -172,6 +172,14 @@ def test_a_trace_decays_by_a_number_between_0_and_1(X, decay):
         PolicyRegressors(trace_decay=decay).fit(X)
 
 
+def test_habits_are_not_bent_as_contrasts_are(X):
+    wide = PolicyRegressors(previous_choice=False, trace_decay=0.7).fit_transform(X)
+    with pytest.raises(ValueError, match="would bend 'win_stay' as well, which is no contrast"):
+        TanhContrast().fit(wide)
+    bent = TanhContrast(columns=["right"]).fit_transform(wide)
+    assert_frame_equal(bent.drop(columns="right"), wide.drop(columns="right"))
+
+
 def test_a_trace_is_of_something(X):
     nothing = dict.fromkeys(["previous_choice", "win_stay", "previous_stimulus"], False)
     with pytest.raises(ValueError, match=r"trace_decay=0.5 is of .* all three are False"):

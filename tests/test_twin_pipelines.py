@@ -112,6 +112,19 @@ def test_how_far_a_transformer_looks_back_is_a_whole_number(trials, back):
         simulate(*fit(transformer, trials), random_state=0)
 
 
+@pytest.mark.parametrize("choices", [2, 3])
+def test_habits_that_are_the_animals_are_warned_of(trials, choices):
+    trials = trials.copy()
+    if choices == 3:
+        trials.loc[::5, "choice"] = "middle"
+    X, y, _ = lr.make_design(trials, answer="answer")
+    with_habits = lr.PolicyRegressors(previous_choice=choices == 3).fit_transform(X)
+    rule = lr.ReinforceRuleEstimator(baseline=None).fit(with_habits, y)
+    name = "win_stay" if choices == 2 else "choice_back_left"
+    with pytest.warns(UserWarning, match=f"Twins have the animals' choices in '{name}', not their"):
+        simulate(rule, with_habits, reward=(0, 1), random_state=0)
+
+
 def test_stimuli_that_are_known_beforehand_may_be_looked_back_on_at_any_length(trials):
     further = FunctionTransformer(add_total, kw_args={"of": "stimulus"})
     assert_twins_weights_are_predicted(*fit(further, trials))

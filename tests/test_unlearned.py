@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
@@ -88,6 +89,35 @@ def test_what_a_network_makes_of_animals_does_not_hang_on_unlearned_weights(effe
     found = lr.DNNRuleEstimator(**how, unlearned=["zeros"]).fit(wide, y)
     assert_allclose(found.predict_proba(wide), expected.predict_proba(plain), atol=1e-4)
     assert_allclose(found.subject_effects_, expected.subject_effects_, atol=1e-3)
+
+
+def habitual_animals(n_subjects=8, n_trials=500, habit=2.0):
+    """Return trials of animals that learn by REINFORCE, and repeat choices of the last trials."""
+    rng, rows = np.random.default_rng(0), []
+    contrasts = np.array([-1, -0.5, -0.25, -0.125, 0.125, 0.25, 0.5, 1])
+    for subject in range(n_subjects):
+        weights, trace = np.zeros(2), 0.0
+        for contrast in rng.choice(contrasts, n_trials):
+            x = np.array([contrast, 1.0])
+            p = 1 / (1 + np.exp(-(weights @ x + habit * trace)))
+            choice = float(rng.uniform() < p)
+            reward = float((choice == 1) == (contrast > 0))
+            rows.append((f"rat {subject}", 1, contrast, choice, reward))
+            weights += 0.05 * reward * (choice - p) * x
+            trace = 0.8 * trace + 0.2 * (2 * choice - 1)
+    return pd.DataFrame(rows, columns=["subject", "session", "stimulus", "choice", "reward"])
+
+
+def test_a_fit_does_not_end_where_the_bias_has_the_habits_part():
+    X, y, _ = lr.make_design(habitual_animals())
+    traces = lr.PolicyRegressors(trace_decay=0.8).fit_transform(X)["choice_trace"]
+    habits = X.assign(habit=traces)
+    rule = lr.ReinforceRuleEstimator(unlearned=["habit"]).fit(habits, y)
+    from_truth = lr.ReinforceRuleEstimator(unlearned=["habit"], initial_weights=[0, 2, 0])
+    assert_allclose(rule.score(habits, y), from_truth.fit(habits, y).score(habits, y), atol=1e-4)
+    found = rule.summary_.query("weight == 'habit'")[["lower", "upper"]].to_numpy()[0]
+    assert found[0] < 2 < found[1]
+    assert rule.learning_rate_[0] == pytest.approx(0.05, abs=0.02)
 
 
 def test_none_are_unlearned_by_default_and_by_none(cohort):

@@ -36,6 +36,7 @@ from ._tables import choice_colors, choose_subjects, names_after, split_models, 
 
 MAX_PANELS = 48
 STILL = 1e-6  # a weight that moves by less than this share of the one that moves most
+STYLES = [{"color": color, "linestyle": dashes} for dashes in MODELS for color in COLORS]
 TRUTH = {"color": BLACK, "linewidth": 0.6}
 
 
@@ -130,11 +131,10 @@ class WeightTrajectoryDisplay(Display):
         chosen, note = choose_subjects(self.table, subjects, max_subjects)
         if "choice" in self.table:
             return self._plot_choices(ax, chosen, weights, note)
-        lines = dict(zip(product(models, weights), cycle(COLORS), strict=False))
+        lines = dict(zip(product(models, weights), cycle(STYLES), strict=False))
         label = "policy weight" if len(weights) > 1 else weight_label(weights[0])
         entries: list[Entry] = [
-            (model if len(models) > 1 else name, {"color": color})
-            for (model, name), color in lines.items()
+            (model if len(models) > 1 else name, line) for (model, name), line in lines.items()
         ]
         entries += [] if self.truth is None else [("truth", TRUTH)]
         entries += starts_key(self.table)
@@ -185,14 +185,14 @@ class WeightTrajectoryDisplay(Display):
             raise ValueError(f"weight should be one of {names}, got {weight!r}.")
         return [weight]
 
-    def _draw(self, panel: Any, subject: Any, lines: dict[tuple[str, str], str]) -> None:
+    def _draw(self, panel: Any, subject: Any, lines: dict[tuple[str, str], Any]) -> None:
         panel.axhline(0, color=GREY, linewidth=0.6, zorder=0)
         here = self.table[self.table["subject"] == subject]
         models = split_models(here)
-        for (model, name), color in reversed(lines.items()):  # the first on top
+        for (model, name), line in reversed(lines.items()):  # the first on top
             for rows in stretches(models[model]):
                 bands = band(rows, f"weight_{name}", by="trial")
-                draw_line(panel, bands, "trial", color=color, linewidth=0.8)
+                draw_line(panel, bands, "trial", linewidth=0.8, **line)
         if self.truth is not None:
             true = self.truth.xs(subject, level="subject").reset_index()
             for rows in stretches(true):

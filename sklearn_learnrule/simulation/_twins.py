@@ -27,6 +27,7 @@ from ..data.time_order import count_within
 from ..estimators.base import BaseRuleEstimator
 from ..models.along import updates_along
 from ..models.members import copy_models, read_trials
+from ..preprocessing import of_own_choices
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
 from ..utils.warn import warn
@@ -77,6 +78,11 @@ class Twin:
         if clash := [name for name in self.stimuli if name in OUTCOME]:
             raise ValueError(
                 f"Tables of twins have a column {clash[0]!r}: rename that stimulus column."
+            )
+        if made := of_own_choices(self.stimuli):
+            warn(
+                f"Twins have the animals' choices in {made[0]!r}, not their own: fit a pipeline "
+                "of PolicyRegressors and the rule to make_design's X, so that they have habits."
             )
         self.classes = self.estimator.classes_
         columns = self.columns
