@@ -88,7 +88,8 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
     ) -> LearningModel:
         model = super()._make_model(sequences, chosen, weight, units)
         model.has_prior = self.prior is not None
-        if isinstance(self.initial_weights, str) and model.initial_weights.requires_grad:
+        starts = isinstance(self.initial_weights, str) and model.initial_weights.requires_grad
+        if starts and model.noise is None:  # where they drift, the first ones matter little
             self._begin_unlearned(model, sequences, chosen, weight)
         return model
 
