@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FIXED_START, HISTORY, SIDES, animal_folds
+from reproduce_ibl import FIXED_START, HISTORY, LAST, LASTING, SIDES, animal_folds
 from scaling import HELD_OUT, cohorts
 from scipy.stats import t as student
 from sklearn.base import clone
@@ -51,11 +51,12 @@ def rnn(regressors: lr.PolicyRegressors, **parameters: Any) -> Any:
     return make_pipeline(regressors, lr.RNNRuleEstimator(**DRIFT, **parameters))
 
 
-VOTE = VotingClassifier(
-    [("drift", rnn(HISTORY)), ("no drift", lr.RNNRuleEstimator(random_state=SEED))], voting="soft"
-)
+def vote(*rules: Any) -> VotingClassifier:
+    return VotingClassifier([(f"rule {i}", rule) for i, rule in enumerate(rules)], voting="soft")
 
 
+REINFORCE = make_pipeline(LASTING, lr.ReinforceRuleEstimator(**DRIFT, **LAST))
+DNN = make_pipeline(LASTING, lr.DNNRuleEstimator(**DRIFT))
 ROWS = {
     "a policy that never changes": Row(lr.ConstantRuleEstimator()),
     "a textbook rule: REINFORCE": Row(
@@ -66,8 +67,11 @@ ROWS = {
     "weights that drift, sides apart": Row(rnn(SIDES)),
     "habits of choosing": Row(rnn(HISTORY)),
     "drift of each animal's own": Row(rnn(HISTORY, **OWN)),
-    "77 other mice, drift alike": Row(rnn(HISTORY), (OTHERS,)),
-    "a vote with the RNN of no drift": Row(VOTE, (OTHERS,)),
+    "habits that last: REINFORCE and DNN vote": Row(vote(REINFORCE, DNN)),
+    "77 other mice": Row(vote(REINFORCE, DNN), (OTHERS,)),
+    "the RNN of no drift votes, too": Row(
+        vote(REINFORCE, DNN, lr.RNNRuleEstimator(random_state=SEED)), (OTHERS,)
+    ),
 }
 
 
