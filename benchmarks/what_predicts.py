@@ -67,7 +67,7 @@ ROWS = {
     "weights that drift, sides apart": Row(rnn(SIDES)),
     "habits of choosing": Row(rnn(HISTORY)),
     "drift of each animal's own": Row(rnn(HISTORY, **OWN)),
-    "habits that last: REINFORCE and DNN vote": Row(vote(REINFORCE, DNN)),
+    "lasting habits; two rules vote": Row(vote(REINFORCE, DNN)),
     "77 other mice": Row(vote(REINFORCE, DNN), (OTHERS,)),
     "the RNN of no drift votes, too": Row(
         vote(REINFORCE, DNN, lr.RNNRuleEstimator(random_state=SEED)), (OTHERS,)
@@ -150,7 +150,7 @@ def draw(table: pd.DataFrame, path: str) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import NullLocator
 
-    figure = Figure(figsize=(8, 0.8 + 0.4 * table.shape[1]), layout="constrained")
+    figure = Figure(figsize=(9, 0.8 + 0.4 * table.shape[1]), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     names = list(table)
     for place, name in enumerate(names):
