@@ -315,6 +315,18 @@ def test_small_coefficients_are_written_out_and_no_line_crosses_a_term(cohort):
             assert same_color(term.get_bbox_patch().get_facecolor(), panel.get_facecolor())
 
 
+def test_weights_that_a_rule_does_not_move_have_no_panel(cohort):
+    X, y = cohort
+    X = lr.PolicyRegressors(win_stay=False, previous_stimulus=False).fit_transform(X)
+    rule = lr.ReinforceRuleEstimator(baseline=None, unlearned=["choice_back"]).fit(X, y)
+    equation = sparse_rule(rule, X)
+    titles = [left.get_title() for left, _ in EquationDisplay(equation).plot().axes_]
+    assert len(titles) == 2 and not any("choice" in title for title in titles)
+    assert "dw_choice_back = 0" in str(equation)
+    constant = lr.ConstantRuleEstimator().fit(X, y)
+    assert len(EquationDisplay(sparse_rule(constant, X)).plot().axes_) == 3
+
+
 # --------------------------------------------------------------------------- wrong input
 
 

@@ -102,7 +102,7 @@ class EquationDisplay(Display):
                 rule.terms.query("weight == @name"),
             )
             for model, rule in rules.items()
-            for name, path in rule.path.groupby("weight", sort=False)
+            for name, path in _of_moving(rule.path).groupby("weight", sort=False)
         ]
         height = max([LEAST, *(_height(terms) for *_, terms in rows)])
         size: Any = {"figsize": (PAGE, 0.7 + (height + 0.5) * len(rows)), "height": height}
@@ -115,6 +115,12 @@ class EquationDisplay(Display):
             axes[-1, 0].set_xlabel("number of terms")
             axes[-1, 1].set_xlabel("coefficient × rms of the term\n(weight per trial)")
         return self._drawn_on(axes)
+
+
+def _of_moving(path: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of weights that the rule moves, or all if it moves none."""
+    moves = path.groupby("weight")["variance_explained"].transform("count") > 0
+    return path[moves] if moves.any() else path
 
 
 def _names(terms: pd.DataFrame) -> list[str]:
