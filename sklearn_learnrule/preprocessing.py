@@ -31,6 +31,7 @@ from .utils.arrays import Floats, Ints
 from .utils.documentation import LinksToDocumentation
 from .utils.parameters import ABOVE_0, Number, check_parameters, each
 from .utils.sklearn_private import get_output_config
+from .utils.warn import warn
 
 Columns: TypeAlias = Mapping[Any, NDArray[Any]]
 
@@ -100,16 +101,7 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
         check_kind(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=True)
-            names = self._columns()
-            unknown = [] if names is None else [name for name in names if name not in X.columns]
-            if unknown:
-                raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
-            made = of_own_choices(X.columns) if names is None else []
-            if made:
-                raise ValueError(
-                    f"TanhContrast would bend {made[0]!r} as well, which is no contrast: put it "
-                    "before PolicyRegressors, or name the columns to bend."
-                )
+            self._check_columns(X)
         elif self.columns is not None:
             raise ValueError("TanhContrast(columns=...) needs a DataFrame with column names.")
         else:
@@ -146,6 +138,25 @@ class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin,
         named = self._columns()
         names = DESIGN.stimuli(columns) if named is None else named
         return {**columns, **{name: tanh_contrast(columns[name], self.slope) for name in names}}
+
+    def _check_columns(self, X: pd.DataFrame) -> None:
+        """Raise if what is to be bent is not there or no contrast; warn if it goes beyond 1."""
+        names = self._columns()
+        unknown = [] if names is None else [name for name in names if name not in X.columns]
+        if unknown:
+            raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
+        made = of_own_choices(X.columns) if names is None else []
+        if made:
+            raise ValueError(
+                f"TanhContrast would bend {made[0]!r} as well, which is no contrast: put it "
+                "before PolicyRegressors, or name the columns to bend."
+            )
+        bent = DESIGN.stimuli(X.columns) if names is None else names
+        if is_design(X) and (beyond := [name for name in bent if X[name].abs().max() > 1]):
+            warn(
+                f"Column {beyond[0]!r} goes beyond -1 and 1, where TanhContrast tells no contrasts "
+                "apart: divide contrasts in percent by 100."
+            )
 
     def _columns(self) -> Sequence[str] | None:
         return [self.columns] if isinstance(self.columns, str) else self.columns

@@ -54,6 +54,13 @@ def test_identity_and_history_are_left_alone(X):
     assert_frame_equal(as_columns, bent.reset_index())
 
 
+def test_contrasts_in_percent_are_warned_of(X):
+    percent = X.assign(left=100 * X["left"])
+    with pytest.warns(UserWarning, match="Column 'left' goes beyond -1 and 1, .* divide .* by 100"):
+        TanhContrast().fit(percent)
+    TanhContrast(columns="right").fit(percent)  # no warning
+
+
 def test_columns_can_be_chosen(X):
     bent = TanhContrast(columns=["right"]).fit_transform(X)
     assert_frame_equal(bent.drop(columns="right"), X.drop(columns="right"))
