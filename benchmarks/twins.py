@@ -18,7 +18,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FORGETS, HABITS, HISTORY, SIDES, animal_folds
+from reproduce_ibl import FORGETS, HABITS, HISTORY, LAST, LASTING, NOISY, SIDES, animal_folds
 from scaling import cohorts
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -32,7 +32,6 @@ CACHE = Path(__file__).with_name("twins_fits")
 SEED, LEVEL = 99, 0.9
 CORRECTION = BiasCorrection(easy=0.98)  # contrasts from 50%, as load_ibl_trials bends them
 RELEASE = "77"  # mice of the release that are fitted, and so their fold
-NOISY: dict[str, Any] = {"process_noise": "learned"}
 SEEDED: dict[str, Any] = {"random_state": SEED}
 RULES = {
     f"{name}, noise{', history' * history}": make_pipeline(HISTORY if history else SIDES, rule)
@@ -44,6 +43,9 @@ RULES = {
         ("RNN", lr.RNNRuleEstimator(**NOISY, **SEEDED)),
     )
 }
+RULES["REINFORCE, noise, lasting history"] = make_pipeline(
+    LASTING, lr.ReinforceRuleEstimator(**LAST, **NOISY)
+)
 STATISTICS = (("accuracy", "accuracy", 3), ("bias", "bias", 2), ("slope", "slope_stimulus", 2))
 EXPECTED = np.sqrt(2 / np.pi) / (2 * 1.645)  # mean distance from the mean, in widths of 90% bands
 
