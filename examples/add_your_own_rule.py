@@ -114,7 +114,7 @@ ComparisonDisplay.from_scores(scores)
 
 fitted = rules["REINFORCE beside habits"].fit(X, y)[-1]
 left = fitted.summary_.query("parameter == 'baseline'")
-print("Beside habits, intervals of the baselines hold the truth, 0:\n")
+print("REINFORCE's baselines beside habits (the truth: 0):\n")
 print(left[["weight", "estimate", "lower", "upper"]].round(2).to_string(index=False))
 
 # %%

@@ -89,7 +89,7 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
         model = super()._make_model(sequences, chosen, weight, units)
         model.has_prior = self.prior is not None
         starts = isinstance(self.initial_weights, str) and model.initial_weights.requires_grad
-        if starts and model.noise is None:  # where they drift, the first ones matter little
+        if starts and model.noise is None:  # where they drift, the fit takes far longer from there
             self._begin_unlearned(model, sequences, chosen, weight)
         return model
 
