@@ -1,11 +1,12 @@
 """What each means against overfitting is worth: how the networks' defaults were chosen.
 
     python benchmarks/choose_defaults.py mice FILE
-    python benchmarks/choose_defaults.py simulated
+    python benchmarks/choose_defaults.py simulated --seed 0
 
 "mice": held-out log-likelihood by three folds among the ten training mice of one of the paper's
 folds (seed 99); the two mice that this fold holds out are never touched. "simulated": 12 animals
 x 2,000 trials of eight rules, scored on 20 further animals, relative to the true weights' own.
+"searched" asks three folds of the animals fitted, by scikit-learn's GridSearchCV.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from scipy.special import expit
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from torch import Tensor
 
 import sklearn_learnrule as lr
@@ -41,10 +42,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "defaults, early_stopping": {"early_stopping": True},
     "defaults, weight_decay=.3": {"weight_decay": 0.3},
     "defaults, around REINFORCE": {"around": lr.ReinforceRuleEstimator()},
+    "around REINFORCE, weight_decay=5": {
+        "around": lr.ReinforceRuleEstimator(),
+        "weight_decay": 5.0,
+    },
     "kept near REINFORCE": {"around": lr.ReinforceRuleEstimator(), "weight_decay": 20.0},
     "defaults, mirror=False": {"mirror": False},
     "defaults, mirror=True": {"mirror": True},
 }
+GRID: list[dict[str, Any]] = [
+    {"around": [None]},
+    {"around": [lr.ReinforceRuleEstimator()], "weight_decay": [5.0]},
+]
+TRAININGS = [*VARIANTS, "searched"]
 NETWORKS = {
     "DNN": lr.DNNRuleEstimator(random_state=0),
     "RNN": lr.RNNRuleEstimator(random_state=0),
@@ -112,6 +122,13 @@ RULES = {
 }
 
 
+def trained(network: Any, variant: str) -> Any:
+    """Return an estimator that trains the network so."""
+    if variant == "searched":
+        return GridSearchCV(clone(network), GRID, cv=lr.SubjectKFold(3), error_score="raise")
+    return clone(network).set_params(**VARIANTS[variant])
+
+
 def on_mice(file: str, variants: list[str]) -> None:
     X, y, _ = lr.make_design(load_ibl_trials(file, processing="published"), answer="answer")
     subject = X.index.get_level_values("subject")
@@ -123,19 +140,19 @@ def on_mice(file: str, variants: list[str]) -> None:
         for variant in variants:
             start = time.perf_counter()
             folds = lr.SubjectKFold(3, shuffle=True, random_state=0)
-            estimator = clone(network).set_params(**VARIANTS[variant])
-            score = cross_val_score(estimator, X, y, cv=folds).mean()
+            score = cross_val_score(trained(network, variant), X, y, cv=folds).mean()
             seconds = time.perf_counter() - start
             print(f"| {name} | {variant} | {score:.4f} | {seconds:.0f} |", flush=True)
 
 
-def on_simulated(variants: list[str]) -> None:
+def on_simulated(variants: list[str], seed: int) -> None:
     for rule in RULES:
-        (X, y), truth = cohort(rule, N_TRAINED, 0)[0], cohort(rule, N_SCORED, 1)
+        (X, y), _ = cohort(rule, N_TRAINED, 2 * seed)
+        truth = cohort(rule, N_SCORED, 2 * seed + 1)
         for name, network in NETWORKS.items():
             cells = []
             for variant in variants:
-                fitted = clone(network).set_params(**VARIANTS[variant]).fit(X, y)
+                fitted = trained(network, variant).fit(X, y)
                 (X_new, y_new), own = truth
                 cells.append(f"{fitted.score(X_new, y_new) - own:+.4f}")
             print(f"| {rule} ({truth[1]:.4f}) | {name} | {' | '.join(cells)} |", flush=True)
@@ -155,7 +172,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["mice", "simulated"])
     parser.add_argument("file", nargs="?", help="the mice's trials, read by load_ibl_trials")
-    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--variants", nargs="+", choices=TRAININGS, default=TRAININGS)
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated animals")
     arguments = parser.parse_args()
     variants = arguments.variants
     torch.set_num_threads(2)
@@ -165,7 +183,7 @@ def main() -> None:
     else:
         print(f"| true rule | network | {' | '.join(variants)} |")
         print("|---|---|" + "---|" * len(variants))
-        on_simulated(variants)
+        on_simulated(variants, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -50,6 +50,21 @@ def of_own_choices(columns: Iterable[Any]) -> list[Any]:
     return [name for name in columns if str(name).startswith(stems)]
 
 
+def of_trials_before(columns: Iterable[Any]) -> list[Any]:
+    """Return those of the columns that :class:`PolicyRegressors` makes of the trials before.
+
+    Examples
+    --------
+    >>> of_trials_before(["tone_left", "tone_right", "win_stay", "tone_back", "way_back"])
+    ['win_stay', 'tone_back']
+    """
+    names = list(columns)
+    stimuli = {*names, *(str(name).removesuffix("_left") for name in names)}  # also if split
+    made = {f"{stimulus}{ending}" for stimulus in stimuli for ending in ("_back", "_trace")}
+    made.update(of_own_choices(names))
+    return [name for name in names if name in made]
+
+
 def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
     """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1].
 

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from helpers import BRIEFLY_TRAINED
 from numpy.testing import assert_allclose
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
 import sklearn_learnrule as lr
@@ -118,6 +120,37 @@ def test_a_fit_does_not_end_where_the_bias_has_the_habits_part():
     found = rule.summary_.query("weight == 'habit'")[["lower", "upper"]].to_numpy()[0]
     assert found[0] < 2 < found[1]
     assert rule.learning_rate_[0] == pytest.approx(0.05, abs=0.02)
+
+
+@pytest.mark.parametrize("decay", [None, 0.5])
+@pytest.mark.parametrize("n_choices", [2, 3])
+def test_habits_are_what_policy_regressors_add(n_choices, decay):
+    trials = make_learning_cohort(5, 120, n_choices=n_choices, random_state=0)
+    stimuli = [name for name in trials if name.startswith("stimulus")]
+    trials["way_back"] = -trials[stimuli[0]]  # is no habit
+    X, y, _ = lr.make_design(trials, stimulus=[*stimuli, "way_back"])
+    regressors = lr.PolicyRegressors(trace_decay=decay)
+    added = regressors.fit_transform(X).columns.difference(X.columns).tolist()
+    rule = lr.ReinforceRuleEstimator(max_epochs=2)
+    pipeline = make_pipeline(regressors, clone(rule).set_params(unlearned="habits"))
+    expected = make_pipeline(regressors, clone(rule).set_params(unlearned=added))
+    habits, named = (each.fit(X, y).decision_function(X) for each in (pipeline, expected))
+    assert len(added) > 3 and (habits == named).all(axis=None)
+
+
+def test_one_grid_searches_over_habits_that_last_or_do_not():
+    X, y, _ = lr.make_design(make_learning_cohort(4, 60, random_state=0))
+    rule = lr.ReinforceRuleEstimator(max_epochs=2, unlearned="habits")
+    grid = {"policyregressors__trace_decay": [None, 0.5]}
+    pipeline = make_pipeline(lr.PolicyRegressors(), rule)
+    search = GridSearchCV(pipeline, grid, cv=lr.SubjectKFold(2), error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_habits_without_policy_regressors_are_refused():
+    X, y, _ = lr.make_design(make_learning_cohort(2, 20, random_state=0))
+    with pytest.raises(ValueError, match="the columns that PolicyRegressors adds, and the weights"):
+        lr.ReinforceRuleEstimator(unlearned="habits").fit(X, y)
 
 
 def test_none_are_unlearned_by_default_and_by_none(cohort):

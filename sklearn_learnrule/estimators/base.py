@@ -16,6 +16,7 @@ from ..data.sequences import Sequences
 from ..data.tables import BIAS
 from ..engine import ENGINES
 from ..models.learning import LearningModel
+from ..preprocessing import of_trials_before
 from ..rules import (
     LEARNED,
     Lapses,
@@ -38,6 +39,7 @@ from .subject_effects import OwnNumbers, distribution, read_effects, with_own_nu
 
 TwoTables: TypeAlias = tuple[pd.DataFrame, pd.DataFrame]
 IS_LEARNED = StrOptions({LEARNED})
+HABITS = "habits"  # all that PolicyRegressors adds
 OF_SEARCH = ("optimizer", "max_epochs", "truncation", "early_stopping")
 SHARE = Number(Real, 0, 1, closed="left")
 
@@ -56,7 +58,7 @@ class BaseRuleEstimator(FittedRule):
 
     initial_weights: str | ArrayLike = "zeros"
     train_initial_weights: bool = True
-    unlearned: Sequence[str] | None = ()
+    unlearned: str | Sequence[str] | None = ()
     process_noise: str | ArrayLike | None = None
     session_noise: str | ArrayLike = LEARNED
     initial_std: str | ArrayLike = LEARNED
@@ -70,7 +72,7 @@ class BaseRuleEstimator(FittedRule):
             each(each(ANY_NUMBER)),
         ],
         "train_initial_weights": ["boolean"],
-        "unlearned": [None, each(str)],
+        "unlearned": [None, StrOptions({HABITS}), each(str)],
         "process_noise": [None, IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "session_noise": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
         "initial_std": [IS_LEARNED, AT_LEAST_0, each(AT_LEAST_0)],
@@ -88,9 +90,10 @@ class BaseRuleEstimator(FittedRule):
         train_initial_weights : bool, default={train_initial_weights}
             Whether the initial weights, shared by all subjects, are fitted too. Where the start
             is broad (see ``initial_std``) they are not.
-        unlearned : sequence of str or None, default={unlearned}
+        unlearned : "habits", sequence of str or None, default={unlearned}
             Columns of X, or "bias", whose weights the rule neither sees nor moves: they stay where
-            they start or, with process noise, drift.
+            they start or, with process noise, drift. "habits" are all columns that
+            :class:`PolicyRegressors` adds.
 
         Noise
             What moves weights beside the rule, and what chooses beside them.
@@ -218,7 +221,7 @@ class BaseRuleEstimator(FittedRule):
 
     def _learned(self, weight_names: Sequence[str]) -> list[str]:
         """Return the names of the weights that the rule is to learn."""
-        unlearned = set(() if self.unlearned is None else self.unlearned)
+        unlearned = self._unlearned(weight_names)
         unknown = sorted(unlearned.difference(weight_names))
         if unknown:
             raise ValueError(
@@ -232,6 +235,18 @@ class BaseRuleEstimator(FittedRule):
                 "ConstantRuleEstimator."
             )
         return learned
+
+    def _unlearned(self, weight_names: Sequence[str]) -> set[str]:
+        """Return the names of the weights that the rule is not to learn, known or not."""
+        if not isinstance(self.unlearned, str):
+            return set(() if self.unlearned is None else self.unlearned)
+        habits = of_trials_before(weight_names)
+        if not habits:
+            raise ValueError(
+                f"unlearned={HABITS!r} are the columns that PolicyRegressors adds, and the weights "
+                f"are {list(weight_names)}: put it before {type(self).__name__}."
+            )
+        return set(habits)
 
     def _starts_broad(self, n_scored: int) -> bool:
         """Whether so few subjects are fitted that the noise cannot tell how far they lie apart."""

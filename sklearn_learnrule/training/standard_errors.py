@@ -1,8 +1,8 @@
 """How sure a fit is of its parameters: standard errors from the curvature of the likelihood.
 
 N subjects, K policy weights, P numbers that were fitted, Q that are published. The engines give
-first derivatives only, so the second ones are central differences of exact gradients, which yield
-each subject's own first derivatives, its score, at no further cost.
+first derivatives only, so the second ones are differences of exact gradients, which yield each
+subject's own first derivatives, its score, at no further cost.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ from .net import at_nodes
 
 # Steps of the differences, in standard errors (of a parameter, were the others known): so small
 # that the log-likelihood is a parabola, so large that rounding does not show.
-MIN_STEP, GOOD_STEP, MAX_STEP = 1e-4, 1e-3, 1e-2
+MIN_STEP, GOOD_STEP, MAX_STEP = 1e-7, 1e-5, 1e-4
 MAX_TRIES = 5
 SINGULAR = 1e-4  # the least eigenvalue of the information, scaled to a diagonal of 1
 MAX_ERROR = 1e3  # a parameter's standard error, over its size, from which on it is not identified
 SHARE_UNKNOWN = 1e-4  # of a value's gradient along directions that are not identified
 MAX_BEND = 5.0  # how often a value's change within one standard error may be what its slope says
 LEAST_OF_SPREAD = 0.1  # information on a spread's logarithm, below which it may as well be 0
+LEAST_OF_ROOT = 1 / (2 * (MAX_BEND - 1))  # in standard errors: below, its square bends by more
 MAX_SLOPE = 0.1  # of the log-likelihood at the fit, in nats a standard error
 MAX_SLOPE_AT_NODES = 0.5  # the same where effects are integrated out, by nodes that move
 
@@ -84,7 +85,7 @@ def summarize(
     Where a parameter is at its bound, errors of the others are those of a fit without it.
     Parameters that were ``left_out``, as so few subjects do not tell them, come last.
 
-    It takes 2 gradients a parameter, or 4 where the first step does not suit.
+    It takes a gradient a parameter, or 2 where the first step does not suit, and one at the fit.
     """
     likelihood = LogLikelihood(model, dataset)
     estimate = likelihood.values(likelihood.fitted)
@@ -231,25 +232,26 @@ class LogLikelihood:
 
 def derivatives(likelihood: LogLikelihood) -> tuple[Floats, Floats]:
     """Return the subjects' scores (N, P) and the observed information (P, P) at the fit."""
-    along = [_derivatives_along(likelihood, p) for p in range(len(likelihood.fitted))]
+    at_fit = likelihood.at(likelihood.fitted)
+    along = [_derivatives_along(likelihood, *at_fit, p) for p in range(len(likelihood.fitted))]
     found, columns = zip(*along, strict=True)
-    scores, information = np.stack(found, 1), np.stack(columns, 1)
-    at_least = to_numpy(likelihood.fitted) <= LOG_LEAST
-    vanishing = likelihood.are_spreads & (at_least | (information.diagonal() < LEAST_OF_SPREAD))
-    scores[:, vanishing] = information[vanishing] = information[:, vanishing] = 0
-    return scores, information
+    return np.stack(found, 1), np.stack(columns, 1)
 
 
-def _derivatives_along(likelihood: LogLikelihood, p: int) -> tuple[Floats, Floats]:
-    """Return scores (N,) and a column of the information (P,), by steps of a good length."""
+def _derivatives_along(
+    likelihood: LogLikelihood, subjects: Tensor, gradient: Tensor, p: int
+) -> tuple[Floats, Floats]:
+    """Return scores (N,) and a column of the information (P,), by a step of a good length.
+
+    ``subjects`` (N,) and ``gradient`` (P,) are the log-likelihood's at the fit.
+    """
     size = abs(likelihood.fitted[p].item())
-    step, longest = 1e-6 + 1e-4 * size, 0.1 * max(1.0, size)
+    step, longest = 1e-8 + 1e-6 * size, MAX_ERROR * GOOD_STEP * max(1.0, size)
     for _ in range(MAX_TRIES):
-        move = torch.zeros_like(likelihood.fitted)
-        move[p] = step
-        up, gradient_up = likelihood.at(likelihood.fitted + move)
-        down, gradient_down = likelihood.at(likelihood.fitted - move)
-        score, column = (up - down) / (2 * step), (gradient_down - gradient_up) / (2 * step)
+        moved = likelihood.fitted.clone()
+        moved[p] += step
+        subjects_moved, gradient_moved = likelihood.at(moved)
+        score, column = (subjects_moved - subjects) / step, (gradient - gradient_moved) / step
         precision = column[p].abs().sqrt().item()  # 1 / the standard error
         good = MIN_STEP < step * precision < MAX_STEP
         if good or step == longest or not np.isfinite(precision):
@@ -258,11 +260,33 @@ def _derivatives_along(likelihood: LogLikelihood, p: int) -> tuple[Floats, Float
     return to_numpy(score), to_numpy(column)
 
 
+def _vanishing(likelihood: LogLikelihood, information: Floats) -> Bools:
+    """Tell which parameters may as well be at their bound, (P,); ``information`` is on each alone.
+
+    These are spreads, and roots: what is published, their square, is the same of either sign.
+    """
+    fitted = to_numpy(likelihood.fitted)
+    at_0 = information > _least_precision(fitted) ** 2
+    at_0[at_0] = np.abs(fitted[at_0]) * np.sqrt(information[at_0]) < LEAST_OF_ROOT
+    for p in np.flatnonzero(at_0):
+        turned = likelihood.fitted.repeat(2, 1)
+        turned[:, p] = torch.tensor([-1, 1]) * (abs(fitted[p]) or 1.0)
+        at_0[p] = np.array_equal(*map(likelihood.values, turned))
+    at_least = (fitted <= LOG_LEAST) | (information < LEAST_OF_SPREAD)
+    return np.where(likelihood.are_spreads, at_least, at_0)
+
+
+def _least_precision(fitted: Floats) -> Floats:
+    """Return that from which on a parameter is identified, 1 / its standard error, (P,)."""
+    return 1 / (MAX_ERROR * np.sqrt(SINGULAR) * np.abs(fitted).clip(1))
+
+
 def standard_errors(likelihood: LogLikelihood) -> tuple[Floats, Floats, list[str]]:
     """Return the published values' standard errors, robust ones, and notes, each (Q,)."""
     jacobian = likelihood.jacobian()  # (Q, P)
     scores, information = derivatives(likelihood)
-    vanishing = likelihood.are_spreads & (information.diagonal() == 0)
+    vanishing = _vanishing(likelihood, information.diagonal())
+    scores[:, vanishing] = information[vanishing] = information[:, vanishing] = 0
     slope = MAX_SLOPE if likelihood.model.effects is None else MAX_SLOPE_AT_NODES
     at_fit = scores.sum(0), to_numpy(likelihood.fitted)
     directions, curvature = _diagonalize(information, *at_fit, slope)
@@ -296,8 +320,7 @@ def _diagonalize(
     And the curvature along each, (P,): 0 where it cannot be told from 0, negative where there
     is no maximum. Lengths are such that it is about 1 where parameters are independent.
     """
-    least = 1 / (MAX_ERROR * np.sqrt(SINGULAR) * np.abs(fitted).clip(1))
-    precision = np.sqrt(np.abs(information.diagonal())).clip(least)
+    precision = np.sqrt(np.abs(information.diagonal())).clip(_least_precision(fitted))
     if not (np.isfinite(information).all() and np.linalg.norm(score / precision) < max_slope):
         return np.eye(len(fitted)), np.full(len(fitted), -1.0)
     scaled = information / (precision * precision[:, None])
