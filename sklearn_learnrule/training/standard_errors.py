@@ -271,7 +271,8 @@ def _vanishing(likelihood: LogLikelihood, information: Floats) -> Bools:
     for p in np.flatnonzero(at_0):
         turned = likelihood.fitted.repeat(2, 1)
         turned[:, p] = torch.tensor([-1, 1]) * (abs(fitted[p]) or 1.0)
-        at_0[p] = np.array_equal(*map(likelihood.values, turned))
+        one, other = map(likelihood.values, turned)
+        at_0[p] = np.array_equal(one, other)
     at_least = (fitted <= LOG_LEAST) | (information < LEAST_OF_SPREAD)
     return np.where(likelihood.are_spreads, at_least, at_0)
 
