@@ -87,9 +87,7 @@ FORGETS: dict[str, Any] = {"forgetting": True}
 NOISY: dict[str, Any] = {"process_noise": "learned"}
 ALONE = {"n_ensemble": 1}  # networks of six weights take their time
 # Of what came before, REINFORCE's weights only drift: so it fits the training mice better.
-BEFORE = ["choice_back", "win_stay", "stimulus_back"]
-HABITS = FORGETS | {"unlearned": BEFORE}
-LAST = FORGETS | {"unlearned": [*BEFORE, "choice_trace", "win_stay_trace", "stimulus_trace"]}
+HABITS = FORGETS | {"unlearned": "habits"}
 DNN, RNN, TINY = lr.DNNRuleEstimator, lr.RNNRuleEstimator, lr.ChoiceRNNClassifier
 TABLES = {
     "REINFORCE, nonnegative": Model(-68532, -3272.4, partial(reinforce, "nonnegative")),
@@ -123,7 +121,7 @@ WITH_TRACES = {
     for name, rule, how in (
         ("REINFORCE", lr.ReinforceRuleEstimator, FORGETS),
         ("no rule, noise", lr.ConstantRuleEstimator, NOISY),
-        ("REINFORCE, noise", lr.ReinforceRuleEstimator, LAST | NOISY),
+        ("REINFORCE, noise", lr.ReinforceRuleEstimator, HABITS | NOISY),
         ("DNN, noise", DNN, NOISY),
         ("RNN, noise", RNN, NOISY),
     )

@@ -18,7 +18,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FORGETS, HABITS, HISTORY, LAST, LASTING, NOISY, SIDES, animal_folds
+from reproduce_ibl import FORGETS, HABITS, HISTORY, LASTING, NOISY, SIDES, animal_folds
 from scaling import cohorts
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -44,7 +44,7 @@ RULES = {
     )
 }
 RULES["REINFORCE, noise, lasting history"] = make_pipeline(
-    LASTING, lr.ReinforceRuleEstimator(**LAST, **NOISY)
+    LASTING, lr.ReinforceRuleEstimator(**HABITS, **NOISY)
 )
 STATISTICS = (("accuracy", "accuracy", 3), ("bias", "bias", 2), ("slope", "slope_stimulus", 2))
 EXPECTED = np.sqrt(2 / np.pi) / (2 * 1.645)  # mean distance from the mean, in widths of 90% bands

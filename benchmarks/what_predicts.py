@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from reproduce_ibl import FIXED_START, HISTORY, LAST, LASTING, SIDES, animal_folds
+from reproduce_ibl import FIXED_START, HABITS, HISTORY, LASTING, SIDES, animal_folds
 from scaling import HELD_OUT, cohorts
 from scipy.stats import t as student
 from sklearn.base import clone
@@ -55,7 +55,7 @@ def vote(*rules: Any) -> VotingClassifier:
     return VotingClassifier([(f"rule {i}", rule) for i, rule in enumerate(rules)], voting="soft")
 
 
-REINFORCE = make_pipeline(LASTING, lr.ReinforceRuleEstimator(**DRIFT, **LAST))
+REINFORCE = make_pipeline(LASTING, lr.ReinforceRuleEstimator(**DRIFT, **HABITS))
 DNN = make_pipeline(LASTING, lr.DNNRuleEstimator(**DRIFT))
 ROWS = {
     "a policy that never changes": Row(lr.ConstantRuleEstimator()),

@@ -95,7 +95,7 @@ print(misled[["weight", "estimate", "lower", "upper"]].round(2).to_string(index=
 # policy, a trace of the choices made, they leave the textbook to learn what there is to learn.
 
 habits = lr.PolicyRegressors(win_stay=False, previous_stimulus=False, trace_decay=0.8)
-beside_habits = lr.ReinforceRuleEstimator(unlearned=["choice_back", "choice_trace"])
+beside_habits = lr.ReinforceRuleEstimator(unlearned="habits")
 rules = {
     "REINFORCE, no baseline": lr.ReinforceRuleEstimator(baseline=None),
     "REINFORCE": lr.ReinforceRuleEstimator(),

@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 
 import sklearn_learnrule as lr
 from sklearn_learnrule import command_line as program
+from sklearn_learnrule.command_line import _options
 from sklearn_learnrule.datasets import make_learning_cohort
 from sklearn_learnrule.report import _parts, _sections, _write
 from sklearn_learnrule.utils.tasks import WorkerDiedError
@@ -256,14 +257,12 @@ def test_workers_that_die_are_told_of_in_the_words_of_the_command(fails, trials,
     assert "(--jobs); with --cache FOLDER, what is done" in fails("compare", "mice.csv")
 
 
-def test_networks_are_trained_briefly_unless_in_full():
-    brief, full = (
-        program.choose_rules(program.make_parser().parse_args(["compare", "mice.csv", *more]))
-        for more in ([], ["--full"])
-    )
-    assert list(brief) == list(full) == ["constant", "REINFORCE", "DNN", "RNN"]
-    assert full["DNN"].get_params() == lr.DNNRuleEstimator(random_state=0).get_params()
-    assert brief["RNN"].get_params()["max_epochs"] == 60
+def test_rules_with_habits_are_ranked(run, trials):
+    write(trials, "mice.csv")
+    assert set(ranking(run("compare", "mice.csv", *QUICKLY, "--habits"))) == {
+        "REINFORCE",
+        "constant",
+    }
 
 
 # ------------------------------------------------------------------------------------ report
@@ -361,7 +360,7 @@ def test_wrong_input_is_told_in_a_sentence(fails, trials, tmp_path, arguments, m
 
 def test_without_matplotlib_there_is_a_ranking_and_no_report(run, fails, trials, monkeypatch):
     trials.to_csv("mice.csv", index=False)
-    monkeypatch.setattr(program, "find_spec", lambda name: None)
+    monkeypatch.setattr(_options, "find_spec", lambda name: None)
     assert "To get the figure as well, install matplotlib" in run("compare", "mice.csv", *ONE)
     assert "A report has pictures: install matplotlib" in fails("report", "mice.csv", *QUICKLY)
 
