@@ -122,6 +122,14 @@ def test_a_fit_does_not_end_where_the_bias_has_the_habits_part():
     assert rule.learning_rate_[0] == pytest.approx(0.05, abs=0.02)
 
 
+@pytest.mark.parametrize("network", [lr.DNNRuleEstimator, lr.RNNRuleEstimator])
+def test_a_network_does_not_take_habits_for_learning(network):
+    X, y, _ = lr.make_design(habitual_animals())
+    habits = X.assign(habit=lr.PolicyRegressors(trace_decay=0.8).fit_transform(X)["choice_trace"])
+    rule = network(**QUICK | {"unlearned": ["habit"]}).fit(habits, y)  # from 0 it had .1
+    assert rule.initial_weights_[1] == pytest.approx(2, abs=0.25)
+
+
 @pytest.mark.parametrize("decay", [None, 0.5])
 @pytest.mark.parametrize("n_choices", [2, 3])
 def test_habits_are_what_policy_regressors_add(n_choices, decay):

@@ -28,7 +28,12 @@ from ..rules import (
     follows_units,
 )
 from ..training.dataset import SequenceDataset, to_numpy
-from ..training.initial_weights import BROAD_STD, FEW_SUBJECTS, initial_weights
+from ..training.initial_weights import (
+    BROAD_STD,
+    FEW_SUBJECTS,
+    initial_weights,
+    psychometric_weights,
+)
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Floats, Ints
 from ..utils.parameters import ANY_NUMBER, AT_LEAST_0, Number, each
@@ -176,7 +181,34 @@ class BaseRuleEstimator(FittedRule):
                 f"{type(self).__name__} has nothing to fit: set train_initial_weights=True and, of "
                 f"fewer than {FEW_SUBJECTS} subjects with process noise, initial_std."
             )
+        # Where they drift, the fit takes far longer from there.
+        if learns_start and noise is None and isinstance(self.initial_weights, str):
+            self._begin_unlearned(model, sequences, chosen, weight, units)
         return model
+
+    def _begin_unlearned(
+        self,
+        model: LearningModel,
+        sequences: Sequences,
+        chosen: Ints,
+        weight: Floats,
+        units: Units,
+    ) -> None:
+        """Begin unlearned weights where choices have them: from 0, the rule may take their part."""
+        names, held = sequences.feature_names, model.initial_weights
+        unlearned = np.isin(names, self._learned(names), invert=True)
+        if unlearned.any():
+            start = self._unlearned_start(sequences, chosen, weight, units)
+            places = np.tile(unlearned, sequences.n_choices - 1)
+            with torch.no_grad():
+                held[places] = (held.new_tensor(start) * model.dynamics.weight_units)[places]
+
+    def _unlearned_start(
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
+    ) -> Floats:
+        """Return weights, ((C - 1) K,), of which unlearned ones begin there."""
+        del units
+        return psychometric_weights(sequences, chosen, weight, sequences.n_choices)
 
     def _make_rule(
         self, sequences: Sequences, noise: ProcessNoise | None, units: Units

@@ -6,13 +6,20 @@ import inspect
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from ..rules import DNNRule, LearningRule, Policy, RNNRule
+import torch
+
+from ..data.sequences import Sequences
+from ..rules import DNNRule, LearningRule, Policy, RNNRule, Units
 from ..rules.networks import ACTIVATIONS
+from ..training.dataset import SequenceDataset, to_numpy
+from ..training.optimization import train
+from ..training.settings import TrainingSettings
+from ..utils.arrays import Floats, Ints
 from ..utils.parameters import WHOLE_FROM_1, Meets, each
 from ..utils.sklearn_private import StrOptions
 from .base import BaseRuleEstimator
 from .network_parameters import NetworkTraining
-from .rule_estimators import ConstantRuleEstimator
+from .rule_estimators import ConstantRuleEstimator, ReinforceRuleEstimator
 
 
 def _is_textbook(value: Any) -> bool:
@@ -64,6 +71,19 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
             that rule alone. That estimator tells which rule it is (as by ``baseline``); noise,
             starts and training are the network's.
         """
+
+    def _unlearned_start(
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
+    ) -> Floats:
+        """Return where REINFORCE has them: elsewhere, networks take habits for learning."""
+        reinforce = ReinforceRuleEstimator(unlearned=self.unlearned, prior="weak")
+        model = reinforce._make_model(sequences, chosen, weight, units).double()
+        dataset = SequenceDataset(
+            sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
+        )
+        settings = TrainingSettings(tol=1e-5)  # nats a trial: it is but a start
+        net = train(model, dataset, settings, "cpu", torch.Generator(), seed=0)
+        return to_numpy(net.module_.start)
 
     def _options(self, n_weights: int, n_choices: int) -> dict[str, Any]:
         own = self.subject_effects if isinstance(self.subject_effects, int) else 0

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-
 from ..data.sequences import Sequences
 from ..models.learning import LearningModel
 from ..rules import (
@@ -22,7 +19,6 @@ from ..rules import (
     RewardMaxRule,
     Units,
 )
-from ..training.initial_weights import psychometric_weights
 from ..utils.arrays import Floats, Ints
 from ..utils.parameters import ANY_NUMBER, WHOLE_FROM_0, each
 from ..utils.sklearn_private import StrOptions
@@ -88,23 +84,7 @@ class _TextbookRuleEstimator(BaseRuleEstimator):
     ) -> LearningModel:
         model = super()._make_model(sequences, chosen, weight, units)
         model.has_prior = self.prior is not None
-        starts = isinstance(self.initial_weights, str) and model.initial_weights.requires_grad
-        if starts and model.noise is None:  # where they drift, the fit takes far longer from there
-            self._begin_unlearned(model, sequences, chosen, weight)
         return model
-
-    def _begin_unlearned(
-        self, model: LearningModel, sequences: Sequences, chosen: Ints, weight: Floats
-    ) -> None:
-        """Begin unlearned weights where choices have them: from 0, the rule may take their part."""
-        names, held, n_choices = sequences.feature_names, model.initial_weights, sequences.n_choices
-        unlearned = np.isin(names, self._learned(names), invert=True)
-        if not unlearned.any():
-            return
-        places = np.tile(unlearned, n_choices - 1)
-        start = psychometric_weights(sequences, chosen, weight, n_choices)
-        with torch.no_grad():
-            held[places] = (held.new_tensor(start) * model.dynamics.weight_units)[places]
 
     def _options(self) -> dict[str, Any]:
         return {"side_specific": self.side_specific, "forgetting": self.forgetting}
