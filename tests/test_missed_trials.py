@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import (
@@ -231,6 +232,21 @@ def test_what_leans_on_the_trial_before_is_0_after_a_missed_one(design):
     assert_frame_equal(more.loc[~missed, later], plain.loc[~missed, later])
     assert (plain.loc[missed, later] != 0).any(axis=None)
     assert MISSES in more
+
+
+@pytest.mark.parametrize("decay", [None, 0.9])
+def test_row_by_row_habits_are_those_of_the_whole(design, decay):
+    X, _ = design
+    regressors = lr.PolicyRegressors(split_sides=True, trace_decay=decay)
+    whole = regressors.fit_transform(X)
+    turn = X.groupby("subject").cumcount()
+    assert X[MISSES].max() > 1
+    before = None
+    for place in range(turn.groupby("subject").max().min() + 1):
+        columns = {name: values.to_numpy() for name, values in X[turn == place].items()}
+        made = regressors.transform_next(columns, before)
+        assert_frame_equal(pd.DataFrame(made, X.index[turn == place]), whole[turn == place])
+        before = columns, made
 
 
 def test_a_trace_decays_over_missed_trials_as_over_any(design):

@@ -32,7 +32,7 @@ from ..training.initial_weights import (
     BROAD_STD,
     FEW_SUBJECTS,
     initial_weights,
-    psychometric_weights,
+    static_weights,
 )
 from ..training.standard_errors import NOT_MAXIMAL, is_parametric, summarize
 from ..utils.arrays import Floats, Ints
@@ -208,7 +208,7 @@ class BaseRuleEstimator(FittedRule):
     ) -> Floats:
         """Return weights, ((C - 1) K,), of which unlearned ones begin there."""
         del units
-        return psychometric_weights(sequences, chosen, weight, sequences.n_choices)
+        return static_weights(sequences, chosen, weight)
 
     def _make_rule(
         self, sequences: Sequences, noise: ProcessNoise | None, units: Units

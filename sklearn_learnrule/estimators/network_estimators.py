@@ -82,7 +82,10 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
             sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
         )
         settings = TrainingSettings(tol=1e-5)  # nats a trial: it is but a start
-        net = train(model, dataset, settings, "cpu", torch.Generator(), seed=0)
+        try:
+            net = train(model, dataset, settings, "cpu", torch.Generator(), seed=0)
+        except FloatingPointError:
+            return super()._unlearned_start(sequences, chosen, weight, units)
         return to_numpy(net.module_.start)
 
     def _options(self, n_weights: int, n_choices: int) -> dict[str, Any]:

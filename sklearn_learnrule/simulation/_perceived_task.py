@@ -24,6 +24,7 @@ from ..data.schema import (
     of_labels,
 )
 from ..data.tables import label_texts
+from ..preprocessing import Columns
 from ..rules import Trial
 from ..utils.arrays import Floats, Ints
 from ._experiment import Experiment, ReplayTask
@@ -56,6 +57,7 @@ class PerceivedTask:
         self.animal, self.animals = pd.factorize(experiment.subjects)  # of each sequence: (N,)
         self.first_trial = _counts_before(self.animal, experiment.happened.sum(1))  # (N,)
         self.quick_steps = quick_steps(transformers, columns)
+        self.made: list[Columns] = []  # of the latest trial, before and after each of these
         self.n_trials_back = count_trials_back(transformers)
         self.features = None if transformers is None else self._features_known_beforehand()
 
@@ -75,6 +77,8 @@ class PerceivedTask:
             return stimulus, answer
         if self.features is not None:
             return self.features[:, trial], answer
+        if all(hasattr(step, "transform_next") for step in self.quick_steps or [None]):
+            return self._transform_next(), answer
         latest = np.arange(trial + 1)[-1 - self.n_trials_back :]
         rows = np.repeat(np.arange(len(stimulus)), len(latest)), np.tile(latest, len(stimulus))
         both = (np.stack(seen[-len(latest) :], 1).reshape(len(rows[0]), -1) for seen in self._seen)
@@ -149,13 +153,25 @@ class PerceivedTask:
     def _transform(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> Floats:
         """Return the features, (n_rows, K - 1), of such rows of X: see :meth:`_X`."""
         if self.quick_steps:
-            names = [*self.stimuli, *self._history_columns]
-            told = dict(zip(names, [*stimulus.T, *history.T], strict=True))
-            columns = {name: told[name] for name in names if name in self.columns}
+            columns = self._columns(stimulus, history)
             for step in self.quick_steps:
                 columns = step.transform_columns(columns, rows[0])
-            return np.column_stack([columns[name] for name in DESIGN.stimuli(columns)])
+            return _features(columns)
         return self._transform_X(rows, stimulus, history)
+
+    def _transform_next(self) -> Floats:
+        """Return the latest trial's features, (N, K - 1), from what was made of the one before."""
+        last, self.made = self.made, [self._columns(self.shown[-1], self.history[-1])]
+        for place, step in enumerate(self.quick_steps):
+            before = last[place : place + 2] or None
+            self.made.append(step.transform_next(self.made[-1], before))
+        return _features(self.made[-1])
+
+    def _columns(self, stimulus: Floats, history: Floats) -> Columns:
+        """Return those of X's columns that steps read, (n_rows,) each."""
+        names = [*self.stimuli, *self._history_columns]
+        told = dict(zip(names, [*stimulus.T, *history.T], strict=True))
+        return {name: told[name] for name in names if name in self.columns}
 
     def _transform_X(self, rows: tuple[Ints, ...], stimulus: Floats, history: Floats) -> Floats:
         X = self.transformers.transform(self._X(rows, stimulus, history))
@@ -186,6 +202,11 @@ class PerceivedTask:
         for name in DESIGN.covariates(self.columns):
             X[name] = told.covariate(name)[sequence]
         return with_identity(X, self.columns)[self.columns]
+
+
+def _features(columns: Columns) -> Floats:
+    """Return the policy's columns as an array, (n_rows, K - 1)."""
+    return np.column_stack([columns[name] for name in DESIGN.stimuli(columns)])
 
 
 def quick_steps(transformers: Any, columns: list[str]) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
 from ..data.sequences import Sequences
 from ..utils.arrays import Floats, Ints
@@ -37,6 +38,17 @@ def initial_weights(
             f"{sequences.feature_names}, got an array of shape {given.shape}."
         )
     return given.flatten()
+
+
+def static_weights(sequences: Sequences, chosen: Ints, weight: Floats) -> Floats:
+    """Return the weights, ((C - 1) K,), of a policy that never changes, nearly the likeliest."""
+    features, n_choices = sequences.fields.features[weight > 0], sequences.n_choices
+    size = np.abs(features).max(0).clip(1e-12)
+    policy = LogisticRegression(fit_intercept=False, tol=1e-3, max_iter=1000)
+    policy.fit(features / size, chosen[weight > 0], sample_weight=weight[weight > 0])
+    of_class = np.zeros((n_choices, len(size)))
+    of_class[policy.classes_[-len(policy.coef_) :]] = policy.coef_ / size
+    return (of_class[1:] - of_class[0]).ravel()
 
 
 def psychometric_weights(

@@ -1,180 +1,35 @@
-"""Transformers of the stimulus."""
+"""What else a choice may lean on: the trials before."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from .data.check_sequences import check_made_alike
-from .data.schema import (
+from ..data.check_sequences import check_made_alike
+from ..data.schema import (
     CHOICE_WAS,
     DESIGN,
-    IDENTITY,
     MISSES,
     PREVIOUS_CHOICE,
     PREVIOUS_REWARD,
     is_design,
     labelled,
 )
-from .data.sequences import sequences_of
-from .data.tables import check_kind, weight_names
-from .data.time_order import count_within
-from .utils.arrays import Floats, Ints
-from .utils.documentation import LinksToDocumentation
-from .utils.parameters import ABOVE_0, Number, check_parameters, each
-from .utils.sklearn_private import get_output_config
-from .utils.warn import warn
-
-Columns: TypeAlias = Mapping[Any, NDArray[Any]]
-
-OF_CHOICE = {"choice_back": "choice_trace", "win_stay": "win_stay_trace"}  # each with its trace
-
-
-def of_own_choices(columns: Iterable[Any]) -> list[Any]:
-    """Return those of the columns that :class:`PolicyRegressors` makes of choices.
-
-    Examples
-    --------
-    >>> of_own_choices(["contrast", "choice_back", "win_stay_trace_left", "previous_choice"])
-    ['choice_back', 'win_stay_trace_left']
-    """
-    stems = (*OF_CHOICE, *OF_CHOICE.values())
-    return [name for name in columns if str(name).startswith(stems)]
-
-
-def of_trials_before(columns: Iterable[Any]) -> list[Any]:
-    """Return those of the columns that :class:`PolicyRegressors` makes of the trials before.
-
-    Examples
-    --------
-    >>> of_trials_before(["tone_left", "tone_right", "win_stay", "tone_back", "way_back"])
-    ['win_stay', 'tone_back']
-    """
-    names = list(columns)
-    stimuli = {*names, *(str(name).removesuffix("_left") for name in names)}  # also if split
-    made = {f"{stimulus}{ending}" for stimulus in stimuli for ending in ("_back", "_trace")}
-    made.update(of_own_choices(names))
-    return [name for name in names if name in made]
-
-
-def tanh_contrast(contrast: ArrayLike, slope: float = 5.0) -> Floats:
-    """Return tanh(slope c) / tanh(slope): contrasts as a mouse sees them, still in [-1, 1].
-
-    Examples
-    --------
-    >>> tanh_contrast([-1.0, 0.0, 0.25]).round(3)
-    array([-1.   ,  0.   ,  0.848])
-    """
-    return np.tanh(slope * np.asarray(contrast, dtype=float)) / np.tanh(slope)
-
-
-class TanhContrast(LinksToDocumentation, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Bend contrasts by tanh(slope c) / tanh(slope), as is usual for the IBL task.
-
-    Put straight before an estimator: a DataFrame stays a DataFrame with its index, and its
-    identity, history (``previous_choice`` and so on) and covariates are left alone.
-
-    Parameters
-    ----------
-    slope : float, default=5.0
-        Above 0.
-    columns : str, list of str or None, default=None
-        The columns to bend; None: all stimuli.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> X = pd.DataFrame({"stimulus": [-0.25, 0.0625], "previous_choice": [0.0, 1.0]})
-    >>> TanhContrast().fit_transform(X).round(3)
-       stimulus  previous_choice
-    0    -0.848              0.0
-    1     0.303              1.0
-    """
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "slope": [ABOVE_0],
-        "columns": [None, str, each(str)],
-    }
-    n_trials_back: ClassVar[int] = 0
-
-    def __init__(self, slope: float = 5.0, columns: str | Sequence[str] | None = None) -> None:
-        self.slope = slope
-        self.columns = columns
-
-    def fit(self, X: Any, y: Any = None) -> TanhContrast:
-        """Check the columns; nothing is learned from the data."""
-        del y
-        check_parameters(self)
-        check_kind(X)
-        if isinstance(X, pd.DataFrame):
-            validate_data(self, X, skip_check_array=True, reset=True)
-            self._check_columns(X)
-        elif self.columns is not None:
-            raise ValueError("TanhContrast(columns=...) needs a DataFrame with column names.")
-        else:
-            validate_data(self, X, dtype=np.float64, reset=True)
-        return self
-
-    def transform(self, X: Any) -> pd.DataFrame | Floats:
-        """Return X with its contrasts bent, a DataFrame if X is one.
-
-        Raises
-        ------
-        ValueError
-            If the output is to be of a library whose tables have no index, such as polars, and X's
-            index names the trials.
-        """
-        check_is_fitted(self)
-        check_kind(X)
-        if not isinstance(X, pd.DataFrame):
-            return tanh_contrast(validate_data(self, X, dtype=np.float64, reset=False), self.slope)
-        check_made_alike(X, self)
-        validate_data(self, X, skip_check_array=True, reset=False)
-        _check_output_keeps_identity(self, X)
-        names = self._columns()
-        if names is None:
-            names = DESIGN.stimuli(X.columns)
-        bent = X.copy()
-        for name in names:
-            bent[name] = tanh_contrast(X[name], self.slope)
-        return bent
-
-    def transform_columns(self, columns: Columns, sequence: Ints) -> dict[str, NDArray[Any]]:
-        """Return columns of X, as arrays, bent: see that of :class:`PolicyRegressors`."""
-        del sequence
-        named = self._columns()
-        names = DESIGN.stimuli(columns) if named is None else named
-        return {**columns, **{name: tanh_contrast(columns[name], self.slope) for name in names}}
-
-    def _check_columns(self, X: pd.DataFrame) -> None:
-        """Raise if what is to be bent is not there or no contrast; warn if it goes beyond 1."""
-        names = self._columns()
-        unknown = [] if names is None else [name for name in names if name not in X.columns]
-        if unknown:
-            raise ValueError(f"TanhContrast: X has no column {unknown[0]!r}.")
-        made = of_own_choices(X.columns) if names is None else []
-        if made:
-            raise ValueError(
-                f"TanhContrast would bend {made[0]!r} as well, which is no contrast: put it "
-                "before PolicyRegressors, or name the columns to bend."
-            )
-        bent = DESIGN.stimuli(X.columns) if names is None else names
-        if is_design(X) and (beyond := [name for name in bent if X[name].abs().max() > 1]):
-            warn(
-                f"Column {beyond[0]!r} goes beyond -1 and 1, where TanhContrast tells no contrasts "
-                "apart: divide contrasts in percent by 100."
-            )
-
-    def _columns(self) -> Sequence[str] | None:
-        return [self.columns] if isinstance(self.columns, str) else self.columns
+from ..data.sequences import sequences_of
+from ..data.tables import check_kind, weight_names
+from ..data.time_order import count_within
+from ..utils.arrays import Floats, Ints
+from ..utils.documentation import LinksToDocumentation
+from ..utils.parameters import Number, check_parameters
+from ._columns import OF_CHOICE, Before, Columns, check_output_keeps_identity
 
 
 class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
@@ -258,7 +113,7 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         self._check(X)
         check_made_alike(X, self)
         validate_data(self, X, skip_check_array=True, reset=False)
-        _check_output_keeps_identity(self, X)
+        check_output_keeps_identity(self, X)
         return self._extend(X)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -280,6 +135,12 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         sequence : int ndarray of shape (n_rows,)
             Whose each row is; those of one are in their order.
         """
+        return self._made_of(columns, sequence)
+
+    def _made_of(
+        self, columns: Columns, sequence: Ints, made_of_first: Columns | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return columns with the further ones; perhaps it is known what sequences' first have."""
         names = DESIGN.stimuli(columns)
         made: list[tuple[Any, NDArray[Any]]] = []
         for name in names:
@@ -293,10 +154,29 @@ class PolicyRegressors(LinksToDocumentation, TransformerMixin, BaseEstimator):
         made += [(back, np.where(misses, 0.0, values)) for back, _, values in before]
         if self.trace_decay is not None and before:
             values = np.column_stack([values for *_, values in before])
-            traces = _traces(values, self.trace_decay, misses, sequence)
-            made += [(trace, of) for (_, trace, _), of in zip(before, traces.T, strict=True)]
+            names_of = [trace for _, trace, _ in before]
+            first = [made_of_first[trace] for trace in names_of] if made_of_first else None
+            traces = _traces(values, self.trace_decay, misses, sequence, first)
+            made += zip(names_of, traces.T, strict=True)
         weight_names(name for name, _ in made)
         return dict(made) | {name: columns[name] for name in columns if name not in names}
+
+    def transform_next(self, columns: Columns, before: Before) -> dict[str, NDArray[Any]]:
+        """Return what is made of one more row of each sequence, as arrays.
+
+        Parameters
+        ----------
+        columns : dict of ndarrays of shape (n_sequences,)
+        before : two such dicts, or None where the row is the first
+            The row before, and what this method made of it.
+        """
+        sequence = np.arange(len(next(iter(columns.values()))))
+        if before is None:
+            return self.transform_columns(columns, sequence)
+        last, made = before
+        pairs = {name: np.concatenate([last[name], columns[name]]) for name in columns}
+        rows = self._made_of(pairs, np.tile(sequence, 2), made)
+        return {name: values[len(sequence) :] for name, values in rows.items()}
 
     @property
     def n_trials_back(self) -> int:
@@ -359,10 +239,17 @@ def _back(values: NDArray[Any], sequence: Ints) -> NDArray[Any]:
     return back
 
 
-def _traces(values: Floats, decay: float, misses: Floats, sequence: Ints) -> Floats:
+def _traces(
+    values: Floats,
+    decay: float,
+    misses: Floats,
+    sequence: Ints,
+    of_first: Sequence[Floats] | None,
+) -> Floats:
     """Return decaying averages of values (n_rows, J), each row's and those of the rows before.
 
-    Missed trials, (n_rows,) before each row, count as values of 0.
+    Missed trials, (n_rows,) before each row, count as values of 0. ``of_first`` are those of the
+    sequences' first rows, J of (n_sequences,), where they are known.
     """
     place, number = count_within(sequence), np.unique(sequence, return_inverse=True)[1]
     rank = np.argsort(np.argsort(-np.bincount(number)))  # of each sequence, 0 of the longest
@@ -371,19 +258,10 @@ def _traces(values: Floats, decay: float, misses: Floats, sequence: Ints) -> Flo
     made = kept * (1 - decay) * values[order]
     ends = np.cumsum(np.bincount(place))[:-1]
     rows, shares = np.split(made, ends), np.split(kept * decay, ends)  # views, a place each
+    if of_first is not None:
+        rows[0][:] = np.column_stack(of_first)[number[order[: len(rows[0])]]]
     for before, now, share in zip(rows, rows[1:], shares[1:], strict=False):
         now += share * before[: len(now)]
     traces = np.empty_like(made)
     traces[order] = made
     return traces
-
-
-def _check_output_keeps_identity(transformer: Any, X: pd.DataFrame) -> None:
-    """Raise if the table that is asked for would be without the index that names X's trials."""
-    output = get_output_config("transform", transformer)["dense"]
-    named = [name for name in IDENTITY if name in X.index.names]
-    if output not in ("default", "pandas") and named:
-        raise ValueError(
-            f"{type(transformer).__name__}: set_output(transform={output!r}) would drop X's index, "
-            f"which holds {', '.join(named)}: use set_output(transform='pandas')."
-        )
