@@ -77,7 +77,7 @@ class PerceivedTask:
             return stimulus, answer
         if self.features is not None:
             return self.features[:, trial], answer
-        if all(hasattr(step, "transform_next") for step in self.quick_steps or [None]):
+        if self.quick_steps and all(hasattr(step, "transform_next") for step in self.quick_steps):
             return self._transform_next(), answer
         latest = np.arange(trial + 1)[-1 - self.n_trials_back :]
         rows = np.repeat(np.arange(len(stimulus)), len(latest)), np.tile(latest, len(stimulus))
