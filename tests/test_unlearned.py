@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +63,7 @@ def test_an_equation_and_the_nearest_rule_are_in_the_choices_that_the_rule_knows
         lr.ActorCriticRuleEstimator(),
         lr.DNNRuleEstimator(**QUICK),
         lr.RNNRuleEstimator(**QUICK),
+        lr.RNNRuleEstimator(around=lr.ReinforceRuleEstimator(), **QUICK),
     ],
     ids=lambda rule: type(rule).__name__,
 )
@@ -67,6 +71,8 @@ def test_unlearned_weights_stay_and_tell_the_rule_nothing(rule, cohort):
     X, y = cohort
     rule.set_params(unlearned=LATER).fit(X, y)
     weights = rule.predict_weights(X)
+    for kept in (pickle.loads(pickle.dumps(rule)), deepcopy(rule)):
+        assert_allclose(kept.predict_weights(X), weights)
     assert (weights[LATER].nunique() == 1).all() and (weights[LATER] != 0).all(axis=None)
     assert weights["stimulus"].nunique() > 1
     others = X.assign(**{name: np.random.RandomState(0).permutation(X[name]) for name in LATER})
@@ -159,6 +165,17 @@ def test_habits_without_policy_regressors_are_refused():
     X, y, _ = lr.make_design(make_learning_cohort(2, 20, random_state=0))
     with pytest.raises(ValueError, match="the columns that PolicyRegressors adds, and the weights"):
         lr.ReinforceRuleEstimator(unlearned="habits").fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore:.*:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_choices", [2, 3])
+def test_weights_may_be_unlearned_where_one_choice_alone_counts(n_choices):
+    trials = make_learning_cohort(4, 60, n_choices=n_choices, random_state=0)
+    X, y, _ = lr.make_design(
+        trials, stimulus=[name for name in trials if name.startswith("stimulus")]
+    )
+    rule = lr.ReinforceRuleEstimator(unlearned=["bias"], max_epochs=2)
+    assert np.isfinite(rule.fit(X, y, sample_weight=(y == y.iloc[0]).astype(float)).score(X, y))
 
 
 def test_none_are_unlearned_by_default_and_by_none(cohort):

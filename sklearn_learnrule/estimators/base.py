@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from inspect import signature
 from numbers import Real
 from typing import Any, ClassVar, TypeAlias
@@ -181,27 +181,30 @@ class BaseRuleEstimator(FittedRule):
                 f"{type(self).__name__} has nothing to fit: set train_initial_weights=True and, of "
                 f"fewer than {FEW_SUBJECTS} subjects with process noise, initial_std."
             )
-        # Where they drift, the fit takes far longer from there.
-        if learns_start and noise is None and isinstance(self.initial_weights, str):
-            self._begin_unlearned(model, sequences, chosen, weight, units)
         return model
 
-    def _begin_unlearned(
-        self,
-        model: LearningModel,
-        sequences: Sequences,
-        chosen: Ints,
-        weight: Floats,
-        units: Units,
-    ) -> None:
-        """Begin unlearned weights where choices have them: from 0, the rule may take their part."""
-        names, held = sequences.feature_names, model.initial_weights
+    def _beginning(
+        self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
+    ) -> Callable[[LearningModel], LearningModel]:
+        """Let unlearned weights begin where choices have them: from 0, rules may take their part.
+
+        Not where they drift: from there, the fit takes far longer.
+        """
+        names = sequences.feature_names
         unlearned = np.isin(names, self._learned(names), invert=True)
-        if unlearned.any():
-            start = self._unlearned_start(sequences, chosen, weight, units)
-            places = np.tile(unlearned, sequences.n_choices - 1)
+        free = self.train_initial_weights and isinstance(self.initial_weights, str)
+        if not (free and self.process_noise is None and unlearned.any()):
+            return lambda model: model
+        start = self._unlearned_start(sequences, chosen, weight, units)
+        places = np.tile(unlearned, sequences.n_choices - 1)
+
+        def begin(model: LearningModel) -> LearningModel:
+            held = model.initial_weights
             with torch.no_grad():
                 held[places] = (held.new_tensor(start) * model.dynamics.weight_units)[places]
+            return model
+
+        return begin
 
     def _unlearned_start(
         self, sequences: Sequences, chosen: Ints, weight: Floats, units: Units
@@ -276,7 +279,7 @@ class BaseRuleEstimator(FittedRule):
         if not habits:
             raise ValueError(
                 f"unlearned={HABITS!r} are the columns that PolicyRegressors adds, and the weights "
-                f"are {list(weight_names)}: put it before {type(self).__name__}."
+                f"are {list(weight_names)}: put it before {type(self).__name__}; let it add some."
             )
         return set(habits)
 

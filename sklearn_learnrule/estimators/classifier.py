@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -153,16 +153,15 @@ class SequenceClassifier(
 
         units = usual_units(sequences, weight)
         warn_of_stimuli(sequences, units)
-        make_model = partial(self._draw_model, sequences, chosen, weight, units)
+        given = sequences, chosen, weight, units
+        make_model, begin = partial(self._draw_model, *given), self._beginning(*given)
         model = make_model(torch.Generator(), symmetric=True)  # raises for what does not suit X
         self._warn(model.caution(), UserWarning)
-        settings = self._settings
-        given = sequences, chosen, weight, units
-        self.mirrored_ = fits_mirror_images(settings.mirror, *given, model.is_symmetric)
-        settings = replace(settings, mirrored=self.mirrored_)
+        self.mirrored_ = fits_mirror_images(self._settings.mirror, *given, model.is_symmetric)
+        settings = replace(self._settings, mirrored=self.mirrored_)
 
         def start(member: int, generator: torch.Generator) -> SequenceModel:
-            return self._go_on(make_model(generator, symmetric=settings.mirrored), member)
+            return self._go_on(begin(make_model(generator, symmetric=settings.mirrored)), member)
 
         device = self._device(model)
         told: Any = {"choice": chosen, "weight": weight, "dtype": self._dtype, "device": device}
@@ -192,6 +191,11 @@ class SequenceClassifier(
     def _warn(self, fault: str | None, category: type[Warning]) -> None:
         if fault:
             warn(f"{type(self).__name__} {fault}", category)
+
+    def _beginning(self, *given: Any, **further: Any) -> Callable[[Any], Any]:
+        """Return what puts a model, as it was made, where its fit to these trials begins."""
+        del given, further
+        return lambda model: model
 
     def _draw_model(
         self,
@@ -338,8 +342,6 @@ class SequenceClassifier(
         how: Any = {"dtype": self._dtype, "device": self.net_.device}
         whole = self.net_.module_.effects is not None
         return SequenceDataset(sequences, **how, whole_subjects=whole)
-
-    # ------------------------------------------------------------------- checks
 
     def read_sequences(self, X: Any) -> Sequences:
         """Read the subjects' sequences in X, checked as in predicting.

@@ -77,7 +77,8 @@ class _NetworkRuleEstimator(NetworkTraining, BaseRuleEstimator):
     ) -> Floats:
         """Return where REINFORCE has them: elsewhere, networks take habits for learning."""
         reinforce = ReinforceRuleEstimator(unlearned=self.unlearned, prior="weak")
-        model = reinforce._make_model(sequences, chosen, weight, units).double()
+        given = sequences, chosen, weight, units
+        model = reinforce._beginning(*given)(reinforce._make_model(*given)).double()
         dataset = SequenceDataset(
             sequences, choice=chosen, weight=weight, dtype=torch.float64, device="cpu"
         )

@@ -42,12 +42,13 @@ def initial_weights(
 
 def static_weights(sequences: Sequences, chosen: Ints, weight: Floats) -> Floats:
     """Return the weights, ((C - 1) K,), of a policy that never changes, nearly the likeliest."""
-    features, n_choices = sequences.fields.features[weight > 0], sequences.n_choices
-    size = np.abs(features).max(0).clip(1e-12)
-    policy = LogisticRegression(fit_intercept=False, tol=1e-3, max_iter=1000)
-    policy.fit(features / size, chosen[weight > 0], sample_weight=weight[weight > 0])
-    of_class = np.zeros((n_choices, len(size)))
-    of_class[policy.classes_[-len(policy.coef_) :]] = policy.coef_ / size
+    features, made = sequences.fields.features[weight > 0], chosen[weight > 0]
+    of_class = np.zeros((sequences.n_choices, features.shape[1]))
+    if len(np.unique(made)) > 1:  # else no weight is likelier than a larger one
+        size = np.abs(features).max(0).clip(1e-12)
+        policy = LogisticRegression(fit_intercept=False, tol=1e-3, max_iter=1000)
+        policy.fit(features / size, made, sample_weight=weight[weight > 0])
+        of_class[policy.classes_[-len(policy.coef_) :]] = policy.coef_ / size
     return (of_class[1:] - of_class[0]).ravel()
 
 
