@@ -126,7 +126,7 @@ def score(
         print(
             f"{arguments.reference} is fitted as well, to compare with: --reference names another"
         )
-    if told := told_of_training(arguments):
+    if told := told_of_training(rules, arguments):
         print(told)
     print(f"Starting {len(rules) * n_folds} fits; the first may take half a minute", flush=True)
     cache, n_jobs = arguments.cache, arguments.jobs

@@ -48,9 +48,9 @@ def choose_rules(arguments: argparse.Namespace) -> dict[str, Any]:
     return rules
 
 
-def told_of_training(arguments: argparse.Namespace) -> str | None:
+def told_of_training(rules: dict[str, Any], arguments: argparse.Namespace) -> str | None:
     """Return what to tell of networks that are not trained in full, if there are any."""
-    named = [name for name in choose_rules(arguments) if name in NETWORKS]
+    named = [name for name in rules if name in NETWORKS]
     if arguments.full or not named:
         return None
     times = "three times" if arguments.drift else "ten times"
